@@ -1,0 +1,1 @@
+"""ShieldX: metering, audit and web defence as stateful agents on Kafka."""

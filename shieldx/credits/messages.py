@@ -1,0 +1,149 @@
+"""What producers send to `credits.commands` and what they read from `credits.results`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from shieldx.messages import Id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Code(StrEnum):
+    """How a command ended. Where several refusals apply, the one that stands first here is given."""
+
+    OK = "ok"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    AMOUNT_NOT_POSITIVE = "amount_not_positive"
+    AMOUNT_TOO_LARGE = "amount_too_large"
+    TTL_OUT_OF_RANGE = "ttl_out_of_range"
+    TENANT_UNKNOWN = "tenant_unknown"
+    RESERVATION_EXISTS = "reservation_exists"
+    RESERVATION_UNKNOWN = "reservation_unknown"
+    RESERVATION_EXPIRED = "reservation_expired"
+    RESERVATION_SETTLED = "reservation_settled"
+    EXCEEDS_RESERVATION = "exceeds_reservation"
+    TRANSACTION_UNKNOWN = "transaction_unknown"
+    EXCEEDS_TRANSACTION = "exceeds_transaction"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    BATCH_ABORTED = "batch_aborted"
+    RESULT_TOO_LARGE = "result_too_large"
+
+
+Description = Annotated[str, Meta(max_length=1024)]
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
+    """What every command carries.
+
+    `idempotency_key` is scoped by the tenant and remembered for 24 h of log time; `actor` is named in the
+    audit log. Amounts are integers in the smallest unit.
+    """
+
+    tenant_id: Id
+    idempotency_key: Id
+    actor: Id | None = None
+
+
+class Purchase(Command, frozen=True, kw_only=True):
+    """Add credits; the first one creates the tenant."""
+
+    amount: int
+    description: Description = ""
+
+
+class Consume(Command, frozen=True, kw_only=True):
+    """Spend available credits at once."""
+
+    amount: int
+    description: Description = ""
+
+
+class Reserve(Command, frozen=True, kw_only=True):
+    """Hold available credits for `ttl_s` seconds of log time."""
+
+    amount: int
+    reservation_id: Id
+    ttl_s: int
+    description: Description = ""
+
+
+class Commit(Command, frozen=True, kw_only=True):
+    """Spend held credits: `amount`, or all that is left. A `final` commit releases the rest of the hold."""
+
+    reservation_id: Id
+    amount: int | None = None
+    final: bool = True
+    description: Description = ""
+
+
+class Abort(Command, frozen=True, kw_only=True):
+    """Release what is left of a hold."""
+
+    reservation_id: Id
+    description: Description = ""
+
+
+class Refund(Command, frozen=True, kw_only=True):
+    """Give back `amount`, or all that is left, of a consume or commit of the last 30 days."""
+
+    transaction_id: Id
+    amount: int | None = None
+    description: Description = ""
+
+
+Single = Purchase | Consume | Reserve | Commit | Abort | Refund
+
+
+class Batch(Command, frozen=True, kw_only=True):
+    """Up to 1,000 commands of one tenant, answered in one result; `atomic` applies all of them or none."""
+
+    commands: Annotated[list[Single], Meta(min_length=1, max_length=1000)]
+    atomic: bool
+
+    def __post_init__(self) -> None:
+        """Refuse a command of another tenant: its home may be another partition."""
+        for index, command in enumerate(self.commands):
+            if command.tenant_id != self.tenant_id:
+                raise ValueError(f"commands[{index}].tenant_id differs from the batch's tenant_id")
+
+
+class Balance(msgspec.Struct, frozen=True, gc=False):
+    """A tenant's account after a command. `available = balance - reserved_funds`, never negative."""
+
+    balance: int
+    reserved_funds: int
+    available: int
+    total_spent: int
+    total_purchased: int
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one command, or to a hold's expiry (`type` is `expire`, without an idempotency key).
+
+    `replayed` marks the repetition of a first result. `field` names what differs on a conflict.
+    """
+
+    idempotency_key: str | None
+    tenant_id: str
+    type: str
+    code: Code
+    transaction_id: str
+    balance: Balance
+    at: str
+    replayed: bool
+    field: str | UnsetType = UNSET
+    reservation_id: str | UnsetType = UNSET
+    results: list[Result] | UnsetType = UNSET
+
+    def operations(self) -> Iterator[tuple[str, str]]:
+        """Type and code of this result and of every result within it, for counting."""
+        yield self.type, self.code.value
+        if self.results is not UNSET:
+            for result in self.results:
+                yield result.type, result.code.value

@@ -1,0 +1,112 @@
+"""Message types that every domain shares: what a fold takes and gives, and what anyone may append to the audit log.
+
+Nothing here knows Kafka; the engine turns these into records.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+"""An identifier that a producer chose. The bound keeps every single result far below a record's size limit."""
+
+
+class Source(NamedTuple):
+    """Where a message stands in the log, and when the broker appended it."""
+
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    """Log time: milliseconds since the epoch by the broker's clock, never decreasing within a task."""
+    value: bytes
+    """The record's value as it was received."""
+
+
+class Output(NamedTuple):
+    """A record that a fold wants written to its own partition of `topic`."""
+
+    topic: str
+    key: str
+    value: msgspec.Struct
+
+
+class Change(NamedTuple):
+    """The last value of a table's key; `None` deletes it."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="type"):
+    """Says only that time has passed; the owner of an idle partition appends it so that holds expire."""
+
+
+class Coordinates(msgspec.Struct, frozen=True):
+    """The record, and the command within a batch, that caused something."""
+
+    topic: str
+    partition: int
+    offset: int
+    index: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class AuditAppend(msgspec.Struct, frozen=True, kw_only=True, tag="append", tag_field="type"):
+    """One entry for the audit log: who did what to which subject, and how it ended.
+
+    `digest` is the hexadecimal SHA-256 of the command's bytes as they were received. `idempotency_key` is
+    unique per tenant, so that a repeated append is recognised.
+    """
+
+    tenant_id: Id
+    idempotency_key: str
+    actor: str | None
+    action: str
+    subject: str
+    outcome: str
+    digest: str | None
+    source: Coordinates
+    at: str
+    payload: Any | msgspec.UnsetType = msgspec.UNSET
+
+
+DEAD_LETTERS = "dead-letters"
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that was set aside: why, and where to find it. The payload stays in its own topic only.
+
+    `sha256` is hexadecimal, of the value; `length` is the value's, in bytes; both are absent for a tombstone.
+    """
+
+    reason: str
+    detail: str
+    source: Coordinates
+    length: int | None
+    sha256: str | None
+    at: str
+
+    @classmethod
+    def of(cls, source: Source, value: bytes | None, reason: str, detail: str) -> DeadLetter:
+        """Set a record aside."""
+        return cls(
+            reason=reason,
+            detail=detail,
+            source=Coordinates(source.topic, source.partition, source.offset),
+            length=None if value is None else len(value),
+            sha256=None if value is None else sha256(value).hexdigest(),
+            at=rfc3339(source.at_ms),
+        )
+
+
+@lru_cache(maxsize=1024)
+def rfc3339(at_ms: int) -> str:
+    """Milliseconds since the epoch as RFC 3339 UTC. Cached: the records of a batch share few timestamps."""
+    seconds, ms = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
