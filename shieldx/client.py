@@ -1,0 +1,149 @@
+"""A small asynchronous client: send a command, await its result.
+
+async with Client({"bootstrap_servers": "localhost:9092"}) as client:
+    result = await client.send(Consume(tenant_id="org-123", idempotency_key="k1", amount=7))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaTopicPartition
+from aiokafka.errors import KafkaError
+
+from shieldx.credits.messages import Command, Result
+from shieldx.credits.tables import COMMANDS, RESULTS
+from shieldx.engine.codec import CORRELATION_ID, SCHEMA, encode
+from shieldx.engine.errors import ShieldXError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+logger = logging.getLogger(__name__)
+
+_POLL_MS = 1000
+
+
+class SendAgain(ShieldXError):
+    """No result came in time; whether the command was executed is unknown.
+
+    Sending it again with the same idempotency key, within 24 h, gives its one result.
+    """
+
+
+class CheckConnection(ShieldXError):
+    """The cluster or its topics cannot be reached."""
+
+
+class Client:
+    """Sends commands and matches results to them by correlation id. One client serves many callers at once."""
+
+    def __init__(self, connection: Mapping[str, Any], *, retry_after_s: float = 5.0) -> None:
+        self._connection = dict(connection)
+        self._retry_after_s = retry_after_s
+        self._decode = msgspec.json.Decoder(Result).decode
+        self._waiting: dict[bytes, asyncio.Future[Result]] = {}
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Connect, and stand at the end of the results.
+
+        Raises:
+            CheckConnection: no broker answers, or the topic of results does not exist.
+        """
+        try:
+            self._producer = await self._stack.enter_async_context(
+                AIOKafkaProducer(**self._connection, acks="all", enable_idempotence=True)
+            )
+            self._consumer = await self._stack.enter_async_context(
+                AIOKafkaConsumer(**self._connection, isolation_level="read_committed", fetch_max_wait_ms=100)
+            )
+            await self._stand_at_end()
+        except KafkaError as error:
+            await self._stack.aclose()
+            raise CheckConnection(f"{self._connection['bootstrap_servers']}: {error}") from error
+        self._reading = asyncio.create_task(self._read(), name="results")
+
+    async def stop(self) -> None:
+        """Disconnect. Callers still waiting are told to send again."""
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(SendAgain("the client was closed before the result came"))
+        await self._stack.aclose()
+
+    async def send(self, command: Command, *, timeout_s: float = 30.0) -> Result:
+        """Send a command and await its result, sending it again with the same key while none comes.
+
+        Raises:
+            SendAgain: no result came within the time; whether it was executed is unknown.
+        """
+        correlation_id = uuid4().hex.encode()
+        future = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    await self._send(command, correlation_id)
+                    done, _ = await asyncio.wait([future], timeout=self._retry_after_s)
+                    if done:
+                        result: Result = future.result()
+                        return result
+        except (TimeoutError, KafkaError) as error:
+            raise SendAgain(
+                f"no result for idempotency key {command.idempotency_key!r} within {timeout_s} s; "
+                "send it again with the same key"
+            ) from error
+        finally:
+            del self._waiting[correlation_id]
+
+    async def _send(self, command: Command, correlation_id: bytes) -> None:
+        schema = f"credits.{type(command).__struct_config__.tag}/1"
+        await self._producer.send(
+            COMMANDS,
+            encode(command),
+            key=command.tenant_id.encode(),
+            headers=[(SCHEMA, schema.encode()), (CORRELATION_ID, correlation_id)],
+        )
+
+    async def _stand_at_end(self) -> None:
+        numbers = await self._producer.partitions_for(RESULTS)
+        partitions = [KafkaTopicPartition(RESULTS, number) for number in sorted(numbers)]
+        self._consumer.assign(partitions)
+        for tp, end in (await self._consumer.end_offsets(partitions)).items():
+            self._consumer.seek(tp, end)
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
+            except KafkaError as error:
+                logger.warning("results cannot be read for now: %r", error)
+                await asyncio.sleep(self._retry_after_s / 10)
+                continue
+            for records in fetched.values():
+                for record in records:
+                    self._resolve(record.headers, record.value)
+
+    def _resolve(self, headers: tuple[tuple[str, bytes], ...], value: bytes) -> None:
+        for name, content in headers:
+            if name == CORRELATION_ID:
+                future = self._waiting.get(content)
+                if future is not None and not future.done():
+                    future.set_result(self._decode(value))
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()

@@ -1,0 +1,103 @@
+"""What a page in `agents/` declares."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from shieldx.engine.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from shieldx.messages import Change, Output, Source
+
+
+class Fold(Protocol):
+    """The pure decision of an agent for one partition: no clock, randomness, I/O or environment."""
+
+    @property
+    def due_ms(self) -> int | None:
+        """The earliest log time at which `expire` may have something to do, or None."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the state takes."""
+
+    def apply(self, message: Any, source: Source) -> list[Output]:
+        """Decide on one message."""
+
+    def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:
+        """Do up to `limit` of what is due by log time; the flag says that more is."""
+
+    def changes(self) -> Iterator[Change]:
+        """Table changes since the last call, each key once."""
+
+    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
+        """Take back one record of a table, in the order of its topic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """A Prometheus counter over what an agent has committed to one topic."""
+
+    name: str
+    documentation: str
+    labels: tuple[str, ...]
+    topic: str
+    of: Callable[[Any], Iterable[tuple[str, ...]]]
+    """The label values to count for one output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """A transactional agent: partition n of every input, its tables, and its outputs, commit together."""
+
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    """Topics of outputs; the first is the topic of results, which `reply-to` copies."""
+    tables: tuple[str, ...]
+    fold: Callable[[int, int], Fold]
+    """Makes the fold of a partition: (partition, most bytes a record may have)."""
+    counts: tuple[Count, ...] = ()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every topic that the agent touches."""
+        return (*self.reads, *self.writes, *self.tables)
+
+
+def load_agents(folder: Path) -> dict[str, Agent]:
+    """The agents of every page in a folder, by name.
+
+    Pages are loaded by path, as modules `shieldx_agents.<page>`: PyPI has a package called `agents`.
+
+    Raises:
+        FixConfiguration: the folder is missing, a page defines no `agent`, or two have one name.
+    """
+    if not folder.is_dir():
+        raise FixConfiguration(f"no agents folder at {folder}; set SHIELDX_HOME to the folder that holds agents/")
+    agents: dict[str, Agent] = {}
+    for path in sorted(folder.glob("*.py")):
+        agent = getattr(_load_page(path), "agent", None)
+        if not isinstance(agent, Agent):
+            raise FixConfiguration(f"{path} defines no `agent`; see docs/agents.md")
+        if agent.name in agents:
+            raise FixConfiguration(f"{path} declares agent {agent.name!r}, which another page has declared already")
+        agents[agent.name] = agent
+    return agents
+
+
+def _load_page(path: Path) -> Any:
+    name = f"shieldx_agents.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise FixConfiguration(f"{path} cannot be loaded as a Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

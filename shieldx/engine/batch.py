@@ -1,0 +1,95 @@
+"""All that one transaction holds: outputs, forwarded records, dead letters, table changes and positions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from shieldx.engine.codec import encode
+from shieldx.engine.errors import OutputTooLarge
+from shieldx.engine.log import Header, TopicPartition, Write
+from shieldx.messages import DEAD_LETTERS, DeadLetter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from shieldx.engine.agent import Count
+    from shieldx.engine.codec import Codec
+    from shieldx.messages import Change, Output, Source
+
+RECORD_OVERHEAD_BYTES = 128
+"""More than a record batch of one adds to a key, a value and headers."""
+
+
+class Batch:
+    """Gathers what a task will commit. Its size is known before anything is sent."""
+
+    def __init__(self, partition: int, codec: Codec, counts: Sequence[Count], max_record_bytes: int) -> None:
+        self._partition = partition
+        self._codec = codec
+        self._counts = {count.topic: count for count in counts}
+        self._max_record_bytes = max_record_bytes
+        self._own_writes: dict[str, list[Write]] = {}
+        self.writes: dict[TopicPartition, list[Write]] = {}
+        self.positions: dict[TopicPartition, int] = {}
+        self.size_bytes = 0
+        self.records = 0
+        self.dead_letters = 0
+        self.counted: dict[str, Counter[tuple[str, ...]]] = {count.name: Counter() for count in counts}
+
+    def add_output(self, output: Output, context: Sequence[Header], source: Source) -> Write:
+        """Write an output to this task's own partition.
+
+        Raises:
+            OutputTooLarge: the broker would refuse it.
+        """
+        topic, key, message = output
+        value = encode(message)
+        key_bytes = key.encode()
+        headers = [self._codec.schema_header(type(message)), *context]
+        size = len(value) + len(key_bytes)
+        self._check_size(size + RECORD_OVERHEAD_BYTES + 64 * len(headers), topic, source)
+        write = Write(key_bytes, value, headers, source.at_ms)
+        self._own(topic).append(write)
+        self.size_bytes += size
+        count = self._counts.get(topic)
+        if count is not None:
+            self.counted[count.name].update(count.of(message))
+        return write
+
+    def add_reply(self, topic: str, write: Write) -> None:
+        """Write a result to the topic that its sender named as well."""
+        self._own(topic).append(write)
+        self.size_bytes += len(write.value or b"")
+
+    def add_dead_letter(self, source: Source, value: bytes | None, reason: str, detail: str) -> None:
+        """Set an input record aside."""
+        letter = DeadLetter.of(source, value, reason, detail)
+        key = f"{source.topic}/{source.partition}/{source.offset}".encode()
+        headers = [self._codec.schema_header(DeadLetter)]
+        self._own(DEAD_LETTERS).append(Write(key, encode(letter), headers, source.at_ms))
+        self.dead_letters += 1
+
+    def add_forwarded(self, home: TopicPartition, key: bytes, value: bytes, headers: list[Header]) -> None:
+        """Send a misplaced record to its home partition."""
+        self.writes.setdefault(home, []).append(Write(key, value, headers))
+        self.size_bytes += len(value)
+
+    def add_changes(self, changes: Iterable[Change]) -> None:
+        """Write the last value of each changed key to the task's tables."""
+        for topic, key, value in changes:
+            self._own(topic).append(Write(key, value, []))
+            self.size_bytes += len(value or b"")
+
+    def _own(self, topic: str) -> list[Write]:
+        writes = self._own_writes.get(topic)
+        if writes is None:
+            writes = self._own_writes[topic] = self.writes.setdefault(TopicPartition(topic, self._partition), [])
+        return writes
+
+    def _check_size(self, size_bytes: int, topic: str, source: Source) -> None:
+        if size_bytes > self._max_record_bytes:
+            place = f"{source.topic}/{source.partition}/{source.offset}"
+            raise OutputTooLarge(
+                f"{place} leads to a record of {size_bytes} bytes in {topic}; the limit is {self._max_record_bytes}"
+            )

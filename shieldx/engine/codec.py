@@ -1,0 +1,70 @@
+"""Between records and messages: JSON by the types that the manifests declare."""
+
+from __future__ import annotations
+
+import re
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shieldx.messages import Tick
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from shieldx.engine.manifests import Topic
+
+SCHEMA = "schema"
+CORRELATION_ID = "correlation-id"
+TRACEPARENT = "traceparent"
+REPLY_TO = "reply-to"
+HOP = "shieldx-hop"
+"""Marks a record that was forwarded to its home partition once."""
+
+CARRIED = frozenset({CORRELATION_ID, TRACEPARENT})
+"""Headers that every output has from its input."""
+
+_QUOTED = re.compile(r"'[^']*'")
+TICK_VALUE = msgspec.json.encode(Tick())
+encode = msgspec.json.Encoder().encode
+
+
+class Undecodable(Exception):
+    """A record that does not keep to its topic's schemas: it becomes a dead letter. The message says where."""
+
+
+class Codec:
+    """Decoders by topic and schema headers by type."""
+
+    def __init__(self, topics: Mapping[str, Topic], inputs: Iterable[str]) -> None:
+        self._schemas: dict[type, tuple[str, bytes]] = {}
+        for topic in topics.values():
+            for schema, kind in topic.types().items():
+                self._schemas[kind] = (SCHEMA, schema.encode())
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
+            name: msgspec.json.Decoder(reduce(or_, [*topics[name].types().values(), Tick])) for name in inputs
+        }
+
+    def decode(self, topic: str, value: bytes | None) -> Any:
+        """The message in a record's value.
+
+        Raises:
+            Undecodable: not JSON, or not one of the topic's messages; says which field is wrong.
+        """
+        if value is None:
+            raise Undecodable("a record without a value")
+        try:
+            return self._decoders[topic].decode(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Undecodable(_without_values(str(error))) from error
+
+    def schema_header(self, kind: type) -> tuple[str, bytes]:
+        """The header that names a message's schema."""
+        return self._schemas[kind]
+
+
+def _without_values(message: str) -> str:
+    """A decoder's message without the values it quotes: what a producer sent may be personal data."""
+    return _QUOTED.sub("'…'", message)[:200]

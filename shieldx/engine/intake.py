@@ -1,0 +1,107 @@
+"""What a worker has fetched for one seat, and whether it shall fetch more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from aiokafka import TopicPartition as KafkaTopicPartition
+from aiokafka.errors import IllegalStateError
+
+from shieldx.engine.log import TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from aiokafka import AIOKafkaConsumer
+
+    from shieldx.engine.log import Record
+
+PLENTY_TIMES = 3
+"""Fetching pauses while more than so many batches wait."""
+
+
+class Intake:
+    """A queue between the one fetch loop of a worker and a task.
+
+    Without it aiokafka would fetch nothing for any partition of a broker until every task has taken what it has.
+
+    aiokafka replaces an assignment shortly before it says so: then the partition may be unknown to it here. The call
+    that says so follows, pauses everything, and has each seat seek again.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer, inputs: Iterable[TopicPartition], *, batch: int) -> None:
+        self._consumer = consumer
+        self._inputs = [KafkaTopicPartition(*tp) for tp in inputs]
+        self._batch = batch
+        self._records: deque[Record] = deque()
+        self._changed = asyncio.Event()
+        self._paused = True
+
+    def put(self, records: Sequence[Record]) -> None:
+        """Queue what was fetched, and pause the fetching when that is plenty."""
+        self._records.extend(records)
+        self._changed.set()
+        if not self._paused and len(self._records) > PLENTY_TIMES * self._batch:
+            self._pause()
+
+    def restart(self, positions: Mapping[TopicPartition, int]) -> bool:
+        """Drop what waits and fetch from `positions`; False if the partition is not assigned any more."""
+        self._records.clear()
+        try:
+            for tp in self._inputs:
+                self._consumer.seek(tp, positions[TopicPartition(*tp)])
+            self._consumer.resume(*self._inputs)
+        except IllegalStateError:
+            return False
+        self._paused = False
+        return True
+
+    def first(self) -> list[Record]:
+        """A batch of the first records, which stay in the queue."""
+        return list(islice(self._records, self._batch))
+
+    def remove(self, count: int) -> None:
+        """Take the first records away, and fetch again when few are left."""
+        for _ in range(count):
+            self._records.popleft()
+        if self._paused and len(self._records) < self._batch:
+            self._resume()
+
+    def wake(self) -> None:
+        """Let `wait` return, though nothing has come."""
+        self._changed.set()
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return once something has come, on `wake`, or after the time."""
+        if not self._records:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+        self._changed.clear()
+
+    def lag(self, positions: Mapping[TopicPartition, int]) -> int:
+        """Records that the broker has beyond `positions`, as far as it has said."""
+        try:
+            ends = {tp: self._consumer.highwater(tp) for tp in self._inputs}
+        except AssertionError:  # not assigned any more
+            return 0
+        return sum(max(0, end - positions[TopicPartition(*tp)]) for tp, end in ends.items() if end is not None)
+
+    def _pause(self) -> None:
+        try:
+            self._consumer.pause(*self._inputs)
+        except IllegalStateError:
+            return
+        self._paused = True
+
+    def _resume(self) -> None:
+        try:
+            self._consumer.resume(*self._inputs)
+        except IllegalStateError:
+            return
+        self._paused = False

@@ -1,0 +1,227 @@
+"""The log on Kafka, by aiokafka."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaTopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
+
+from shieldx.engine.errors import FixConfiguration, LeaveTask, RestoreTask
+from shieldx.engine.log import TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+
+    from aiokafka.producer.message_accumulator import BatchBuilder
+
+    from shieldx.engine.log import Record, Write
+
+logger = logging.getLogger(__name__)
+
+RETRY_BACKOFF_MS = 2
+"""Waited whenever a transaction's partitions or offsets meet the markers of the one before: 100, the default, costs
+100 ms at the 95th percentile."""
+BATCH_BYTES = 900_000
+"""Below the 1 MB that a broker takes as one batch."""
+REQUEST_TIMEOUT_MS = 10_000
+CLOSE_TIMEOUT_S = 2.0
+RESTORE_FETCH_BYTES = 8 * 1024 * 1024
+
+
+class KafkaLog:
+    """What tasks of one consumer group need of Kafka. Each producer has a connection of its own."""
+
+    def __init__(self, connection: Mapping[str, Any], group: str, *, transaction_timeout_ms: int = 10_000) -> None:
+        self._connection = dict(connection)
+        self._group = group
+        self._transaction_timeout_ms = transaction_timeout_ms
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            RestoreTask: no broker answers.
+        """
+        admin = AIOKafkaAdminClient(**self._connection, request_timeout_ms=REQUEST_TIMEOUT_MS)
+        try:
+            await admin.start()
+        except KafkaError as error:
+            await admin.close()
+            raise RestoreTask(f"no broker answers at {self._connection['bootstrap_servers']}: {error}") from error
+        self._admin = admin
+
+    async def stop(self) -> None:
+        """Disconnect; producers are closed by their owners."""
+        if self._admin is not None:
+            await self._admin.close()
+
+    async def fence(self, transactional_id: str) -> KafkaTransactions:
+        """Initialise a producer: the broker aborts what an earlier one of this id left open, and refuses it henceforth.
+
+        Raises:
+            RestoreTask: the broker did not answer.
+        """
+        producer = AIOKafkaProducer(
+            **self._connection,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=self._transaction_timeout_ms,
+            acks="all",
+            max_batch_size=BATCH_BYTES,
+            max_request_size=2 * BATCH_BYTES,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        transactions = KafkaTransactions(producer, self._group)
+        try:
+            await producer.start()
+        except KafkaError as error:
+            await transactions.close()
+            raise RestoreTask(f"no producer for {transactional_id}: {error!r}") from error
+        except asyncio.CancelledError:
+            await transactions.close()
+            raise
+        return transactions
+
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The group's next offsets; where none is committed, the first offset that exists.
+
+        Raises:
+            FixConfiguration: records behind a committed offset have been deleted unread.
+            RestoreTask: the broker did not answer.
+        """
+        wanted = [KafkaTopicPartition(*tp) for tp in partitions]
+        if self._admin is None:
+            raise RestoreTask("the log was not started")
+        try:
+            found = await self._admin.list_consumer_group_offsets(self._group, partitions=wanted)
+            async with self._consumer() as consumer:
+                first = await consumer.beginning_offsets(wanted)
+        except KafkaError as error:
+            raise RestoreTask(f"the positions of group {self._group} cannot be read: {error!r}") from error
+        positions = {}
+        for tp in wanted:
+            offset = found[tp].offset if tp in found else -1
+            if 0 <= offset < first[tp]:
+                raise FixConfiguration(
+                    f"{tp.topic}/{tp.partition}: records {offset} to {first[tp] - 1} were deleted before group "
+                    f"{self._group} had read them. Lengthen retention; to go on without them, set the group's offset"
+                )
+            positions[TopicPartition(*tp)] = max(offset, first[tp])
+        return positions
+
+    async def read_to_end(self, partitions: Iterable[TopicPartition]) -> AsyncIterator[Sequence[Record]]:
+        """Every committed record of the partitions, from their beginnings to their present ends.
+
+        Raises:
+            RestoreTask: the broker did not answer.
+        """
+        wanted = [KafkaTopicPartition(*tp) for tp in partitions]
+        if not wanted:
+            return
+        try:
+            async with self._consumer() as consumer:
+                consumer.assign(wanted)
+                ends = await consumer.end_offsets(wanted)
+                for tp, first in (await consumer.beginning_offsets(wanted)).items():
+                    consumer.seek(tp, first)
+                unread = set(wanted)
+                while True:
+                    unread = {tp for tp in unread if await consumer.position(tp) < ends[tp]}
+                    if not unread:
+                        return
+                    for records in (await consumer.getmany(*unread, timeout_ms=1000)).values():
+                        yield records
+        except (KafkaError, IllegalStateError) as error:
+            raise RestoreTask(f"tables cannot be read: {error!r}") from error
+
+    def _consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **self._connection,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=RESTORE_FETCH_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+
+
+class KafkaTransactions:
+    """One transactional producer. After an error it is of no more use: its sequence numbers are not rewound."""
+
+    def __init__(self, producer: AIOKafkaProducer, group: str) -> None:
+        self._producer = producer
+        self._group = group
+
+    async def commit(
+        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
+    ) -> None:
+        """Write all records and the group's next offsets in one transaction.
+
+        Nothing is aborted here: the next `fence` of this id does that, and it comes after every error.
+
+        Raises:
+            LeaveTask: a later producer of this id exists, or the transaction timed out.
+            RestoreTask: anything else; whether it happened is unknown.
+        """
+        producer = self._producer
+        deliveries: list[asyncio.Future[Any]] = []
+        try:
+            await producer.begin_transaction()
+            for (topic, partition), records in writes.items():
+                for builder in self._builders(records):
+                    delivery = await producer.send_batch(builder, topic, partition=partition)
+                    deliveries.append(delivery)
+            if positions:
+                # While the batches are in flight: two round trips fewer, 48 ms down to 34 at the 95th percentile.
+                offsets = {KafkaTopicPartition(*tp): offset for tp, offset in positions.items()}
+                await producer.send_offsets_to_transaction(offsets, self._group)
+            # commit_transaction ignores a batch's error, and would commit the positions of refused results.
+            await asyncio.gather(*deliveries)
+            await producer.commit_transaction()
+        except (KafkaError, AssertionError) as error:
+            await asyncio.gather(*deliveries, return_exceptions=True)
+            if _is_fenced(error):
+                raise LeaveTask(f"fenced by a later producer, or timed out: {error!r}") from error
+            raise RestoreTask(f"a transaction failed: {error!r}") from error
+
+    async def close(self) -> None:
+        """Release the connection without waiting for what is open; the next `fence` aborts it."""
+        producer = self._producer
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await producer.stop()
+        except (TimeoutError, KafkaError) as error:
+            # stop() waits for batches that a broker may never take, and does not finish what it began.
+            logger.debug("closing a producer by force: %r", error)
+            await producer._sender.close()  # noqa: SLF001 - aiokafka has no public way to drop pending batches
+            await producer.client.close()
+
+    def _builders(self, records: Sequence[Write]) -> Iterator[BatchBuilder]:
+        """Records as batches, as full as they may be."""
+        builder = self._producer.create_batch()
+        append = builder.append
+        for key, value, headers, timestamp_ms in records:
+            if append(timestamp=timestamp_ms, key=key, value=value, headers=headers) is None:
+                builder.close()
+                yield builder
+                builder = self._producer.create_batch()
+                append = builder.append
+                append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
+        builder.close()
+        yield builder
+
+
+def _is_fenced(error: BaseException) -> bool:
+    """Whether this, or what caused it, is a fencing: aiokafka wraps what its sender met."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ProducerFenced):
+            return True
+        cause = cause.__cause__
+    return False

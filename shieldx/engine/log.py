@@ -1,0 +1,82 @@
+"""The narrow port between a task and the log, so that the same task runs on Kafka and without a broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+Header = tuple[str, bytes]
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+class Record(Protocol):
+    """A record as it was read. Named as aiokafka names them: converting each would cost more than folding it."""
+
+    @property
+    def topic(self) -> str: ...  # noqa: D102 - the name says it
+    @property
+    def partition(self) -> int: ...  # noqa: D102 - the name says it
+    @property
+    def offset(self) -> int: ...  # noqa: D102 - the name says it
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since the epoch."""
+
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102 - the name says it
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102 - the name says it
+    @property
+    def headers(self) -> Sequence[Header]: ...  # noqa: D102 - the name says it
+
+
+class Write(NamedTuple):
+    """A record to be written."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[Header]
+    timestamp_ms: int | None = None
+    """None leaves it to the log."""
+
+
+class Transactions(Protocol):
+    """A fenced producer: while it is the latest of its id, each commit happens wholly or not at all."""
+
+    async def commit(
+        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
+    ) -> None:
+        """Write all records and the group's next offsets in one transaction, every delivery awaited.
+
+        Raises:
+            LeaveTask: a later producer of this id exists, or the transaction timed out.
+            RestoreTask: anything else; whether it happened is unknown, and this producer is of no more use.
+        """
+
+    async def close(self) -> None:
+        """Release the connection; never raises, and does not wait for an open transaction."""
+
+
+class Log(Protocol):
+    """What a task needs of the log."""
+
+    async def fence(self, transactional_id: str) -> Transactions:
+        """Shut out every earlier producer of this id and abort what it left open."""
+
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The group's next offsets; where none is committed, the first offset that exists.
+
+        Raises:
+            FixConfiguration: records behind a committed offset have been deleted unread.
+        """
+
+    def read_to_end(self, partitions: Iterable[TopicPartition]) -> AsyncIterator[Sequence[Record]]:
+        """Every committed record of the partitions, from their beginnings to their present ends."""

