@@ -48,7 +48,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="type"):
     """Says only that time has passed; the owner of an idle partition appends it so that holds expire."""
 
 
-class Coordinates(msgspec.Struct, frozen=True):
+class Coordinates(msgspec.Struct, frozen=True, gc=False):
     """The record, and the command within a batch, that caused something."""
 
     topic: str
@@ -57,7 +57,7 @@ class Coordinates(msgspec.Struct, frozen=True):
     index: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class AuditAppend(msgspec.Struct, frozen=True, kw_only=True, tag="append", tag_field="type"):
+class AuditAppend(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="append", tag_field="type"):
     """One entry for the audit log: who did what to which subject, and how it ended.
 
     `digest` is the hexadecimal SHA-256 of the command's bytes as they were received. `idempotency_key` is

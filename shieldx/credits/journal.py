@@ -33,6 +33,7 @@ class Journal:
             self._undo.clear()
 
     def roll_back(self) -> None:
-        """Take back, last first, all that was noted."""
+        """Take back, last first, all that was noted; what that changes is not noted in turn."""
+        self.active = False
         while self._undo:
             self._undo.pop()()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shieldx.credits.journal import Journal
+    from shieldx.credits.reservations import Key
 
 LIMIT = 2**63
 """Totals stay below it, so that every consumer can hold them in a signed 64-bit integer."""
@@ -82,12 +83,14 @@ class Ledger:
         """Apply one command, or refuse it."""
         return self._commands[type(command)](command, position, at_ms)
 
-    def expire(self, key: tuple[str, str], hold: Hold, at_ms: int) -> None:
-        """Release a hold whose time has come."""
+    def expire(self, key: Key, hold: Hold, at_ms: int) -> Figures:
+        """Release a hold whose time has come; returns the account after it."""
         tenant_id, _ = key
         balance, reserved, spent, purchased = self._accounts[tenant_id]
-        self._put(tenant_id, Figures(balance, reserved - hold.remaining, spent, purchased))
+        figures = Figures(balance, reserved - hold.remaining, spent, purchased)
+        self._put(tenant_id, figures)
         self.reservations.put(key, hold.closed(State.EXPIRED, at_ms))
+        return figures
 
     def _purchase(self, command: Purchase, position: int, at_ms: int) -> Code:
         amount = command.amount

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Code(StrEnum):
-    """How a command ended. Where several refusals apply, the one that stands first here is given."""
+    """How a command ended. Where several refusals apply, the one that stands first here is given.
+
+    One exception: an aborted batch whose result is too large is `result_too_large`, since it could not be sent.
+    """
 
     OK = "ok"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
@@ -107,10 +110,12 @@ class Batch(Command, frozen=True, kw_only=True):
     atomic: bool
 
     def __post_init__(self) -> None:
-        """Refuse a command of another tenant: its home may be another partition."""
+        """Refuse a command of another tenant, whose home may be another partition, or with the batch's own key."""
         for index, command in enumerate(self.commands):
             if command.tenant_id != self.tenant_id:
                 raise ValueError(f"commands[{index}].tenant_id differs from the batch's tenant_id")
+            if command.idempotency_key == self.idempotency_key:
+                raise ValueError(f"commands[{index}].idempotency_key is the batch's own")
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False):
@@ -123,7 +128,7 @@ class Balance(msgspec.Struct, frozen=True, gc=False):
     total_purchased: int
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to one command, or to a hold's expiry (`type` is `expire`, without an idempotency key).
 
     `replayed` marks the repetition of a first result. `field` names what differs on a conflict.

@@ -58,11 +58,11 @@ class Item(NamedTuple):
     """How one command of a batch ended."""
 
     code: Code
-    replayed: bool
-    field: str | None
     position: int
     at_ms: int
     figures: Figures
+    replayed: bool = False
+    field: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -103,7 +103,7 @@ def pack(command: Command, outcome: Outcome) -> bytes:
         len(items),
     )
     packed = head + _field_digests(command)
-    if items and isinstance(command, Batch):
+    if items and type(command) is Batch:
         packed += b"".join(
             _ITEM.pack(
                 _CODE_NUMBERS[item.code],
@@ -122,11 +122,11 @@ def unpack(command: Command, packed: bytes) -> Outcome:
     """The outcome of `command`, which must be the very command it was packed with."""
     _, _, code, position, at_ms, balance, reserved, spent, purchased, count = _HEAD.unpack_from(packed)
     items: tuple[Item, ...] = ()
-    if count and isinstance(command, Batch):
+    if count and type(command) is Batch:
         start = _HEAD.size + _FIELD_DIGESTS[Batch].size
         rows = _ITEM.iter_unpack(packed[start:])
         items = tuple(
-            Item(_CODES[row[0]], row[1], _field_name(type(inner), row[2]), row[3], row[4], Figures(*row[5:]))
+            Item(_CODES[row[0]], row[3], row[4], Figures(*row[5:]), row[1], _field_name(type(inner), row[2]))
             for inner, row in zip(command.commands, rows, strict=True)
         )
     return Outcome(_CODES[code], position, at_ms, Figures(balance, reserved, spent, purchased), items)

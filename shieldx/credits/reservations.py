@@ -49,8 +49,8 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
 class Reservations:
     """Holds by tenant and id, with a heap of what is due.
 
-    The heap is never searched: an entry whose hold has since changed finds a later due time and is dropped,
-    since each change pushed an entry of its own.
+    The heap is never searched: each change of a hold pushes an entry, and an entry that no longer bears its hold's
+    due time is dropped when its turn comes.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -90,9 +90,9 @@ class Reservations:
     def pop_due(self, at_ms: int) -> tuple[Key, Hold] | None:
         """Take the next hold for which something is due, in order of time, tenant and id."""
         while self._due and self._due[0][0] <= at_ms:
-            _, *rest = heapq.heappop(self._due)
-            key = (rest[0], rest[1])
+            due_ms, tenant_id, reservation_id = heapq.heappop(self._due)
+            key = (tenant_id, reservation_id)
             hold = self._holds.get(key)
-            if hold is not None and hold.due_ms <= at_ms:
+            if hold is not None and hold.due_ms == due_ms:
                 return key, hold
         return None

@@ -32,8 +32,8 @@ def offset_and_index(position: int) -> tuple[int, int | None]:
 
 def transaction_id_of(partition: int, position: int) -> str:
     """`<partition>-<offset>[-<index in batch>]`."""
-    offset, index = offset_and_index(position)
-    return f"{partition}-{offset}" if index is None else f"{partition}-{offset}-{index}"
+    offset, slot = divmod(position, SLOTS)
+    return f"{partition}-{offset}-{slot - 1}" if slot else f"{partition}-{offset}"
 
 
 def parse_transaction_id(partition: int, transaction_id: str) -> int | None:

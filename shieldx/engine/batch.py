@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from shieldx.engine.codec import Codec
     from shieldx.messages import Change, Output, Source
 
-RECORD_OVERHEAD_BYTES = 128
-"""More than a record batch of one adds to a key, a value and headers."""
+MAX_CONTEXT_BYTES = 4096
+"""Correlation and trace headers together: a result must not outgrow the record limit because of them."""
+OVERHEAD_BYTES = MAX_CONTEXT_BYTES + 512
+"""More than headers and a record batch of one add to a key and a value."""
 
 
 class Batch:
@@ -46,15 +48,20 @@ class Batch:
         topic, key, message = output
         value = encode(message)
         key_bytes = key.encode()
-        headers = [self._codec.schema_header(type(message)), *context]
         size = len(value) + len(key_bytes)
-        self._check_size(size + RECORD_OVERHEAD_BYTES + 64 * len(headers), topic, source)
-        write = Write(key_bytes, value, headers, source.at_ms)
+        if size + OVERHEAD_BYTES > self._max_record_bytes:
+            place = f"{source.topic}/{source.partition}/{source.offset}"
+            raise OutputTooLarge(
+                f"{place} leads to a record of {size} bytes in {topic}; the limit is {self._max_record_bytes}"
+            )
+        write = Write(key_bytes, value, [self._codec.schema_header(type(message)), *context], source.at_ms)
         self._own(topic).append(write)
         self.size_bytes += size
         count = self._counts.get(topic)
         if count is not None:
-            self.counted[count.name].update(count.of(message))
+            counted = self.counted[count.name]
+            for labels in count.of(message):
+                counted[labels] += 1
         return write
 
     def add_reply(self, topic: str, write: Write) -> None:
@@ -86,10 +93,3 @@ class Batch:
         if writes is None:
             writes = self._own_writes[topic] = self.writes.setdefault(TopicPartition(topic, self._partition), [])
         return writes
-
-    def _check_size(self, size_bytes: int, topic: str, source: Source) -> None:
-        if size_bytes > self._max_record_bytes:
-            place = f"{source.topic}/{source.partition}/{source.offset}"
-            raise OutputTooLarge(
-                f"{place} leads to a record of {size_bytes} bytes in {topic}; the limit is {self._max_record_bytes}"
-            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shieldx.engine.batch import Batch
+from shieldx.engine.batch import MAX_CONTEXT_BYTES, OVERHEAD_BYTES, Batch
 from shieldx.engine.codec import CARRIED, HOP, REPLY_TO, TICK_VALUE, Undecodable
 from shieldx.engine.errors import FreeMemory, OutputTooLarge, RestoreTask
 from shieldx.engine.home import home_partition
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from shieldx.engine.log import Header, Log, Record, Transactions
     from shieldx.engine.metrics import TaskMetrics
 
-MAX_CONTEXT_BYTES = 4096
-"""Correlation and trace headers together: a result must not outgrow the record limit because of them."""
+MAX_KEY_BYTES = 1024
+"""What 256 characters, the longest id, take in UTF-8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class Task:
         self._transactional_id = f"{surroundings.application}.{agent.name}.{partition}"
         self._metrics = metrics
         self._refused = refused
-        self._fold: Fold = agent.fold(partition, self._limits.max_record_bytes - 2 * MAX_CONTEXT_BYTES)
+        self._fold: Fold = agent.fold(partition, self._limits.max_record_bytes - OVERHEAD_BYTES - MAX_KEY_BYTES)
         self._transactions: Transactions | None = None
         self._log_time_ms = 0
         self._expired_ms = -1
@@ -194,9 +194,9 @@ class Task:
         Raises:
             Undecodable: says why.
         """
-        if sum(len(content) for _, content in context) > MAX_CONTEXT_BYTES:
+        if context and sum(len(content) for _, content in context) > MAX_CONTEXT_BYTES:
             raise Undecodable(f"correlation-id and traceparent together exceed {MAX_CONTEXT_BYTES} bytes")
-        if self._refused.get(TopicPartition(record.topic, record.partition)) == record.offset:
+        if self._refused and self._refused.get(TopicPartition(record.topic, record.partition)) == record.offset:
             raise Undecodable("what it leads to exceeds the size of a record")
 
     def _route(self, record: Record, tenant_id: str, source: Source, *, hopped: bool, batch: Batch) -> bool:

@@ -1,0 +1,64 @@
+# Everything a checkout needs is installed into .venv by the first target that wants it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test run chaos model bench lint format schemas docs lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) ## Replay a usage trace through a real Kafka and recount the balances (TRACE=file.csv)
+	@TRACE="$(TRACE)" $(BIN)/python -m shieldx.demo
+
+test: $(INSTALLED) lint ## Lint, then unit, property, integration and recovery tests on a real Kafka
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage report --include='shieldx/credits/*' --fail-under=95
+	@$(BIN)/coverage report --include='shieldx/engine/*' --fail-under=90
+
+run: $(INSTALLED) ## Start the stack and all agents; Ctrl-C stops them
+	@$(BIN)/shieldx up
+
+chaos: $(INSTALLED) ## 200,000 commands under fire (CHAOS_SEED replays a run)
+	CHAOS_COMMANDS=$${CHAOS_COMMANDS:-200000} $(BIN)/python -m pytest tests/recovery -q -s
+
+model: $(INSTALLED) ## 10,000 random command sequences against an independent ledger
+	MODEL_EXAMPLES=10000 $(BIN)/python -m pytest tests/credits/test_model.py -q -s -o timeout=7200
+
+bench: $(INSTALLED) ## Throughput and latency of the ledger on this machine
+	@$(BIN)/python -m bench
+
+lint: $(INSTALLED) ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/mypy
+
+format: $(INSTALLED) ## Format, and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+schemas: $(INSTALLED) ## Write schemas/ from the Python types
+	@$(BIN)/shieldx schemas --write
+
+docs: $(INSTALLED) ## Write the pages that are made from the source
+	@$(BIN)/shieldx config --markdown > docs/settings.md
+
+lock: $(INSTALLED) ## Pin the newest dependencies that pyproject.toml allows
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --extra stack --group test --group lint --group build -q -o requirements.lock
+
+clean: ## Remove what was installed and cached here
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "ShieldX needs Python 3.11 or later; $$($(PYTHON) --version) is here. Try make PYTHON=python3.12"; exit 1; }
+	@echo "Installing into $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

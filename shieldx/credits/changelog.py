@@ -1,0 +1,127 @@
+"""The ledger's state as table records, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shieldx.credits import tables
+from shieldx.credits.answers import TAGS
+from shieldx.credits.messages import Commit, Consume, Refund
+from shieldx.credits.outcomes import Figures
+from shieldx.credits.reservations import Hold
+from shieldx.credits.transactions import parse_transaction_id, transaction_id_of
+from shieldx.messages import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shieldx.credits.ledger import Ledger, Posting
+    from shieldx.credits.outcomes import Outcomes
+    from shieldx.credits.reservations import Key
+
+_encode = msgspec.json.Encoder().encode
+_REFUNDABLE = {TAGS[Consume], TAGS[Commit]}
+_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    tables.ACCOUNTS: msgspec.json.Decoder(tables.AccountRow),
+    tables.RESERVATIONS: msgspec.json.Decoder(tables.ReservationRow),
+    tables.TRANSACTIONS: msgspec.json.Decoder(tables.TransactionRow),
+}
+
+
+class Changelog:
+    """Writes what changed in a ledger and its remembered outcomes, and reads it back into empty ones."""
+
+    def __init__(self, partition: int, ledger: Ledger, outcomes: Outcomes) -> None:
+        self._partition = partition
+        self._ledger = ledger
+        self._outcomes = outcomes
+
+    def take(self) -> Iterator[Change]:
+        """What changed since the last call: the last value of each key, once."""
+        ledger, reservations = self._ledger, self._ledger.reservations
+        for tenant_id in ledger.changed:
+            yield self._account(tenant_id)
+        ledger.changed.clear()
+        for key in reservations.changed:
+            yield self._reservation(key)
+        reservations.changed.clear()
+        for posting in ledger.postings:
+            yield self._transaction(posting)
+        ledger.postings.clear()
+        for block_key, block in self._outcomes.take_blocks():
+            yield Change(tables.OUTCOMES, block_key, block)
+
+    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
+        """Take back one record of a table, in the order of its topic."""
+        if value is None:
+            self._restore_deletion(topic, key)
+        elif topic == tables.OUTCOMES:
+            self._outcomes.load_block(value)
+        else:
+            self._restore_row(_DECODERS[topic].decode(value))
+
+    def _account(self, tenant_id: str) -> Change:
+        figures = self._ledger.account(tenant_id)
+        row = None if figures is None else _encode(tables.AccountRow(tenant_id, *figures))
+        return Change(tables.ACCOUNTS, tenant_id.encode(), row)
+
+    def _reservation(self, key: Key) -> Change:
+        tenant_id, reservation_id = key
+        hold = self._ledger.reservations.get(key)
+        value = None
+        if hold is not None:
+            row = tables.ReservationRow(
+                tenant_id,
+                reservation_id,
+                transaction_id_of(self._partition, hold.position),
+                hold.remaining,
+                hold.expires_at_ms,
+                hold.state,
+                hold.closed_at_ms,
+            )
+            value = _encode(row)
+        return Change(tables.RESERVATIONS, tables.row_key(tenant_id, reservation_id), value)
+
+    def _transaction(self, posting: Posting) -> Change:
+        command, position, amount, balance, at_ms = posting
+        transaction_id = transaction_id_of(self._partition, position)
+        row = tables.TransactionRow(
+            command.tenant_id,
+            transaction_id,
+            TAGS[type(command)],
+            amount,
+            balance,
+            at_ms,
+            command.idempotency_key,
+            command.description,
+            command.transaction_id if type(command) is Refund else msgspec.UNSET,
+        )
+        return Change(tables.TRANSACTIONS, tables.row_key(command.tenant_id, transaction_id), _encode(row))
+
+    def _restore_deletion(self, topic: str, key: bytes) -> None:
+        if topic == tables.ACCOUNTS:
+            self._ledger.load_account(key.decode(), None)
+        elif topic == tables.RESERVATIONS:
+            self._ledger.reservations.load(tables.parse_row_key(key), None)
+
+    def _restore_row(self, row: tables.AccountRow | tables.ReservationRow | tables.TransactionRow) -> None:
+        ledger = self._ledger
+        if isinstance(row, tables.AccountRow):
+            figures = Figures(row.balance, row.reserved_funds, row.total_spent, row.total_purchased)
+            ledger.load_account(row.tenant_id, figures)
+        elif isinstance(row, tables.ReservationRow):
+            position = self._position(row.transaction_id)
+            hold = Hold(row.remaining, row.expires_at_ms, position, row.state, row.closed_at_ms)
+            ledger.reservations.load((row.tenant_id, row.reservation_id), hold)
+        elif row.type in _REFUNDABLE:
+            ledger.transactions.add(row.tenant_id, self._position(row.transaction_id), row.amount, row.at_ms)
+        elif row.refunds is not msgspec.UNSET:
+            ledger.transactions.refund(row.tenant_id, self._position(row.refunds), row.amount)
+
+    def _position(self, transaction_id: str) -> int:
+        position = parse_transaction_id(self._partition, transaction_id)
+        if position is None:
+            raise ValueError(f"a table of partition {self._partition} holds transaction {transaction_id!r}")
+        return position

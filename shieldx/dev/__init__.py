@@ -1,0 +1,1 @@
+"""The embedded development stack: a real Kafka broker, without Docker and without an installed Java."""

@@ -1,0 +1,74 @@
+"""The training run from which Java learns what a Kafka broker loads and calls."""
+
+import asyncio
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
+
+from shieldx.dev.broker_folder import BrokerFolder
+from shieldx.dev.broker_process import BrokerProcess
+from shieldx.dev.kafka_program import KafkaProgram
+from shieldx.dev.stack_error import StackError
+
+_START_TIMEOUT_S = 60.0
+_WORK_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 60.0
+
+_TOPIC = "training"
+_GROUP = "training"
+_TRANSACTIONS = 20
+_RECORDS_A_TRANSACTION = 50
+
+
+class TrainingFailed(StackError):
+    """No AOT cache could be made; Kafka works without one."""
+
+
+async def record_training_run(program: KafkaProgram, folder: BrokerFolder, configuration: Path) -> None:
+    """Run a broker in the new `folder` and have Java write what it learned to `configuration`.
+
+    Whether Java did write is for the caller to see. Raises TrainingFailed, BrokerDidNotStart or
+    ChooseAnotherPort.
+    """
+    flags = ("-XX:AOTMode=record", f"-XX:AOTConfiguration={configuration}")
+    broker = BrokerProcess(folder, program, {})
+    await broker.start(None, timeout_s=_START_TIMEOUT_S, flags=flags)
+    try:
+        async with asyncio.timeout(_WORK_TIMEOUT_S):
+            await _work(folder.bootstrap)
+        await broker.stop(timeout_s=_STOP_TIMEOUT_S)  # this is when Java writes
+    except (KafkaError, OSError) as error:
+        raise TrainingFailed(f"the training broker did not do its work: {error!r}") from error
+    finally:
+        broker.kill()
+
+
+async def _work(bootstrap: str) -> None:
+    """Do once what an agent does all day: read, write and commit in transactions."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(_TOPIC, num_partitions=2, replication_factor=1)])
+    finally:
+        await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=_TOPIC) as producer:
+        for _ in range(_TRANSACTIONS):
+            async with producer.transaction():
+                for number in range(_RECORDS_A_TRANSACTION):
+                    await producer.send(_TOPIC, key=b"%d" % number, value=b"x" * 100)
+                # Else Kafka may find the transaction busy with the offsets, and refuse the records at first.
+                await producer.flush()
+                await producer.send_offsets_to_transaction({TopicPartition(_TOPIC, 0): 0}, _GROUP)
+    consumer = AIOKafkaConsumer(
+        _TOPIC,
+        bootstrap_servers=bootstrap,
+        group_id=_GROUP,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
+    async with consumer:
+        for _ in range(_RECORDS_A_TRANSACTION):
+            await consumer.getone()
+        await consumer.commit()

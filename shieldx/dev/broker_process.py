@@ -1,0 +1,106 @@
+"""One run of a broker in its folder, from the settings file to the process's end."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from shieldx.dev.broker_folder import BrokerFolder
+from shieldx.dev.child_process import kill_child, run_child, start_child, stop_child, wait_for_child
+from shieldx.dev.kafka_answer import wait_for_answer
+from shieldx.dev.kafka_program import KafkaProgram
+from shieldx.dev.loopback_ports import ChooseAnotherPort, is_free
+from shieldx.dev.server_properties import Ports
+from shieldx.dev.stack_error import StackError
+
+if TYPE_CHECKING:
+    import subprocess
+
+
+class BrokerDidNotStart(StackError):
+    """The broker ended or stayed silent; the message quotes the end of its log and names the file."""
+
+
+class _StartFailed(Exception):
+    """Carries what went wrong to where the log is quoted."""
+
+
+class BrokerProcess:
+    """A broker in `folder`, which the caller has locked. It is started once, and again after `kill`."""
+
+    def __init__(self, folder: BrokerFolder, program: KafkaProgram, properties: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._program = program
+        self._properties = properties
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, or None when it is not running."""
+        return None if self._child is None or self._child.poll() is not None else self._child.pid
+
+    async def start(self, port: int | None, *, timeout_s: float, flags: tuple[str, ...] = ()) -> None:
+        """Format the folder if it is new, start the broker and return once it answers.
+
+        Raises BrokerDidNotStart or ChooseAnotherPort, and leaves no process behind then.
+        """
+        ports = self._folder.choose_ports(port)
+        if not is_free(ports.broker):
+            raise ChooseAnotherPort(f"port {ports.broker} on 127.0.0.1, the broker's, is taken by another process")
+        self._folder.prepare(ports, self._properties)
+        log_start_bytes = self._folder.log.stat().st_size
+        try:
+            async with asyncio.timeout(timeout_s):
+                if not self._folder.is_formatted:
+                    await self._format(ports, timeout_s)
+                await self._run(ports, flags)
+        except BaseException as error:
+            self.kill()
+            if not isinstance(error, (TimeoutError, _StartFailed)):
+                raise
+            what = str(error) or f"did not answer within {timeout_s:g} s"
+            tail = self._folder.log_tail(log_start_bytes)
+            raise BrokerDidNotStart(f"the broker {what}; its log {self._folder.log} ends:\n{tail}") from None
+
+    async def stop(self, *, timeout_s: float) -> int | None:
+        """End the broker in order, or kill it after `timeout_s`. Returns the exit status, if it ran."""
+        if self._child is None:
+            return None
+        await stop_child(self._child, timeout_s=timeout_s)
+        return self._child.returncode
+
+    def kill(self) -> None:
+        """Kill the broker with SIGKILL, if it is running."""
+        if self._child is not None:
+            kill_child(self._child)
+            self._child = None
+
+    async def _format(self, ports: Ports, timeout_s: float) -> None:
+        folder = self._folder
+        command = folder.format_command(self._program, ports, self._properties)
+        status = await run_child(command, folder=folder.root, output=folder.log, timeout_s=timeout_s)
+        if status != 0:
+            raise _StartFailed(f"could not format its data folder (exit status {status})")
+        folder.adopt_formatted()
+
+    async def _run(self, ports: Ports, flags: tuple[str, ...]) -> None:
+        folder = self._folder
+        command = self._program.command(*folder.broker_arguments, temporary=folder.temporary, flags=flags)
+        self._child = start_child(command, folder=folder.root, output=folder.log)
+        folder.pid_file.write_text(f"{self._child.pid}\n", encoding="ascii")
+        cluster_id = await _answer_of(self._child, ports.broker)
+        if cluster_id != folder.cluster_id():
+            raise _StartFailed(f"found another Kafka, {cluster_id}, on its port {ports.broker}")
+
+
+async def _answer_of(child: "subprocess.Popen[bytes]", port: int) -> str:
+    answer = asyncio.ensure_future(wait_for_answer(port))
+    end = asyncio.ensure_future(wait_for_child(child))
+    try:
+        done, _ = await asyncio.wait({answer, end}, return_when=asyncio.FIRST_COMPLETED)
+        if end in done:
+            raise _StartFailed(f"ended with exit status {end.result()} instead of starting")
+        return answer.result()
+    finally:
+        answer.cancel()
+        end.cancel()
+        await asyncio.gather(answer, end, return_exceptions=True)

@@ -1,0 +1,108 @@
+"""Child processes that live no longer than this process, and the ends of those that did."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_EXEC_WITH_PARENT = Path(__file__).parent / "exec_with_parent.py"
+_POLL_S = 0.01
+
+
+def start_child(command: Sequence[str], *, folder: Path, output: Path) -> "subprocess.Popen[bytes]":
+    """Start `command` in `folder`, appending its stdout and stderr to the file `output`.
+
+    The child is in a session of its own, so a terminal's Ctrl-C does not reach it. On Linux it is killed
+    when the calling thread ends, however it ends; see exec_with_parent.
+    """
+    # -I -S: quick, and deaf to whatever the user's environment tells Python.
+    wrapper = [sys.executable, "-I", "-S", str(_EXEC_WITH_PARENT), str(os.getpid())]
+    with output.open("ab") as file:
+        return subprocess.Popen(  # noqa: S603 - the command is built here from checked parts
+            [*wrapper, *command],
+            cwd=folder,
+            # An empty environment otherwise: JAVA_TOOL_OPTIONS and its like would change what runs.
+            env={"LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+async def wait_for_child(child: "subprocess.Popen[bytes]") -> int:
+    """Wait until the child has ended and return its exit status."""
+    # Not asyncio's own subprocesses: those belong to one event loop, and a broker may outlive it.
+    while (status := child.poll()) is None:  # noqa: ASYNC110 - the kernel sets no asyncio.Event
+        await asyncio.sleep(_POLL_S)
+    return status
+
+
+async def run_child(command: Sequence[str], *, folder: Path, output: Path, timeout_s: float) -> int:
+    """Run `command` as `start_child` does and return its exit status. Raises TimeoutError, having killed it."""
+    child = start_child(command, folder=folder, output=output)
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await wait_for_child(child)
+    finally:
+        kill_child(child)
+
+
+async def stop_child(child: "subprocess.Popen[bytes]", *, timeout_s: float) -> None:
+    """End the child with SIGTERM, and after `timeout_s` with SIGKILL; return when it has ended."""
+    try:
+        child.send_signal(signal.SIGTERM)
+        child.send_signal(signal.SIGCONT)  # a frozen one would sleep through SIGTERM
+        async with asyncio.timeout(timeout_s):
+            await wait_for_child(child)
+    except TimeoutError:
+        pass
+    finally:
+        kill_child(child)
+
+
+def kill_child(child: "subprocess.Popen[bytes]") -> None:
+    """End the child with SIGKILL, unless it has ended; return when it has, which is at once."""
+    child.kill()
+    child.wait()
+
+
+async def end_leftover(pid_file: Path, *, command_end: str, timeout_s: float = 10.0) -> int | None:
+    """Kill the process that `pid_file` names, if its command line ends so; return its id if it was killed.
+
+    This is for a child whose parent was killed where the kernel cannot tie the two together. The command
+    line keeps a process safe that has since been given the same id. Raises TimeoutError if it stays.
+    """
+    pid = _pid_in(pid_file)
+    if pid is None or not _command_line(pid).endswith(command_end):
+        return None
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(timeout_s):
+        while _command_line(pid).endswith(command_end):  # noqa: ASYNC110 - not our child: nothing to await
+            await asyncio.sleep(_POLL_S)
+    return pid
+
+
+def _pid_in(pid_file: Path) -> int | None:
+    try:
+        return int(pid_file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _command_line(pid: int) -> str:
+    if sys.platform == "linux":
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return ""
+        return arguments.rstrip(b"\0").replace(b"\0", b" ").decode(errors="surrogateescape")
+    listing = subprocess.run(  # noqa: S603 - a fixed program and a number
+        ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True
+    )
+    return listing.stdout.strip()
