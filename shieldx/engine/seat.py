@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from shieldx.engine.codec import TICK_VALUE
-from shieldx.engine.errors import FreeMemory, LeaveTask, RestoreTask
+from shieldx.engine.errors import FixConfiguration, FreeMemory, LeaveTask, RestoreTask
 from shieldx.engine.idle import IDLE_S, IdleClock
 from shieldx.engine.task import Task
 
@@ -53,6 +53,8 @@ class Seat:
         self._metrics = metrics
         self._must_restore = False
         self._refused: dict[TopicPartition, int] = {}
+        self._failures = 0
+        self._place = {"agent": agent.name, "partition": number}
         self.running = False
 
     def restore(self) -> None:
@@ -66,7 +68,6 @@ class Seat:
         Raises:
             FixConfiguration: no task can work until something is changed.
         """
-        failures = 0
         while self._membership.generation_of(self._number) is not None:
             task = Task(self._agent, self._number, self._surroundings, self._metrics, self._refused)
             self._memory.add(task)
@@ -80,14 +81,24 @@ class Seat:
                 self._log("fenced", error)
                 await self._membership.wait_for_change(EVICTION_S)
             except RestoreTask as error:
-                failures = 0 if task.log_time_ms else failures + 1
-                self._metrics.restarts.inc()
                 self._log("restoring after an error", error)
-                if failures:
-                    await self._membership.wait_for_change(min(0.1 * 2**failures, LONGEST_BACKOFF_S))
+                await self._back_off()
+            except FixConfiguration:
+                raise
+            except Exception:
+                # A defect, in a fold most likely: it must stop its own partition only, and be seen.
+                logger.exception("restoring after a defect", extra=self._place)
+                await self._back_off()
             finally:
                 self.running = False
                 await task.close()
+
+    async def _back_off(self) -> None:
+        """Go on at once after the first failure, which an open transaction may wait for; then ever later."""
+        self._metrics.restarts.inc()
+        self._failures += 1
+        if self._failures > 1:
+            await self._membership.wait_for_change(min(0.05 * 2**self._failures, LONGEST_BACKOFF_S))
 
     async def _feed(self, task: Task) -> None:
         clock = IdleClock(monotonic)
@@ -121,10 +132,10 @@ class Seat:
             await self._membership.wait_for_change(MEMORY_RETRY_S)
             return
         self._metrics.waiting.set(0)
+        self._failures = 0
         self.intake.remove(len(records))
         clock.saw_records(only_ticks=len(records) == 1 and records[0].value == TICK_VALUE)
         self._metrics.lag.set(self.intake.lag(task.positions))
 
     def _log(self, event: str, error: Exception) -> None:
-        place = {"agent": self._agent.name, "partition": self._number}
-        logger.warning("%s: %s", event, error, extra=place)
+        logger.warning("%s: %s", event, error, extra=self._place)
