@@ -1,0 +1,218 @@
+"""Workers on a real broker: joining, leaving, and what happens to tasks meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from polling import until
+
+from shieldx.bootstrap import Platform
+from shieldx.client import Client
+from shieldx.credits.fold import CreditsFold
+from shieldx.credits.messages import Code, Consume, Purchase, Reserve
+from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.home import home_partition
+from shieldx.engine.kafka_log import KafkaLog
+from shieldx.engine.metrics import Metrics
+from shieldx.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from shieldx.engine.agent import Agent
+    from shieldx.engine.log import Record, TopicPartition
+    from shieldx.engine.worker import Worker
+    from shieldx.messages import Output, Source
+
+pytestmark = pytest.mark.integration
+
+PARTITIONS = 3
+SESSION_S = 1.5
+
+
+@pytest.fixture
+async def platform(kafka: str) -> Platform:
+    """The platform's real topics, which the tests share; each has tenants of its own."""
+    environment = {
+        "SHIELDX_KAFKA_BOOTSTRAP": kafka,
+        "SHIELDX_PARTITIONS": str(PARTITIONS),
+        "SHIELDX_REPLICATION": "1",
+        "SHIELDX_SESSION_TIMEOUT_MS": str(int(SESSION_S * 1000)),
+    }
+    platform = Platform(load_settings(environment))
+    await platform.topic_admin.create(platform.topics, partitions=PARTITIONS, replication=1)
+    return platform
+
+
+@asynccontextmanager
+async def running(
+    platform: Platform, agent: Agent, log: KafkaLog | None = None, ended: asyncio.Event | None = None
+) -> AsyncIterator[tuple[Worker, Metrics]]:
+    """A worker at work; on the way out it is stopped in order, and what it failed with is raised."""
+    metrics = Metrics([agent])
+    ((worker, own_log),) = platform.workers([agent], metrics)
+    if log is not None:
+        worker._surroundings = replace(worker._surroundings, log=log)  # noqa: SLF001 - a slow log stands in
+    await own_log.start()
+    work = asyncio.create_task(worker.run())
+    if ended is not None:
+        work.add_done_callback(lambda _: ended.set())
+    try:
+        yield worker, metrics
+        worker.stop()
+        await work
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        await own_log.stop()
+
+
+async def until_ready(*workers: Worker) -> None:
+    await until(lambda: all(worker.ready for worker in workers))
+
+
+def value_of(metrics: Metrics, name: str) -> float:
+    return sum(
+        sample.value for family in metrics.registry.collect() for sample in family.samples if sample.name == name
+    )
+
+
+def counted(metrics: Metrics, operation: str) -> float:
+    return sum(
+        sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "credits_operations_total" and sample.labels["op"] == operation
+    )
+
+
+def number_of(tenant_id: str) -> int:
+    return home_partition(tenant_id, PARTITIONS)
+
+
+def tenant() -> str:
+    return f"tenant-{uuid4().hex}"
+
+
+def purchase(tenant_id: str, amount: int = 100) -> Purchase:
+    return Purchase(tenant_id=tenant_id, idempotency_key=uuid4().hex, amount=amount)
+
+
+def consume(tenant_id: str, amount: int) -> Consume:
+    return Consume(tenant_id=tenant_id, idempotency_key=uuid4().hex, amount=amount)
+
+
+async def test_a_worker_that_restores_for_three_session_timeouts_is_not_evicted(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    class SlowLog(KafkaLog):
+        async def read_to_end(self, partitions: Iterable[TopicPartition]) -> AsyncIterator[Sequence[Record]]:
+            await asyncio.sleep(3 * SESSION_S)
+            async for records in super().read_to_end(partitions):
+                yield records
+
+    caplog.set_level(logging.INFO, "shieldx.engine.worker")
+    agent = platform.agent("credits")
+    slow = SlowLog(platform.connection, platform.group(agent))
+    await slow.start()
+    async with running(platform, agent) as (first, _):
+        await until_ready(first)
+        async with running(platform, agent, slow) as (second, _):
+            await until_ready(first, second)
+            assigned = [record for record in caplog.records if record.message == "assigned"]
+            assert len(assigned) == 3, "once alone, and once each when the second joined"
+    await slow.stop()
+
+
+async def test_state_follows_a_partition_to_another_worker_and_back(platform: Platform) -> None:
+    agent, tenants = platform.agent("credits"), [tenant() for _ in range(12)]
+    async with Client(platform.connection) as client, running(platform, agent) as (first, _):
+        await until_ready(first)
+        for tenant_id in tenants:
+            await client.send(purchase(tenant_id))
+        async with running(platform, agent) as (second, _):
+            await until_ready(first, second)
+            spent = [await client.send(consume(tenant_id, 30)) for tenant_id in tenants]
+            assert {result.balance.balance for result in spent} == {70}
+        await until_ready(first)
+        spent = [await client.send(consume(tenant_id, 30)) for tenant_id in tenants]
+        assert {result.balance.balance for result in spent} == {40}
+
+
+async def test_commands_sent_during_a_rebalance_are_answered_once(platform: Platform) -> None:
+    agent, tenant_id = platform.agent("credits"), tenant()
+    async with Client(platform.connection) as client, running(platform, agent) as (first, _):
+        await until_ready(first)
+        await client.send(purchase(tenant_id, 1000))
+        sending = asyncio.gather(*(client.send(consume(tenant_id, 1)) for _ in range(200)))
+        async with running(platform, agent) as (second, _):
+            await until_ready(first, second)
+            results = await sending
+    balances = sorted(result.balance.balance for result in results)
+    assert balances == list(range(800, 1000)), "each balance from 999 down to 800, once"
+
+
+async def test_the_hold_of_a_silent_tenant_expires(platform: Platform) -> None:
+    agent, tenant_id = platform.agent("credits"), tenant()
+    hold = Reserve(tenant_id=tenant_id, idempotency_key="h", amount=60, reservation_id="r", ttl_s=1)
+    async with Client(platform.connection) as client, running(platform, agent) as (worker, metrics):
+        await until_ready(worker)
+        await client.send(purchase(tenant_id))
+        held = await client.send(hold)
+        assert held.balance.available == 40
+        await until(lambda: counted(metrics, "expire") >= 1, timeout_s=15)
+        assert (await client.send(consume(tenant_id, 100))).code is Code.OK
+
+
+async def test_a_defect_in_a_fold_stops_its_own_partition_only(platform: Platform) -> None:
+    poisoned = tenant()
+
+    class Defective(CreditsFold):
+        def apply(self, message: Any, source: Source) -> list[Output]:
+            if message.tenant_id == poisoned:
+                raise ZeroDivisionError
+            return super().apply(message, source)
+
+    agent = replace(platform.agent("credits"), fold=Defective)
+    async with Client(platform.connection) as client:
+        async with running(platform, agent) as (worker, metrics):
+            await until_ready(worker)
+            unanswered = asyncio.create_task(client.send(purchase(poisoned)))
+            await until(lambda: value_of(metrics, "shieldx_restarts_total") >= 2)
+            others = [name for name in (tenant() for _ in range(12)) if number_of(name) != number_of(poisoned)]
+            results = [await client.send(purchase(name)) for name in others]
+            assert {result.code for result in results} == {Code.OK}
+            assert not unanswered.done()
+        async with running(platform, platform.agent("credits")):
+            assert (await unanswered).code is Code.OK, "mended, it is answered: nothing was lost"
+
+
+async def test_a_partition_that_cannot_be_worked_on_stops_the_worker_with_the_reason(platform: Platform) -> None:
+    class LogWithAGap(KafkaLog):
+        async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:  # noqa: ARG002 - the port
+            raise FixConfiguration("records were deleted before they had been read")
+
+    agent = platform.agent("credits")
+    with_a_gap = LogWithAGap(platform.connection, platform.group(agent))
+    ended = asyncio.Event()
+    with pytest.raises(FixConfiguration, match="deleted before"):
+        async with running(platform, agent, with_a_gap, ended):
+            await ended.wait()
+
+
+async def test_a_fenced_task_restores_if_it_is_still_assigned(platform: Platform) -> None:
+    agent, tenant_id = platform.agent("credits"), tenant()
+    intruder = KafkaLog(platform.connection, platform.group(agent))
+    async with Client(platform.connection) as client, running(platform, agent) as (worker, metrics):
+        await until_ready(worker)
+        await client.send(purchase(tenant_id))
+        transactions = await intruder.fence(f"{platform.settings.application}.credits.{number_of(tenant_id)}")
+        assert (await client.send(consume(tenant_id, 30))).balance.balance == 70
+        await transactions.close()
+        assert value_of(metrics, "shieldx_fenced_total") == 1

@@ -1,0 +1,18 @@
+"""Waiting for what another thread, process or broker does, where there is no event of ours to await."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVERY_S = 0.02
+
+
+async def until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
+    """Return as soon as the condition holds; TimeoutError when it does not in time."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - it happens where no event of ours can be set
+            await asyncio.sleep(EVERY_S)
