@@ -56,7 +56,7 @@ class Client:
         """Connect, and stand at the end of the results.
 
         Raises:
-            CheckConnection: no broker answers, or the topic of results does not exist.
+            CheckConnection: no broker answers, or a topic does not exist.
         """
         try:
             self._producer = await self._stack.enter_async_context(
@@ -114,6 +114,7 @@ class Client:
         )
 
     async def _stand_at_end(self) -> None:
+        await self._producer.partitions_for(COMMANDS)  # so that no send has to wait for it, not even when stopping
         numbers = await self._producer.partitions_for(RESULTS)
         partitions = [KafkaTopicPartition(RESULTS, number) for number in sorted(numbers)]
         self._consumer.assign(partitions)

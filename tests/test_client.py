@@ -111,5 +111,5 @@ async def test_closing_tells_the_waiting_to_send_again(platform: Platform) -> No
 
 
 async def test_no_broker_is_an_error_that_names_the_address() -> None:
-    with pytest.raises(CheckConnection, match="127.0.0.1:1"):
+    with pytest.raises(CheckConnection, match=r"127\.0\.0\.1:1"):
         await Client({"bootstrap_servers": "127.0.0.1:1"}).start()
