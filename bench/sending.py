@@ -1,0 +1,63 @@
+"""Sending commands with as little of the processor as Python allows: whole batches, a future each."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Self
+
+from aiokafka import AIOKafkaProducer
+
+from shieldx.credits.tables import COMMANDS
+from shieldx.engine.codec import CORRELATION_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aiokafka.producer.message_accumulator import BatchBuilder
+
+    from bench.workload import Encoded
+
+BATCH_BYTES = 500_000
+
+
+class Sending:
+    """A producer of numbered commands; the number is the correlation id."""
+
+    def __init__(self, connection: Mapping[str, Any]) -> None:
+        self._producer = AIOKafkaProducer(
+            **connection, acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES, request_timeout_ms=60_000
+        )
+        self._deliveries: set[asyncio.Future[Any]] = set()
+        self.sent = 0
+
+    async def __aenter__(self) -> Self:
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
+
+    async def send(self, commands: Iterable[Encoded]) -> None:
+        """Hand commands over, a batch for each partition or more."""
+        builders: dict[int, BatchBuilder] = {}
+        for partition, key, value in commands:
+            headers = [(CORRELATION_ID, b"%d" % self.sent)]
+            self.sent += 1
+            builder = builders.get(partition)
+            if builder is None or builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                if builder is not None:
+                    await self._hand_over(builder, partition)
+                builder = builders[partition] = self._producer.create_batch()
+                builder.append(timestamp=None, key=key, value=value, headers=headers)
+        for partition, builder in builders.items():
+            await self._hand_over(builder, partition)
+
+    async def delivered(self) -> None:
+        """Return once the broker has all of it."""
+        await asyncio.gather(*self._deliveries)
+
+    async def _hand_over(self, builder: BatchBuilder, partition: int) -> None:
+        builder.close()
+        delivery = await self._producer.send_batch(builder, COMMANDS, partition=partition)
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(self._deliveries.discard)

@@ -1,0 +1,58 @@
+"""The commands that are measured: purchases once, then consumes of 100 tenants, encoded beforehand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from shieldx.credits.messages import Consume, Purchase
+from shieldx.engine.home import home_partition
+
+if TYPE_CHECKING:
+    from shieldx.credits.messages import Command
+
+TENANTS = 100
+PLENTY = 10**12
+
+
+class Encoded(NamedTuple):
+    """A command, ready to be sent."""
+
+    partition: int
+    key: bytes
+    value: bytes
+
+
+class Workload:
+    """An endless supply of commands under ever new keys."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._encode = msgspec.json.Encoder().encode
+        self._number = 0
+
+    def purchases(self) -> list[Encoded]:
+        """Credits for every tenant."""
+        return [
+            self._encoded(Purchase(tenant_id=f"org-{n}", idempotency_key="opening", amount=PLENTY))
+            for n in range(TENANTS)
+        ]
+
+    def consumes(self, count: int) -> list[Encoded]:
+        """The next `count` consumes, tenants in turn."""
+        first, self._number = self._number, self._number + count
+        return [self._consume(number) for number in range(first, first + count)]
+
+    def _consume(self, number: int) -> Encoded:
+        command = Consume(
+            tenant_id=f"org-{number % TENANTS}",
+            idempotency_key=f"request-{number:09d}",
+            amount=number % 1000 + 1,
+            description="tokens",
+        )
+        return self._encoded(command)
+
+    def _encoded(self, command: Command) -> Encoded:
+        partition = home_partition(command.tenant_id, self._partitions)
+        return Encoded(partition, command.tenant_id.encode(), self._encode(command))
