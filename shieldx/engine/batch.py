@@ -23,13 +23,18 @@ OVERHEAD_BYTES = MAX_CONTEXT_BYTES + 512
 """More than headers and a record batch of one add to a key and a value."""
 
 
+def headers_bytes(headers: Sequence[Header]) -> int:
+    """What headers take in a record: names and contents, and about two bytes of lengths for each."""
+    return sum(len(name.encode()) + len(content or b"") + 4 for name, content in headers)
+
+
 class Batch:
     """Gathers what a task will commit. Its size is known before anything is sent."""
 
     def __init__(self, partition: int, codec: Codec, counts: Sequence[Count], max_record_bytes: int) -> None:
         self._partition = partition
         self._codec = codec
-        self._counts = {count.topic: count for count in counts}
+        self._counts = counts
         self._max_record_bytes = max_record_bytes
         self._own_writes: dict[str, list[Write]] = {}
         self.writes: dict[TopicPartition, list[Write]] = {}
@@ -57,11 +62,11 @@ class Batch:
         write = Write(key_bytes, value, [self._codec.schema_header(type(message)), *context], source.at_ms)
         self._own(topic).append(write)
         self.size_bytes += size
-        count = self._counts.get(topic)
-        if count is not None:
-            counted = self.counted[count.name]
-            for labels in count.of(message):
-                counted[labels] += 1
+        for count in self._counts:
+            if count.topic == topic:
+                counted = self.counted[count.name]
+                for labels in count.of(message):
+                    counted[labels] += 1
         return write
 
     def add_reply(self, topic: str, write: Write) -> None:
@@ -74,7 +79,9 @@ class Batch:
         letter = DeadLetter.of(source, value, reason, detail)
         key = f"{source.topic}/{source.partition}/{source.offset}".encode()
         headers = [self._codec.schema_header(DeadLetter)]
-        self._own(DEAD_LETTERS).append(Write(key, encode(letter), headers, source.at_ms))
+        value_bytes = encode(letter)
+        self._own(DEAD_LETTERS).append(Write(key, value_bytes, headers, source.at_ms))
+        self.size_bytes += len(value_bytes)
         self.dead_letters += 1
 
     def add_forwarded(self, home: TopicPartition, key: bytes, value: bytes, headers: list[Header]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shieldx.engine.errors import FixConfiguration
 from shieldx.messages import Tick
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ HOP = "shieldx-hop"
 CARRIED = frozenset({CORRELATION_ID, TRACEPARENT})
 """Headers that every output has from its input."""
 
-_QUOTED = re.compile(r"'[^']*'")
+_QUOTED = re.compile(r"'.*'", re.DOTALL)
 TICK_VALUE = msgspec.json.encode(Tick())
 encode = msgspec.json.Encoder().encode
 
@@ -36,16 +37,18 @@ class Undecodable(Exception):
 
 
 class Codec:
-    """Decoders by topic and schema headers by type."""
+    """Decoders by topic and schema headers by type.
+
+    Raises:
+        FixConfiguration: an input has no manifest, or its message types have no tags.
+    """
 
     def __init__(self, topics: Mapping[str, Topic], inputs: Iterable[str]) -> None:
         self._schemas: dict[type, tuple[str, bytes]] = {}
         for topic in topics.values():
             for schema, kind in topic.types().items():
                 self._schemas[kind] = (SCHEMA, schema.encode())
-        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
-            name: msgspec.json.Decoder(reduce(or_, [*topics[name].types().values(), Tick])) for name in inputs
-        }
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {name: _decoder(name, topics) for name in inputs}
 
     def decode(self, topic: str, value: bytes | None) -> Any:
         """The message in a record's value.
@@ -57,12 +60,25 @@ class Codec:
             raise Undecodable("a record without a value")
         try:
             return self._decoders[topic].decode(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UnicodeDecodeError as error:
+            raise Undecodable(f"not UTF-8 at byte {error.start}") from error
+        except RecursionError as error:
+            raise Undecodable("nested too deeply") from error
+        except msgspec.MsgspecError as error:
             raise Undecodable(_without_values(str(error))) from error
 
     def schema_header(self, kind: type) -> tuple[str, bytes]:
         """The header that names a message's schema."""
         return self._schemas[kind]
+
+
+def _decoder(name: str, topics: Mapping[str, Topic]) -> msgspec.json.Decoder[Any]:
+    if name not in topics:
+        raise FixConfiguration(f"no manifest declares topic {name!r}")
+    try:
+        return msgspec.json.Decoder(reduce(or_, [*topics[name].types().values(), Tick]))
+    except TypeError as error:
+        raise FixConfiguration(f"the message types of topic {name!r} cannot be told apart: {error}") from error
 
 
 def _without_values(message: str) -> str:

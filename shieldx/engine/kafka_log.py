@@ -186,6 +186,7 @@ class KafkaTransactions:
             await producer.commit_transaction()
         except (KafkaError, AssertionError) as error:
             await asyncio.gather(*deliveries, return_exceptions=True)
+            self._retrieve_failure()
             if _is_fenced(error):
                 raise LeaveTask(f"fenced by a later producer, or timed out: {error!r}") from error
             raise RestoreTask(f"a transaction failed: {error!r}") from error
@@ -201,6 +202,13 @@ class KafkaTransactions:
             logger.debug("closing a producer by force: %r", error)
             await producer._sender.close()  # noqa: SLF001 - aiokafka has no public way to drop pending batches
             await producer.client.close()
+        self._retrieve_failure()
+
+    def _retrieve_failure(self) -> None:
+        """Look at the error that aiokafka keeps for whoever ends the transaction: else asyncio says that nobody did."""
+        waiter = self._producer._txn_manager._transaction_waiter  # noqa: SLF001 - it has no public name
+        if waiter is not None and waiter.done() and not waiter.cancelled():
+            waiter.exception()
 
     def _builders(self, records: Sequence[Write]) -> Iterator[BatchBuilder]:
         """Records as batches, as full as they may be."""

@@ -60,7 +60,7 @@ def load_manifests(folder: Path) -> dict[str, Topic]:
     topics: dict[str, Topic] = {}
     for path in sorted(folder.glob("*.yaml")):
         try:
-            declared = msgspec.convert(yaml.safe_load(path.read_text()), dict[str, Topic])
+            declared = msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), dict[str, Topic])
         except (msgspec.ValidationError, yaml.YAMLError) as error:
             raise FixConfiguration(f"{path}: {error}") from error
         for name, topic in declared.items():
@@ -79,7 +79,7 @@ def _load_type(schema: str, path: str) -> type[msgspec.Struct]:
     module, _, name = path.partition(":")
     try:
         found: Any = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise FixConfiguration(f"schema {schema!r} names {path!r}, which cannot be imported: {error}") from error
     if not (isinstance(found, type) and issubclass(found, msgspec.Struct)):
         raise FixConfiguration(f"schema {schema!r} names {path!r}, which is not a message type")

@@ -38,9 +38,8 @@ class Metrics:
         self.dead_letters = Counter("shieldx_dead_letters", "Records set aside", _LABELS, registry=reg)
         self.waiting = Gauge("shieldx_waiting", "1 while a partition waits for memory", _LABELS, registry=reg)
         self.counts = {
-            count.name: Counter(count.name.removesuffix("_total"), count.documentation, count.labels, registry=reg)
-            for agent in agents
-            for count in agent.counts
+            name: Counter(name.removesuffix("_total"), count.documentation, count.labels, registry=reg)
+            for name, count in {count.name: count for agent in agents for count in agent.counts}.items()
         }
 
     def task(self, agent: str, partition: int) -> TaskMetrics:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from shieldx.engine.agent import Agent
     from shieldx.engine.intake import Intake
-    from shieldx.engine.log import Record, TopicPartition
+    from shieldx.engine.log import Record
     from shieldx.engine.membership import Membership
     from shieldx.engine.memory import MemoryLimit
     from shieldx.engine.metrics import TaskMetrics
@@ -52,7 +52,7 @@ class Seat:
         self._memory = memory
         self._metrics = metrics
         self._must_restore = False
-        self._refused: dict[TopicPartition, int] = {}
+        self._refused: set[tuple[str, int, int]] = set()
         self._failures = 0
         self._place = {"agent": agent.name, "partition": number}
         self.running = False

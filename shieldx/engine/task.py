@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shieldx.engine.batch import MAX_CONTEXT_BYTES, OVERHEAD_BYTES, Batch
+from shieldx.engine.batch import MAX_CONTEXT_BYTES, OVERHEAD_BYTES, Batch, headers_bytes
 from shieldx.engine.codec import CARRIED, HOP, REPLY_TO, TICK_VALUE, Undecodable
 from shieldx.engine.errors import FreeMemory, OutputTooLarge, RestoreTask
 from shieldx.engine.home import home_partition
@@ -52,7 +52,7 @@ class Task:
     """Folds records into outputs and state, and commits both with the position.
 
     A task is crash-only: after any error but `FreeMemory` it must be closed and a new one started. `refused` outlives
-    it: the input whose outputs were too large for a record, by partition, so that the next task sets it aside.
+    it: the topic, partition and offset of inputs whose outputs were too large, so that the next task sets them aside.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Task:
         partition: int,
         surroundings: Surroundings,
         metrics: TaskMetrics,
-        refused: dict[TopicPartition, int],
+        refused: set[tuple[str, int, int]],
     ) -> None:
         self._agent = agent
         self.partition = partition
@@ -171,10 +171,10 @@ class Task:
         context: Sequence[Header] = ()
         reply_to, hopped = None, False
         if record.headers:
-            context = [header for header in record.headers if header[0] in CARRIED]
+            context = [(name, content or b"") for name, content in record.headers if name in CARRIED]
             for name, content in record.headers:
                 if name == REPLY_TO:
-                    reply_to = content.decode(errors="replace")
+                    reply_to = (content or b"").decode(errors="replace")
                 elif name == HOP:
                     hopped = True
         try:
@@ -194,9 +194,9 @@ class Task:
         Raises:
             Undecodable: says why.
         """
-        if context and sum(len(content) for _, content in context) > MAX_CONTEXT_BYTES:
+        if context and headers_bytes(context) > MAX_CONTEXT_BYTES:
             raise Undecodable(f"correlation-id and traceparent together exceed {MAX_CONTEXT_BYTES} bytes")
-        if self._refused and self._refused.get(TopicPartition(record.topic, record.partition)) == record.offset:
+        if (record.topic, record.partition, record.offset) in self._refused:
             raise Undecodable("what it leads to exceeds the size of a record")
 
     def _route(self, record: Record, tenant_id: str, source: Source, *, hopped: bool, batch: Batch) -> bool:
@@ -213,8 +213,7 @@ class Task:
             batch.add_dead_letter(source, record.value, "misplaced_again", detail)
             return False
         headers = [*record.headers, (HOP, b"1")]
-        size = len(source.value) + len(key) + sum(len(name) + len(content) for name, content in headers)
-        if size > self._limits.max_record_bytes:
+        if len(source.value) + len(key) + headers_bytes(headers) > self._limits.max_record_bytes:
             detail = f"its home is partition {home}, but with the mark of a forwarded record it is too large"
             batch.add_dead_letter(source, record.value, "too_large_to_forward", detail)
         else:
@@ -231,7 +230,7 @@ class Task:
                 if reply_to is not None and output.topic == results:
                     self._reply(reply_to, write, source, batch)
         except OutputTooLarge:
-            self._refused[TopicPartition(source.topic, source.partition)] = source.offset
+            self._refused.add((source.topic, source.partition, source.offset))
             raise
 
     def _reply(self, topic: str, write: Write, source: Source, batch: Batch) -> None:

@@ -10,6 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shieldx.engine.errors import FixConfiguration
+from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,7 +106,10 @@ class TopicAdmin:
         Raises:
             FixConfiguration: a topic is missing, has another partition count, or takes time from producers' clocks.
         """
-        used = {name: topics[name] for name in (*agent.topics, "dead-letters")}
+        undeclared = [name for name in agent.topics if name not in topics]
+        if undeclared:
+            raise FixConfiguration(f"no manifest declares topic {undeclared[0]!r} of agent {agent.name!r}")
+        used = {name: topics[name] for name in (*agent.topics, DEAD_LETTERS)}
         actual = await self.describe(used)
         for name, topic in used.items():
             if name not in actual:
@@ -114,6 +118,11 @@ class TopicAdmin:
                 raise FixConfiguration(
                     f"topic {name!r} has {actual[name].partitions} partitions, SHIELDX_PARTITIONS says {partitions}. "
                     "All topics need the same count: a task writes to its own partition number only"
+                )
+            if name in agent.reads and topic.timestamps != "broker":
+                raise FixConfiguration(
+                    f"topic {name!r} is read by agent {agent.name!r}, but its manifest leaves time to its producers. "
+                    "Declare it with `timestamps: broker`"
                 )
             timestamp_type = actual[name].config[TIMESTAMP_TYPE]
             if topic.timestamps == "broker" and timestamp_type != "LogAppendTime":

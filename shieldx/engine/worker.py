@@ -23,11 +23,12 @@ from shieldx.engine.membership import Membership
 from shieldx.engine.seat import Seat
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from aiokafka import TopicPartition as KafkaTopicPartition
 
     from shieldx.engine.agent import Agent
+    from shieldx.engine.log import Record
     from shieldx.engine.memory import MemoryLimit
     from shieldx.engine.metrics import Metrics
     from shieldx.engine.task import Surroundings
@@ -108,6 +109,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
 
         The partitions are paused, at a position of no meaning, until each task has sought its own.
         """
+        if self._stopping.is_set():
+            return
         self._consumer.pause(*assigned)
         for tp in assigned:
             self._consumer.seek(tp, 0)
@@ -145,16 +148,20 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
                 continue  # asked for a committed position before the seat has sought its own
             except OffsetOutOfRangeError as error:
                 for tp in error.args[0]:
-                    self._seats[tp.partition].restore()
+                    if tp.partition in self._seats:
+                        self._seats[tp.partition].restore()
             except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
                 raise FixConfiguration(f"agent {self._agent.name} may not read its topics: {error!r}") from error
             except KafkaError as error:
                 logger.warning("fetching failed: %r", error, extra={"agent": self._agent.name})
                 await self._membership.wait_for_change(RETRY_S)
             else:
-                for tp, records in fetched.items():
-                    if tp.partition in self._seats:
-                        self._seats[tp.partition].intake.put(records)
+                self._distribute(fetched)
+
+    def _distribute(self, fetched: Mapping[KafkaTopicPartition, Sequence[Record]]) -> None:
+        for tp, records in fetched.items():
+            if tp.partition in self._seats:
+                self._seats[tp.partition].intake.put(records)
 
     async def _leave(self) -> None:
         """Let every seat finish the transaction under way."""

@@ -1,0 +1,1 @@
+"""The demo: a usage trace replayed through the ledger, and every balance counted again."""

@@ -1,0 +1,167 @@
+"""What the ledger has answered: read from `credits.results`, as far as its transactions are committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import msgspec
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaTopicPartition
+
+from shieldx.credits.tables import RESULTS
+from shieldx.engine.codec import CORRELATION_ID
+from shieldx.engine.errors import ShieldXError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_POLL_MS = 500
+
+
+class ReadTheAgentLog(ShieldXError):
+    """The agent ended, or does not answer; its log says why."""
+
+
+class Figures(msgspec.Struct, frozen=True, gc=False):
+    """The figures of an account, as results state them."""
+
+    balance: int
+    reserved_funds: int
+    available: int
+    total_spent: int
+    total_purchased: int
+
+    @property
+    def possible(self) -> bool:
+        """Whether nothing is negative and what was bought is what is there or spent."""
+        return (
+            min(self.balance, self.reserved_funds, self.available, self.total_spent, self.total_purchased) >= 0
+            and self.balance == self.total_purchased - self.total_spent
+            and self.available == self.balance - self.reserved_funds
+        )
+
+
+class SeenResult(msgspec.Struct, frozen=True, gc=False):
+    """A result, as far as the demo needs it: decoding the rest would cost the agent processor time."""
+
+    tenant_id: str
+    idempotency_key: str | None
+    type: str
+    code: str
+    transaction_id: str
+    balance: Figures
+    replayed: bool
+    reservation_id: str | None = None
+
+
+class Answer(NamedTuple):
+    """How one record sent was answered."""
+
+    code: str
+    replayed: bool
+
+
+class Answers:
+    """Everything the results have said so far. A record sent is known by its number, the correlation id."""
+
+    def __init__(self) -> None:
+        self.by_sequence: dict[int, Answer] = {}
+        self.answered_again: list[int] = []
+        self.expiries: Counter[tuple[str, str]] = Counter()
+        self.last_figures: dict[str, Figures] = {}
+        self.impossible: list[str] = []
+
+    def take(self, result: SeenResult, sequence: int | None) -> None:
+        """Note one result; None is the number of an expiry, which nobody sent."""
+        if sequence is None:
+            self.expiries[result.tenant_id, result.reservation_id or ""] += 1
+        elif sequence in self.by_sequence:
+            self.answered_again.append(sequence)
+        else:
+            self.by_sequence[sequence] = Answer(result.code, result.replayed)
+        if not result.replayed:  # a repeated result repeats the figures of its first time
+            self.last_figures[result.tenant_id] = result.balance
+        if not result.balance.possible:
+            self.impossible.append(f"{result.tenant_id}, {result.type} {result.idempotency_key}: {result.balance}")
+
+
+class ResultsReader:
+    """Reads results as they are committed, and tells who waits for them."""
+
+    def __init__(self, connection: Mapping[str, Any], partitions: int, react: Callable[[SeenResult], None]) -> None:
+        self._consumer = AIOKafkaConsumer(**connection, isolation_level="read_committed", fetch_max_wait_ms=100)
+        self._partitions = [KafkaTopicPartition(RESULTS, number) for number in range(partitions)]
+        self._react = react
+        self._decode = msgspec.json.Decoder(SeenResult).decode
+        self._changed = asyncio.Event()
+        self.answers = Answers()
+        self.last_read_s = 0.0
+        """When the latest results came, by the loop's clock."""
+        self.scheduled_s: dict[int, float] = {}
+        """When records whose latency is asked for should have been sent."""
+        self.latencies_s: list[float] = []
+
+    @property
+    def count(self) -> int:
+        """Records answered."""
+        return len(self.answers.by_sequence)
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        self._consumer.assign(self._partitions)
+        for tp in self._partitions:
+            self._consumer.seek(tp, 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def read(self) -> None:
+        """Read on and on."""
+        while True:
+            await self._read_some()
+
+    async def read_to_end(self) -> None:
+        """Read what there is: any result too many would come last."""
+        ends = await self._consumer.end_offsets(self._partitions)
+        for tp in self._partitions:
+            while await self._consumer.position(tp) < ends[tp]:
+                await self._read_some()
+
+    async def until(self, done: Callable[[], bool], *, timeout_s: float, what: str) -> None:
+        """Return once results have made something true.
+
+        Raises:
+            ReadTheAgentLog: they have not within the time.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not done():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError as error:
+            raise ReadTheAgentLog(f"{what} has not come within {timeout_s:g} s") from error
+
+    async def _read_some(self) -> None:
+        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
+        self.last_read_s = asyncio.get_running_loop().time()
+        for records in fetched.values():
+            for record in records:
+                result = self._decode(record.value)
+                sequence = sequence_in(record.headers)
+                self.answers.take(result, sequence)
+                self._react(result)
+                if sequence in self.scheduled_s:
+                    self.latencies_s.append(self.last_read_s - self.scheduled_s.pop(sequence))
+        if fetched:
+            self._changed.set()
+
+
+def sequence_in(headers: tuple[tuple[str, bytes], ...]) -> int | None:
+    """The number of a record sent, which is its correlation id and its result's."""
+    for name, content in headers:
+        if name == CORRELATION_ID:
+            return int(content)
+    return None

@@ -1,0 +1,84 @@
+"""Sends steps under consecutive numbers, and remembers what was sent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Self
+
+from aiokafka import AIOKafkaProducer
+
+from shieldx.credits.tables import COMMANDS
+from shieldx.engine.codec import CORRELATION_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aiokafka.producer.message_accumulator import BatchBuilder
+
+    from shieldx.demo.steps import Step
+
+_BATCH_BYTES = 500_000
+_LINGER_MS = 5
+"""The default of Kafka's own producer."""
+
+
+class Sender:
+    """Sends in bulk or one by one, by one producer, so that each partition has the records in the order of sending."""
+
+    def __init__(self, connection: Mapping[str, Any]) -> None:
+        self._producer = AIOKafkaProducer(
+            **connection, acks="all", enable_idempotence=True, linger_ms=_LINGER_MS, max_batch_size=_BATCH_BYTES
+        )
+        self._deliveries: list[asyncio.Future[Any]] = []
+        self.sent: list[Step] = []
+        """A record's number is its place here."""
+        self.to_be_answered = 0
+
+    async def __aenter__(self) -> Self:
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
+
+    async def send_in_bulk(self, steps: Iterable[Step]) -> None:
+        """Hand records over in few batches; `delivered` waits for them."""
+        builders: dict[int, BatchBuilder] = {}
+        for step in steps:
+            headers = self._number(step)
+            builder = builders.get(step.partition)
+            if builder is None:
+                builder = builders[step.partition] = self._producer.create_batch()
+            if builder.append(timestamp=None, key=step.key, value=step.value, headers=headers) is None:
+                await self._send_batch(builder, step.partition)
+                builder = builders[step.partition] = self._producer.create_batch()
+                builder.append(timestamp=None, key=step.key, value=step.value, headers=headers)
+        for partition, builder in builders.items():
+            await self._send_batch(builder, partition)
+
+    async def send(self, step: Step) -> None:
+        """Hand one record over; `delivered` waits for it."""
+        headers = self._number(step)
+        delivery = await self._producer.send(
+            COMMANDS, step.value, key=step.key, partition=step.partition, headers=headers
+        )
+        self._deliveries.append(delivery)
+
+    async def delivered(self) -> None:
+        """Return once the broker has everything.
+
+        Raises:
+            KafkaError: it refused something.
+        """
+        deliveries, self._deliveries = self._deliveries, []
+        await asyncio.gather(*deliveries)
+
+    async def _send_batch(self, builder: BatchBuilder, partition: int) -> None:
+        builder.close()
+        self._deliveries.append(await self._producer.send_batch(builder, COMMANDS, partition=partition))
+
+    def _number(self, step: Step) -> list[tuple[str, bytes]]:
+        sequence = len(self.sent)
+        self.sent.append(step)
+        self.to_be_answered += step.dead_letter is None
+        return [(CORRELATION_ID, b"%d" % sequence)]

@@ -1,0 +1,38 @@
+"""A step of the story: one record to send to `credits.commands`, and what is known of it beforehand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from shieldx.engine.codec import encode
+from shieldx.engine.home import home_partition
+
+if TYPE_CHECKING:
+    from shieldx.credits.messages import Command
+
+
+class Step(NamedTuple):
+    """A record to send. Where it is sent is its home, except for a misplaced one."""
+
+    kind: str
+    """The command's type, or what is wrong with the record."""
+    tenant_id: str
+    key: bytes
+    value: bytes
+    home: int
+    partition: int
+    dead_letter: str | None = None
+    """The reason for which it must be set aside, or None: it must be answered."""
+
+
+def step_of(command: Command, partitions: int) -> Step:
+    """A command, sent as any producer sends it."""
+    tenant_id = command.tenant_id
+    home = home_partition(tenant_id, partitions)
+    kind = str(command.__struct_config__.tag)
+    return Step(kind, tenant_id, tenant_id.encode(), encode(command), home, home)
+
+
+def misplaced(step: Step, partitions: int) -> Step:
+    """The same command on the next partition, as from a producer that hashes keys in another way."""
+    return step._replace(partition=(step.home + 1) % partitions)
