@@ -17,9 +17,9 @@ from rich.table import Table
 from bench import latency, throughput
 from bench.sending import Sending
 from bench.workload import Workload
-from shieldx.bootstrap import Platform
-from shieldx.demo.credits_agent import CreditsAgent
+from shieldx.bootstrap import Platform, worker_environment
 from shieldx.dev.stack import Stack
+from shieldx.dev.worker_process import WorkerProcess
 from shieldx.settings import load_settings
 
 RATES = (1_000, 5_000, 10_000)
@@ -40,7 +40,7 @@ async def main(backlog: int, seconds: float, calls: int, partitions: int) -> Non
                 await sending.send([*opening, *workload.consumes(backlog - len(opening))])
                 await sending.delivered()
                 console.print(f"{backlog:,} commands wait; starting the worker")
-                async with CreditsAgent(Path(folder), settings, stack.bootstrap):
+                async with WorkerProcess("credits", Path(folder), worker_environment(settings, stack.bootstrap)):
                     group = platform.group(platform.agent("credits"))
                     rate = await throughput.measure(platform.connection, group, partitions, backlog)
                     table.add_row(f"{backlog:,} waiting commands", f"{rate.per_second:,.0f} commands/s")

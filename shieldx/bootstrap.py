@@ -55,6 +55,17 @@ def read_stack_file(settings: Settings) -> StackFile | None:
         raise FixConfiguration(f"{path} cannot be read ({error}); delete it and run `shieldx up`") from error
 
 
+def worker_environment(settings: Settings, bootstrap: str) -> dict[str, str]:
+    """What a worker needs in its environment to work beside this process, on the stack at `bootstrap`."""
+    given = {
+        "KAFKA_BOOTSTRAP": bootstrap,
+        "PARTITIONS": settings.partitions,
+        "REPLICATION": 1,
+        "HOME": home(settings).absolute(),
+    }
+    return {f"SHIELDX_{name}": str(value) for name, value in given.items()}
+
+
 class Platform:
     """Agents, topics and a connection, as the settings say."""
 

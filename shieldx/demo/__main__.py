@@ -15,7 +15,6 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from shieldx.cli.stop_signals import finishes_before, stop_event
-from shieldx.demo.credits_agent import LOG
 from shieldx.demo.generated_trace import SEED, generate_trace
 from shieldx.demo.progress import Progress
 from shieldx.demo.report import print_report
@@ -23,6 +22,7 @@ from shieldx.demo.run import Outcome, Plan, run
 from shieldx.demo.trace import read_trace
 from shieldx.dev.cache_folder import cache_folder
 from shieldx.dev.stack_error import StackError
+from shieldx.dev.worker_process import LOG
 from shieldx.engine.errors import ShieldXError
 from shieldx.settings import Settings, load_settings
 

@@ -11,17 +11,13 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 
 from shieldx.credits.tables import RESULTS
+from shieldx.dev.worker_process import ReadTheAgentLog
 from shieldx.engine.codec import CORRELATION_ID
-from shieldx.engine.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _POLL_MS = 500
-
-
-class ReadTheAgentLog(ShieldXError):
-    """The agent ended, or does not answer; its log says why."""
 
 
 class Figures(msgspec.Struct, frozen=True, gc=False):

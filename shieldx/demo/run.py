@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka.errors import KafkaError
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap import Platform, worker_environment
 from shieldx.demo.comparison import Comparison, Observed, compare
-from shieldx.demo.credits_agent import CreditsAgent
 from shieldx.demo.read_back import ReadBack
 from shieldx.demo.recount import recount
 from shieldx.demo.replay import Reactions, Replay, Throughput
-from shieldx.demo.results import ReadTheAgentLog, ResultsReader
+from shieldx.demo.results import ResultsReader
 from shieldx.demo.sender import Sender
 from shieldx.demo.story import Story
 from shieldx.dev.stack import Stack
+from shieldx.dev.worker_process import ReadTheAgentLog, WorkerProcess
 from shieldx.engine.errors import ShieldXError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ async def run(plan: Plan, settings: Settings, folder: Path, cache: Path, progres
         story = Story(plan.trace, platform.partitions)
         reactions = Reactions(story)
         async with (
-            CreditsAgent(folder, settings, stack.bootstrap) as agent,
+            WorkerProcess("credits", folder, worker_environment(settings, stack.bootstrap)) as agent,
             Sender(platform.connection) as sender,
             ResultsReader(platform.connection, platform.partitions, reactions) as results,
         ):
@@ -95,7 +95,7 @@ async def run(plan: Plan, settings: Settings, folder: Path, cache: Path, progres
     return Outcome(measured, sender.sent, results.answers, compare(recount(sender.sent, log), observed), load_before)
 
 
-async def _play(replay: Replay, plan: Plan, story: Story, agent: CreditsAgent, results: ResultsReader) -> Measured:
+async def _play(replay: Replay, plan: Plan, story: Story, agent: WorkerProcess, results: ResultsReader) -> Measured:
     try:
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(agent.watch()), group.create_task(results.read())]

@@ -6,16 +6,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 _EXEC_WITH_PARENT = Path(__file__).parent / "exec_with_parent.py"
 _POLL_S = 0.01
 
 
-def start_child(command: Sequence[str], *, folder: Path, output: Path) -> "subprocess.Popen[bytes]":
+def start_child(
+    command: Sequence[str], *, folder: Path, output: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> "subprocess.Popen[bytes]":
     """Start `command` in `folder`, appending its stdout and stderr to the file `output`.
 
+    It gets the given environment only: what is in ours, JAVA_TOOL_OPTIONS for one, could change what runs.
     The child is in a session of its own, so a terminal's Ctrl-C does not reach it. On Linux it is killed
     when the calling thread ends, however it ends; see exec_with_parent.
     """
@@ -25,8 +29,7 @@ def start_child(command: Sequence[str], *, folder: Path, output: Path) -> "subpr
         return subprocess.Popen(  # noqa: S603 - the command is built here from checked parts
             [*wrapper, *command],
             cwd=folder,
-            # An empty environment otherwise: JAVA_TOOL_OPTIONS and its like would change what runs.
-            env={"LC_ALL": "C.UTF-8"},
+            env={"LC_ALL": "C.UTF-8", **environment},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from shieldx.engine.agent import Agent
     from shieldx.engine.manifests import Topic
 
+LEADERS_POLL_S = 0.05
 TIMESTAMP_TYPE = "message.timestamp.type"
 
 
@@ -75,13 +77,14 @@ class TopicAdmin:
         wanted = [NewTopic(name, partitions, replication, topic_configs=topics[name].config()) for name in missing]
         async with _admin(self._connection) as admin:
             response = await admin.create_topics(wanted)
-        created = []
-        for name, code, message in response.topic_errors:
-            error = for_code(code)
-            if code == 0:
-                created.append(name)
-            elif error is not TopicAlreadyExistsError:
-                raise FixConfiguration(f"the cluster refuses topic {name!r}: {message or error.__name__}")
+            created = []
+            for name, code, message in response.topic_errors:
+                error = for_code(code)
+                if code == 0:
+                    created.append(name)
+                elif error is not TopicAlreadyExistsError:
+                    raise FixConfiguration(f"the cluster refuses topic {name!r}: {message or error.__name__}")
+            await _wait_for_leaders(admin, created)
         return created
 
     async def differences(self, topics: Mapping[str, Topic], *, partitions: int) -> list[Difference]:
@@ -152,6 +155,17 @@ class _admin:  # noqa: N801 - reads as the function that it stands for
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
+
+
+async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Return once every partition can be written: the first record would otherwise be refused, and retried."""
+    while names:
+        described = await admin.describe_topics(names)
+        if all(p["error_code"] == 0 and p["leader"] >= 0 for t in described for p in t["partitions"]) and all(
+            topic["error_code"] == 0 for topic in described
+        ):
+            return
+        await asyncio.sleep(LEADERS_POLL_S)
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:

@@ -14,16 +14,17 @@ import pytest
 from ledger_in_memory import PARTITIONS, LedgerInMemory
 from rich.console import Console
 
+from shieldx.bootstrap import worker_environment
 from shieldx.demo.__main__ import DIFFERENCES, EXIT_DIFFERENCES, EXIT_INTERRUPTED, conclude
 from shieldx.demo.comparison import compare
-from shieldx.demo.credits_agent import CreditsAgent
 from shieldx.demo.generated_trace import SEED, generate_trace
 from shieldx.demo.recount import recount
 from shieldx.demo.replay import Throughput
 from shieldx.demo.report import percentile_ms
-from shieldx.demo.results import Figures, ReadTheAgentLog
+from shieldx.demo.results import Figures
 from shieldx.demo.run import Measured, Outcome, Plan
 from shieldx.demo.story import SHORT_OF_CREDITS, TENANTS, Story
+from shieldx.dev.worker_process import ReadTheAgentLog, WorkerProcess
 from shieldx.settings import Settings
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ def test_a_trace_that_cannot_be_used_is_named_before_anything_starts(tmp_path: P
 async def test_an_agent_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
     empty = tmp_path / "home"
     empty.mkdir()
-    async with CreditsAgent(tmp_path, Settings(home=empty), "127.0.0.1:1") as agent:
+    environment = worker_environment(Settings(home=empty), "127.0.0.1:1")
+    async with WorkerProcess("credits", tmp_path, environment) as agent:
         with pytest.raises(ReadTheAgentLog, match="ended with status") as caught:
             await agent.watch()
     last_line = (tmp_path / "agent.log").read_text().splitlines()[-1]

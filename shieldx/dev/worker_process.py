@@ -1,38 +1,38 @@
-"""The credits agent in a process of its own, as an operator would start it."""
+"""An agent's worker in a process of its own, as an operator would start it."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Self
 
-from shieldx.demo.results import ReadTheAgentLog
 from shieldx.dev.child_process import start_child, stop_child, wait_for_child
+from shieldx.engine.errors import ShieldXError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from shieldx.settings import Settings
-
 LOG = "agent.log"
-_ENV = "/usr/bin/env"
-_SHIELDX = "from shieldx.cli.main import main; main()"
 _STOP_S = 15.0
 _LAST_LINES = 20
 
 
-class CreditsAgent:
-    """`shieldx worker credits`, with its log in a file. Runs inside its context."""
+class ReadTheAgentLog(ShieldXError):
+    """The agent ended, or does not answer; its log says why."""
 
-    def __init__(self, folder: Path, settings: Settings, bootstrap: str) -> None:
+
+class WorkerProcess:
+    """`shieldx worker AGENT` with its log in a file; it runs inside its context. `environment` is all it gets."""
+
+    def __init__(self, agent: str, folder: Path, environment: Mapping[str, str]) -> None:
+        self._agent = agent
         self._folder = folder
-        given = {"kafka_bootstrap": bootstrap, "partitions": settings.partitions, "replication": 1}
-        if settings.home is not None:
-            given["home"] = settings.home.absolute()
-        variables = [f"SHIELDX_{name.upper()}={value}" for name, value in given.items()]
-        self._command = [_ENV, *variables, sys.executable, "-c", _SHIELDX, "worker", "credits"]
+        self._environment = environment
 
     async def __aenter__(self) -> Self:
-        self._child = start_child(self._command, folder=self._folder, output=self._folder / LOG)
+        command = [sys.executable, "-m", "shieldx", "worker", self._agent]
+        output = self._folder / LOG
+        self._child = start_child(command, folder=self._folder, output=output, environment=self._environment)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -52,4 +52,4 @@ class CreditsAgent:
         status = await wait_for_child(self._child)
         log = (self._folder / LOG).read_text(errors="replace").splitlines()
         last = "\n".join(log[-_LAST_LINES:])
-        raise ReadTheAgentLog(f"the credits agent ended with status {status}. The end of its log:\n{last}")
+        raise ReadTheAgentLog(f"the {self._agent} agent ended with status {status}. The end of its log:\n{last}")

@@ -1,0 +1,1 @@
+"""The `shieldx` command."""

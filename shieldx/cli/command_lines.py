@@ -1,0 +1,41 @@
+"""Commands as JSON lines."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shieldx.credits.tables import COMMANDS
+from shieldx.engine.errors import ShieldXError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shieldx.credits.messages import Command
+    from shieldx.engine.manifests import Topic
+
+
+class CorrectLine(ShieldXError):
+    """A line holds no command. The message says which line and which field."""
+
+
+class CommandLines:
+    """Decodes lines by the types that the manifest declares for the topic of commands."""
+
+    def __init__(self, topics: Mapping[str, Topic]) -> None:
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, topics[COMMANDS].types().values()))
+
+    def decode(self, number: int, line: bytes) -> Command:
+        """The command in a line.
+
+        Raises:
+            CorrectLine: it is not JSON, or a field is wrong.
+        """
+        try:
+            command: Command = self._decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise CorrectLine(f"line {number}: {error}") from error
+        return command

@@ -1,0 +1,152 @@
+"""`shieldx dead-letters`: records that were set aside, and their replay."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shieldx.bootstrap import Platform
+from shieldx.cli.committed_records import committed_consumer
+from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.letters import find_letters, read_letters
+from shieldx.cli.place import PlaceType
+from shieldx.cli.replay import replay, replayable, replaying
+from shieldx.cli.source_records import AskProducerToSendAgain, read_source
+from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, say
+from shieldx.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shieldx.cli.letters import Letter
+    from shieldx.cli.place import Place
+
+
+@click.group()
+def command() -> None:
+    """List, show and replay records that were set aside.
+
+    PLACE is that of the record: topic/partition/offset.
+    """
+    silence_aiokafka()
+
+
+@command.command("list")
+@as_json
+def list_letters(*, as_json: bool) -> None:
+    """List every dead letter that is still kept, the oldest first."""
+    platform = Platform(load_settings(os.environ))
+    with named_kafka_errors(platform.bootstrap):
+        letters = asyncio.run(read_letters(platform))
+    if json_wanted(as_json=as_json):
+        for letter in letters:
+            print_json(_facts(letter))
+    else:
+        rows = [(f["place"], f["reason"], f["detail"], f["at"], f["replayed"]) for f in map(_facts, letters)]
+        print_table(("place", "reason", "detail", "at", "replayed"), rows)
+
+
+@command.command("show")
+@click.argument("place", type=PlaceType())
+@click.option("--payload", is_flag=True, help="Print the record's value too; it may be personal data.")
+@as_json
+def show_letter(place: Place, *, payload: bool, as_json: bool) -> None:
+    """Print a dead letter with key, headers and size of the record that it is about."""
+    platform = Platform(load_settings(os.environ))
+    with named_kafka_errors(platform.bootstrap):
+        shown = asyncio.run(_show(platform, place, payload=payload))
+    for facts in shown:
+        if json_wanted(as_json=as_json):
+            print_json(facts)
+        else:
+            print_table(("field", "value"), [(name, str(value)) for name, value in facts.items()])
+
+
+@command.command("replay")
+@click.argument("places", metavar="[PLACE]…", type=PlaceType(), nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All that were not replayed yet.")
+@as_json
+@click.pass_context
+def replay_letters(ctx: click.Context, places: tuple[Place, ...], *, everything: bool, as_json: bool) -> None:
+    """Send records that were set aside to their topics again.
+
+    Each is read from its topic, proved by length and SHA-256, and sent with its headers and the key of the tenant in
+    its body. The dead letter is then marked and not replayed again: a command's key is remembered for 24 h only. Mend
+    the cause first, or the record is set aside again.
+    """
+    if bool(places) == everything:
+        raise click.UsageError("give the PLACE of each record, or --all")
+    platform = Platform(load_settings(os.environ))
+    with named_kafka_errors(platform.bootstrap):
+        gone = asyncio.run(_replay(platform, places, as_json=json_wanted(as_json=as_json)))
+    if gone:
+        ctx.exit(1)
+
+
+def _facts(letter: Letter) -> dict[str, Any]:
+    content = letter.content
+    return {
+        "place": str(letter.place),
+        "reason": content.reason,
+        "detail": content.detail,
+        "at": content.at,
+        "length": content.length,
+        "sha256": content.sha256,
+        "replayed": letter.replayed,
+    }
+
+
+async def _show(platform: Platform, place: Place, *, payload: bool) -> list[dict[str, Any]]:
+    shown = []
+    async with committed_consumer(platform) as consumer:
+        for letter in await find_letters(platform, [place]):
+            facts = _facts(letter)
+            try:
+                record = await read_source(consumer, letter)
+            except AskProducerToSendAgain as error:
+                facts["source"] = str(error)
+            else:
+                facts["key"] = _text(record.key)
+                facts["headers"] = {name: _text(content) for name, content in record.headers}
+                facts["size_bytes"] = len(record.value or b"")
+                if payload:
+                    facts["payload"] = _text(record.value)
+            shown.append(facts)
+    return shown
+
+
+async def _replay(platform: Platform, places: Sequence[Place], *, as_json: bool) -> int:
+    """Replay what can be replayed, and return how many records are gone."""
+    replayed = gone = 0
+    async with replaying(platform) as producer, committed_consumer(platform) as consumer:
+        letters = await (find_letters(platform, dict.fromkeys(places)) if places else read_letters(platform))
+        chosen = replayable(letters)
+        for letter in letters:
+            if places and letter not in chosen:
+                why = "replayed already" if letter.replayed else "executed; only its reply was refused"
+                say(f"{letter.place} is left alone: it was {why}")
+        for letter in chosen:
+            try:
+                now = await replay(consumer, producer, letter)
+            except AskProducerToSendAgain as error:
+                gone += 1
+                say(str(error))
+                continue
+            replayed += 1
+            _print_move(letter.place, now, as_json=as_json)
+    say(f"replayed {counted(replayed, 'record')}")
+    return gone
+
+
+def _print_move(before: Place, now: Place, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"place": str(before), "replayed_to": str(now)})
+    else:
+        click.echo(f"{before} -> {now}")
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else content.decode(errors="backslashreplace")

@@ -1,0 +1,90 @@
+"""How far an agent's consumer group has come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from shieldx.cli.committed_records import committed_consumer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiokafka import AIOKafkaConsumer
+
+    from shieldx.bootstrap import Platform
+    from shieldx.engine.agent import Agent
+
+FEW_OFFSETS = 20
+PEEK_MS = 300
+
+
+class PartitionLag(msgspec.Struct, frozen=True):
+    """Records of one input partition that are not yet committed."""
+
+    topic: str
+    partition: int
+    committed: int | None
+    end: int
+    lag: int
+
+
+class GroupStatus(msgspec.Struct, frozen=True):
+    """An agent's consumer group."""
+
+    agent: str
+    group: str
+    state: str
+    members: int
+    lag: int
+    partitions: list[PartitionLag]
+
+
+async def group_status(platform: Platform, agent: Agent, partitions: Mapping[str, int]) -> GroupStatus:
+    """The group of an agent, over those of its inputs that exist, with their partition counts."""
+    group = platform.group(agent)
+    inputs = [TopicPartition(topic, n) for topic in agent.reads for n in range(partitions.get(topic, 0))]
+    admin = AIOKafkaAdminClient(**platform.connection)
+    try:
+        await admin.start()
+        response = (await admin.describe_consumer_groups([group]))[0]
+        offsets = await admin.list_consumer_group_offsets(group, partitions=inputs) if inputs else {}
+    finally:
+        await admin.close()
+    committed = {tp: found.offset for tp, found in offsets.items() if found.offset >= 0}
+    async with committed_consumer(platform) as consumer:
+        lags = await _lags(consumer, inputs, committed)
+    _, _, state, _, _, members = response.groups[0][:6]
+    return GroupStatus(agent.name, group, state, len(members), sum(lag.lag for lag in lags), lags)
+
+
+async def _lags(
+    consumer: AIOKafkaConsumer, inputs: list[TopicPartition], committed: Mapping[TopicPartition, int]
+) -> list[PartitionLag]:
+    if not inputs:
+        return []
+    first = await consumer.beginning_offsets(inputs)
+    ends = await consumer.end_offsets(inputs)
+    positions = {tp: max(committed.get(tp, 0), first[tp]) for tp in inputs}
+    lags = {tp: ends[tp] - positions[tp] for tp in inputs}
+    lags |= await _peek(consumer, {tp: positions[tp] for tp, lag in lags.items() if 0 < lag <= FEW_OFFSETS})
+    return [PartitionLag(tp.topic, tp.partition, committed.get(tp), ends[tp], lags[tp]) for tp in inputs]
+
+
+async def _peek(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """Count the records behind a few offsets: the marker of a tick's transaction takes one, and nobody reads it."""
+    if not positions:
+        return {}
+    consumer.assign(list(positions))
+    for tp, offset in positions.items():
+        consumer.seek(tp, offset)
+    counts = dict.fromkeys(positions, 0)
+    while fetched := await consumer.getmany(timeout_ms=PEEK_MS):
+        for tp, records in fetched.items():
+            counts[tp] += len(records)
+            if counts[tp] > FEW_OFFSETS:
+                consumer.pause(tp)
+    return counts

@@ -1,0 +1,85 @@
+"""The command `shieldx`: its commands by name, each imported only when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, NamedTuple, NoReturn
+
+import click
+
+from shieldx.dev.stack_error import StackError
+from shieldx.engine.errors import FixConfiguration, ShieldXError
+
+EXIT_INTERRUPTED = 130
+
+
+class Entry(NamedTuple):
+    """A command's module, which has it as `command`, and what `--help` says of it."""
+
+    module: str
+    about: str
+
+
+COMMANDS = {
+    "up": Entry("up", "Start Kafka, create the topics and run every agent, until Ctrl-C."),
+    "down": Entry("down", "Stop the `shieldx up` that runs elsewhere."),
+    "status": Entry("status", "Say whether broker, topics and agents are as they should be."),
+    "reset": Entry("reset", "Delete the embedded stack's data."),
+    "worker": Entry("worker", "Run workers for agents, until SIGTERM."),
+    "topics": Entry("topics", "List, create and compare the topics of the manifests."),
+    "send": Entry("send", "Send commands from a file of JSON lines and print their results."),
+    "results": Entry("results", "Print results."),
+    "dead-letters": Entry("dead_letters", "List, show and replay records that were set aside."),
+    "config": Entry("config", "Print every setting."),
+}
+
+
+class ConfigurationFailure(click.ClickException):
+    """Shown by click like any of its own, with an exit code that tells a supervisor not to start again."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """The commands of the table above. `--help` reads the table, so that it imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Their names in the order of a first day."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
+        """Import one."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"shieldx.cli.{COMMANDS[cmd_name].module}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - likewise
+        """Write the table for `--help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.about) for name, entry in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call a command; errors with a name become one message and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except FixConfiguration as error:
+            raise ConfigurationFailure(str(error)) from error
+        except (ShieldXError, StackError) as error:
+            raise click.ClickException(str(error)) from error
+        except (KeyboardInterrupt, click.Abort):
+            _interrupted(ctx)
+
+
+def _interrupted(ctx: click.Context) -> NoReturn:
+    ctx.exit(EXIT_INTERRUPTED)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="shieldx")
+def main() -> None:
+    """ShieldX: an event-driven platform on Kafka for teams that meter usage and defend web traffic.
+
+    Settings come from SHIELDX_… in the environment; `shieldx config` prints them. Data is written to stdout, all
+    else to stderr.
+    """

@@ -1,0 +1,62 @@
+"""The `shieldx up` of a stack folder: what it tells other commands, and whether it still lives."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shieldx.bootstrap import STACK_FILE, StackFile, read_stack_file
+from shieldx.dev.file_lock import FileLock, StopTheOtherProcess
+from shieldx.engine.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from shieldx.settings import Settings
+
+
+def publish(settings: Settings, stack: StackFile) -> None:
+    """Write stack.json, wholly or not at all."""
+    path = settings.stack_folder / STACK_FILE
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished.write_bytes(msgspec.json.encode(stack) + b"\n")
+    unfinished.replace(path)
+
+
+def withdraw(settings: Settings) -> None:
+    """Remove stack.json, whoever wrote it: the caller holds the stack folder."""
+    (settings.stack_folder / STACK_FILE).unlink(missing_ok=True)
+
+
+def stack_lock(settings: Settings) -> FileLock:
+    """What a running stack holds."""
+    return FileLock(settings.stack_folder.absolute() / "lock")
+
+
+def holder_pid(settings: Settings) -> int | None:
+    """The process that holds the stack folder, None if none does, 0 if it does not say who it is."""
+    if not settings.stack_folder.is_dir():
+        return None
+    try:
+        with stack_lock(settings):
+            return None
+    except StopTheOtherProcess as error:
+        return error.holder_pid or 0
+
+
+def running_pid(settings: Settings) -> int | None:
+    """The process of the `shieldx up` that holds the stack folder, None where none runs.
+
+    Raises:
+        FixConfiguration: the folder is held by a process that stack.json does not name.
+    """
+    holder = holder_pid(settings)
+    if holder is None:
+        return None
+    stack = read_stack_file(settings)
+    if stack is None or stack.pid != holder:
+        raise FixConfiguration(
+            f"{settings.stack_folder} is held by process {holder or 'unknown'}, which is not a ready `shieldx up`: "
+            "it is starting or stopping, or another program runs the stack. Wait, or stop that process"
+        )
+    return holder

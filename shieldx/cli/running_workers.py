@@ -1,0 +1,71 @@
+"""Workers of several agents in one process, with one health server."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from shieldx.engine.errors import ShieldXError
+from shieldx.engine.health import HealthServer
+from shieldx.engine.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shieldx.bootstrap import Platform
+    from shieldx.engine.agent import Agent
+    from shieldx.engine.worker import Worker
+
+READY_POLL_S = 0.05
+
+
+async def run_workers(
+    platform: Platform, agents: Sequence[Agent], stopping: asyncio.Event, when_ready: Callable[[str], None]
+) -> None:
+    """Check the agents' topics and work until the event; `when_ready` is told the health server's address.
+
+    Raises:
+        FixConfiguration: a topic or setting makes it impossible to work.
+        RestoreTask: the broker went away before the workers had begun.
+    """
+    for agent in agents:
+        await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
+    metrics = Metrics(agents)
+    made = platform.workers(agents, metrics)
+    workers = [worker for worker, _ in made]
+    settings = platform.settings
+    health = HealthServer(
+        settings.health_host, settings.health_port, metrics.registry, lambda: all(worker.ready for worker in workers)
+    )
+    async with AsyncExitStack() as open_until_stopped:
+        await open_until_stopped.enter_async_context(health)
+        for _, log in made:
+            await log.start()
+            open_until_stopped.push_async_callback(log.stop)
+        await _work(workers, stopping, lambda: when_ready(health.address))
+
+
+async def _work(workers: Sequence[Worker], stopping: asyncio.Event, when_ready: Callable[[], None]) -> None:
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for worker in workers:
+                tasks.create_task(worker.run())
+            announcing = tasks.create_task(_announce(workers, when_ready))
+            await stopping.wait()
+            announcing.cancel()
+            for worker in workers:
+                worker.stop()
+    except* ShieldXError as group:
+        raise _first(group) from None
+
+
+async def _announce(workers: Sequence[Worker], when_ready: Callable[[], None]) -> None:
+    while not all(worker.ready for worker in workers):  # noqa: ASYNC110 - readiness is a question, not an event
+        await asyncio.sleep(READY_POLL_S)
+    when_ready()
+
+
+def _first(group: BaseExceptionGroup[ShieldXError]) -> ShieldXError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

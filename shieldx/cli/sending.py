@@ -1,0 +1,76 @@
+"""Commands to Kafka: with their results, or without waiting for any."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from shieldx.cli.producing import open_producer
+from shieldx.client import Client, SendAgain
+from shieldx.credits.tables import COMMANDS
+from shieldx.engine.codec import Codec, encode
+from shieldx.engine.errors import ShieldXError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from shieldx.bootstrap import Platform
+    from shieldx.credits.messages import Command, Result
+
+UNCONFIRMED = 10_000
+"""Records handed to the producer before their deliveries are awaited."""
+
+
+class Answers:
+    """Sends numbered commands, so many at a time, and tells their results in the order of the commands."""
+
+    def __init__(self, client: Client, *, concurrency: int, timeout_s: float) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+        self._room = asyncio.Semaphore(concurrency)
+        self._sent: asyncio.Queue[tuple[int, asyncio.Task[Result | SendAgain]] | None] = asyncio.Queue()
+
+    async def tell(
+        self, commands: AsyncIterator[tuple[int, Command]], answered: Callable[[int, Result | SendAgain], None]
+    ) -> None:
+        """Tell the result of each command, or why there is none."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._send_all(commands, tasks))
+                while (item := await self._sent.get()) is not None:
+                    number, answer = item
+                    answered(number, await answer)
+        except* ShieldXError as group:
+            raise group.exceptions[0] from None
+
+    async def _send_all(self, commands: AsyncIterator[tuple[int, Command]], tasks: asyncio.TaskGroup) -> None:
+        async for number, command in commands:
+            await self._room.acquire()
+            self._sent.put_nowait((number, tasks.create_task(self._send(command))))
+        self._sent.put_nowait(None)
+
+    async def _send(self, command: Command) -> Result | SendAgain:
+        try:
+            return await self._client.send(command, timeout_s=self._timeout_s)
+        except SendAgain as error:
+            return error
+        finally:
+            self._room.release()
+
+
+async def send_and_forget(platform: Platform, commands: AsyncIterator[tuple[int, Command]]) -> int:
+    """Send commands, and return their number once the broker has them all."""
+    codec = Codec(platform.topics, [COMMANDS])
+    number = 0
+    async with open_producer(platform) as producer:
+        unconfirmed = []
+        async for _, command in commands:
+            key = command.tenant_id.encode()
+            headers = [codec.schema_header(type(command))]
+            unconfirmed.append(await producer.send(COMMANDS, encode(command), key=key, headers=headers))
+            number += 1
+            if len(unconfirmed) == UNCONFIRMED:
+                await asyncio.gather(*unconfirmed)
+                unconfirmed.clear()
+        await asyncio.gather(*unconfirmed)
+    return number

@@ -1,0 +1,55 @@
+"""The records that dead letters are about, in their own topics."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+
+from shieldx.engine.errors import ShieldXError
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer
+
+    from shieldx.cli.letters import Letter
+
+ANSWER_S = 10.0
+
+
+class AskProducerToSendAgain(ShieldXError):
+    """The record is no longer in its topic, or is not the one that was set aside."""
+
+
+async def read_source(consumer: AIOKafkaConsumer, letter: Letter) -> Any:
+    """The record that a letter is about, proved by its length and digest.
+
+    Raises:
+        AskProducerToSendAgain: it is gone, or differs.
+    """
+    place = letter.place
+    tp = TopicPartition(place.topic, place.partition)
+    first = (await consumer.beginning_offsets([tp]))[tp]
+    end = (await consumer.end_offsets([tp]))[tp]
+    if not first <= place.offset < end:
+        raise AskProducerToSendAgain(
+            f"{place} is gone: the topic holds offsets {first} to {end - 1} by now. Ask its producer to send it again"
+        )
+    consumer.assign([tp])
+    consumer.seek(tp, place.offset)
+    async with asyncio.timeout(ANSWER_S):
+        record = await consumer.getone(tp)
+    if record.offset != place.offset or not _is_the_same(record.value, letter):
+        raise AskProducerToSendAgain(
+            f"{place} is not the record that was set aside: length or SHA-256 differ. Was the topic deleted and made "
+            "again? Ask its producer to send it again"
+        )
+    return record
+
+
+def _is_the_same(value: bytes | None, letter: Letter) -> bool:
+    content = letter.content
+    if value is None:
+        return content.length is None
+    return len(value) == content.length and sha256(value).hexdigest() == content.sha256

@@ -1,0 +1,112 @@
+"""`shieldx topics`: the manifests' topics beside the cluster's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from shieldx.bootstrap import Platform
+from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.stdout import as_json, counted, print_json, print_table, say
+from shieldx.engine.errors import FixConfiguration
+from shieldx.settings import load_settings
+
+if TYPE_CHECKING:
+    from shieldx.engine.topics import Difference
+
+
+@click.group()
+def command() -> None:
+    """List, create and compare the topics that the manifests in topics/ declare."""
+    silence_aiokafka()
+
+
+@command.command("list")
+@as_json
+def list_topics(*, as_json: bool) -> None:
+    """List every topic with the partitions that it has; none where it is missing."""
+    platform = Platform(load_settings(os.environ))
+    with named_kafka_errors(platform.bootstrap):
+        actual = asyncio.run(platform.topic_admin.describe(platform.topics))
+    rows = [
+        {
+            "topic": name,
+            "partitions": actual[name].partitions if name in actual else None,
+            "replication": actual[name].replication if name in actual else None,
+            "cleanup": topic.cleanup,
+            "retention": topic.retention,
+            "about": topic.about,
+        }
+        for name, topic in sorted(platform.topics.items())
+    ]
+    if as_json:
+        for row in rows:
+            print_json(row)
+    else:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+@command.command("create")
+@as_json
+def create_topics(*, as_json: bool) -> None:
+    """Create the topics that are missing; those that exist are left as they are."""
+    platform = Platform(load_settings(os.environ))
+    with named_kafka_errors(platform.bootstrap):
+        created = asyncio.run(_create(platform))
+    for name in created:
+        if as_json:
+            print_json({"topic": name, "partitions": platform.partitions, "replication": platform.replication})
+        else:
+            click.echo(name)
+    say(f"created {counted(len(created), 'topic')}")
+
+
+async def _create(platform: Platform) -> list[str]:
+    """Create what is missing, unless it would not match what exists: no worker starts on different counts."""
+    for name, topic in (await platform.topic_admin.describe(platform.topics)).items():
+        if topic.partitions != platform.partitions:
+            raise FixConfiguration(
+                f"topic {name!r} has {topic.partitions} partitions and new ones would have {platform.partitions}; set "
+                f"SHIELDX_PARTITIONS={topic.partitions}"
+            )
+    return await platform.topic_admin.create(
+        platform.topics, partitions=platform.partitions, replication=platform.replication
+    )
+
+
+@command.command("diff")
+@as_json
+@click.pass_context
+def diff_topics(ctx: click.Context, *, as_json: bool) -> None:
+    """Print where the cluster is not as the manifests say; exit code 1 if it is anywhere."""
+    platform = Platform(load_settings(os.environ))
+    with named_kafka_errors(platform.bootstrap):
+        found = asyncio.run(platform.topic_admin.differences(platform.topics, partitions=platform.partitions))
+    if as_json:
+        for difference in found:
+            print_json(msgspec.structs.asdict(difference) | {"remedy": remedy(difference, platform)})
+    elif found:
+        rows = [(d.topic, d.setting, d.declared, d.actual, remedy(d, platform)) for d in found]
+        print_table(("topic", "setting", "declared", "actual", "what to do"), rows)
+    if found:
+        ctx.exit(1)
+    say(f"{counted(len(platform.topics), 'topic')}, no difference")
+
+
+def remedy(difference: Difference, platform: Platform) -> str:
+    """What would end a difference."""
+    if difference.actual is None:
+        return "shieldx topics create"
+    if difference.setting == "partitions":
+        return (
+            f"set SHIELDX_PARTITIONS={difference.actual} if every topic has that count; no worker starts on topics of "
+            "different counts, and tenants cannot move between partitions"
+        )
+    return (
+        f"kafka-configs.sh --bootstrap-server {platform.bootstrap} --alter --entity-type topics "
+        f"--entity-name {difference.topic} --add-config {difference.setting}={difference.declared}"
+    )

@@ -1,0 +1,328 @@
+"""The real command as processes, on a stack that it started."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from shieldx.engine.home import home_partition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.integration
+
+SHIELDX = Path(sys.executable).parent / "shieldx"
+PARTITIONS = 2
+TIMEOUT_S = 60
+
+
+class Place:
+    """A stack folder, and the command called with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        given = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
+        if "SHIELDX_JAVA" in os.environ:
+            given["SHIELDX_JAVA"] = os.environ["SHIELDX_JAVA"]
+        self.environment = given | {"SHIELDX_STACK_FOLDER": str(folder), "NO_COLOR": "1"}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(  # noqa: S603 - the command under test
+            [SHIELDX, *arguments],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def call(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - the command under test
+            [SHIELDX, *arguments],
+            env=self.environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+
+    def read(self, *arguments: str) -> list[dict[str, Any]]:
+        done = self.call(*arguments)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def up(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a stack and return once it says that it is up."""
+        process = self.start("up", *arguments)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "stops it" in line:
+                return process
+        assert process.stderr is not None
+        raise AssertionError(process.stderr.read())
+
+    @property
+    def stack(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / "stack.json").read_text())
+        return content
+
+    def append(self, value: bytes, key: bytes, headers: list[tuple[str, bytes]], tenant: str) -> None:
+        """Write a record as it is to the home partition of a tenant."""
+
+        async def write() -> None:
+            async with AIOKafkaProducer(bootstrap_servers=self.stack["bootstrap"]) as producer:
+                home = home_partition(tenant, PARTITIONS)
+                await producer.send_and_wait("credits.commands", value, key=key, partition=home, headers=headers)
+
+        asyncio.run(write())
+
+    def delete_records_before(self, partition: int, offset: int) -> None:
+        """Do to the topic of commands what retention does."""
+
+        async def delete() -> None:
+            admin = AIOKafkaAdminClient(bootstrap_servers=self.stack["bootstrap"])
+            await admin.start()
+            try:
+                place = TopicPartition("credits.commands", partition)
+                await admin.delete_records({place: RecordsToDelete(before_offset=offset)})
+            finally:
+                await admin.close()
+
+        asyncio.run(delete())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    place = Place(tmp_path_factory.mktemp("cli") / "stack")
+    process = place.up("--partitions", str(PARTITIONS))
+    yield place
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, errors
+    assert errors.splitlines() == ["starting Kafka", "starting the agents", "stopped the agents; stopping Kafka"]
+
+
+def command(kind: str, tenant: str, key: str, **fields: Any) -> str:
+    return json.dumps({"type": kind, "tenant_id": tenant, "idempotency_key": key, **fields}) + "\n"
+
+
+def is_open(letter: dict[str, Any], reason: str) -> bool:
+    return letter["reason"] == reason and not letter["replayed"]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_bad_lines_are_named_and_good_ones_answered_in_their_order(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "commands.ndjson"
+    file.write_text(
+        command("purchase", "s", "k1", amount=10)
+        + command("consume", "s", "k2", amount="7")
+        + "\n"
+        + command("consume", "s", "k3", amount=11)
+        + "{\n"
+        + command("consume", "s", "k4", amount=7)
+    )
+    done = place.call("send", str(file))
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(answer["idempotency_key"], answer["code"]) for answer in answers] == [
+        ("k1", "ok"),
+        ("k3", "insufficient_funds"),
+        ("k4", "ok"),
+    ]
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "line 2: Expected `int`, got `str` - at `$.amount`",
+        "line 5: Input data was truncated",
+        "3 results: 2 ok, 1 insufficient_funds; 2 lines without a result",
+    ]
+    assert place.read("results", "--tenant", "s") == answers
+
+
+def test_refusals_are_results_and_stdin_is_a_file(place: Place) -> None:
+    done = place.call("send", "-", given=command("consume", "nobody", "k1", amount=1))
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (0, "tenant_unknown")
+
+
+def test_a_result_is_printed_while_the_input_is_open(place: Place) -> None:
+    process = place.start("send", "-")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for number in range(2):
+        process.stdin.write(command("purchase", "o", f"k{number}", amount=1))
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["idempotency_key"] == f"k{number}"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(TIMEOUT_S) == 130
+    process.communicate()
+
+
+def test_what_is_not_awaited_is_followed(place: Place) -> None:
+    done = place.call("send", "--no-wait", "-", given=command("purchase", "f", "k1", amount=1))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "sent 1 command\n")
+    follower = place.start("results", "--follow", "--from", "beginning", "--tenant", "f")
+    assert follower.stdout is not None
+    assert json.loads(follower.stdout.readline())["idempotency_key"] == "k1"
+    follower.send_signal(signal.SIGINT)
+    assert follower.wait(TIMEOUT_S) == 130
+    assert follower.communicate()[1] == ""
+
+
+def test_a_command_that_nobody_answers_is_an_error(place: Place) -> None:
+    done = place.call("send", "--timeout-s", "0.001", "-", given=command("purchase", "late", "k1", amount=1))
+    assert done.returncode == 1
+    assert "line 1: no result for idempotency key 'k1' within 0.001 s" in done.stderr
+
+
+def test_topics_are_as_declared(place: Place) -> None:
+    assert place.read("topics", "diff", "--json") == []
+    assert place.read("topics", "create", "--json") == []
+    assert {topic["partitions"] for topic in place.read("topics", "list", "--json")} == {PARTITIONS}
+
+
+def test_another_partition_count_is_a_difference_and_stops_a_worker(place: Place) -> None:
+    elsewhere = Place(place.folder)
+    elsewhere.environment |= {"SHIELDX_KAFKA_BOOTSTRAP": place.stack["bootstrap"], "SHIELDX_PARTITIONS": "9"}
+    done = elsewhere.call("topics", "diff", "--json")
+    assert done.returncode == 1
+    assert "set SHIELDX_PARTITIONS=2 if" in json.loads(done.stdout.splitlines()[0])["remedy"]
+    created = elsewhere.call("topics", "create")
+    assert created.returncode == 2
+    assert "set SHIELDX_PARTITIONS=2" in created.stderr
+    worker = elsewhere.call("worker", "credits")
+    assert worker.returncode == 2
+    assert "has 2 partitions, SHIELDX_PARTITIONS says 9" in worker.stderr
+
+
+def test_status_finds_everything_in_order(place: Place) -> None:
+    place.call("send", "-", given=command("purchase", "status", "k1", amount=1))
+    (status,) = place.read("status", "--json")
+    assert status["ok"]
+    assert (status["bootstrap"], status["workers"], status["differences"]) == (place.stack["bootstrap"], "ready", [])
+    (agent,) = status["agents"]
+    assert (agent["agent"], agent["members"], agent["lag"], len(agent["partitions"])) == ("credits", 1, 0, PARTITIONS)
+    assert "agent    credits: group shieldx.credits stable, 1 member, lag 0" in place.call("status").stdout
+
+
+def test_a_worker_joins_and_leaves(place: Place) -> None:
+    worker = place.start("worker", "credits")
+    assert worker.stderr is not None
+    lines = (json.loads(line) for line in worker.stderr)
+    assert next(line for line in lines if line["message"] == "ready")["agents"] == ["credits"]
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(TIMEOUT_S) == 0
+    worker.communicate()
+
+
+def test_a_dead_letter_is_listed_shown_and_replayed_once(place: Place) -> None:
+    tenant = "d"
+    wrong_key = command("purchase", tenant, "d1", amount=5).encode()
+    place.append(wrong_key, b"other", [("correlation-id", b"c1"), ("shieldx-hop", b"1")], tenant)
+    place.call("send", "-", given=command("purchase", tenant, "after", amount=1))  # answered after what came before
+    (letter,) = [letter for letter in place.read("dead-letters", "list") if letter["reason"] == "key_differs"]
+    assert not letter["replayed"]
+
+    (shown,) = place.read("dead-letters", "show", letter["place"])
+    assert shown["headers"] == {"correlation-id": "c1", "shieldx-hop": "1"}
+    assert (shown["key"], shown["size_bytes"]) == ("other", len(wrong_key))
+    assert "payload" not in shown
+    (shown,) = place.read("dead-letters", "show", letter["place"], "--payload")
+    assert shown["payload"] == wrong_key.decode()
+
+    (replayed,) = place.read("dead-letters", "replay", letter["place"])
+    assert replayed["place"] == letter["place"]
+    assert place.read("dead-letters", "replay", letter["place"]) == []
+    assert letter["place"] in {found["place"] for found in place.read("dead-letters", "list") if found["replayed"]}
+    place.call("send", "-", given=command("purchase", tenant, "after that", amount=1))
+    results = {result["idempotency_key"]: result for result in place.read("results", "--tenant", tenant)}
+    assert results["d1"]["code"] == "ok"
+
+
+def test_all_that_can_be_replayed_is(place: Place) -> None:
+    tenant = "a"
+    refused = command("purchase", tenant, "a1", amount=5).encode()
+    place.append(refused, tenant.encode(), [("reply-to", b"nowhere")], tenant)
+    place.append(b"{}", tenant.encode(), [], tenant)
+    place.call("send", "-", given=command("purchase", tenant, "after", amount=1))
+    before = [letter for letter in place.read("dead-letters", "list") if not letter["replayed"]]
+    executed = [letter["place"] for letter in before if letter["reason"] == "reply_to_refused"]
+    replayed = {moved["place"] for moved in place.read("dead-letters", "replay", "--all")}
+    assert len(executed) == 1
+    assert replayed == {letter["place"] for letter in before} - set(executed)
+    done = place.call("dead-letters", "replay", *executed)
+    assert f"{executed[0]} is left alone: it was executed" in done.stderr
+
+
+def test_what_its_topic_no_longer_keeps_is_named_and_the_rest_replayed(place: Place) -> None:
+    tenant = "g"
+    home = home_partition(tenant, PARTITIONS)
+    for number in range(2):
+        place.append(command("purchase", tenant, f"g{number}", amount=5).encode(), b"other", [], tenant)
+    place.call("send", "-", given=command("purchase", tenant, "after", amount=1))
+    gone, kept = (letter["place"] for letter in place.read("dead-letters", "list") if is_open(letter, "key_differs"))
+    place.delete_records_before(home, int(kept.rpartition("/")[2]))
+
+    done = place.call("dead-letters", "replay", gone, kept)
+    assert done.returncode == 1
+    assert f"{gone} is gone" in done.stderr
+    assert [json.loads(line)["place"] for line in done.stdout.splitlines()] == [kept]
+    (shown,) = place.read("dead-letters", "show", gone)
+    assert shown["source"].startswith(f"{gone} is gone")
+
+
+def test_a_letter_that_does_not_exist_is_named(place: Place) -> None:
+    done = place.call("dead-letters", "show", "credits.commands/0/999")
+    assert done.returncode == 1
+    assert "no dead letter is about credits.commands/0/999" in done.stderr
+
+
+def test_a_running_stack_is_neither_reset_nor_started_twice(place: Place) -> None:
+    pid = place.stack["pid"]
+    assert f"process {pid} runs the stack" in place.call("reset", "--yes").stderr
+    done = place.call("up")
+    assert done.returncode == 1
+    assert f"in use by process {pid}" in done.stderr
+    assert place.stack["pid"] == pid
+
+
+def test_a_stack_leaves_nothing_running_keeps_its_partitions_and_is_reset(tmp_path: Path) -> None:
+    place = Place(tmp_path / "stack")
+    process = place.up("--partitions", "1", "--agent", "credits")
+    broker_pid = int((place.folder / "kafka" / "pid").read_text())
+    assert place.stack["pid"] == process.pid
+    assert is_alive(broker_pid)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(TIMEOUT_S) == 0
+    process.communicate()
+    assert not is_alive(broker_pid)
+    assert not (place.folder / "stack.json").exists()
+
+    done = place.call("up", "--partitions", "3")
+    assert done.returncode == 2
+    assert "the stack has 1 partition, not 3" in done.stderr
+    assert not (place.folder / "stack.json").exists()
+
+    assert place.call("reset", "--yes").returncode == 0
+    process = place.up("--partitions", "3")
+    assert place.stack["partitions"] == 3
+    assert place.call("down").returncode == 0
+    assert not (place.folder / "stack.json").exists()
+    assert process.wait(TIMEOUT_S) == 0
+    process.communicate()
