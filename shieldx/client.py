@@ -15,7 +15,7 @@ from uuid import uuid4
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shieldx.credits.messages import Command, Result
 from shieldx.credits.tables import COMMANDS, RESULTS
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _POLL_MS = 1000
+START_TIMEOUT_S = 10.0
 
 
 class SendAgain(ShieldXError):
@@ -36,6 +37,10 @@ class SendAgain(ShieldXError):
 
     Sending it again with the same idempotency key, within 24 h, gives its one result.
     """
+
+
+class MakeItSmaller(ShieldXError):
+    """The command exceeds what a record may hold; it was not sent."""
 
 
 class CheckConnection(ShieldXError):
@@ -50,6 +55,7 @@ class Client:
         self._retry_after_s = retry_after_s
         self._decode = msgspec.json.Decoder(Result).decode
         self._waiting: dict[bytes, asyncio.Future[Result]] = {}
+        self._in_order = asyncio.Lock()  # aiokafka lets sends overtake each other where a batch is full
         self._stack = AsyncExitStack()
 
     async def start(self) -> None:
@@ -58,17 +64,22 @@ class Client:
         Raises:
             CheckConnection: no broker answers, or a topic does not exist.
         """
+        self._producer = AIOKafkaProducer(**self._connection, acks="all", enable_idempotence=True)
+        self._stack.push_async_callback(self._producer.stop)
+        self._consumer = AIOKafkaConsumer(**self._connection, isolation_level="read_committed", fetch_max_wait_ms=100)
+        self._stack.push_async_callback(self._consumer.stop)
         try:
-            self._producer = await self._stack.enter_async_context(
-                AIOKafkaProducer(**self._connection, acks="all", enable_idempotence=True)
-            )
-            self._consumer = await self._stack.enter_async_context(
-                AIOKafkaConsumer(**self._connection, isolation_level="read_committed", fetch_max_wait_ms=100)
-            )
-            await self._stand_at_end()
-        except KafkaError as error:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._producer.start()
+                await self._consumer.start()
+                await self._stand_at_end()
+        except (KafkaError, TimeoutError) as error:
             await self._stack.aclose()
-            raise CheckConnection(f"{self._connection['bootstrap_servers']}: {error}") from error
+            address = self._connection["bootstrap_servers"]
+            raise CheckConnection(
+                f"{address} does not answer, or lacks {COMMANDS} or {RESULTS}: {error!r}. Start a stack with "
+                "`shieldx up`, or create the topics with `shieldx topics create`"
+            ) from error
         self._reading = asyncio.create_task(self._read(), name="results")
 
     async def stop(self) -> None:
@@ -96,6 +107,8 @@ class Client:
                     if done:
                         result: Result = future.result()
                         return result
+        except MessageSizeTooLargeError as error:
+            raise MakeItSmaller(f"command {command.idempotency_key!r}: {error}") from error
         except (TimeoutError, KafkaError) as error:
             raise SendAgain(
                 f"no result for idempotency key {command.idempotency_key!r} within {timeout_s} s; "
@@ -106,12 +119,12 @@ class Client:
 
     async def _send(self, command: Command, correlation_id: bytes) -> None:
         schema = f"credits.{type(command).__struct_config__.tag}/1"
-        await self._producer.send(
-            COMMANDS,
-            encode(command),
-            key=command.tenant_id.encode(),
-            headers=[(SCHEMA, schema.encode()), (CORRELATION_ID, correlation_id)],
-        )
+        headers = [(SCHEMA, schema.encode()), (CORRELATION_ID, correlation_id)]
+        async with self._in_order:
+            delivery = await self._producer.send(
+                COMMANDS, encode(command), key=command.tenant_id.encode(), headers=headers
+            )
+        delivery.add_done_callback(_note_failure)
 
     async def _stand_at_end(self) -> None:
         await self._producer.partitions_for(COMMANDS)  # so that no send has to wait for it, not even when stopping
@@ -138,7 +151,10 @@ class Client:
             if name == CORRELATION_ID:
                 future = self._waiting.get(content)
                 if future is not None and not future.done():
-                    future.set_result(self._decode(value))
+                    try:
+                        future.set_result(self._decode(value))
+                    except msgspec.MsgspecError as error:
+                        future.set_exception(CheckConnection(f"what answers in {RESULTS} is no result: {error}"))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -148,3 +164,9 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def _note_failure(delivery: asyncio.Future[Any]) -> None:
+    """Retrieve a delivery's error: the command is sent again in any case, with the same key."""
+    if not delivery.cancelled() and delivery.exception() is not None:
+        logger.warning("a command was not delivered: %r", delivery.exception())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 
@@ -16,7 +16,7 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 """An identifier that a producer chose. The bound keeps every single result far below a record's size limit."""
 
 
-class Source(NamedTuple):
+class Source(msgspec.Struct, frozen=True, gc=False):
     """Where a message stands in the log, and when the broker appended it."""
 
     topic: str
@@ -28,7 +28,7 @@ class Source(NamedTuple):
     """The record's value as it was received."""
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """A record that a fold wants written to its own partition of `topic`."""
 
     topic: str
@@ -36,7 +36,7 @@ class Output(NamedTuple):
     value: msgspec.Struct
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """The last value of a table's key; `None` deletes it."""
 
     topic: str

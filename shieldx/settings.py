@@ -22,7 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What may differ between one place and another. Every default works on the embedded stack."""
 
     kafka_bootstrap: Annotated[
-        str | None, Meta(description="`host:port[,host:port…]` of the cluster; unset: the embedded stack")
+        Annotated[str, Meta(pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$")] | None,
+        Meta(description="`host:port[,host:port…]` of the cluster; unset: the embedded stack"),
     ] = None
     kafka_security: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Meta(description="Protocol spoken to the brokers")

@@ -20,6 +20,7 @@ def test_values_are_typed() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
+        ("SHIELDX_KAFKA_BOOTSTRAP", "localhost:x", "SHIELDX_KAFKA_BOOTSTRAP: Expected `str` matching"),
         ("SHIELDX_PARTITIONS", "many", "SHIELDX_PARTITIONS: Expected `int`"),
         ("SHIELDX_PARTITIONS", "0", "SHIELDX_PARTITIONS: Expected `int` >= 1"),
         ("SHIELDX_PARTITION", "4", "SHIELDX_PARTITION is no setting"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -19,11 +20,11 @@ from shieldx.cli.stdout import counted, print_whole, say
 from shieldx.cli.stop_signals import finishes_before, stop_event
 from shieldx.cli.worker_logs import log_to_stderr
 from shieldx.dev.stack import Stack
-from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.errors import FixConfiguration, ShieldXError
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from shieldx.engine.agent import Agent
     from shieldx.engine.topics import ActualTopic
@@ -65,11 +66,24 @@ async def _serve(settings: Settings, asked: int | None, names: Sequence[str]) ->
         platform = await _platform(settings, stack.bootstrap, asked)
         agents = [platform.agent(name) for name in dict.fromkeys(names or platform.agents)]
         say("starting the agents")
-        await run_workers(platform, agents, stopping, lambda health: _announce(platform, agents, health))
+        async with _watched(stack):
+            await run_workers(platform, agents, stopping, lambda health: _announce(platform, agents, health))
         say("stopped the agents; stopping Kafka")
     finally:
         withdraw(settings)
         await stack.stop()
+
+
+@asynccontextmanager
+async def _watched(stack: Stack) -> AsyncIterator[None]:
+    """Give up what is done within if the broker ends: agents over a dead broker look alive and do nothing."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(stack.watch())
+            yield
+            watching.cancel()
+    except* ShieldXError as group:
+        raise group.exceptions[0] from None
 
 
 async def _platform(settings: Settings, bootstrap: str, asked: int | None) -> Platform:

@@ -94,7 +94,7 @@ def outputs_of_expiry(key: Key, hold: Hold, partition: int, figures: Figures, at
 
 
 def _audit(result: Result, command: Command, source: Source, index: int | None, digest: str) -> Output:
-    topic, partition, offset, at_ms, _ = source
+    topic, partition, offset = source.topic, source.partition, source.offset
     place = f"{topic}/{partition}/{offset}"
     append = AuditAppend(
         tenant_id=command.tenant_id,
@@ -105,7 +105,7 @@ def _audit(result: Result, command: Command, source: Source, index: int | None, 
         outcome=result.code,
         digest=digest,
         source=Coordinates(topic, partition, offset, UNSET if index is None else index),
-        at=rfc3339(at_ms),
+        at=rfc3339(source.at_ms),
     )
     return Output(tables.AUDIT, command.tenant_id, append)
 

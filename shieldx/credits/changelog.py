@@ -85,15 +85,15 @@ class Changelog:
         return Change(tables.RESERVATIONS, tables.row_key(tenant_id, reservation_id), value)
 
     def _transaction(self, posting: Posting) -> Change:
-        command, position, amount, balance, at_ms = posting
-        transaction_id = transaction_id_of(self._partition, position)
+        command = posting.command
+        transaction_id = transaction_id_of(self._partition, posting.position)
         row = tables.TransactionRow(
             command.tenant_id,
             transaction_id,
             TAGS[type(command)],
-            amount,
-            balance,
-            at_ms,
+            posting.amount,
+            posting.balance,
+            posting.at_ms,
             command.idempotency_key,
             command.description,
             command.transaction_id if type(command) is Refund else msgspec.UNSET,

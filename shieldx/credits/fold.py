@@ -164,7 +164,7 @@ def _aborted(batch: Batch, source: Source, items: list[Item], before: Figures) -
     """One item a command: the refused one, which is the last, keeps its code; no other one happened."""
     refused = len(items) - 1
     return [
-        items[refused]._replace(figures=before)
+        msgspec.structs.replace(items[refused], figures=before)
         if index == refused
         else Item(Code.BATCH_ABORTED, position_of(source.offset, index), source.at_ms, before)
         for index in range(len(batch.commands))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from shieldx.credits.messages import (
     Abort,
@@ -31,7 +33,7 @@ NOTHING = Figures(0, 0, 0, 0)
 ACCOUNT_BYTES = 500
 
 
-class Posting(NamedTuple):
+class Posting(msgspec.Struct, frozen=True, gc=False):
     """A movement of credits, for the table of transactions."""
 
     command: Purchase | Consume | Commit | Refund

@@ -54,7 +54,7 @@ class Figures(NamedTuple):
     purchased: int
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """How one command of a batch ended."""
 
     code: Code
@@ -65,7 +65,7 @@ class Item(NamedTuple):
     field: str | None = None
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How a command ended, without what the command itself repeats when it is sent again."""
 
     code: Code
@@ -92,14 +92,14 @@ def _field_digests(command: Command) -> bytes:
 
 def pack(command: Command, outcome: Outcome) -> bytes:
     """About 80 bytes: digests of the body and of each field (to name a conflict), code, coordinates, figures."""
-    code, position, at_ms, figures, items = outcome
+    items = outcome.items
     head = _HEAD.pack(
         body_digest(command),
         _TYPE_NUMBERS[type(command)],
-        _CODE_NUMBERS[code],
-        position,
-        at_ms,
-        *figures,
+        _CODE_NUMBERS[outcome.code],
+        outcome.position,
+        outcome.at_ms,
+        *outcome.figures,
         len(items),
     )
     packed = head + _field_digests(command)

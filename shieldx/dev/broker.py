@@ -96,6 +96,12 @@ class KafkaBroker:
             self._process = None
         self._lock.release()
 
+    async def watch(self) -> None:
+        """Wait until the broker ends by itself. Raises BrokerEnded then, and RuntimeError when it is not running."""
+        if self._process is None:
+            raise RuntimeError("the broker is not running")
+        await self._process.watch()
+
     async def freeze(self) -> None:
         """Stop the broker's time with SIGSTOP: it keeps its connections and answers nothing."""
         self._signal(signal.SIGSTOP)

@@ -20,6 +20,10 @@ class BrokerDidNotStart(StackError):
     """The broker ended or stayed silent; the message quotes the end of its log and names the file."""
 
 
+class BrokerEnded(StackError):
+    """The broker is gone though nobody stopped it; start it again."""
+
+
 class _StartFailed(Exception):
     """Carries what went wrong to where the log is quoted."""
 
@@ -67,6 +71,19 @@ class BrokerProcess:
             return None
         await stop_child(self._child, timeout_s=timeout_s)
         return self._child.returncode
+
+    async def watch(self) -> None:
+        """Wait for what should not happen.
+
+        Raises:
+            BrokerEnded: it ended by itself, or was killed from outside; the message quotes the end of its log.
+        """
+        if self._child is None:
+            raise RuntimeError("the broker is not running")
+        status = await wait_for_child(self._child)
+        raise BrokerEnded(
+            f"the broker ended with exit status {status}; its log {self._folder.log} ends:\n{self._folder.log_tail(0)}"
+        )
 
     def kill(self) -> None:
         """Kill the broker with SIGKILL, if it is running."""

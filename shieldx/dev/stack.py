@@ -53,6 +53,10 @@ class Stack:
         finally:
             self._lock.release()
 
+    async def watch(self) -> None:
+        """Wait until a part of the stack ends by itself. Raises BrokerEnded then."""
+        await self._broker.watch()
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

@@ -23,6 +23,9 @@ OVERHEAD_BYTES = MAX_CONTEXT_BYTES + 512
 """More than headers and a record batch of one add to a key and a value."""
 
 
+_NO_HEADERS: list[Header] = []
+
+
 def headers_bytes(headers: Sequence[Header]) -> int:
     """What headers take in a record: names and contents, and about two bytes of lengths for each."""
     return sum(len(name.encode()) + len(content or b"") + 4 for name, content in headers)
@@ -50,16 +53,15 @@ class Batch:
         Raises:
             OutputTooLarge: the broker would refuse it.
         """
-        topic, key, message = output
-        value = encode(message)
-        key_bytes = key.encode()
-        size = len(value) + len(key_bytes)
+        topic, message = output.topic, output.value
+        value, key = encode(message), output.key.encode()
+        size = len(value) + len(key)
         if size + OVERHEAD_BYTES > self._max_record_bytes:
             place = f"{source.topic}/{source.partition}/{source.offset}"
             raise OutputTooLarge(
                 f"{place} leads to a record of {size} bytes in {topic}; the limit is {self._max_record_bytes}"
             )
-        write = Write(key_bytes, value, [self._codec.schema_header(type(message)), *context], source.at_ms)
+        write = Write(key, value, [self._codec.schema_header(type(message)), *context], source.at_ms)
         self._own(topic).append(write)
         self.size_bytes += size
         for count in self._counts:
@@ -91,9 +93,9 @@ class Batch:
 
     def add_changes(self, changes: Iterable[Change]) -> None:
         """Write the last value of each changed key to the task's tables."""
-        for topic, key, value in changes:
-            self._own(topic).append(Write(key, value, []))
-            self.size_bytes += len(value or b"")
+        for change in changes:
+            self._own(change.topic).append(Write(change.key, change.value, _NO_HEADERS))
+            self.size_bytes += len(change.value or b"")
 
     def _own(self, topic: str) -> list[Write]:
         writes = self._own_writes.get(topic)

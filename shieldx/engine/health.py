@@ -27,6 +27,7 @@ class HealthServer:
     """Answers from a thread of its own, so that a stalled event loop can be told from a dead process."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
+        self._host = host
         self._ready = ready
         self._metrics = make_wsgi_app(registry)
         self._beat_s = monotonic()
@@ -39,7 +40,7 @@ class HealthServer:
     @property
     def address(self) -> str:
         """host:port."""
-        return f"{self._server.server_name}:{self._server.server_port}"
+        return f"{self._host}:{self._server.server_port}"
 
     def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO")
@@ -79,5 +80,9 @@ class HealthServer:
 
 
 class _Quiet(WSGIRequestHandler):
+    def address_string(self) -> str:
+        """Spare the look-up of the caller's name, which may take seconds."""
+        return str(self.client_address[0])
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
         """Say nothing: a probe every second is no news."""

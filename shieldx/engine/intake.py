@@ -84,13 +84,20 @@ class Intake:
                 return
         self._changed.clear()
 
-    def lag(self, positions: Mapping[TopicPartition, int]) -> int:
-        """Records that the broker has beyond `positions`, as far as it has said."""
+    async def lag(self) -> int:
+        """Records that wait here, and those that the broker has beyond them, as far as it has said.
+
+        Counted from the position of the fetching, which has passed the markers of transactions: they are no records.
+        """
+        waiting = len(self._records)
         try:
-            ends = {tp: self._consumer.highwater(tp) for tp in self._inputs}
-        except AssertionError:  # not assigned any more
-            return 0
-        return sum(max(0, end - positions[TopicPartition(*tp)]) for tp, end in ends.items() if end is not None)
+            for tp in self._inputs:
+                end = self._consumer.highwater(tp)
+                if end is not None:
+                    waiting += max(0, end - await self._consumer.position(tp))
+        except (AssertionError, IllegalStateError):
+            return waiting  # not assigned any more
+        return waiting
 
     def _pause(self) -> None:
         try:

@@ -214,13 +214,13 @@ class KafkaTransactions:
         """Records as batches, as full as they may be."""
         builder = self._producer.create_batch()
         append = builder.append
-        for key, value, headers, timestamp_ms in records:
-            if append(timestamp=timestamp_ms, key=key, value=value, headers=headers) is None:
+        for write in records:
+            if append(timestamp=write.timestamp_ms, key=write.key, value=write.value, headers=write.headers) is None:
                 builder.close()
                 yield builder
                 builder = self._producer.create_batch()
                 append = builder.append
-                append(timestamp=timestamp_ms, key=key, value=value, headers=headers)
+                append(timestamp=write.timestamp_ms, key=write.key, value=write.value, headers=write.headers)
         builder.close()
         yield builder
 

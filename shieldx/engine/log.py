@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
@@ -38,7 +40,7 @@ class Record(Protocol):
     def headers(self) -> Sequence[Header]: ...  # noqa: D102 - the name says it
 
 
-class Write(NamedTuple):
+class Write(msgspec.Struct, frozen=True, gc=False):
     """A record to be written."""
 
     key: bytes | None

@@ -122,6 +122,7 @@ class Seat:
                 await task.tick()
             else:
                 await self.intake.wait(IDLE_S / 2)
+                self._metrics.lag.set(await self.intake.lag())
 
     async def _process(self, task: Task, records: Sequence[Record], clock: IdleClock) -> None:
         try:
@@ -135,7 +136,7 @@ class Seat:
         self._failures = 0
         self.intake.remove(len(records))
         clock.saw_records(only_ticks=len(records) == 1 and records[0].value == TICK_VALUE)
-        self._metrics.lag.set(self.intake.lag(task.positions))
+        self._metrics.lag.set(await self.intake.lag())
 
     def _log(self, event: str, error: Exception) -> None:
         logger.warning("%s: %s", event, error, extra=self._place)

@@ -69,8 +69,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
     @property
     def ready(self) -> bool:
         """Whether the group has assigned partitions, if only none, and each is being worked on."""
-        numbers = self._membership.numbers
-        return self._membership.joined and all(n in self._seats and self._seats[n].running for n in numbers)
+        seats = [self._seats.get(number) for number in self._membership.numbers]
+        return self._membership.joined and all(seat is not None and seat.running for seat in seats)
 
     async def run(self) -> None:
         """Work until `stop`.
