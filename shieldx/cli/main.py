@@ -30,6 +30,7 @@ COMMANDS = {
     "send": Entry("send", "Send commands from a file of JSON lines and print their results."),
     "results": Entry("results", "Print results."),
     "dead-letters": Entry("dead_letters", "List, show and replay records that were set aside."),
+    "schemas": Entry("schemas", "Print or write the JSON Schema of every message."),
     "config": Entry("config", "Print every setting."),
 }
 
