@@ -1,0 +1,21 @@
+"""Pages that are written from the source are as the source has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from shieldx.cli.main import COMMANDS, main
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_page_of_settings_is_that_of_the_source() -> None:
+    written = CliRunner().invoke(main, ["config", "--markdown"]).stdout
+    assert (DOCS / "settings.md").read_text(encoding="utf-8") == written, "run `make docs`"
+
+
+def test_the_page_of_the_command_has_every_command() -> None:
+    page = (DOCS / "cli.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"| [`{name}`](#" not in page] == []
