@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,10 +21,19 @@ Schema = dict[str, Any]
 def generate(topics: Mapping[str, Topic]) -> dict[str, Schema]:
     """The schema of every message that a manifest declares, by schema name (`credits.consume/1`)."""
     return {
-        name: {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name} | msgspec.json.schema(kind)
+        name: {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name} | _schema_of(kind)
         for topic in topics.values()
         for name, kind in topic.types().items()
     }
+
+
+def _schema_of(kind: type[msgspec.Struct]) -> Schema:
+    """A type's schema with its docstrings dedented, as Python 3.13 has them and 3.11 has not."""
+    schema = msgspec.json.schema(kind)
+    for definition in schema.get("$defs", {}).values():
+        if "description" in definition:
+            definition["description"] = cleandoc(definition["description"])
+    return schema
 
 
 def file_name(schema_name: str) -> str:
