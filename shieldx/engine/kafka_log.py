@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError, ProducerFenced
 
 from shieldx.engine.errors import FixConfiguration, LeaveTask, RestoreTask
 from shieldx.engine.log import TopicPartition
@@ -106,7 +106,10 @@ class KafkaLog:
             raise RestoreTask(f"the positions of group {self._group} cannot be read: {error!r}") from error
         positions = {}
         for tp in wanted:
-            offset = found[tp].offset if tp in found else -1
+            if tp not in found:
+                # aiokafka overlooks an answer's own error, such as a coordinator that is still loading.
+                raise RestoreTask(f"the positions of group {self._group} cannot be read yet")
+            offset = found[tp].offset
             if 0 <= offset < first[tp]:
                 raise FixConfiguration(
                     f"{tp.topic}/{tp.partition}: records {offset} to {first[tp] - 1} were deleted before group "
@@ -184,10 +187,10 @@ class KafkaTransactions:
             # commit_transaction ignores a batch's error, and would commit the positions of refused results.
             await asyncio.gather(*deliveries)
             await producer.commit_transaction()
-        except (KafkaError, AssertionError) as error:
-            await asyncio.gather(*deliveries, return_exceptions=True)
+        except (KafkaError, IllegalOperation, AssertionError) as error:
+            outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
             self._retrieve_failure()
-            if _is_fenced(error):
+            if any(_is_fenced(each) for each in (error, *outcomes) if isinstance(each, BaseException)):
                 raise LeaveTask(f"fenced by a later producer, or timed out: {error!r}") from error
             raise RestoreTask(f"a transaction failed: {error!r}") from error
 

@@ -1,0 +1,212 @@
+"""What is done to the system, and when: a plan that a seed decides wholly, and the hand that carries it out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from shieldx.credits.tables import RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fleet import Fleet
+
+    from shieldx.dev.broker import KafkaBroker
+
+SESSION_TIMEOUT_S = 2.0
+TRANSACTION_TIMEOUT_S = 5.0
+REFUSED_BATCH_BYTES = 3000
+"""Batches of results beyond it are refused for a while: a few results fit, a busy partition's batch does not."""
+
+
+class Kind(StrEnum):
+    """A kind of fault."""
+
+    KILL = "worker killed"
+    KILL_RESTORING = "worker killed, and another while partitions move"
+    KILL_STARTING = "worker killed, and its successor while starting"
+    BLINK = "worker frozen for less than the session timeout"
+    FREEZE = "worker frozen past the session timeout"
+    FREEZE_LONG = "worker frozen past the transaction timeout"
+    ADD = "worker added"
+    REMOVE = "worker removed in order"
+    BROKER_KILL = "broker killed and restarted"
+    BROKER_KILL_MOVING = "worker killed, and the broker while partitions move"
+    BROKER_FREEZE = "broker frozen"
+    REFUSE = "broker refuses large batches of results"
+
+
+LASTS_S: dict[Kind, tuple[float, float]] = {
+    Kind.KILL: (0.0, 1.0),
+    Kind.KILL_RESTORING: (SESSION_TIMEOUT_S - 0.3, SESSION_TIMEOUT_S + 1.0),
+    Kind.KILL_STARTING: (0.7, 2.0),
+    Kind.BLINK: (0.1, SESSION_TIMEOUT_S * 0.6),
+    Kind.FREEZE: (SESSION_TIMEOUT_S + 0.5, SESSION_TIMEOUT_S + 2.0),
+    Kind.FREEZE_LONG: (TRANSACTION_TIMEOUT_S + 1.5, TRANSACTION_TIMEOUT_S + 2.5),
+    Kind.ADD: (0.5, 2.0),
+    Kind.REMOVE: (0.0, 0.5),
+    Kind.BROKER_KILL: (0.0, 1.0),
+    Kind.BROKER_KILL_MOVING: (SESSION_TIMEOUT_S, SESSION_TIMEOUT_S + 0.6),
+    Kind.BROKER_FREEZE: (0.5, SESSION_TIMEOUT_S + 1.0),
+    Kind.REFUSE: (1.0, 2.0),
+}
+"""Between which bounds each lasts, or how long until its second blow."""
+PAUSE_S = (0.2, 1.5)
+"""Between one fault and the next: some strike while the last one is still being recovered from."""
+USUAL_FLEET = 3
+
+
+class Fault(NamedTuple):
+    """One fault to come."""
+
+    kind: Kind
+    wait_s: float
+    lasts_s: float
+    victim: float
+    """In [0, 1): which of the workers then running."""
+
+    def __str__(self) -> str:
+        return f"after {self.wait_s:.2f} s: {self.kind} ({self.lasts_s:.2f} s, victim {self.victim:.2f})"
+
+
+def plan(seed: int, rounds: int, kinds: Sequence[Kind] = tuple(Kind)) -> list[Fault]:
+    """Every kind once in each round, in an order of the round's own."""
+    random = Random(f"{seed}/faults")  # noqa: S311 - to be repeated, not to be secret
+    faults = []
+    for _ in range(rounds):
+        for kind in random.sample(list(kinds), len(kinds)):
+            wait_s, lasts_s = random.uniform(*PAUSE_S), random.uniform(*LASTS_S[kind])
+            faults.append(Fault(kind, wait_s, lasts_s, random.random()))
+    return faults
+
+
+def expected_s(faults: Sequence[Fault]) -> float:
+    """About how long a plan takes: what it waits for, and a second of each for processes to start or end."""
+    return sum(fault.wait_s + fault.lasts_s + 1.0 for fault in faults)
+
+
+@dataclass
+class Happened:
+    """What was done in fact, and when."""
+
+    began_s: float
+    counts: Counter[Kind]
+    lines: list[str]
+
+    def note(self, fault: Fault) -> None:
+        self.counts[fault.kind] += 1
+        self.lines.append(f"{monotonic() - self.began_s:7.2f} s  {fault}")
+
+    @property
+    def worker_kills(self) -> int:
+        """SIGKILLs of workers."""
+        counts = self.counts
+        twice = counts[Kind.KILL_RESTORING] + counts[Kind.KILL_STARTING]
+        return counts[Kind.KILL] + counts[Kind.BROKER_KILL_MOVING] + 2 * twice
+
+
+class Conductor:
+    """Carries out a plan, one fault after another, and leaves a whole system behind."""
+
+    def __init__(self, broker: KafkaBroker, fleet: Fleet, results_config: Mapping[str, str]) -> None:
+        self._broker = broker
+        self._fleet = fleet
+        self._results_config = dict(results_config)
+        self.happened = Happened(monotonic(), Counter(), [])
+        self._actions = {
+            Kind.KILL: self._kill,
+            Kind.KILL_RESTORING: self._kill_restoring,
+            Kind.KILL_STARTING: self._kill_starting,
+            Kind.BLINK: self._freeze,
+            Kind.FREEZE: self._freeze,
+            Kind.FREEZE_LONG: self._freeze,
+            Kind.ADD: self._add,
+            Kind.REMOVE: self._remove,
+            Kind.BROKER_KILL: self._kill_broker,
+            Kind.BROKER_KILL_MOVING: self._kill_broker_moving,
+            Kind.BROKER_FREEZE: self._freeze_broker,
+            Kind.REFUSE: self._refuse,
+        }
+
+    async def run(self, faults: Sequence[Fault]) -> None:
+        """Carry out all faults."""
+        for fault in faults:
+            await asyncio.sleep(fault.wait_s)
+            self.happened.note(fault)
+            await self._actions[fault.kind](fault)
+        while len(self._fleet) < USUAL_FLEET:
+            self._fleet.start()
+
+    async def _kill(self, fault: Fault) -> None:
+        self._fleet.kill(self._fleet.pick(fault.victim))
+        await asyncio.sleep(fault.lasts_s)
+        self._fleet.start()
+
+    async def _kill_restoring(self, fault: Fault) -> None:
+        self._fleet.kill(self._fleet.pick(fault.victim))
+        await asyncio.sleep(fault.lasts_s)
+        self._fleet.kill(self._fleet.pick(fault.victim))
+        self._fleet.start()
+        self._fleet.start()
+
+    async def _kill_starting(self, fault: Fault) -> None:
+        self._fleet.kill(self._fleet.pick(fault.victim))
+        successor = self._fleet.start()
+        await asyncio.sleep(fault.lasts_s)
+        self._fleet.kill(successor)
+        self._fleet.start()
+
+    async def _freeze(self, fault: Fault) -> None:
+        victim = self._fleet.pick(fault.victim)
+        victim.freeze()
+        await asyncio.sleep(fault.lasts_s)
+        victim.thaw()
+
+    async def _add(self, fault: Fault) -> None:
+        self._fleet.start()
+        await asyncio.sleep(fault.lasts_s)
+
+    async def _remove(self, fault: Fault) -> None:
+        await self._fleet.stop(self._fleet.pick(fault.victim))
+        await asyncio.sleep(fault.lasts_s)
+
+    async def _kill_broker(self, fault: Fault) -> None:
+        await self._broker.kill()
+        await asyncio.sleep(fault.lasts_s)
+        await self._broker.start()
+
+    async def _kill_broker_moving(self, fault: Fault) -> None:
+        """The tasks that restore meet a broker whose coordinators are still loading."""
+        self._fleet.kill(self._fleet.pick(fault.victim))
+        await asyncio.sleep(fault.lasts_s)
+        await self._broker.kill()
+        await self._broker.start()
+        self._fleet.start()
+
+    async def _freeze_broker(self, fault: Fault) -> None:
+        await self._broker.freeze()
+        await asyncio.sleep(fault.lasts_s)
+        await self._broker.thaw()
+
+    async def _refuse(self, fault: Fault) -> None:
+        await self._configure_results({"max.message.bytes": str(REFUSED_BATCH_BYTES)})
+        await asyncio.sleep(fault.lasts_s)
+        await self._configure_results({})
+
+    async def _configure_results(self, more: Mapping[str, str]) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._broker.bootstrap)
+        await admin.start()
+        try:
+            config = self._results_config | dict(more)
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, RESULTS, config)])
+        finally:
+            await admin.close()

@@ -1,0 +1,178 @@
+"""The worker processes: started, killed, frozen and thawed by their process ids, and by nothing broader."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from signal import SIGCONT, SIGSTOP, SIGTERM
+from typing import TYPE_CHECKING
+
+import shieldx.dev.exec_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_ENTRY = Path(__file__).with_name("worker_process.py")
+_WRAPPER = shieldx.dev.exec_with_parent.__file__
+_MESSAGE = re.compile(r'"message":"([^:"]*)')
+_POLL_S = 0.05
+_SUPERVISE_S = 0.5
+_STOP_S = 20.0
+_TAIL_LINES = 40
+_NO_BROKER = ("no broker answers", "KafkaConnectionError")
+"""In the last line of a worker that could not start, since the broker was dead at that moment."""
+
+
+class WorkerEnded(Exception):
+    """A worker ended by itself."""
+
+
+class WorkerProcess:
+    """One worker, from its start to its end."""
+
+    def __init__(self, name: str, folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...]) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self.leaving = False
+        command = [sys.executable, "-I", "-S", _WRAPPER, str(os.getpid()), sys.executable, str(_ENTRY), *arguments]
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - this very test, as another process
+                command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(SIGCONT)
+
+    async def stop(self) -> int:
+        """End it in order, and return its exit status."""
+        self.leaving = True
+        self._process.send_signal(SIGTERM)
+        async with asyncio.timeout(_STOP_S):
+            while (status := self._process.poll()) is None:  # noqa: ASYNC110 - the kernel sets no asyncio.Event
+                await asyncio.sleep(_POLL_S)
+        return status
+
+    @property
+    def ended(self) -> bool:
+        """Whether it runs no more."""
+        return self._process.poll() is not None
+
+    @property
+    def has_logged(self) -> bool:
+        """Whether it got as far as to hear of signals."""
+        return self.log.stat().st_size > 0
+
+    @property
+    def found_no_broker(self) -> bool:
+        """Whether it ended because it could not even start."""
+        last = self.log.read_text(errors="replace").rstrip().rpartition("\n")[2]
+        return any(reason in last for reason in _NO_BROKER)
+
+    def tail(self) -> str:
+        """The end of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join([f"--- {self.log}", *lines[-_TAIL_LINES:]])
+
+
+class Fleet:
+    """All workers of a run."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...] = ()) -> None:
+        self._folder = folder
+        self._environment = dict(environment)
+        self._arguments = arguments
+        self._running: list[WorkerProcess] = []
+        self._gone: list[WorkerProcess] = []
+        self.restarted = 0
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    @property
+    def started(self) -> int:
+        """Workers ever started."""
+        return len(self._running) + len(self._gone)
+
+    def start(self) -> WorkerProcess:
+        name = f"worker-{self.started}"
+        worker = WorkerProcess(name, self._folder, self._environment, self._arguments)
+        self._running.append(worker)
+        return worker
+
+    def pick(self, fraction: float) -> WorkerProcess:
+        """One of those running, by a number in [0, 1)."""
+        self.revive()
+        return self._running[int(fraction * len(self._running))]
+
+    def kill(self, worker: WorkerProcess) -> None:
+        worker.kill()
+        self._retire(worker)
+
+    async def stop(self, worker: WorkerProcess) -> None:
+        """End a worker in order. Raises WorkerEnded if it does not comply."""
+        status = await worker.stop()
+        self._retire(worker)
+        if status != 0 and worker.has_logged:
+            raise WorkerEnded(f"a worker that was asked to stop ended with status {status}:\n{worker.tail()}")
+
+    async def stop_all(self) -> None:
+        """End all in order, one after the other, so that the last one has had every partition."""
+        for worker in list(self._running):
+            await self.stop(worker)
+
+    def revive(self) -> None:
+        """Start a successor of each worker that could not start, as a supervisor does.
+
+        Raises:
+            WorkerEnded: a worker ended by itself for any other reason.
+        """
+        for worker in [worker for worker in self._running if worker.ended and not worker.leaving]:
+            if not worker.found_no_broker:
+                raise WorkerEnded(f"a worker ended by itself:\n{worker.tail()}")
+            self._retire(worker)
+            self.start()
+            self.restarted += 1
+
+    async def supervise(self) -> None:
+        """Keep every worker alive. Raises WorkerEnded as `revive` does."""
+        while True:
+            self.revive()
+            await asyncio.sleep(_SUPERVISE_S)
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        for worker in list(self._running):
+            self.kill(worker)
+
+    def events(self) -> Counter[str]:
+        """What the engine logged, by the first words of each message."""
+        counts: Counter[str] = Counter()
+        for worker in self:
+            for line in worker.log.read_text(errors="replace").splitlines():
+                if '"logger":"shieldx.' in line:
+                    counts[_MESSAGE.findall(line)[0]] += 1
+        return counts
+
+    def tails(self) -> str:
+        """The ends of all logs."""
+        return "\n".join(worker.tail() for worker in self)
+
+    def __iter__(self) -> Iterator[WorkerProcess]:
+        yield from self._gone
+        yield from self._running
+
+    def _retire(self, worker: WorkerProcess) -> None:
+        self._running.remove(worker)
+        self._gone.append(worker)

@@ -1,0 +1,192 @@
+"""One run: a broker, workers, clients, faults, and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from io import StringIO
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from answers import Answers
+from faults import (
+    SESSION_TIMEOUT_S,
+    TRANSACTION_TIMEOUT_S,
+    USUAL_FLEET,
+    Conductor,
+    Fault,
+    Happened,
+    expected_s,
+)
+from fleet import Fleet, WorkerEnded
+from rich.columns import Columns
+from rich.console import Console
+from rich.table import Table
+from traffic import Tally, Traffic
+from verdict import Judge, Verdict
+
+from shieldx.bootstrap import Platform
+from shieldx.credits.tables import RESULTS
+from shieldx.dev.broker import KafkaBroker
+from shieldx.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+PARTITIONS = 4
+CLIENTS = 6
+APPLICATION = "chaos"
+FOLDED_PER_S = 1000
+"""By the model, at the least, on a busy machine."""
+
+
+DEFECT = "restoring after a defect"
+"""What the engine logs of an error that it did not foresee."""
+
+
+@dataclass(frozen=True)
+class Ordeal:
+    """What to do to which system."""
+
+    seed: int
+    commands: int
+    faults: list[Fault]
+    sabotage: str | None = None
+    patience_s: float = 90.0
+    """After the last fault, for what is still unanswered; and then for what is uncommitted."""
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    ordeal: Ordeal
+    tally: Tally
+    client_restarts: int
+    happened: Happened
+    verdict: Verdict
+    workers_started: int
+    events: Counter[str]
+    elapsed_s: float
+    logs: str
+
+    def report(self) -> str:
+        """Seed and counts, as tables."""
+        text = StringIO()
+        console = Console(file=text, width=140)
+        tally, verdict = self.tally, self.verdict
+        console.print(
+            f"CHAOS_SEED={self.ordeal.seed} CHAOS_COMMANDS={self.ordeal.commands} "
+            f"sabotage={self.ordeal.sabotage}: {self.elapsed_s:.1f} s, {tally.commands} commands, "
+            f"{tally.retries} retries, {self.client_restarts} restarts of clients, "
+            f"{self.workers_started} workers started, {self.happened.worker_kills} SIGKILLs of workers"
+        )
+        counters: list[tuple[str, Counter[str]]] = [
+            ("sent, by kind", tally.kinds),
+            ("results, by code", verdict.results),
+            ("faults", Counter({str(kind): number for kind, number in self.happened.counts.items()})),
+            ("dead letters, by reason", verdict.dead_letters),
+            ("records read back", verdict.records),
+            ("logged by workers", self.events),
+        ]
+        console.print(Columns([_table(title, counter) for title, counter in counters]))
+        return text.getvalue()
+
+
+async def undergo(ordeal: Ordeal, folder: Path) -> Outcome:
+    """Run an ordeal from nothing to its verdict, and leave no process behind."""
+    began_s = monotonic()
+    broker = KafkaBroker(folder)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(broker.kill)
+        await broker.start()
+        platform = await _platform(broker.bootstrap)
+        arguments = () if ordeal.sabotage is None else ("--sabotage", ordeal.sabotage)
+        fleet = Fleet(folder, _environment(broker.bootstrap), arguments)
+        stack.callback(fleet.close)
+        conductor = Conductor(broker, fleet, platform.topics[RESULTS].config())
+        judge = Judge(broker.bootstrap, f"{APPLICATION}.credits", PARTITIONS)
+        answers = await stack.enter_async_context(Answers(broker.bootstrap, PARTITIONS))
+        traffic = Traffic(ordeal.seed, CLIENTS, PARTITIONS, broker.bootstrap, answers)
+        async with _supervised(fleet):
+            unanswered = await _strike(ordeal, traffic, answers.first, conductor)
+            await judge.settle(ordeal.patience_s + ordeal.commands / FOLDED_PER_S)
+        await fleet.stop_all()
+        verdict = await judge.judge(traffic.tally.keys)
+        events = fleet.events()
+        if defects := events[DEFECT]:
+            verdict.wrong.append(f"workers met {defects} defects; their logs say which")
+        verdict.wrong[:0] = unanswered
+        return Outcome(
+            ordeal=ordeal,
+            tally=traffic.tally,
+            client_restarts=traffic.restarts,
+            happened=conductor.happened,
+            verdict=verdict,
+            workers_started=fleet.started,
+            events=events,
+            elapsed_s=monotonic() - began_s,
+            logs=fleet.tails() if verdict.wrong else "",
+        )
+
+
+@asynccontextmanager
+async def _supervised(fleet: Fleet) -> AsyncIterator[None]:
+    """Workers for as long as the block lasts. Raises WorkerEnded if one ended by itself, and ends the block then."""
+    for _ in range(USUAL_FLEET):
+        fleet.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            supervising = group.create_task(fleet.supervise(), name="supervisor")
+            yield
+            supervising.cancel()
+    except* WorkerEnded as ended:
+        raise ended.exceptions[0] from None
+
+
+async def _strike(ordeal: Ordeal, traffic: Traffic, working: asyncio.Event, conductor: Conductor) -> list[str]:
+    """Traffic and faults together; the traffic is paced to last as long as the faults."""
+    pace = ordeal.commands / expected_s(ordeal.faults)
+    sending = asyncio.create_task(traffic.run(ordeal.commands, pace), name="traffic")
+    try:
+        async with asyncio.timeout(ordeal.patience_s):
+            await working.wait()
+        await conductor.run(ordeal.faults)
+        async with asyncio.timeout(ordeal.patience_s):
+            await sending
+    except TimeoutError:
+        when = "after the last fault" if working.is_set() else "after the start"
+        return [f"not all was answered {ordeal.patience_s:.0f} s {when}"]
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+    return []
+
+
+async def _platform(bootstrap: str) -> Platform:
+    platform = Platform(Settings(application=APPLICATION), bootstrap=bootstrap, partitions=PARTITIONS)
+    await platform.topic_admin.create(platform.topics, partitions=PARTITIONS, replication=1)
+    return platform
+
+
+def _environment(bootstrap: str) -> Mapping[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
+    return inherited | {
+        "SHIELDX_APPLICATION": APPLICATION,
+        "SHIELDX_KAFKA_BOOTSTRAP": bootstrap,
+        "SHIELDX_PARTITIONS": str(PARTITIONS),
+        "SHIELDX_SESSION_TIMEOUT_MS": str(int(SESSION_TIMEOUT_S * 1000)),
+        "SHIELDX_TRANSACTION_TIMEOUT_MS": str(int(TRANSACTION_TIMEOUT_S * 1000)),
+        "SHIELDX_RECORDS_AT_A_TIME": "200",
+    }
+
+
+def _table(title: str, counter: Counter[str]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, number in sorted(counter.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(name, f"{number:,}")
+    return table

@@ -1,0 +1,94 @@
+"""The engine with one rule taken out. Only a worker process of the recovery test ever calls this."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from aiokafka import TopicPartition as KafkaTopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
+
+from shieldx.engine.errors import LeaveTask, RestoreTask
+from shieldx.engine.intake import Intake
+from shieldx.engine.kafka_log import KafkaLog, KafkaTransactions
+from shieldx.engine.task import Task
+from shieldx.engine.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from shieldx.engine.log import Record, TopicPartition, Write
+
+
+def no_fence() -> None:
+    """Give every start of a task a transactional id of its own, so that no predecessor is fenced."""
+    fence = KafkaLog.fence
+
+    async def fence_nobody(log: KafkaLog, transactional_id: str) -> KafkaTransactions:
+        return await fence(log, f"{transactional_id}.{uuid4().hex}")
+
+    KafkaLog.fence = fence_nobody  # type: ignore[method-assign]
+
+
+def no_seek() -> None:
+    """Let a task that stays take whatever the group redelivers, behind what it has queued already."""
+    assigned, restart, process = Worker.on_partitions_assigned, Intake.restart, Task.process
+
+    def leave_positions(worker: Worker, partitions: Collection[KafkaTopicPartition]) -> None:
+        consumer, seats = worker._consumer, worker._seats  # noqa: SLF001 - sabotage reaches inside
+        seek = consumer.seek
+        consumer.seek = lambda tp, offset: None if tp.partition in seats else seek(tp, offset)
+        try:
+            assigned(worker, partitions)
+        finally:
+            del consumer.seek
+
+    def only_resume(intake: Intake, positions: Mapping[TopicPartition, int]) -> bool:
+        if vars(intake).setdefault("restarted_for", None) is not positions:
+            vars(intake)["restarted_for"] = positions
+            return restart(intake, positions)
+        try:
+            intake._consumer.resume(*intake._inputs)  # noqa: SLF001 - sabotage reaches inside
+        except IllegalStateError:
+            return False
+        intake._paused = False  # noqa: SLF001 - sabotage reaches inside
+        return True
+
+    async def drop_nothing(task: Task, records: Sequence[Record]) -> int:
+        for tp in task.positions:
+            task.positions[tp] = 0
+        return await process(task, records)
+
+    Worker.on_partitions_assigned = leave_positions  # type: ignore[method-assign]
+    Intake.restart = only_resume  # type: ignore[method-assign]
+    Task.process = drop_nothing  # type: ignore[method-assign]
+
+
+def no_await() -> None:
+    """Commit without looking at what became of the deliveries."""
+
+    async def commit(
+        transactions: KafkaTransactions,
+        writes: Mapping[TopicPartition, Sequence[Write]],
+        positions: Mapping[TopicPartition, int],
+    ) -> None:
+        producer: Any = transactions._producer  # noqa: SLF001 - sabotage reaches inside
+        try:
+            await producer.begin_transaction()
+            for (topic, partition), records in writes.items():
+                for builder in transactions._builders(records):  # noqa: SLF001 - sabotage reaches inside
+                    delivery = await producer.send_batch(builder, topic, partition=partition)
+                    delivery.add_done_callback(lambda done: done.cancelled() or done.exception())
+            if positions:
+                offsets = {KafkaTopicPartition(*tp): offset for tp, offset in positions.items()}
+                await producer.send_offsets_to_transaction(offsets, transactions._group)  # noqa: SLF001
+            await producer.commit_transaction()
+        except ProducerFenced as error:
+            raise LeaveTask(repr(error)) from error
+        except (KafkaError, AssertionError) as error:
+            raise RestoreTask(repr(error)) from error
+
+    KafkaTransactions.commit = commit  # type: ignore[method-assign]
+
+
+VARIANTS: dict[str, Callable[[], None]] = {"no-fence": no_fence, "no-seek": no_seek, "no-await": no_await}

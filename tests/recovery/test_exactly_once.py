@@ -1,0 +1,32 @@
+"""Exactly once under fire: whatever is killed, frozen, moved or refused, the log reads as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+from time import time_ns
+from typing import TYPE_CHECKING
+
+import pytest
+from faults import Kind, plan
+from ordeal import Ordeal, undergo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHORT = 20_000
+COMMANDS = int(os.environ.get("CHAOS_COMMANDS", SHORT))
+SEED = int(os.environ.get("CHAOS_SEED", time_ns() % 1_000_000))
+ROUNDS = max(1, round(COMMANDS / 60_000))
+
+
+@pytest.mark.integration
+@pytest.mark.recovery
+@pytest.mark.timeout(300 + COMMANDS // 100)
+async def test_every_command_is_answered_exactly_once_whatever_fails(tmp_path: Path) -> None:
+    print(f"\nCHAOS_SEED={SEED} CHAOS_COMMANDS={COMMANDS}")  # noqa: T201 - known even if the run never ends
+    outcome = await undergo(Ordeal(SEED, COMMANDS, plan(SEED, ROUNDS)), tmp_path)
+    print(outcome.report())  # noqa: T201 - seed and counts are what a reader of the run looks for
+    assert set(outcome.happened.counts) == set(Kind)
+    assert not outcome.verdict.wrong, "\n".join(
+        [f"CHAOS_SEED={SEED}", *outcome.verdict.wrong, *outcome.happened.lines, outcome.logs]
+    )
