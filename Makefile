@@ -23,7 +23,7 @@ run: $(INSTALLED) ## Start the stack and all agents; Ctrl-C stops them
 	@$(BIN)/shieldx up
 
 chaos: $(INSTALLED) ## 200,000 commands under fire (CHAOS_SEED replays a run)
-	CHAOS_COMMANDS=$${CHAOS_COMMANDS:-200000} $(BIN)/python -m pytest tests/recovery -q -s
+	CHAOS_COMMANDS=$${CHAOS_COMMANDS:-200000} $(BIN)/python -m pytest tests/recovery/test_exactly_once.py -q -s
 
 model: $(INSTALLED) ## 10,000 random command sequences against an independent ledger
 	MODEL_EXAMPLES=10000 $(BIN)/python -m pytest tests/credits/test_model.py -q -s -o timeout=7200
