@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError, ProducerFenced
+from aiokafka.producer import sender
 
 from shieldx.engine.errors import FixConfiguration, LeaveTask, RestoreTask
 from shieldx.engine.log import TopicPartition
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_BACKOFF_MS = 2
-"""Waited whenever a transaction's partitions or offsets meet the markers of the one before: 100, the default, costs
-100 ms at the 95th percentile."""
+"""Waited whenever a transaction meets the markers of the one before, which the broker writes after it has answered."""
+sender.BACKOFF_OVERRIDE = RETRY_BACKOFF_MS / 1000
+"""The same wait for a transaction's first partitions, a constant of aiokafka's: with its 20 ms, transactions back to
+back take 27 ms each, with 2 ms they take 9 ms."""
 BATCH_BYTES = 900_000
 """Below the 1 MB that a broker takes as one batch."""
 REQUEST_TIMEOUT_MS = 10_000
