@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
@@ -37,8 +38,8 @@ class Latency(NamedTuple):
 def percentiles(latencies_s: list[float]) -> Latency:
     """By nearest rank."""
     ordered = sorted(latencies_s)
-    at = [ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000 for share in (0.5, 0.95, 0.99)]
-    return Latency(*at, len(ordered))
+    p50, p95, p99 = (ordered[ceil(len(ordered) * share) - 1] * 1000 for share in (0.5, 0.95, 0.99))
+    return Latency(p50, p95, p99, len(ordered))
 
 
 async def measure(

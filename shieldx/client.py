@@ -110,9 +110,9 @@ class Client:
         except MessageSizeTooLargeError as error:
             raise MakeItSmaller(f"command {command.idempotency_key!r}: {error}") from error
         except (TimeoutError, KafkaError) as error:
+            reason = f"within {timeout_s} s" if isinstance(error, TimeoutError) else f"({error!r})"
             raise SendAgain(
-                f"no result for idempotency key {command.idempotency_key!r} within {timeout_s} s; "
-                "send it again with the same key"
+                f"no result for idempotency key {command.idempotency_key!r} {reason}; send it again with the same key"
             ) from error
         finally:
             del self._waiting[correlation_id]

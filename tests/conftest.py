@@ -1,15 +1,29 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
+from shieldx.dev.cache_folder import cache_folder
+from shieldx.dev.kafka_install import install_kafka
 from shieldx.dev.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import pytest
+
+def pytest_sessionfinish() -> None:
+    """Finalise what the tests left, here: CPython 3.11 fails to import a module when that runs finalisers."""
+    gc.collect()
+
+
+@pytest.fixture(scope="session")
+def kafka_installed() -> None:
+    """Kafka downloaded, for tests that look at what a program prints."""
+    asyncio.run(install_kafka(cache_folder(None), None, lambda _: None))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from shieldx.cli.letters import Letter
     from shieldx.cli.place import Place
 
-EXECUTED = frozenset({"reply_to_refused"})
-"""Reasons of letters about commands that were executed all the same."""
+EXECUTED = frozenset({"reply_to_refused", "result_too_large"})
+"""Reasons of letters about commands that were answered all the same."""
 
 
 class LetOtherReplayFinish(ShieldXError):

@@ -91,7 +91,7 @@ async def _platform(settings: Settings, bootstrap: str, asked: int | None) -> Pl
     platform = Platform(settings, bootstrap=bootstrap)
     existing = await platform.topic_admin.describe(platform.topics)
     count = partition_count(existing, asked, default=settings.partitions)
-    await platform.topic_admin.create(platform.topics, partitions=count, replication=platform.replication)
+    await platform.topic_admin.create(platform.topics, partitions=count, replication=1)  # there is one broker
     return Platform(settings, bootstrap=bootstrap, partitions=count)
 
 

@@ -214,8 +214,9 @@ class Outcomes:
         self._unwritten.clear()
 
     def load_block(self, value: bytes) -> None:
-        """Read a table record back."""
+        """Read a table record back; log time has come to its hour, so older buckets may be dropped."""
         (hour,) = _HOUR.unpack_from(value)
+        self.drop_before(hour * HOUR_MS)
         at = _HOUR.size
         while at < len(value):
             digest, length = _ENTRY.unpack_from(value, at)

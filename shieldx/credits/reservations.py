@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 REMEMBERED_MS = 24 * 3_600_000
 """How long the id of a settled hold stays taken, so that a late command is told what became of it."""
 BYTES_EACH = 700
+STALE_TIMES, STALE_AT_LEAST = 3, 1024
+"""The heap is made anew when it holds more entries than this: a hold that was aborted leaves its entry behind, for up
+to 30 days."""
 
 Key = tuple[str, str]
 """Tenant and reservation id."""
@@ -86,6 +89,9 @@ class Reservations:
             return
         self._holds[key] = hold
         heapq.heappush(self._due, (hold.due_ms, *key))
+        if len(self._due) > STALE_TIMES * len(self._holds) + STALE_AT_LEAST:
+            self._due = [(held.due_ms, *held_key) for held_key, held in self._holds.items()]
+            heapq.heapify(self._due)
 
     def pop_due(self, at_ms: int) -> tuple[Key, Hold] | None:
         """Take the next hold for which something is due, in order of time, tenant and id."""

@@ -54,6 +54,8 @@ class Batch:
             OutputTooLarge: the broker would refuse it.
         """
         topic, message = output.topic, output.value
+        if type(message) is DeadLetter:
+            return self._add_letter(message, source)
         value, key = encode(message), output.key.encode()
         size = len(value) + len(key)
         if size + OVERHEAD_BYTES > self._max_record_bytes:
@@ -78,13 +80,7 @@ class Batch:
 
     def add_dead_letter(self, source: Source, value: bytes | None, reason: str, detail: str) -> None:
         """Set an input record aside."""
-        letter = DeadLetter.of(source, value, reason, detail)
-        key = f"{source.topic}/{source.partition}/{source.offset}".encode()
-        headers = [self._codec.schema_header(DeadLetter)]
-        value_bytes = encode(letter)
-        self._own(DEAD_LETTERS).append(Write(key, value_bytes, headers, source.at_ms))
-        self.size_bytes += len(value_bytes)
-        self.dead_letters += 1
+        self._add_letter(DeadLetter.of(source, value, reason, detail), source)
 
     def add_forwarded(self, home: TopicPartition, key: bytes, value: bytes, headers: list[Header]) -> None:
         """Send a misplaced record to its home partition."""
@@ -96,6 +92,14 @@ class Batch:
         for change in changes:
             self._own(change.topic).append(Write(change.key, change.value, _NO_HEADERS))
             self.size_bytes += len(change.value or b"")
+
+    def _add_letter(self, letter: DeadLetter, source: Source) -> Write:
+        key = f"{source.topic}/{source.partition}/{source.offset}".encode()
+        write = Write(key, encode(letter), [self._codec.schema_header(DeadLetter)], source.at_ms)
+        self._own(DEAD_LETTERS).append(write)
+        self.size_bytes += len(write.value or b"")
+        self.dead_letters += 1
+        return write
 
     def _own(self, topic: str) -> list[Write]:
         writes = self._own_writes.get(topic)

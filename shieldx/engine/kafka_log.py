@@ -18,7 +18,7 @@ from shieldx.engine.log import TopicPartition
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
-    from aiokafka.producer.message_accumulator import BatchBuilder
+    from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
 
     from shieldx.engine.log import Record, Write
 
@@ -99,20 +99,14 @@ class KafkaLog:
             RestoreTask: the broker did not answer.
         """
         wanted = [KafkaTopicPartition(*tp) for tp in partitions]
-        if self._admin is None:
-            raise RestoreTask("the log was not started")
+        offsets = await self._group_offsets(wanted)
         try:
-            found = await self._admin.list_consumer_group_offsets(self._group, partitions=wanted)
             async with self._consumer() as consumer:
                 first = await consumer.beginning_offsets(wanted)
         except KafkaError as error:
-            raise RestoreTask(f"the positions of group {self._group} cannot be read: {error!r}") from error
+            raise RestoreTask(f"the beginnings of topics cannot be read: {error!r}") from error
         positions = {}
-        for tp in wanted:
-            if tp not in found:
-                # aiokafka overlooks an answer's own error, such as a coordinator that is still loading.
-                raise RestoreTask(f"the positions of group {self._group} cannot be read yet")
-            offset = found[tp].offset
+        for tp, offset in offsets.items():
             if 0 <= offset < first[tp]:
                 raise FixConfiguration(
                     f"{tp.topic}/{tp.partition}: records {offset} to {first[tp] - 1} were deleted before group "
@@ -120,6 +114,28 @@ class KafkaLog:
                 )
             positions[TopicPartition(*tp)] = max(offset, first[tp])
         return positions
+
+    async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
+        """Whether the group has committed an offset for any of the partitions.
+
+        Raises:
+            RestoreTask: the broker did not answer.
+        """
+        offsets = await self._group_offsets([KafkaTopicPartition(*tp) for tp in partitions])
+        return any(offset >= 0 for offset in offsets.values())
+
+    async def _group_offsets(self, wanted: list[KafkaTopicPartition]) -> dict[KafkaTopicPartition, int]:
+        """What the group has committed, -1 where it has not."""
+        if self._admin is None:
+            raise RestoreTask("the log was not started")
+        try:
+            found = await self._admin.list_consumer_group_offsets(self._group, partitions=wanted)
+        except KafkaError as error:
+            raise RestoreTask(f"the positions of group {self._group} cannot be read: {error!r}") from error
+        if any(tp not in found for tp in wanted):
+            # aiokafka overlooks an answer's own error, such as a coordinator that is still loading.
+            raise RestoreTask(f"the positions of group {self._group} cannot be read yet")
+        return {tp: found[tp].offset for tp in wanted}
 
     async def read_to_end(self, partitions: Iterable[TopicPartition]) -> AsyncIterator[Sequence[Record]]:
         """Every committed record of the partitions, from their beginnings to their present ends.
@@ -177,12 +193,14 @@ class KafkaTransactions:
         """
         producer = self._producer
         deliveries: list[asyncio.Future[Any]] = []
+        batches: list[MessageBatch] = []
         try:
             await producer.begin_transaction()
             for (topic, partition), records in writes.items():
                 for builder in self._builders(records):
                     delivery = await producer.send_batch(builder, topic, partition=partition)
                     deliveries.append(delivery)
+                    batches.append(self._last_batch(topic, partition))
             if positions:
                 # While the batches are in flight: two round trips fewer, 48 ms down to 34 at the 95th percentile.
                 offsets = {KafkaTopicPartition(*tp): offset for tp, offset in positions.items()}
@@ -192,7 +210,7 @@ class KafkaTransactions:
             await producer.commit_transaction()
         except (KafkaError, IllegalOperation, AssertionError) as error:
             outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
-            self._retrieve_failure()
+            self._retrieve_failures(batches)
             if any(_is_fenced(each) for each in (error, *outcomes) if isinstance(each, BaseException)):
                 raise LeaveTask(f"fenced by a later producer, or timed out: {error!r}") from error
             raise RestoreTask(f"a transaction failed: {error!r}") from error
@@ -208,13 +226,20 @@ class KafkaTransactions:
             logger.debug("closing a producer by force: %r", error)
             await producer._sender.close()  # noqa: SLF001 - aiokafka has no public way to drop pending batches
             await producer.client.close()
-        self._retrieve_failure()
+        self._retrieve_failures()
 
-    def _retrieve_failure(self) -> None:
-        """Look at the error that aiokafka keeps for whoever ends the transaction: else asyncio says that nobody did."""
-        waiter = self._producer._txn_manager._transaction_waiter  # noqa: SLF001 - it has no public name
-        if waiter is not None and waiter.done() and not waiter.cancelled():
-            waiter.exception()
+    def _last_batch(self, topic: str, partition: int) -> MessageBatch:
+        """What aiokafka has made of the batch just handed over."""
+        pending = self._producer._message_accumulator._batches  # noqa: SLF001 - it has no public name
+        return pending[KafkaTopicPartition(topic, partition)][-1]
+
+    def _retrieve_failures(self, batches: Sequence[MessageBatch] = ()) -> None:
+        """Look at the errors that aiokafka keeps for whoever might wait: asyncio logs each that nobody looks at."""
+        waiters = [self._producer._txn_manager._transaction_waiter]  # noqa: SLF001 - it has no public name
+        waiters += [batch._drain_waiter for batch in batches]  # noqa: SLF001 - likewise
+        for waiter in waiters:
+            if waiter is not None and waiter.done() and not waiter.cancelled():
+                waiter.exception()
 
     def _builders(self, records: Sequence[Write]) -> Iterator[BatchBuilder]:
         """Records as batches, as full as they may be."""

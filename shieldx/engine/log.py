@@ -80,5 +80,8 @@ class Log(Protocol):
             FixConfiguration: records behind a committed offset have been deleted unread.
         """
 
+    async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
+        """Whether the group has committed an offset for any of the partitions."""
+
     def read_to_end(self, partitions: Iterable[TopicPartition]) -> AsyncIterator[Sequence[Record]]:
         """Every committed record of the partitions, from their beginnings to their present ends."""

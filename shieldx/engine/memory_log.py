@@ -102,6 +102,10 @@ class MemoryLog:
                 )
         return positions
 
+    async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
+        """Whether the group has committed an offset for any of the partitions."""
+        return any(tp in self._positions for tp in partitions)
+
     async def read_to_end(self, partitions: Iterable[TopicPartition]) -> AsyncIterator[Sequence[MemoryRecord]]:
         """Every committed record of the partitions, from their beginnings to their present ends."""
         ends = {tp: self._partition(tp).stable_end for tp in partitions}

@@ -128,10 +128,13 @@ class Seat:
         try:
             await task.process(records)
         except FreeMemory as error:
+            if self.running:
+                self._log("waiting for memory", error)
+            self.running = False
             self._metrics.waiting.set(1)
-            self._log("waiting for memory", error)
             await self._membership.wait_for_change(MEMORY_RETRY_S)
             return
+        self.running = True
         self._metrics.waiting.set(0)
         self._failures = 0
         self.intake.remove(len(records))

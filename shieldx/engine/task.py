@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.batch import MAX_CONTEXT_BYTES, OVERHEAD_BYTES, Batch, headers_bytes
-from shieldx.engine.codec import CARRIED, HOP, REPLY_TO, TICK_VALUE, Undecodable
-from shieldx.engine.errors import FreeMemory, OutputTooLarge, RestoreTask
+from shieldx.engine.codec import CARRIED, CORRELATION_ID, HOP, REPLY_TO, TICK_VALUE, Undecodable
+from shieldx.engine.errors import FixConfiguration, FreeMemory, OutputTooLarge, RestoreTask
 from shieldx.engine.home import home_partition
 from shieldx.engine.log import TopicPartition, Write
 from shieldx.messages import Source, Tick
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from shieldx.engine.log import Header, Log, Record, Transactions
     from shieldx.engine.metrics import TaskMetrics
 
+logger = logging.getLogger(__name__)
+
+MAX_LOGGED = 100
+"""Characters of a correlation id in a log line."""
 MAX_KEY_BYTES = 1024
 """What 256 characters, the longest id, take in UTF-8."""
 
@@ -98,15 +103,24 @@ class Task:
 
         Raises:
             RestoreTask: the log could not be read; try again.
+            FixConfiguration: records were deleted unread, or there is state without a position.
         """
         self._transactions = await self._around.log.fence(self._transactional_id)
         self.positions = await self._around.log.committed(self.inputs)
         tables = [TopicPartition(topic, self.partition) for topic in self._agent.tables]
+        restored = 0
         async for records in self._around.log.read_to_end(tables):
+            restored += len(records)
             for record in records:
                 if record.key is None:
                     raise RestoreTask(f"{record.topic}/{record.partition}/{record.offset} has no key; tables need one")
                 self._fold.restore(record.topic, record.key, record.value)
+        if restored and not await self._around.log.has_position(self.inputs):
+            raise FixConfiguration(
+                f"partition {self.partition} of agent {self._agent.name} has state but its group has no committed "
+                "offset: it was deleted, or expired (offsets.retention.minutes). Starting at the first record would "
+                "answer everything again; set the group's offset to where the agent had come"
+            )
 
     async def process(self, records: Sequence[Record]) -> int:
         """Fold records, in the order given, and commit; returns how many were new.
@@ -181,7 +195,7 @@ class Task:
             self._check(record, context)
             message = self._codec.decode(record.topic, value)
         except Undecodable as error:
-            batch.add_dead_letter(source, value, "unreadable", str(error))
+            self._set_aside(record, source, "unreadable", str(error), batch)
             return
         if type(message) is Tick:
             return
@@ -203,22 +217,31 @@ class Task:
         """Whether this is the record's home; if not, forward it once."""
         key = tenant_id.encode()
         if record.key != key and record.key is not None:
-            batch.add_dead_letter(source, record.value, "key_differs", "the key is not the body's tenant_id")
+            self._set_aside(record, source, "key_differs", "the key is not the body's tenant_id", batch)
             return False
         home = home_partition(tenant_id, self._around.partitions)
         if home == self.partition:
             return True
         if hopped:
             detail = f"forwarded once, and still not in its home partition {home}"
-            batch.add_dead_letter(source, record.value, "misplaced_again", detail)
+            self._set_aside(record, source, "misplaced_again", detail, batch)
             return False
         headers = [*record.headers, (HOP, b"1")]
         if len(source.value) + len(key) + headers_bytes(headers) > self._limits.max_record_bytes:
             detail = f"its home is partition {home}, but with the mark of a forwarded record it is too large"
-            batch.add_dead_letter(source, record.value, "too_large_to_forward", detail)
+            self._set_aside(record, source, "too_large_to_forward", detail, batch)
         else:
             batch.add_forwarded(TopicPartition(record.topic, home), key, source.value, headers)
         return False
+
+    def _set_aside(self, record: Record, source: Source, reason: str, detail: str, batch: Batch) -> None:
+        """Make a record a dead letter, and say so in the log."""
+        batch.add_dead_letter(source, record.value, reason, detail)
+        correlation_id = next((content for name, content in record.headers if name == CORRELATION_ID), None)
+        place = {"agent": self._agent.name, "place": f"{source.topic}/{source.partition}/{source.offset}"}
+        if correlation_id is not None:
+            place["correlation_id"] = correlation_id[:MAX_LOGGED].decode(errors="replace")
+        logger.info("set aside as a dead letter: %s: %s", reason, detail, extra=place)
 
     def _fold_one(
         self, message: Any, source: Source, context: Sequence[Header], reply_to: str | None, batch: Batch

@@ -74,7 +74,11 @@ class TopicAdmin:
         missing = sorted(set(topics) - set(await self.describe(topics)))
         if not missing:
             return []
-        wanted = [NewTopic(name, partitions, replication, topic_configs=topics[name].config()) for name in missing]
+        # With the default of 1, what one broker alone has acknowledged is lost with it.
+        durable = {"min.insync.replicas": str(replication - 1)} if replication > 2 else {}  # noqa: PLR2004 - 2 of 3
+        wanted = [
+            NewTopic(name, partitions, replication, topic_configs=topics[name].config() | durable) for name in missing
+        ]
         async with _admin(self._connection) as admin:
             response = await admin.create_topics(wanted)
             created = []

@@ -104,7 +104,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:  # noqa: ARG001 - quietly
     place = Place(tmp_path_factory.mktemp("cli") / "stack")
     process = place.up("--partitions", str(PARTITIONS))
     yield place

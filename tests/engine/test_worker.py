@@ -9,16 +9,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import msgspec
 import pytest
+from aiokafka import AIOKafkaProducer
 from polling import until
 
 from shieldx.bootstrap import Platform
 from shieldx.client import Client
 from shieldx.credits.fold import CreditsFold
 from shieldx.credits.messages import Code, Consume, Purchase, Reserve
+from shieldx.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.errors import FixConfiguration
 from shieldx.engine.home import home_partition
 from shieldx.engine.kafka_log import KafkaLog
+from shieldx.engine.log import TopicPartition as LogPartition
 from shieldx.engine.metrics import Metrics
 from shieldx.settings import load_settings
 
@@ -156,6 +160,84 @@ async def test_commands_sent_during_a_rebalance_are_answered_once(platform: Plat
             results = await sending
     balances = sorted(result.balance.balance for result in results)
     assert balances == list(range(800, 1000)), "each balance from 999 down to 800, once"
+    assert await count_of_results(platform, tenant_id) == 201, "none was given twice, not even as a replay"
+
+
+async def count_of_results(platform: Platform, tenant_id: str) -> int:
+    log = KafkaLog(platform.connection, "reading")
+    partitions = [LogPartition(RESULTS, number) for number in range(PARTITIONS)]
+    return sum(
+        [sum(record.key == tenant_id.encode() for record in records) async for records in log.read_to_end(partitions)]
+    )
+
+
+async def test_a_command_of_an_aborted_transaction_is_not_answered(platform: Platform) -> None:
+    agent, tenant_id = platform.agent("credits"), tenant()
+    async with AIOKafkaProducer(**platform.connection, transactional_id=f"producer-{tenant_id}") as producer:
+        await producer.begin_transaction()
+        record = msgspec.json.encode(purchase(tenant_id))
+        await producer.send_and_wait(COMMANDS, record, key=tenant_id.encode())
+        await producer.abort_transaction()
+    async with Client(platform.connection) as client, running(platform, agent) as (worker, _):
+        await until_ready(worker)
+        assert (await client.send(consume(tenant_id, 1))).code is Code.TENANT_UNKNOWN
+    assert await count_of_results(platform, tenant_id) == 1
+
+
+async def test_a_worker_at_its_memory_limit_waits_and_says_so(platform: Platform) -> None:
+    agent, tenant_id = platform.agent("credits"), tenant()
+    async with Client(platform.connection) as client, running(platform, agent) as (worker, metrics):
+        await until_ready(worker)
+        await client.send(purchase(tenant_id))
+        worker._memory._limit_bytes = 0  # noqa: SLF001 - as if other tasks had filled it
+        command = consume(tenant_id, 30)
+        waiting = asyncio.create_task(client.send(command))
+        await until(lambda: value_of(metrics, "shieldx_waiting") == 1)
+        assert not worker.ready
+        assert not waiting.done()
+        worker._memory._limit_bytes = 10**9  # noqa: SLF001 - freed again
+        assert (await waiting).balance.balance == 70, "nothing was forgotten, and nothing lost"
+        assert worker.ready
+
+
+async def test_state_without_a_committed_position_stops_the_worker(platform: Platform) -> None:
+    class LogOfADeletedGroup(KafkaLog):
+        async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:  # noqa: ARG002 - the port
+            return False
+
+    agent = platform.agent("credits")
+    async with Client(platform.connection) as client, running(platform, agent) as (worker, _):
+        await until_ready(worker)
+        await client.send(purchase(tenant()))
+    ended = asyncio.Event()
+    without = LogOfADeletedGroup(platform.connection, platform.group(agent))
+    await without.start()
+    with pytest.raises(FixConfiguration, match="no committed offset"):
+        async with running(platform, agent, without, ended):
+            await ended.wait()
+    await without.stop()
+
+
+async def test_a_static_member_that_restarts_moves_no_partition(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    def assignments() -> int:
+        return sum(record.message == "assigned" for record in caplog.records)
+
+    caplog.set_level(logging.INFO, "shieldx.engine.worker")
+    agent = platform.agent("credits")
+    static = [
+        Platform(msgspec.structs.replace(platform.settings, group_instance_id=name, session_timeout_ms=10_000))
+        for name in ("one", "two")
+    ]
+    async with running(static[0], agent) as (first, _):
+        await until_ready(first)
+        async with running(static[1], agent) as (second, _):
+            await until_ready(first, second)
+        before = assignments()
+        async with running(static[1], agent) as (second, _):
+            await until_ready(first, second)
+        assert assignments() - before == 1, "the one that restarted; the other was left alone"
 
 
 async def test_the_hold_of_a_silent_tenant_expires(platform: Platform) -> None:
