@@ -21,8 +21,9 @@ HOUR_MS = 3_600_000
 WINDOW_MS = 24 * HOUR_MS
 BLOCK_BYTES = 256 * 1024
 """Outcomes are written many to a record; well below a record's limit, so that a block is never refused."""
-OVERHEAD_BYTES = 200
-"""What CPython adds to an entry: two bytes objects and a slot of a dictionary that is up to two thirds full."""
+OVERHEAD_BYTES = 160
+"""What CPython adds to an entry: two bytes objects and a slot of a dictionary that is a third to two thirds full. A
+million consumes were measured at 236 bytes each, 96 of them digest and packed outcome."""
 
 DIGEST_BYTES = 16
 _CODES = list(Code)
