@@ -153,7 +153,7 @@ class Client:
                 if future is not None and not future.done():
                     try:
                         future.set_result(self._decode(value))
-                    except msgspec.MsgspecError as error:
+                    except (msgspec.MsgspecError, TypeError) as error:
                         future.set_exception(CheckConnection(f"what answers in {RESULTS} is no result: {error}"))
 
     async def __aenter__(self) -> Self:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 STDIN = "-"
+LONGEST_LINE_BYTES = 10_000_000
 LINES_AHEAD = 1000
 
 
@@ -44,7 +45,11 @@ async def lines_of(file: BinaryIO) -> AsyncIterator[tuple[int, bytes]]:
 
     def read_all() -> None:
         try:
-            for number, line in enumerate(file, start=1):
+            lines = iter(lambda: file.readline(LONGEST_LINE_BYTES + 1), b"")
+            for number, line in enumerate(lines, start=1):
+                if len(line) > LONGEST_LINE_BYTES:
+                    put(OSError(f"line {number} is longer than {LONGEST_LINE_BYTES:,} bytes: no command is"))
+                    return
                 if line.strip():
                     put((number, line))
             put(None)

@@ -58,14 +58,6 @@ class Ledger:
         self.postings: list[Posting] = []
         self.reservations = Reservations(journal)
         self.transactions = Transactions(journal)
-        self._commands: dict[type[Command], Callable[..., Code]] = {
-            Purchase: self._purchase,
-            Consume: self._consume,
-            Reserve: self._reserve,
-            Commit: self._commit,
-            Abort: self._abort,
-            Refund: self._refund,
-        }
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -83,7 +75,7 @@ class Ledger:
 
     def execute(self, command: Command, position: int, at_ms: int) -> Code:
         """Apply one command, or refuse it."""
-        return self._commands[type(command)](command, position, at_ms)
+        return _EXECUTE[type(command)](self, command, position, at_ms)
 
     def expire(self, key: Key, hold: Hold, at_ms: int) -> Figures:
         """Release a hold whose time has come; returns the account after it."""
@@ -223,3 +215,15 @@ class Ledger:
 
     def _unpost(self) -> None:
         self.postings.pop()
+
+
+# Bound methods in each ledger would make it a cycle, and its memory would outlive its task until the collector came by.
+# ruff: noqa: SLF001 - these are the class's own
+_EXECUTE: dict[type[Command], Callable[..., Code]] = {
+    Purchase: Ledger._purchase,
+    Consume: Ledger._consume,
+    Reserve: Ledger._reserve,
+    Commit: Ledger._commit,
+    Abort: Ledger._abort,
+    Refund: Ledger._refund,
+}

@@ -193,7 +193,7 @@ class Outcomes:
     def drop_before(self, at_ms: int) -> None:
         """Drop the buckets whose last moment is a whole window ago."""
         while self._buckets:
-            hour = next(iter(self._buckets))
+            hour = min(self._buckets)  # not the first: a broker's clock may have gone back
             if (hour + 1) * HOUR_MS > at_ms - WINDOW_MS:
                 return
             bucket = self._buckets.pop(hour)

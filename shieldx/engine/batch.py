@@ -63,7 +63,7 @@ class Batch:
             raise OutputTooLarge(
                 f"{place} leads to a record of {size} bytes in {topic}; the limit is {self._max_record_bytes}"
             )
-        write = Write(key, value, [self._codec.schema_header(type(message)), *context], source.at_ms)
+        write = Write(key, value, [self._codec.schema_header(type(message)), *context])
         self._own(topic).append(write)
         self.size_bytes += size
         for count in self._counts:
@@ -95,7 +95,7 @@ class Batch:
 
     def _add_letter(self, letter: DeadLetter, source: Source) -> Write:
         key = f"{source.topic}/{source.partition}/{source.offset}".encode()
-        write = Write(key, encode(letter), [self._codec.schema_header(DeadLetter)], source.at_ms)
+        write = Write(key, encode(letter), [self._codec.schema_header(DeadLetter)])
         self._own(DEAD_LETTERS).append(write)
         self.size_bytes += len(write.value or b"")
         self.dead_letters += 1

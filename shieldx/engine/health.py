@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from socketserver import ThreadingMixIn
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
@@ -32,7 +33,7 @@ class HealthServer:
         self._metrics = make_wsgi_app(registry)
         self._beat_s = monotonic()
         try:
-            self._server = make_server(host, port, self._answer, WSGIServer, _Quiet)
+            self._server = make_server(host, port, self._answer, _Server, _Quiet)
         except OSError as error:
             raise FixConfiguration(f"SHIELDX_HEALTH_PORT={port} on {host} cannot be used: {error}") from error
         self._thread = Thread(target=self._server.serve_forever, name="health", daemon=True)
@@ -79,7 +80,16 @@ class HealthServer:
         self._server.server_close()
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread a caller: one that connects and says nothing must hold up neither the others nor the end."""
+
+    daemon_threads = True
+    block_on_close = False
+
+
 class _Quiet(WSGIRequestHandler):
+    timeout = 5.0
+
     def address_string(self) -> str:
         """Spare the look-up of the caller's name, which may take seconds."""
         return str(self.client_address[0])

@@ -34,7 +34,7 @@ class Intake:
 
     def __init__(self, consumer: AIOKafkaConsumer, inputs: Iterable[TopicPartition], *, batch: int) -> None:
         self._consumer = consumer
-        self._inputs = [KafkaTopicPartition(*tp) for tp in inputs]
+        self.inputs = [KafkaTopicPartition(*tp) for tp in inputs]
         self._batch = batch
         self._records: deque[Record] = deque()
         self._changed = asyncio.Event()
@@ -45,15 +45,15 @@ class Intake:
         self._records.extend(records)
         self._changed.set()
         if not self._paused and len(self._records) > PLENTY_TIMES * self._batch:
-            self._pause()
+            self.pause()
 
     def restart(self, positions: Mapping[TopicPartition, int]) -> bool:
         """Drop what waits and fetch from `positions`; False if the partition is not assigned any more."""
         self._records.clear()
         try:
-            for tp in self._inputs:
+            for tp in self.inputs:
                 self._consumer.seek(tp, positions[TopicPartition(*tp)])
-            self._consumer.resume(*self._inputs)
+            self._consumer.resume(*self.inputs)
         except IllegalStateError:
             return False
         self._paused = False
@@ -91,7 +91,7 @@ class Intake:
         """
         waiting = len(self._records)
         try:
-            for tp in self._inputs:
+            for tp in self.inputs:
                 end = self._consumer.highwater(tp)
                 if end is not None:
                     waiting += max(0, end - await self._consumer.position(tp))
@@ -99,16 +99,17 @@ class Intake:
             return waiting  # not assigned any more
         return waiting
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """Fetch no more until `restart`, or until few are left."""
         try:
-            self._consumer.pause(*self._inputs)
+            self._consumer.pause(*self.inputs)
         except IllegalStateError:
             return
         self._paused = True
 
     def _resume(self) -> None:
         try:
-            self._consumer.resume(*self._inputs)
+            self._consumer.resume(*self.inputs)
         except IllegalStateError:
             return
         self._paused = False

@@ -95,7 +95,7 @@ class KafkaLog:
         """The group's next offsets; where none is committed, the first offset that exists.
 
         Raises:
-            FixConfiguration: records behind a committed offset have been deleted unread.
+            FixConfiguration: records behind a committed offset have been deleted unread, or it is beyond the end.
             RestoreTask: the broker did not answer.
         """
         wanted = [KafkaTopicPartition(*tp) for tp in partitions]
@@ -103,14 +103,20 @@ class KafkaLog:
         try:
             async with self._consumer() as consumer:
                 first = await consumer.beginning_offsets(wanted)
+                end = await consumer.end_offsets(wanted)
         except KafkaError as error:
-            raise RestoreTask(f"the beginnings of topics cannot be read: {error!r}") from error
+            raise RestoreTask(f"the bounds of topics cannot be read: {error!r}") from error
         positions = {}
         for tp, offset in offsets.items():
             if 0 <= offset < first[tp]:
                 raise FixConfiguration(
                     f"{tp.topic}/{tp.partition}: records {offset} to {first[tp] - 1} were deleted before group "
                     f"{self._group} had read them. Lengthen retention; to go on without them, set the group's offset"
+                )
+            if offset > end[tp]:
+                raise FixConfiguration(
+                    f"{tp.topic}/{tp.partition} ends at {end[tp]}, before the {offset} that group {self._group} has "
+                    "committed: the topic was cut or made anew, and its next records would be passed over"
                 )
             positions[TopicPartition(*tp)] = max(offset, first[tp])
         return positions
@@ -246,12 +252,12 @@ class KafkaTransactions:
         builder = self._producer.create_batch()
         append = builder.append
         for write in records:
-            if append(timestamp=write.timestamp_ms, key=write.key, value=write.value, headers=write.headers) is None:
+            if append(timestamp=None, key=write.key, value=write.value, headers=write.headers) is None:
                 builder.close()
                 yield builder
                 builder = self._producer.create_batch()
                 append = builder.append
-                append(timestamp=write.timestamp_ms, key=write.key, value=write.value, headers=write.headers)
+                append(timestamp=None, key=write.key, value=write.value, headers=write.headers)
         builder.close()
         yield builder
 

@@ -46,8 +46,6 @@ class Write(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: list[Header]
-    timestamp_ms: int | None = None
-    """None leaves it to the log."""
 
 
 class Transactions(Protocol):

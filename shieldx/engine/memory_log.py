@@ -137,7 +137,7 @@ class MemoryLog:
     def write(self, transaction: _Transaction, tp: TopicPartition, writes: Iterable[Write]) -> None:
         """Append a producer's records; they stay hidden until their transaction ends."""
         for write in writes:
-            at_ms = None if tp.topic in self._append_time else write.timestamp_ms
+            at_ms = None
             self._append(tp, write, transaction, at_ms)
 
     def end(self, transaction: _Transaction, state: _State, positions: Mapping[TopicPartition, int]) -> None:

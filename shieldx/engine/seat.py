@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 EVICTION_S = 3.0
 """About a heartbeat: by then a worker that was evicted knows it."""
 ASSIGNMENT_S = 1.0
+HOLD_S = 5.0
 LONGEST_BACKOFF_S = 5.0
 MEMORY_RETRY_S = 1.0
 
@@ -54,6 +55,7 @@ class Seat:
         self._must_restore = False
         self._refused: set[tuple[str, int, int]] = set()
         self._failures = 0
+        self._held_until_s: float | None = None
         self._place = {"agent": agent.name, "partition": number}
         self.running = False
 
@@ -61,6 +63,15 @@ class Seat:
         """Have the present task replaced."""
         self._must_restore = True
         self.intake.wake()
+
+    def hold(self, error: Exception) -> None:
+        """Do not fetch for a while: what stands at this position cannot be read."""
+        if self._held_until_s is None:
+            positions = ", ".join(f"{tp.topic}/{tp.partition}" for tp in self.intake.inputs)
+            logger.error("%s cannot be read, and waits: %r", positions, error, extra=self._place)
+        self._held_until_s = monotonic() + HOLD_S
+        self.intake.pause()
+        self.running = False
 
     async def work(self) -> None:
         """Keep a task at work until the number is assigned elsewhere.
@@ -107,6 +118,11 @@ class Seat:
             if self._must_restore:
                 self._must_restore = False
                 raise RestoreTask("the position is out of the topic's range")
+            if self._held_until_s is not None:
+                if monotonic() < self._held_until_s:
+                    await self._membership.wait_for_change(HOLD_S)
+                    continue
+                self._held_until_s, generation = None, None
             if assigned != generation:
                 # A task that stays goes on from its own position: a rebalance redelivers from the committed one.
                 if not self.intake.restart(task.positions):

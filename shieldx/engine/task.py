@@ -261,7 +261,7 @@ class Task:
         if topic in self._around.reply_topics:
             batch.add_reply(topic, write)
         else:
-            detail = f"no manifest declares reply-to topic {topic[:249]!r} with accepts_replies"
+            detail = "reply-to names a topic that no manifest declares with accepts_replies"
             batch.add_dead_letter(source, source.value, "reply_to_refused", detail)
 
     def _new_batch(self) -> Batch:

@@ -131,12 +131,26 @@ class TopicAdmin:
                     f"topic {name!r} is read by agent {agent.name!r}, but its manifest leaves time to its producers. "
                     "Declare it with `timestamps: broker`"
                 )
+            if name in agent.tables:
+                _check_kept(name, topic, actual[name])
             timestamp_type = actual[name].config[TIMESTAMP_TYPE]
             if topic.timestamps == "broker" and timestamp_type != "LogAppendTime":
                 raise FixConfiguration(
                     f"topic {name!r} has {TIMESTAMP_TYPE}={timestamp_type}: a producer's clock an hour ahead would "
                     "expire every hold. Set it to LogAppendTime"
                 )
+
+
+def _check_kept(name: str, topic: Topic, actual: ActualTopic) -> None:
+    """Refuse a table whose records the broker would delete too soon."""
+    policy, retention_ms = actual.config["cleanup.policy"], int(actual.config["retention.ms"])
+    declared_ms = int(topic.config()["retention.ms"])
+    too_short = policy == "delete" and retention_ms >= 0 and not 0 <= declared_ms <= retention_ms
+    if policy != topic.cleanup or too_short:
+        raise FixConfiguration(
+            f"table {name!r} has cleanup.policy={policy} and retention.ms={retention_ms}, its manifest says "
+            f"{topic.cleanup} and {declared_ms}: state would be lost. `shieldx topics diff` lists what to change"
+        )
 
 
 class _admin:  # noqa: N801 - reads as the function that it stands for

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
-    KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
@@ -38,7 +37,8 @@ logger = logging.getLogger(__name__)
 FETCH_WAIT_MS = 50
 """A partition that is resumed waits for the fetch that is under way for the others."""
 POLL_MS = 200
-RETRY_S = 1.0
+ISOLATE_S = 0.2
+"""By then a fetch for each partition has come, after one of them has failed."""
 STOP_S = 10.0
 
 
@@ -143,20 +143,40 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
     async def _fetch_until_stopped(self) -> None:
         while not self._stopping.is_set():
             try:
-                fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+                self._distribute(await self._consumer.getmany(timeout_ms=POLL_MS))
             except NoOffsetForPartitionError:
                 continue  # asked for a committed position before the seat has sought its own
-            except OffsetOutOfRangeError as error:
-                for tp in error.args[0]:
-                    if tp.partition in self._seats:
-                        self._seats[tp.partition].restore()
             except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
                 raise FixConfiguration(f"agent {self._agent.name} may not read its topics: {error!r}") from error
-            except KafkaError as error:
+            except Exception as error:  # noqa: BLE001 - aiokafka raises whatever a record's bytes lead to
                 logger.warning("fetching failed: %r", error, extra={"agent": self._agent.name})
-                await self._membership.wait_for_change(RETRY_S)
-            else:
-                self._distribute(fetched)
+                await self._isolate_failure()
+
+    async def _isolate_failure(self) -> None:
+        """Find the partition that cannot be read, have its seat wait, and let the others go on.
+
+        aiokafka passes over what it has taken from other partitions when one fails: each seat seeks its own position
+        again, or those records would never be answered.
+        """
+        self._reassign(self._membership.numbers)
+        await self._membership.wait_for_change(ISOLATE_S)
+        for seat in list(self._seats.values()):
+            for tp in seat.intake.inputs:
+                await self._fetch_one(seat, tp)
+        self._reassign(self._membership.numbers)
+
+    async def _fetch_one(self, seat: Seat, tp: KafkaTopicPartition) -> None:
+        try:
+            self._distribute(await self._consumer.getmany(tp, timeout_ms=0))
+        except OffsetOutOfRangeError:
+            seat.restore()
+        except Exception as error:  # noqa: BLE001 - as above: a decoder's error is not always a KafkaError
+            seat.hold(error)
+
+    def _reassign(self, numbers: Collection[int]) -> None:
+        self._membership.assign(numbers)
+        for seat in self._seats.values():
+            seat.intake.wake()
 
     def _distribute(self, fetched: Mapping[KafkaTopicPartition, Sequence[Record]]) -> None:
         for tp, records in fetched.items():
@@ -165,9 +185,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
 
     async def _leave(self) -> None:
         """Let every seat finish the transaction under way."""
-        self._membership.assign(())
-        for seat in self._seats.values():
-            seat.intake.wake()
+        self._reassign(())
         if self._working:
             _, late = await asyncio.wait(self._working, timeout=STOP_S)
             for task in late:
