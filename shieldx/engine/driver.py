@@ -57,8 +57,7 @@ class AgentDriver:
         self.state_limit_bytes = inf
         """Lower it to show what an agent does while its state, by its own estimate, is at the limit."""
         self.partitions = partitions
-        append_time = {name for name, topic in topics.items() if topic.timestamps == "broker"}
-        self.log = MemoryLog(topics, partitions, now_ms=lambda: self.now_ms, append_time=append_time)
+        self.log = MemoryLog(topics, partitions, now_ms=lambda: self.now_ms)
         self.metrics = Metrics([agent])
         self.tasks: dict[int, Task] = {}
         """The task in charge of each partition that has been run."""

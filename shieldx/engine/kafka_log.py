@@ -95,7 +95,7 @@ class KafkaLog:
         """The group's next offsets; where none is committed, the first offset that exists.
 
         Raises:
-            FixConfiguration: records behind a committed offset have been deleted unread, or it is beyond the end.
+            FixConfiguration: records behind a committed offset have been deleted unread.
             RestoreTask: the broker did not answer.
         """
         wanted = [KafkaTopicPartition(*tp) for tp in partitions]
@@ -103,20 +103,14 @@ class KafkaLog:
         try:
             async with self._consumer() as consumer:
                 first = await consumer.beginning_offsets(wanted)
-                end = await consumer.end_offsets(wanted)
         except KafkaError as error:
-            raise RestoreTask(f"the bounds of topics cannot be read: {error!r}") from error
+            raise RestoreTask(f"the beginnings of topics cannot be read: {error!r}") from error
         positions = {}
         for tp, offset in offsets.items():
             if 0 <= offset < first[tp]:
                 raise FixConfiguration(
                     f"{tp.topic}/{tp.partition}: records {offset} to {first[tp] - 1} were deleted before group "
                     f"{self._group} had read them. Lengthen retention; to go on without them, set the group's offset"
-                )
-            if offset > end[tp]:
-                raise FixConfiguration(
-                    f"{tp.topic}/{tp.partition} ends at {end[tp]}, before the {offset} that group {self._group} has "
-                    "committed: the topic was cut or made anew, and its next records would be passed over"
                 )
             positions[TopicPartition(*tp)] = max(offset, first[tp])
         return positions

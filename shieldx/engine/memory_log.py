@@ -14,7 +14,7 @@ from shieldx.engine.errors import FixConfiguration, LeaveTask, RestoreTask
 from shieldx.engine.log import Header, TopicPartition, Write
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
 READ_AT_A_TIME = 500
 BROKER_LIMIT_BYTES = 1_048_588
@@ -54,8 +54,7 @@ class Hang:
 class MemoryLog:
     """Topics of equally many partitions and one group's positions, all in this process.
 
-    `now_ms` is the broker's clock. In the topics of `append_time` it stamps every record, in all others those that
-    bring no time of their own.
+    `now_ms` is the broker's clock, which stamps every record.
     """
 
     def __init__(
@@ -64,14 +63,12 @@ class MemoryLog:
         partitions: int,
         *,
         now_ms: Callable[[], int],
-        append_time: Container[str] = (),
         max_record_bytes: int = BROKER_LIMIT_BYTES,
     ) -> None:
         self._partitions = {
             TopicPartition(topic, partition): _Partition() for topic in topics for partition in range(partitions)
         }
         self._now_ms = now_ms
-        self._append_time = append_time
         self._positions: dict[TopicPartition, int] = {}
         self._producers: dict[str, _Producer] = {}
         self.max_record_bytes = max_record_bytes
@@ -137,8 +134,7 @@ class MemoryLog:
     def write(self, transaction: _Transaction, tp: TopicPartition, writes: Iterable[Write]) -> None:
         """Append a producer's records; they stay hidden until their transaction ends."""
         for write in writes:
-            at_ms = None
-            self._append(tp, write, transaction, at_ms)
+            self._append(tp, write, transaction, None)
 
     def end(self, transaction: _Transaction, state: _State, positions: Mapping[TopicPartition, int]) -> None:
         """Mark a transaction's end in every partition it wrote; commit its positions with it."""

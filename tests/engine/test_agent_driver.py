@@ -11,8 +11,7 @@ from shieldx.engine.codec import TICK_VALUE
 from shieldx.engine.driver import START_MS, AgentDriver
 from shieldx.engine.errors import FixConfiguration, RestoreTask
 from shieldx.engine.home import home_partition
-from shieldx.engine.log import TopicPartition, Write
-from shieldx.engine.memory_log import MemoryLog
+from shieldx.engine.log import TopicPartition
 from shieldx.messages import Tick
 
 
@@ -111,14 +110,6 @@ async def test_a_topic_that_no_manifest_declares_is_named() -> None:
         ran.send("counter.subs", b"")
     with pytest.raises(FixConfiguration, match=r"no counter\.adds/1"):
         ran.send(ADDS, b"", partition=1)
-
-
-async def test_topics_that_take_the_broker_s_time_do_so_of_every_producer() -> None:
-    log = MemoryLog(["broker", "producer"], 1, now_ms=lambda: 5, append_time={"broker"})
-    partitions = [TopicPartition("broker", 0), TopicPartition("producer", 0)]
-    transactions = await log.fence("id")
-    await transactions.commit({tp: [Write(None, b"", [], 3), Write(None, b"", [])] for tp in partitions}, {})
-    assert [[record.timestamp for record in log.read(tp)] for tp in partitions] == [[5, 5], [3, 5]]
 
 
 async def test_a_commit_that_hangs_goes_on_when_it_is_released() -> None:

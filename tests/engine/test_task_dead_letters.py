@@ -113,11 +113,13 @@ async def test_a_tick_is_neither_answered_nor_set_aside() -> None:
     assert (ran.read(TOTALS), ran.read(DEAD_LETTERS), ran.waiting(0)) == ([], [], [])
 
 
-async def test_the_topic_of_dead_letters_gets_the_time_of_the_log() -> None:
+async def test_a_dead_letter_tells_the_log_time_and_bears_the_time_of_its_writing() -> None:
     ran = driver()
     ran.send(ADDS, b"", at_ms=ran.now_ms + 5)
     await ran.run()
-    assert [record.timestamp for record in ran.read(DEAD_LETTERS)] == [ran.now_ms + 5]
+    (letter,) = ran.messages(DEAD_LETTERS)
+    assert letter.at == rfc3339(ran.now_ms + 5)
+    assert [record.timestamp for record in ran.read(DEAD_LETTERS)] == [ran.now_ms]
 
 
 credits_agent = load_agents(ROOT / "agents")["credits"]
