@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from time import monotonic
 from typing import TYPE_CHECKING, Self
 
 from rich.live import Live
@@ -27,7 +28,7 @@ class Progress:
         self._before = (0.0, 0)
 
     def note(self, step: str) -> None:
-        """Say what is being done; nothing is counted meanwhile."""
+        """Say what is being done; nothing is counted meanwhile. Called from other threads too: a download runs in one."""
         self._counts = None
         self._console.print(f"[dim]{self._elapsed_s():5.1f} s[/]  {step}", highlight=False)
 
@@ -36,7 +37,7 @@ class Progress:
         self._counts = counts
 
     async def __aenter__(self) -> Self:
-        self._start_s = asyncio.get_running_loop().time()
+        self._start_s = monotonic()
         if self._console.is_terminal:
             self._live.start()
         self._showing = asyncio.create_task(self._show(), name="progress")
@@ -67,4 +68,4 @@ class Progress:
         return Text(f"{elapsed_s:5.1f} s  {phase}: {sent:,} sent, {answered:,} answered, {rate:,.0f}/s")
 
     def _elapsed_s(self) -> float:
-        return asyncio.get_running_loop().time() - self._start_s
+        return monotonic() - self._start_s
