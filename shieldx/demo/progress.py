@@ -28,7 +28,7 @@ class Progress:
         self._before = (0.0, 0)
 
     def note(self, step: str) -> None:
-        """Say what is being done; nothing is counted meanwhile. Called from other threads too: a download runs in one."""
+        """Say what is being done; nothing is counted meanwhile. A download says so from a thread of its own."""
         self._counts = None
         self._console.print(f"[dim]{self._elapsed_s():5.1f} s[/]  {step}", highlight=False)
 
