@@ -86,9 +86,9 @@ class Reservations:
         """Set or forget a hold without counting it as a change."""
         if hold is None:
             self._holds.pop(key, None)
-            return
-        self._holds[key] = hold
-        heapq.heappush(self._due, (hold.due_ms, *key))
+        else:
+            self._holds[key] = hold
+            heapq.heappush(self._due, (hold.due_ms, *key))
         if len(self._due) > STALE_TIMES * len(self._holds) + STALE_AT_LEAST:
             self._due = [(held.due_ms, *held_key) for held_key, held in self._holds.items()]
             heapq.heapify(self._due)
