@@ -95,7 +95,15 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         except* FixConfiguration as group:
             raise group.exceptions[0] from None
         finally:
-            await self._consumer.stop()
+            await self._stop_consumer()
+
+    async def _stop_consumer(self) -> None:
+        """Leave the group; a broker that does not answer must not keep a supervisor waiting."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._consumer.stop()
+        except TimeoutError:
+            logger.warning("the broker does not answer; the group is not left", extra={"agent": self._agent.name})
 
     def stop(self) -> None:
         """Finish the transactions under way, leave the group, and let `run` return."""
