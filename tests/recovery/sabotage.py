@@ -48,7 +48,7 @@ def no_seek() -> None:
             vars(intake)["restarted_for"] = positions
             return restart(intake, positions)
         try:
-            intake._consumer.resume(*intake._inputs)  # noqa: SLF001 - sabotage reaches inside
+            intake._consumer.resume(*intake.inputs)  # noqa: SLF001 - sabotage reaches inside
         except IllegalStateError:
             return False
         intake._paused = False  # noqa: SLF001 - sabotage reaches inside
