@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 from aiokafka import AIOKafkaProducer
 
 from shieldx.credits.tables import COMMANDS
+from shieldx.demo.bulk import BulkRecord, batches_of
 from shieldx.engine.codec import CORRELATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from aiokafka.producer.message_accumulator import BatchBuilder
 
     from bench.workload import Encoded
 
@@ -39,25 +38,16 @@ class Sending:
 
     async def send(self, commands: Iterable[Encoded]) -> None:
         """Hand commands over, a batch for each partition or more."""
-        builders: dict[int, BatchBuilder] = {}
-        for partition, key, value in commands:
-            headers = [(CORRELATION_ID, b"%d" % self.sent)]
-            self.sent += 1
-            builder = builders.get(partition)
-            if builder is None or builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
-                if builder is not None:
-                    await self._hand_over(builder, partition)
-                builder = builders[partition] = self._producer.create_batch()
-                builder.append(timestamp=None, key=key, value=value, headers=headers)
-        for partition, builder in builders.items():
-            await self._hand_over(builder, partition)
+        records = (BulkRecord(*command, self._number()) for command in commands)
+        for partition, batch in batches_of(self._producer, records):
+            delivery = await self._producer.send_batch(batch, COMMANDS, partition=partition)
+            self._deliveries.add(delivery)
+            delivery.add_done_callback(self._deliveries.discard)
 
     async def delivered(self) -> None:
         """Return once the broker has all of it."""
         await asyncio.gather(*self._deliveries)
 
-    async def _hand_over(self, builder: BatchBuilder, partition: int) -> None:
-        builder.close()
-        delivery = await self._producer.send_batch(builder, COMMANDS, partition=partition)
-        self._deliveries.add(delivery)
-        delivery.add_done_callback(self._deliveries.discard)
+    def _number(self) -> list[tuple[str, bytes]]:
+        self.sent += 1
+        return [(CORRELATION_ID, b"%d" % (self.sent - 1))]

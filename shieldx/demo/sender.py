@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 from aiokafka import AIOKafkaProducer
 
 from shieldx.credits.tables import COMMANDS
+from shieldx.demo.bulk import BulkRecord, batches_of
 from shieldx.engine.codec import CORRELATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from aiokafka.producer.message_accumulator import BatchBuilder
 
     from shieldx.demo.steps import Step
 
@@ -43,18 +42,9 @@ class Sender:
 
     async def send_in_bulk(self, steps: Iterable[Step]) -> None:
         """Hand records over in few batches; `delivered` waits for them."""
-        builders: dict[int, BatchBuilder] = {}
-        for step in steps:
-            headers = self._number(step)
-            builder = builders.get(step.partition)
-            if builder is None:
-                builder = builders[step.partition] = self._producer.create_batch()
-            if builder.append(timestamp=None, key=step.key, value=step.value, headers=headers) is None:
-                await self._send_batch(builder, step.partition)
-                builder = builders[step.partition] = self._producer.create_batch()
-                builder.append(timestamp=None, key=step.key, value=step.value, headers=headers)
-        for partition, builder in builders.items():
-            await self._send_batch(builder, partition)
+        records = (BulkRecord(step.partition, step.key, step.value, self._number(step)) for step in steps)
+        for partition, batch in batches_of(self._producer, records):
+            self._deliveries.append(await self._producer.send_batch(batch, COMMANDS, partition=partition))
 
     async def send(self, step: Step) -> None:
         """Hand one record over; `delivered` waits for it."""
@@ -72,10 +62,6 @@ class Sender:
         """
         deliveries, self._deliveries = self._deliveries, []
         await asyncio.gather(*deliveries)
-
-    async def _send_batch(self, builder: BatchBuilder, partition: int) -> None:
-        builder.close()
-        self._deliveries.append(await self._producer.send_batch(builder, COMMANDS, partition=partition))
 
     def _number(self, step: Step) -> list[tuple[str, bytes]]:
         sequence = len(self.sent)

@@ -63,7 +63,7 @@ async def stop_child(child: "subprocess.Popen[bytes]", *, timeout_s: float) -> N
         async with asyncio.timeout(timeout_s):
             await wait_for_child(child)
     except TimeoutError:
-        pass
+        pass  # it is killed below
     finally:
         kill_child(child)
 

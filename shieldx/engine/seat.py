@@ -56,8 +56,14 @@ class Seat:
         self._refused: set[tuple[str, int, int]] = set()
         self._failures = 0
         self._held_until_s: float | None = None
+        self._fed = False
+        self._waiting = False
         self._place = {"agent": agent.name, "partition": number}
-        self.running = False
+
+    @property
+    def running(self) -> bool:
+        """Whether a task is at work, and neither memory nor what cannot be read keeps it waiting."""
+        return self._fed and not self._waiting and self._held_until_s is None
 
     def restore(self) -> None:
         """Have the present task replaced."""
@@ -71,7 +77,6 @@ class Seat:
             logger.error("%s cannot be read, and waits: %r", positions, error, extra=self._place)
         self._held_until_s = monotonic() + HOLD_S
         self.intake.pause()
-        self.running = False
 
     async def work(self) -> None:
         """Keep a task at work until the number is assigned elsewhere.
@@ -101,7 +106,7 @@ class Seat:
                 logger.exception("restoring after a defect", extra=self._place)
                 await self._back_off()
             finally:
-                self.running = False
+                self._fed = self._waiting = False
                 await task.close()
 
     async def _back_off(self) -> None:
@@ -120,6 +125,7 @@ class Seat:
                 raise RestoreTask("the position is out of the topic's range")
             if self._held_until_s is not None:
                 if monotonic() < self._held_until_s:
+                    self.intake.pause()  # the batch under way may have resumed it
                     await self._membership.wait_for_change(HOLD_S)
                     continue
                 self._held_until_s, generation = None, None
@@ -129,7 +135,7 @@ class Seat:
                     await self._membership.wait_for_change(ASSIGNMENT_S)
                     continue
                 generation = assigned
-                self.running = True
+                self._fed = True
             records = self.intake.first()
             if records:
                 await self._process(task, records, clock)
@@ -144,13 +150,13 @@ class Seat:
         try:
             await task.process(records)
         except FreeMemory as error:
-            if self.running:
+            if not self._waiting:
                 self._log("waiting for memory", error)
-            self.running = False
+            self._waiting = True
             self._metrics.waiting.set(1)
             await self._membership.wait_for_change(MEMORY_RETRY_S)
             return
-        self.running = True
+        self._waiting = False
         self._metrics.waiting.set(0)
         self._failures = 0
         self.intake.remove(len(records))

@@ -122,14 +122,12 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         self._consumer.pause(*assigned)
         for tp in assigned:
             self._consumer.seek(tp, 0)
-        self._membership.assign({tp.partition for tp in assigned})
+        self._reassign({tp.partition for tp in assigned})
         logger.info("assigned", extra={"agent": self._agent.name, "partitions": sorted(self._membership.numbers)})
         for number in self._membership.numbers - self._seats.keys():
             task = self._tasks.create_task(self._sit(number), name=f"{self._agent.name}/{number}")
             self._working.add(task)
             task.add_done_callback(self._working.discard)
-        for seat in self._seats.values():
-            seat.intake.wake()
 
     async def _sit(self, number: int) -> None:
         """Work in a seat until it is taken away."""
