@@ -9,6 +9,7 @@ agent = Agent(
     name="credits",
     reads=(tables.COMMANDS,),
     fold=CreditsFold,
+    state_format="credits/1",
     writes=(tables.RESULTS, tables.AUDIT),
     tables=(tables.ACCOUNTS, tables.RESERVATIONS, tables.TRANSACTIONS, tables.OUTCOMES),
     counts=(

@@ -8,6 +8,7 @@ import msgspec
 
 from shieldx.credits import tables
 from shieldx.credits.answers import TAGS
+from shieldx.credits.keys import parse_row_key, row_key
 from shieldx.credits.messages import Commit, Consume, Refund
 from shieldx.credits.outcomes import Figures
 from shieldx.credits.reservations import Hold
@@ -41,9 +42,9 @@ class Changelog:
     def take(self) -> Iterator[Change]:
         """What changed since the last call: the last value of each key, once."""
         ledger, reservations = self._ledger, self._ledger.reservations
-        for tenant_id in ledger.changed:
+        for tenant_id in ledger.accounts.changed:
             yield self._account(tenant_id)
-        ledger.changed.clear()
+        ledger.accounts.changed.clear()
         for key in reservations.changed:
             yield self._reservation(key)
         reservations.changed.clear()
@@ -63,7 +64,7 @@ class Changelog:
             self._restore_row(_DECODERS[topic].decode(value))
 
     def _account(self, tenant_id: str) -> Change:
-        figures = self._ledger.account(tenant_id)
+        figures = self._ledger.accounts.get(tenant_id)
         row = None if figures is None else _encode(tables.AccountRow(tenant_id, *figures))
         return Change(tables.ACCOUNTS, tenant_id.encode(), row)
 
@@ -82,7 +83,7 @@ class Changelog:
                 hold.closed_at_ms,
             )
             value = _encode(row)
-        return Change(tables.RESERVATIONS, tables.row_key(tenant_id, reservation_id), value)
+        return Change(tables.RESERVATIONS, row_key(tenant_id, reservation_id), value)
 
     def _transaction(self, posting: Posting) -> Change:
         command = posting.command
@@ -98,19 +99,19 @@ class Changelog:
             command.description,
             command.transaction_id if type(command) is Refund else msgspec.UNSET,
         )
-        return Change(tables.TRANSACTIONS, tables.row_key(command.tenant_id, transaction_id), _encode(row))
+        return Change(tables.TRANSACTIONS, row_key(command.tenant_id, transaction_id), _encode(row))
 
     def _restore_deletion(self, topic: str, key: bytes) -> None:
         if topic == tables.ACCOUNTS:
-            self._ledger.load_account(key.decode(), None)
+            self._ledger.accounts.load(key.decode(), None)
         elif topic == tables.RESERVATIONS:
-            self._ledger.reservations.load(tables.parse_row_key(key), None)
+            self._ledger.reservations.load(parse_row_key(key), None)
 
     def _restore_row(self, row: tables.AccountRow | tables.ReservationRow | tables.TransactionRow) -> None:
         ledger = self._ledger
         if isinstance(row, tables.AccountRow):
             figures = Figures(row.balance, row.reserved_funds, row.total_spent, row.total_purchased)
-            ledger.load_account(row.tenant_id, figures)
+            ledger.accounts.load(row.tenant_id, figures)
         elif isinstance(row, tables.ReservationRow):
             position = self._position(row.transaction_id)
             hold = Hold(row.remaining, row.expires_at_ms, position, row.state, row.closed_at_ms)

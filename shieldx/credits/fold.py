@@ -9,12 +9,10 @@ import msgspec
 from shieldx.credits.answers import outputs_of, outputs_of_expiry, result_of
 from shieldx.credits.changelog import Changelog
 from shieldx.credits.journal import Journal
-from shieldx.credits.ledger import ACCOUNT_BYTES, NOTHING, Ledger
+from shieldx.credits.ledger import NOTHING, Ledger
 from shieldx.credits.messages import Batch, Code, Command, Result, Single
 from shieldx.credits.outcomes import Figures, Item, Outcome, Outcomes, conflict, key_digest, pack, unpack
-from shieldx.credits.reservations import BYTES_EACH as RESERVATION_BYTES
 from shieldx.credits.reservations import State
-from shieldx.credits.transactions import BYTES_EACH as TRANSACTION_BYTES
 from shieldx.credits.transactions import position_of
 from shieldx.messages import DEAD_LETTERS, DeadLetter, Output
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shieldx.messages import Change, Source
+    from shieldx.state import StateBatch, StateStore
 
 _encode = msgspec.json.Encoder().encode
 
@@ -29,15 +28,16 @@ _encode = msgspec.json.Encoder().encode
 class CreditsFold:
     """All that one partition of `credits.commands` has led to.
 
-    `max_result_bytes` bounds a batch's result, since a record that the broker refuses would stop the partition.
+    `max_result_bytes` bounds a batch's result, since a record that the broker refuses would stop the partition. With a
+    `store`, memory has what it has not taken yet and what is in use.
     """
 
-    def __init__(self, partition: int, max_result_bytes: int = 1_000_000) -> None:
+    def __init__(self, partition: int, max_result_bytes: int = 1_000_000, store: StateStore | None = None) -> None:
         self._partition = partition
         self._max_result_bytes = max_result_bytes
         self._journal = Journal()
-        self._ledger = Ledger(partition, self._journal)
-        self._outcomes = Outcomes(self._journal)
+        self._ledger = Ledger(partition, self._journal, store)
+        self._outcomes = Outcomes(self._journal, store)
         self._changelog = Changelog(partition, self._ledger, self._outcomes)
 
     @property
@@ -48,13 +48,7 @@ class CreditsFold:
     @property
     def size_bytes(self) -> int:
         """About how much memory the state takes."""
-        ledger = self._ledger
-        return (
-            self._outcomes.size_bytes
-            + len(ledger) * ACCOUNT_BYTES
-            + len(ledger.reservations) * RESERVATION_BYTES
-            + len(ledger.transactions) * TRANSACTION_BYTES
-        )
+        return self._outcomes.size_bytes + self._ledger.size_bytes
 
     def apply(self, command: Command, source: Source) -> list[Output]:
         """Answer one command. Whatever was due by its log time has been expired before."""
@@ -100,8 +94,18 @@ class CreditsFold:
         """Take back one record of a table, in the order of its topic."""
         self._changelog.restore(topic, key, value)
 
+    def spill(self, batch: StateBatch) -> None:
+        """Give the store what it has not taken yet; nothing may be uncommitted."""
+        self._ledger.spill(batch)
+        self._outcomes.spill(batch)
+
+    def spilled(self, *, evict: bool) -> None:
+        """The store has taken it. With `evict`, memory keeps nothing that the store has."""
+        self._ledger.spilled(evict=evict)
+        self._outcomes.spilled()
+
     def _figures(self, tenant_id: str) -> Figures:
-        return self._ledger.account(tenant_id) or NOTHING
+        return self._ledger.accounts.get(tenant_id) or NOTHING
 
     def _answer_again(self, command: Command, packed: bytes, position: int, at_ms: int) -> Result:
         field = conflict(command, packed)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shieldx.credits.accounts import Accounts
 from shieldx.credits.messages import (
     Abort,
     Code,
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 
     from shieldx.credits.journal import Journal
     from shieldx.credits.reservations import Key
+    from shieldx.state import StateBatch, StateStore
 
 LIMIT = 2**63
 """Totals stay below it, so that every consumer can hold them in a signed 64-bit integer."""
 MAX_TTL_S = 30 * 24 * 3600
 NOTHING = Figures(0, 0, 0, 0)
-ACCOUNT_BYTES = 500
 
 
 class Posting(msgspec.Struct, frozen=True, gc=False):
@@ -50,28 +51,28 @@ class Ledger:
     Checks stand in the order of precedence that `Code` states.
     """
 
-    def __init__(self, partition: int, journal: Journal) -> None:
+    def __init__(self, partition: int, journal: Journal, store: StateStore | None = None) -> None:
         self._partition = partition
         self._journal = journal
-        self._accounts: dict[str, Figures] = {}
-        self.changed: set[str] = set()
         self.postings: list[Posting] = []
-        self.reservations = Reservations(journal)
-        self.transactions = Transactions(journal)
+        self.accounts = Accounts(journal, store)
+        self.reservations = Reservations(journal, store)
+        self.transactions = Transactions(journal, store)
 
-    def __len__(self) -> int:
-        return len(self._accounts)
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the state takes."""
+        return self.accounts.size_bytes + self.reservations.size_bytes + self.transactions.size_bytes
 
-    def account(self, tenant_id: str) -> Figures | None:
-        """The figures of a tenant, or None before its first purchase."""
-        return self._accounts.get(tenant_id)
+    def spill(self, batch: StateBatch) -> None:
+        """Give the store what changed since it last took everything."""
+        for part in (self.accounts, self.reservations, self.transactions):
+            part.spill(batch)
 
-    def load_account(self, tenant_id: str, figures: Figures | None) -> None:
-        """Set or remove an account without counting it as a change."""
-        if figures is None:
-            self._accounts.pop(tenant_id, None)
-        else:
-            self._accounts[tenant_id] = figures
+    def spilled(self, *, evict: bool) -> None:
+        """The store has taken everything."""
+        for part in (self.accounts, self.reservations, self.transactions):
+            part.spilled(evict=evict)
 
     def execute(self, command: Command, position: int, at_ms: int) -> Code:
         """Apply one command, or refuse it."""
@@ -80,9 +81,9 @@ class Ledger:
     def expire(self, key: Key, hold: Hold, at_ms: int) -> Figures:
         """Release a hold whose time has come; returns the account after it."""
         tenant_id, _ = key
-        balance, reserved, spent, purchased = self._accounts[tenant_id]
+        balance, reserved, spent, purchased = self._existing(tenant_id)
         figures = Figures(balance, reserved - hold.remaining, spent, purchased)
-        self._put(tenant_id, figures)
+        self.accounts.put(tenant_id, figures)
         self.reservations.put(key, hold.closed(State.EXPIRED, at_ms))
         return figures
 
@@ -90,10 +91,10 @@ class Ledger:
         amount = command.amount
         if amount <= 0:
             return Code.AMOUNT_NOT_POSITIVE
-        balance, reserved, spent, purchased = self._accounts.get(command.tenant_id, NOTHING)
+        balance, reserved, spent, purchased = self.accounts.get(command.tenant_id) or NOTHING
         if purchased + amount >= LIMIT:
             return Code.AMOUNT_TOO_LARGE
-        self._put(command.tenant_id, Figures(balance + amount, reserved, spent, purchased + amount))
+        self.accounts.put(command.tenant_id, Figures(balance + amount, reserved, spent, purchased + amount))
         self._post(command, position, amount, balance + amount, at_ms)
         return Code.OK
 
@@ -101,13 +102,13 @@ class Ledger:
         amount = command.amount
         if not 0 < amount < LIMIT:
             return Code.AMOUNT_NOT_POSITIVE if amount <= 0 else Code.AMOUNT_TOO_LARGE
-        figures = self._accounts.get(command.tenant_id)
+        figures = self.accounts.get(command.tenant_id)
         if figures is None:
             return Code.TENANT_UNKNOWN
         balance, reserved, spent, purchased = figures
         if balance - reserved < amount:
             return Code.INSUFFICIENT_FUNDS
-        self._put(command.tenant_id, Figures(balance - amount, reserved, spent + amount, purchased))
+        self.accounts.put(command.tenant_id, Figures(balance - amount, reserved, spent + amount, purchased))
         self._post(command, position, amount, balance - amount, at_ms)
         self.transactions.add(command.tenant_id, position, amount, at_ms)
         return Code.OK
@@ -118,7 +119,7 @@ class Ledger:
             return Code.AMOUNT_NOT_POSITIVE if amount <= 0 else Code.AMOUNT_TOO_LARGE
         if not 1 <= command.ttl_s <= MAX_TTL_S:
             return Code.TTL_OUT_OF_RANGE
-        figures = self._accounts.get(command.tenant_id)
+        figures = self.accounts.get(command.tenant_id)
         if figures is None:
             return Code.TENANT_UNKNOWN
         key = (command.tenant_id, command.reservation_id)
@@ -127,7 +128,7 @@ class Ledger:
         balance, reserved, spent, purchased = figures
         if balance - reserved < amount:
             return Code.INSUFFICIENT_FUNDS
-        self._put(command.tenant_id, Figures(balance, reserved + amount, spent, purchased))
+        self.accounts.put(command.tenant_id, Figures(balance, reserved + amount, spent, purchased))
         self.reservations.put(key, Hold(amount, at_ms + command.ttl_s * 1000, position))
         return Code.OK
 
@@ -144,9 +145,9 @@ class Ledger:
             return Code.EXCEEDS_RESERVATION
         rest = hold.remaining - amount
         settles = command.final or rest == 0
-        balance, reserved, spent, purchased = self._accounts[command.tenant_id]
+        balance, reserved, spent, purchased = self._existing(command.tenant_id)
         released = hold.remaining if settles else amount
-        self._put(command.tenant_id, Figures(balance - amount, reserved - released, spent + amount, purchased))
+        self.accounts.put(command.tenant_id, Figures(balance - amount, reserved - released, spent + amount, purchased))
         self.reservations.put(
             (command.tenant_id, command.reservation_id),
             hold.closed(State.SETTLED, at_ms) if settles else Hold(rest, hold.expires_at_ms, hold.position),
@@ -159,8 +160,8 @@ class Ledger:
         hold = self._open_hold(command.tenant_id, command.reservation_id)
         if isinstance(hold, Code):
             return hold
-        balance, reserved, spent, purchased = self._accounts[command.tenant_id]
-        self._put(command.tenant_id, Figures(balance, reserved - hold.remaining, spent, purchased))
+        balance, reserved, spent, purchased = self._existing(command.tenant_id)
+        self.accounts.put(command.tenant_id, Figures(balance, reserved - hold.remaining, spent, purchased))
         self.reservations.put((command.tenant_id, command.reservation_id), hold.closed(State.SETTLED, at_ms))
         return Code.OK
 
@@ -168,7 +169,7 @@ class Ledger:
         amount = command.amount
         if amount is not None and not 0 < amount < LIMIT:
             return Code.AMOUNT_NOT_POSITIVE if amount <= 0 else Code.AMOUNT_TOO_LARGE
-        figures = self._accounts.get(command.tenant_id)
+        figures = self.accounts.get(command.tenant_id)
         if figures is None:
             return Code.TENANT_UNKNOWN
         refunded = parse_transaction_id(self._partition, command.transaction_id)
@@ -179,13 +180,13 @@ class Ledger:
             return Code.EXCEEDS_TRANSACTION
         amount = amount or left
         balance, reserved, spent, purchased = figures
-        self._put(command.tenant_id, Figures(balance + amount, reserved, spent - amount, purchased))
+        self.accounts.put(command.tenant_id, Figures(balance + amount, reserved, spent - amount, purchased))
         self.transactions.refund(command.tenant_id, refunded, amount)
         self._post(command, position, amount, balance + amount, at_ms)
         return Code.OK
 
     def _open_hold(self, tenant_id: str, reservation_id: str) -> Hold | Code:
-        if tenant_id not in self._accounts:
+        if self.accounts.get(tenant_id) is None:
             return Code.TENANT_UNKNOWN
         hold = self.reservations.get((tenant_id, reservation_id))
         if hold is None:
@@ -194,12 +195,12 @@ class Ledger:
             return hold
         return Code.RESERVATION_EXPIRED if hold.state is State.EXPIRED else Code.RESERVATION_SETTLED
 
-    def _put(self, tenant_id: str, figures: Figures) -> None:
-        if self._journal.active:
-            old = self._accounts.get(tenant_id)
-            self._journal.note(lambda: self.load_account(tenant_id, old))
-        self._accounts[tenant_id] = figures
-        self.changed.add(tenant_id)
+    def _existing(self, tenant_id: str) -> Figures:
+        """The figures of a tenant that has a hold, and so an account."""
+        figures = self.accounts.get(tenant_id)
+        if figures is None:
+            raise LookupError(f"a hold of tenant {tenant_id!r} has no account: the tables contradict each other")
+        return figures
 
     def _post(
         self,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shieldx.credits.journal import Journal
+    from shieldx.state import StateBatch, StateStore
 
 HOUR_MS = 3_600_000
 WINDOW_MS = 24 * HOUR_MS
@@ -26,6 +27,10 @@ OVERHEAD_BYTES = 160
 million consumes were measured at 236 bytes each, 96 of them digest and packed outcome."""
 
 DIGEST_BYTES = 16
+PERIOD_HOURS = 12
+"""What a table of the store spans. Every new key is looked up in all of them: in three, where those of an hour would be
+25."""
+_TABLE = "outcomes/"
 _CODES = list(Code)
 _CODE_NUMBERS = {code: number for number, code in enumerate(_CODES)}
 _TYPES: tuple[type[Command], ...] = (Purchase, Consume, Reserve, Commit, Abort, Refund, Batch)
@@ -38,6 +43,8 @@ _NO_FIELD = 255
 _TYPE_FIELD = 254
 
 _HEAD = struct.Struct(">16sB BQq4q H")
+_AT_MS = 4
+"""Where the time stands in it."""
 _ITEM = struct.Struct(">B?BQq4q")
 _ENTRY = struct.Struct(">16sI")
 _HOUR = struct.Struct(">Q")
@@ -163,16 +170,21 @@ def _field_name(kind: type[Command], number: int) -> str | None:
 
 
 class Outcomes:
-    """Packed outcomes by key digest, in hourly buckets that are dropped whole."""
+    """Packed outcomes by key digest, in hourly buckets that are dropped whole.
 
-    def __init__(self, journal: Journal) -> None:
+    With a store, memory has only what it has not taken yet; the store keeps them in tables of `PERIOD_HOURS`, and an
+    outcome in it is forgotten with its hour, before its table is dropped.
+    """
+
+    def __init__(self, journal: Journal, store: StateStore | None = None) -> None:
         self._journal = journal
+        self._store = store
         self._buckets: dict[int, dict[bytes, bytes]] = {}
         self._unwritten: list[tuple[int, bytes, bytes]] = []
+        names = () if store is None else store.tables()
+        self._periods = sorted((int(name[len(_TABLE) :]) for name in names if name.startswith(_TABLE)), reverse=True)
+        self._first_hour = 0
         self.size_bytes = 0
-
-    def __len__(self) -> int:
-        return sum(map(len, self._buckets.values()))
 
     def find(self, digest: bytes) -> bytes | None:
         """What is remembered under a key digest."""
@@ -180,7 +192,7 @@ class Outcomes:
             packed = bucket.get(digest)
             if packed is not None:
                 return packed
-        return None
+        return None if self._store is None else self._fetch(self._store, digest)
 
     def remember(self, digest: bytes, packed: bytes, at_ms: int) -> None:
         """Keep an outcome for at least 24 h of log time."""
@@ -192,12 +204,30 @@ class Outcomes:
 
     def drop_before(self, at_ms: int) -> None:
         """Drop the buckets whose last moment is a whole window ago."""
-        while self._buckets:
-            hour = min(self._buckets)  # not the first: a broker's clock may have gone back
-            if (hour + 1) * HOUR_MS > at_ms - WINDOW_MS:
-                return
-            bucket = self._buckets.pop(hour)
-            self.size_bytes -= sum(map(len, bucket.values())) + len(bucket) * (OVERHEAD_BYTES + DIGEST_BYTES)
+        first_hour = (at_ms - WINDOW_MS) // HOUR_MS
+        if first_hour <= self._first_hour:
+            return
+        self._first_hour = first_hour
+        for hour in [hour for hour in self._buckets if hour < first_hour]:
+            self._discount(self._buckets.pop(hour))
+
+    def spill(self, batch: StateBatch) -> None:
+        """Give the store what it has not taken yet, and have it drop what is forgotten."""
+        for hour, bucket in self._buckets.items():
+            table = f"{_TABLE}{hour // PERIOD_HOURS}"
+            for digest, packed in bucket.items():
+                batch.put(table, digest, packed)
+        for period in self._periods:
+            if (period + 1) * PERIOD_HOURS <= self._first_hour:
+                batch.drop(f"{_TABLE}{period}")
+
+    def spilled(self) -> None:
+        """The store has taken everything."""
+        taken = {hour // PERIOD_HOURS for hour in self._buckets}
+        kept = {period for period in self._periods if (period + 1) * PERIOD_HOURS > self._first_hour}
+        self._periods = sorted(kept | taken, reverse=True)
+        self._buckets.clear()
+        self.size_bytes = 0
 
     def take_blocks(self) -> Iterator[tuple[bytes, bytes]]:
         """What was remembered since the last call, as table records: many outcomes of one hour in each."""
@@ -218,6 +248,8 @@ class Outcomes:
         """Read a table record back; log time has come to its hour, so older buckets may be dropped."""
         (hour,) = _HOUR.unpack_from(value)
         self.drop_before(hour * HOUR_MS)
+        if hour < self._first_hour:
+            return
         at = _HOUR.size
         while at < len(value):
             digest, length = _ENTRY.unpack_from(value, at)
@@ -225,9 +257,19 @@ class Outcomes:
             self._load(hour, digest, value[at : at + length])
             at += length
 
+    def _fetch(self, store: StateStore, digest: bytes) -> bytes | None:
+        for period in self._periods:
+            packed = store.get(f"{_TABLE}{period}", digest)
+            if packed is not None and _HEAD.unpack_from(packed)[_AT_MS] // HOUR_MS >= self._first_hour:
+                return packed
+        return None
+
     def _load(self, hour: int, digest: bytes, packed: bytes) -> None:
         self._buckets.setdefault(hour, {})[digest] = packed
         self.size_bytes += len(packed) + OVERHEAD_BYTES + DIGEST_BYTES
+
+    def _discount(self, bucket: dict[bytes, bytes]) -> None:
+        self.size_bytes -= sum(map(len, bucket.values())) + len(bucket) * (OVERHEAD_BYTES + DIGEST_BYTES)
 
     def _forget_last(self, hour: int, digest: bytes) -> None:
         packed = self._buckets[hour].pop(digest)

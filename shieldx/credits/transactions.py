@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import struct
 from array import array
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from shieldx.credits.journal import Journal
+    from shieldx.state import StateBatch, StateStore
 
 WINDOW_MS = 30 * 24 * 3_600_000
 SLOTS = 1024
@@ -17,6 +20,11 @@ BYTES_EACH = 32
 _TRANSACTION_ID = re.compile(r"([0-9]{1,9})-([0-9]{1,16})(?:-([0-9]{1,4}))?")
 PRUNE_AT_LEAST = 4096
 """Removing a prefix moves the rest: doing it for every entry would cost the square of the window."""
+TABLE = "refundable"
+"""Table of the store: tenant, amount left and time, by position."""
+SWEEP_MS = 3_600_000
+SWEEP_AT_A_TIME = 10_000
+"""How many of the store's oldest entries are looked at in one checkpoint, so that none of them lasts long."""
 
 
 def position_of(offset: int, index: int | None) -> int:
@@ -48,22 +56,41 @@ def parse_transaction_id(partition: int, transaction_id: str) -> int | None:
     return position if transaction_id_of(partition, position) == transaction_id else None
 
 
+_POSITION = struct.Struct(">Q")
+_AMOUNT = struct.Struct(">qq")
+
+
+class Refundable(NamedTuple):
+    """What may still be refunded of a transaction."""
+
+    tenant_id: str
+    left: int
+    at_ms: int
+
+
 class Transactions:
     """Amounts by position, as parallel arrays: positions only grow, so a bisection is the index.
 
-    32 bytes each instead of the hundreds of a dictionary of objects; 30 days of them are kept.
+    32 bytes each instead of the hundreds of a dictionary of objects; 30 days of them are kept. With a store, the arrays
+    have only what it has not taken yet, and what was refunded of what it has lies beside them.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, store: StateStore | None) -> None:
         self._journal = journal
+        self._store = store
         self._positions = array("Q")
         self._tenants = array("Q")
         self._left = array("q")
         self._at_ms = array("q")
         self._numbers: dict[str, int] = {}
+        self._refunded: dict[int, Refundable] = {}
+        self._floor_ms = self._swept_ms = 0
+        self._swept_to = 0
 
-    def __len__(self) -> int:
-        return len(self._positions)
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory those in memory take."""
+        return len(self._positions) * BYTES_EACH
 
     def add(self, tenant_id: str, position: int, amount: int, at_ms: int) -> None:
         """Append a refundable transaction; `position` is beyond every earlier one."""
@@ -77,28 +104,73 @@ class Transactions:
     def left(self, tenant_id: str, position: int, at_ms: int) -> int | None:
         """What may still be refunded of the tenant's transaction; None when it is unknown or too old."""
         slot = self._find(tenant_id, position)
-        if slot is None or at_ms - self._at_ms[slot] > WINDOW_MS:
-            return None
-        return self._left[slot]
+        if slot is None:
+            kept = self._kept(tenant_id, position)
+            return None if kept is None or at_ms - kept.at_ms > WINDOW_MS else kept.left
+        return None if at_ms - self._at_ms[slot] > WINDOW_MS else self._left[slot]
 
     def refund(self, tenant_id: str, position: int, amount: int) -> None:
         """Lower what is left; a position that the window has dropped is passed over."""
         slot = self._find(tenant_id, position)
-        if slot is None:
+        if slot is not None:
+            self._left[slot] -= amount
+        elif (kept := self._kept(tenant_id, position)) is not None:
+            self._refunded[position] = kept._replace(left=kept.left - amount)
+        else:
             return
-        self._left[slot] -= amount
         if self._journal.active:
             self._journal.note(lambda: self.refund(tenant_id, position, -amount))
 
     def prune(self, at_ms: int) -> None:
         """Drop what no refund can reach any more."""
-        floor = at_ms - WINDOW_MS
+        floor = self._floor_ms = at_ms - WINDOW_MS
         if len(self._at_ms) <= PRUNE_AT_LEAST or self._at_ms[PRUNE_AT_LEAST] >= floor:
             return
         count = bisect_left(self._at_ms, floor)
         if count * 4 >= len(self._at_ms):
             for column in self._columns():
                 del column[:count]
+
+    def spill(self, batch: StateBatch) -> None:
+        """Give the store what changed since it last took everything."""
+        names = list(self._numbers)
+        for position, number, left, at_ms in zip(*self._columns(), strict=True):
+            batch.put(TABLE, _POSITION.pack(position), _AMOUNT.pack(left, at_ms) + names[number].encode())
+        for position, (tenant_id, left, at_ms) in self._refunded.items():
+            batch.put(TABLE, _POSITION.pack(position), _AMOUNT.pack(left, at_ms) + tenant_id.encode())
+        if self._store is not None and self._floor_ms - self._swept_ms >= SWEEP_MS:
+            self._sweep(self._store, batch)
+
+    def spilled(self, *, evict: bool) -> None:  # noqa: ARG002 - nothing is kept in memory that the store has
+        """The store has taken everything."""
+        for column in self._columns():
+            del column[:]
+        self._numbers.clear()
+        self._refunded.clear()
+
+    def _sweep(self, store: StateStore, batch: StateBatch) -> None:
+        """Remove the store's oldest entries, a bounded number at a time."""
+        swept_to, stop = self._swept_to, _POSITION.pack(2**64 - 1)
+        oldest = islice(store.scan(TABLE, _POSITION.pack(swept_to), stop), SWEEP_AT_A_TIME)
+        self._swept_ms = self._floor_ms
+        for number, (key, value) in enumerate(oldest, 1):
+            if _AMOUNT.unpack_from(value)[1] >= self._floor_ms:
+                break
+            swept_to = _POSITION.unpack(key)[0] + 1
+            if number == SWEEP_AT_A_TIME:
+                self._swept_ms = 0  # there may be more: go on at the next checkpoint
+        if swept_to > self._swept_to:
+            batch.delete_range(TABLE, _POSITION.pack(self._swept_to), _POSITION.pack(swept_to))
+            self._swept_to = swept_to
+
+    def _kept(self, tenant_id: str, position: int) -> Refundable | None:
+        """What the store has, or what became of it since."""
+        kept = self._refunded.get(position)
+        if kept is None and self._store is not None:
+            value = self._store.get(TABLE, _POSITION.pack(position))
+            if value is not None:
+                kept = Refundable(value[_AMOUNT.size :].decode(), *_AMOUNT.unpack_from(value))
+        return kept if kept is not None and kept.tenant_id == tenant_id else None
 
     def _find(self, tenant_id: str, position: int) -> int | None:
         slot = bisect_left(self._positions, position)

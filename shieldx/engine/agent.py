@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from shieldx.messages import Change, Output, Source
+    from shieldx.state import StateBatch, StateStore
 
 
 class Fold(Protocol):
@@ -39,6 +41,12 @@ class Fold(Protocol):
     def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
         """Take back one record of a table, in the order of its topic."""
 
+    def spill(self, batch: StateBatch) -> None:
+        """Give the store all that it has not taken yet. Only called with a store, and with nothing uncommitted."""
+
+    def spilled(self, *, evict: bool) -> None:
+        """The store has taken it. With `evict`, memory keeps nothing that the store has."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
@@ -61,8 +69,10 @@ class Agent:
     writes: tuple[str, ...]
     """Topics of outputs; the first is the topic of results, which `reply-to` copies."""
     tables: tuple[str, ...]
-    fold: Callable[[int, int], Fold]
-    """Makes the fold of a partition: (partition, most bytes a record may have)."""
+    fold: Callable[[int, int, StateStore | None], Fold]
+    """Makes the fold of a partition: (partition, most bytes a record may have, store on disk if there is one)."""
+    state_format: str = "1"
+    """Names what the fold keeps in a store. Change it with the format: checkpoints of another one are not used."""
     counts: tuple[Count, ...] = ()
 
     @property
@@ -71,21 +81,22 @@ class Agent:
         return (*self.reads, *self.writes, *self.tables)
 
 
-def load_agents(folder: Path) -> dict[str, Agent]:
-    """The agents of every page in a folder, by name.
+def load_agents(folder: Path) -> dict[str, Agent | Sink]:
+    """The agents and sinks of every page in a folder, by name.
 
     Pages are loaded by path, as modules `shieldx_agents.<page>`: PyPI has a package called `agents`.
 
     Raises:
-        FixConfiguration: the folder is missing, a page defines no `agent`, or two have one name.
+        FixConfiguration: the folder is missing, a page defines neither `agent` nor `sink`, or two have one name.
     """
     if not folder.is_dir():
         raise FixConfiguration(f"no agents folder at {folder}; set SHIELDX_HOME to the folder that holds agents/")
-    agents: dict[str, Agent] = {}
+    agents: dict[str, Agent | Sink] = {}
     for path in sorted(folder.glob("*.py")):
-        agent = getattr(_load_page(path), "agent", None)
-        if not isinstance(agent, Agent):
-            raise FixConfiguration(f"{path} defines no `agent`; see docs/agents.md")
+        page = _load_page(path)
+        agent = getattr(page, "agent", None) or getattr(page, "sink", None)
+        if not isinstance(agent, Agent | Sink):
+            raise FixConfiguration(f"{path} defines no `agent` and no `sink`; see docs/agents.md")
         if agent.name in agents:
             raise FixConfiguration(f"{path} declares agent {agent.name!r}, which another page has declared already")
         agents[agent.name] = agent

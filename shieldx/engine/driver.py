@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shieldx.engine.agent import Agent
+    from shieldx.engine.checkpoint import TaskStores
     from shieldx.engine.log import Header
     from shieldx.engine.manifests import Topic
     from shieldx.engine.memory_log import MemoryRecord
@@ -52,6 +53,7 @@ class AgentDriver:
         partitions: int = 1,
         limits: Limits | None = None,
         records_at_a_time: int = 500,
+        stores: TaskStores | None = None,
     ) -> None:
         self.now_ms = START_MS
         self.state_limit_bytes = inf
@@ -73,6 +75,8 @@ class AgentDriver:
             codec=Codec(topics, agent.reads),
             reply_topics=frozenset(name for name, topic in topics.items() if topic.accepts_replies),
             memory_free=self._memory_free,
+            stores=stores,
+            wall_ms=lambda: self.now_ms,
             limits=limits or Limits(),
         )
 
@@ -122,6 +126,12 @@ class AgentDriver:
         for partition in range(self.partitions):
             await (await self._task(partition)).tick()
         await self.run()
+
+    async def stop(self, partition: int) -> None:
+        """End the task in charge in order; the next one starts when there is something to do."""
+        task = self.tasks.pop(partition, None)
+        if task is not None:
+            await task.close()
 
     async def restart(self, partition: int) -> Task | None:
         """Start a new task, as after a crash or a rebalance.

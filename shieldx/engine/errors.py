@@ -23,5 +23,13 @@ class FreeMemory(ShieldXError):
     """State is at its limit: the partition waits, since forgetting an outcome would execute a retry again."""
 
 
+class FreeDisk(ShieldXError):
+    """The disk takes no more: a checkpoint is put off, and state stays in memory meanwhile."""
+
+
+class WaitForDisk(FreeDisk):
+    """The disk is behind, which passes by itself."""
+
+
 class OutputTooLarge(RestoreTask):
     """A fold gave a record that the broker would refuse; the next task sets its input aside as a dead letter."""

@@ -27,9 +27,18 @@ STALLED_S = 10.0
 class HealthServer:
     """Answers from a thread of its own, so that a stalled event loop can be told from a dead process."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        ready: Callable[[], bool],
+        waiting_for: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        """Describe it; `waiting_for` names what is not ready, for people who ask /readyz."""
         self._host = host
         self._ready = ready
+        self._waiting_for = waiting_for
         self._metrics = make_wsgi_app(registry)
         self._beat_s = monotonic()
         try:
@@ -54,7 +63,8 @@ class HealthServer:
         elif checks[path]():
             status, body = "200 OK", b"ok\n"
         else:
-            status, body = "503 Service Unavailable", b"not now\n"
+            names = ", ".join(self._waiting_for()) if path == "/readyz" else ""
+            status, body = "503 Service Unavailable", f"not now{names and f': {names}'}\n".encode()
         start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
         return [body]
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition as KafkaTopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from shieldx.engine.log import TopicPartition
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 PLENTY_TIMES = 3
 """Fetching pauses while more than so many batches wait."""
+
+
+NOT_ASSIGNED = (IllegalStateError, AssertionError)
+"""What aiokafka raises of a partition that is not assigned, and while it has no assignment at all."""
 
 
 class Intake:
@@ -54,7 +58,7 @@ class Intake:
             for tp in self.inputs:
                 self._consumer.seek(tp, positions[TopicPartition(*tp)])
             self._consumer.resume(*self.inputs)
-        except IllegalStateError:
+        except NOT_ASSIGNED:
             return False
         self._paused = False
         return True
@@ -95,21 +99,21 @@ class Intake:
                 end = self._consumer.highwater(tp)
                 if end is not None:
                     waiting += max(0, end - await self._consumer.position(tp))
-        except (AssertionError, IllegalStateError):
-            return waiting  # not assigned any more
+        except (*NOT_ASSIGNED, KafkaError):
+            return waiting  # not assigned any more, or the group is in trouble, which fetching will tell
         return waiting
 
     def pause(self) -> None:
         """Fetch no more until `restart`, or until few are left."""
         try:
             self._consumer.pause(*self.inputs)
-        except IllegalStateError:
+        except NOT_ASSIGNED:
             return
         self._paused = True
 
     def _resume(self) -> None:
         try:
             self._consumer.resume(*self.inputs)
-        except IllegalStateError:
+        except NOT_ASSIGNED:
             return
         self._paused = False

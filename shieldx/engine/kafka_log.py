@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import IllegalOperation, IllegalStateError, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from aiokafka.producer import sender
 
+from shieldx.engine.access import refusal, why_unreachable
 from shieldx.engine.errors import FixConfiguration, LeaveTask, RestoreTask
 from shieldx.engine.log import TopicPartition
 
@@ -33,6 +34,9 @@ BATCH_BYTES = 900_000
 """Below the 1 MB that a broker takes as one batch."""
 REQUEST_TIMEOUT_MS = 10_000
 CLOSE_TIMEOUT_S = 2.0
+FAILURES = (KafkaError, IllegalOperation, AssertionError, KeyError)
+"""What a client of aiokafka raises when the broker does not do its part; a KeyError when a request times out whose
+connection was given up meanwhile."""
 RESTORE_FETCH_BYTES = 8 * 1024 * 1024
 
 
@@ -44,6 +48,7 @@ class KafkaLog:
         self._group = group
         self._transaction_timeout_ms = transaction_timeout_ms
         self._admin: AIOKafkaAdminClient | None = None
+        self._cluster: str | None = None
 
     async def start(self) -> None:
         """Connect.
@@ -54,9 +59,9 @@ class KafkaLog:
         admin = AIOKafkaAdminClient(**self._connection, request_timeout_ms=REQUEST_TIMEOUT_MS)
         try:
             await admin.start()
-        except KafkaError as error:
+        except FAILURES as error:
             await admin.close()
-            raise RestoreTask(f"no broker answers at {self._connection['bootstrap_servers']}: {error}") from error
+            raise RestoreTask(await why_unreachable(self._connection)) from error
         self._admin = admin
 
     async def stop(self) -> None:
@@ -68,6 +73,7 @@ class KafkaLog:
         """Initialise a producer: the broker aborts what an earlier one of this id left open, and refuses it henceforth.
 
         Raises:
+            FixConfiguration: an ACL is missing.
             RestoreTask: the broker did not answer.
         """
         producer = AIOKafkaProducer(
@@ -80,12 +86,14 @@ class KafkaLog:
             retry_backoff_ms=RETRY_BACKOFF_MS,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
-        transactions = KafkaTransactions(producer, self._group)
+        transactions = KafkaTransactions(producer, self._group, self._connection)
         try:
             await producer.start()
-        except KafkaError as error:
+        except FAILURES as error:
             await transactions.close()
-            raise RestoreTask(f"no producer for {transactional_id}: {error!r}") from error
+            raise refusal(error, self._connection) or RestoreTask(
+                f"no producer for {transactional_id}: {error!r}"
+            ) from error
         except asyncio.CancelledError:
             await transactions.close()
             raise
@@ -103,8 +111,10 @@ class KafkaLog:
         try:
             async with self._consumer() as consumer:
                 first = await consumer.beginning_offsets(wanted)
-        except KafkaError as error:
-            raise RestoreTask(f"the beginnings of topics cannot be read: {error!r}") from error
+        except FAILURES as error:
+            raise refusal(error, self._connection) or RestoreTask(
+                f"the beginnings of topics cannot be read: {error!r}"
+            ) from error
         positions = {}
         for tp, offset in offsets.items():
             if 0 <= offset < first[tp]:
@@ -130,28 +140,65 @@ class KafkaLog:
             raise RestoreTask("the log was not started")
         try:
             found = await self._admin.list_consumer_group_offsets(self._group, partitions=wanted)
-        except KafkaError as error:
+        except FAILURES as error:
             raise RestoreTask(f"the positions of group {self._group} cannot be read: {error!r}") from error
         if any(tp not in found for tp in wanted):
             # aiokafka overlooks an answer's own error, such as a coordinator that is still loading.
             raise RestoreTask(f"the positions of group {self._group} cannot be read yet")
         return {tp: found[tp].offset for tp in wanted}
 
-    async def read_to_end(self, partitions: Iterable[TopicPartition]) -> AsyncIterator[Sequence[Record]]:
-        """Every committed record of the partitions, from their beginnings to their present ends.
+    async def cluster(self) -> str:
+        """The cluster's id.
+
+        Raises:
+            RestoreTask: the broker did not answer.
+        """
+        if self._cluster is None:
+            if self._admin is None:
+                raise RestoreTask("the log was not started")
+            try:
+                self._cluster = str((await self._admin.describe_cluster())["cluster_id"])
+            except FAILURES as error:
+                raise RestoreTask(f"the cluster's id cannot be read: {error!r}") from error
+        return self._cluster
+
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """The first offset of each partition, and the one behind its last committed record.
 
         Raises:
             RestoreTask: the broker did not answer.
         """
         wanted = [KafkaTopicPartition(*tp) for tp in partitions]
+        try:
+            async with self._consumer() as consumer:
+                first = await consumer.beginning_offsets(wanted)
+                end = await consumer.end_offsets(wanted)
+        except FAILURES as error:
+            raise refusal(error, self._connection) or RestoreTask(
+                f"the bounds of tables cannot be read: {error!r}"
+            ) from error
+        return {TopicPartition(*tp): (first[tp], end[tp]) for tp in wanted}
+
+    async def read_to_end(
+        self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
+    ) -> AsyncIterator[Sequence[Record]]:
+        """Every committed record of the partitions up to their present ends.
+
+        From their beginnings, or where `positions` names another offset.
+
+        Raises:
+            RestoreTask: the broker did not answer, or has deleted what was to be read.
+        """
+        wanted = [KafkaTopicPartition(*tp) for tp in partitions]
         if not wanted:
             return
+        starts = positions or {}
         try:
             async with self._consumer() as consumer:
                 consumer.assign(wanted)
                 ends = await consumer.end_offsets(wanted)
                 for tp, first in (await consumer.beginning_offsets(wanted)).items():
-                    consumer.seek(tp, first)
+                    consumer.seek(tp, starts.get(TopicPartition(*tp), first))
                 unread = set(wanted)
                 while True:
                     unread = {tp for tp in unread if await consumer.position(tp) < ends[tp]}
@@ -159,8 +206,8 @@ class KafkaLog:
                         return
                     for records in (await consumer.getmany(*unread, timeout_ms=1000)).values():
                         yield records
-        except (KafkaError, IllegalStateError) as error:
-            raise RestoreTask(f"tables cannot be read: {error!r}") from error
+        except FAILURES as error:
+            raise refusal(error, self._connection) or RestoreTask(f"tables cannot be read: {error!r}") from error
 
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
@@ -176,31 +223,38 @@ class KafkaLog:
 class KafkaTransactions:
     """One transactional producer. After an error it is of no more use: its sequence numbers are not rewound."""
 
-    def __init__(self, producer: AIOKafkaProducer, group: str) -> None:
+    def __init__(self, producer: AIOKafkaProducer, group: str, connection: Mapping[str, Any]) -> None:
         self._producer = producer
         self._group = group
+        self._connection = connection
 
     async def commit(
         self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
-    ) -> None:
+    ) -> dict[TopicPartition, int]:
         """Write all records and the group's next offsets in one transaction.
+
+        Returns the offset behind the last record of each partition written, where it is known: the broker does not say
+        it again when a delivery was tried twice.
 
         Nothing is aborted here: the next `fence` of this id does that, and it comes after every error.
 
         Raises:
+            FixConfiguration: an ACL is missing.
             LeaveTask: a later producer of this id exists, or the transaction timed out.
             RestoreTask: anything else; whether it happened is unknown.
         """
         producer = self._producer
         deliveries: list[asyncio.Future[Any]] = []
         batches: list[MessageBatch] = []
+        last: dict[TopicPartition, tuple[asyncio.Future[Any], int]] = {}
         try:
             await producer.begin_transaction()
-            for (topic, partition), records in writes.items():
+            for tp, records in writes.items():
                 for builder in self._builders(records):
-                    delivery = await producer.send_batch(builder, topic, partition=partition)
+                    delivery = await producer.send_batch(builder, tp.topic, partition=tp.partition)
                     deliveries.append(delivery)
-                    batches.append(self._last_batch(topic, partition))
+                    batches.append(self._last_batch(tp.topic, tp.partition))
+                    last[tp] = delivery, builder.record_count()
             if positions:
                 # While the batches are in flight: two round trips fewer, 48 ms down to 34 at the 95th percentile.
                 offsets = {KafkaTopicPartition(*tp): offset for tp, offset in positions.items()}
@@ -208,12 +262,14 @@ class KafkaTransactions:
             # commit_transaction ignores a batch's error, and would commit the positions of refused results.
             await asyncio.gather(*deliveries)
             await producer.commit_transaction()
-        except (KafkaError, IllegalOperation, AssertionError) as error:
+        except FAILURES as error:
             outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
             self._retrieve_failures(batches)
             if any(_is_fenced(each) for each in (error, *outcomes) if isinstance(each, BaseException)):
                 raise LeaveTask(f"fenced by a later producer, or timed out: {error!r}") from error
-            raise RestoreTask(f"a transaction failed: {error!r}") from error
+            refused = (refusal(each, self._connection) for each in (error, *outcomes) if isinstance(each, Exception))
+            raise next(filter(None, refused), RestoreTask(f"a transaction failed: {error!r}")) from error
+        return {tp: sent.result().offset + count for tp, (sent, count) in last.items() if sent.result().offset >= 0}
 
     async def close(self) -> None:
         """Release the connection without waiting for what is open; the next `fence` aborts it."""
@@ -221,7 +277,7 @@ class KafkaTransactions:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await producer.stop()
-        except (TimeoutError, KafkaError) as error:
+        except (TimeoutError, *FAILURES) as error:
             # stop() waits for batches that a broker may never take, and does not finish what it began.
             logger.debug("closing a producer by force: %r", error)
             await producer._sender.close()  # noqa: SLF001 - aiokafka has no public way to drop pending batches

@@ -53,8 +53,10 @@ class Transactions(Protocol):
 
     async def commit(
         self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
-    ) -> None:
+    ) -> dict[TopicPartition, int]:
         """Write all records and the group's next offsets in one transaction, every delivery awaited.
+
+        Returns the offset behind the last record of each partition written, where it is known.
 
         Raises:
             LeaveTask: a later producer of this id exists, or the transaction timed out.
@@ -81,5 +83,16 @@ class Log(Protocol):
     async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
         """Whether the group has committed an offset for any of the partitions."""
 
-    def read_to_end(self, partitions: Iterable[TopicPartition]) -> AsyncIterator[Sequence[Record]]:
-        """Every committed record of the partitions, from their beginnings to their present ends."""
+    async def cluster(self) -> str:
+        """The identity of the cluster: an offset means something in it only."""
+
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """The first offset of each partition, and the one behind its last committed record."""
+
+    def read_to_end(
+        self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
+    ) -> AsyncIterator[Sequence[Record]]:
+        """Every committed record of the partitions up to their present ends.
+
+        From their beginnings, or where `positions` names another offset.
+        """

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "y": 365 * 86_400_000}
 
 
+DELETE_RETENTION_MS = 24 * 3_600_000
+"""How long compaction keeps tombstones, and so how old a checkpoint may be; Kafka's default, made certain."""
+
+
 class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One topic. Durations are written `26h`, `7d`, `7y`, or `forever`."""
 
@@ -36,6 +40,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "message.timestamp.type": "LogAppendTime" if self.timestamps == "broker" else "CreateTime",
             "retention.ms": "-1" if self.retention == "forever" else str(duration_ms(self.retention)),
         }
+        if self.cleanup == "compact":
+            config["delete.retention.ms"] = str(DELETE_RETENTION_MS)
         if self.segment is not None:
             config["segment.ms"] = str(duration_ms(self.segment))
         return config

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from shieldx.engine.task import Task
+    from shieldx.engine.work import AnyTask
 
 
 class MemoryLimit:
@@ -14,12 +14,16 @@ class MemoryLimit:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._tasks: WeakSet[Task] = WeakSet()
+        self._tasks: WeakSet[AnyTask] = WeakSet()
 
-    def add(self, task: Task) -> None:
+    def add(self, task: AnyTask) -> None:
         """Count a task."""
         self._tasks.add(task)
 
     def free(self) -> bool:
         """Whether more may be remembered."""
         return sum(task.size_bytes for task in self._tasks) < self._limit_bytes
+
+    def share_bytes(self) -> float:
+        """An equal part for each task: one that has a store makes room beyond it."""
+        return self._limit_bytes / max(1, len(self._tasks))

@@ -103,11 +103,21 @@ class MemoryLog:
         """Whether the group has committed an offset for any of the partitions."""
         return any(tp in self._positions for tp in partitions)
 
-    async def read_to_end(self, partitions: Iterable[TopicPartition]) -> AsyncIterator[Sequence[MemoryRecord]]:
-        """Every committed record of the partitions, from their beginnings to their present ends."""
+    async def cluster(self) -> str:
+        """The identity of this log."""
+        return f"memory-{id(self):x}"
+
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """The first offset of each partition, and the one behind its last committed record."""
+        return {tp: (self._partition(tp).first, self._partition(tp).stable_end) for tp in partitions}
+
+    async def read_to_end(
+        self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
+    ) -> AsyncIterator[Sequence[MemoryRecord]]:
+        """Every committed record of the partitions up to their present ends."""
         ends = {tp: self._partition(tp).stable_end for tp in partitions}
         for tp, end in ends.items():
-            records = [record for record in self.read(tp) if record.offset < end]
+            records = [record for record in self.read(tp, (positions or {}).get(tp, 0)) if record.offset < end]
             for start in range(0, len(records), READ_AT_A_TIME):
                 yield records[start : start + READ_AT_A_TIME]
 
@@ -135,6 +145,10 @@ class MemoryLog:
         """Append a producer's records; they stay hidden until their transaction ends."""
         for write in writes:
             self._append(tp, write, transaction, None)
+
+    def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset that the next record of each partition will have."""
+        return {tp: self._partition(tp).end_offset for tp in partitions}
 
     def end(self, transaction: _Transaction, state: _State, positions: Mapping[TopicPartition, int]) -> None:
         """Mark a transaction's end in every partition it wrote; commit its positions with it."""
@@ -263,8 +277,10 @@ class _Producer:
 
     async def commit(
         self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
-    ) -> None:
+    ) -> dict[TopicPartition, int]:
         """Write all records and the group's next offsets in one transaction.
+
+        Returns the offset behind the last record of each partition written.
 
         Raises:
             LeaveTask: a later producer of this id exists.
@@ -274,6 +290,7 @@ class _Producer:
         self._failed = True  # until it has succeeded: whatever comes between, this producer is of no more use
         transaction = self._open = _Transaction()
         deliverable = self._deliver(transaction, writes)
+        written = self._log.ends(writes)
         await self._log.faults.pause()
         if self._fenced:
             raise self._leave()
@@ -285,6 +302,7 @@ class _Producer:
         if self._log.faults.loses_answer():
             raise RestoreTask(f"whether {self._id} committed is not known")
         self._failed = False
+        return written
 
     async def close(self) -> None:
         """Be of no more use; what is open stays open until the next `fence`."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from shieldx.engine.agent import Agent
     from shieldx.engine.batch import Batch
+    from shieldx.engine.sink import Sink
 
 
 _LABELS = ("agent", "partition")
@@ -22,7 +23,7 @@ _LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5
 class Metrics:
     """The metrics of one worker, in a registry of their own so that two workers in one process stay apart."""
 
-    def __init__(self, agents: Iterable[Agent]) -> None:
+    def __init__(self, agents: Iterable[Agent | Sink]) -> None:
         self.registry = CollectorRegistry()
         reg = self.registry
         self.records = Counter("shieldx_records", "Input records committed", _LABELS, registry=reg)
@@ -33,6 +34,10 @@ class Metrics:
         self.restore_s = Histogram("shieldx_restore_seconds", "Time of a task's start", ("agent",), registry=reg)
         self.lag = Gauge("shieldx_lag_records", "Input records not yet committed", _LABELS, registry=reg)
         self.state_bytes = Gauge("shieldx_state_bytes", "Memory taken by state, about", _LABELS, registry=reg)
+        self.disk_bytes = Gauge("shieldx_disk_bytes", "Disk taken by state, about", _LABELS, registry=reg)
+        self.checkpoint_s = Histogram(
+            "shieldx_checkpoint_seconds", "Time of a checkpoint", ("agent",), buckets=_LATENCY_BUCKETS_S, registry=reg
+        )
         self.fenced = Counter("shieldx_fenced", "Transactions refused to a task that was fenced", _LABELS, registry=reg)
         self.restarts = Counter("shieldx_restarts", "Tasks dropped and restored after an error", _LABELS, registry=reg)
         self.dead_letters = Counter("shieldx_dead_letters", "Records set aside", _LABELS, registry=reg)
@@ -59,6 +64,8 @@ class TaskMetrics:
         self._state_bytes = metrics.state_bytes.labels(*labels)
         self._commit_s = metrics.commit_s.labels(agent)
         self._restore_s = metrics.restore_s.labels(agent)
+        self._checkpoint_s = metrics.checkpoint_s.labels(agent)
+        self._disk_bytes = metrics.disk_bytes.labels(*labels)
         self.lag = metrics.lag.labels(*labels)
         self.fenced = metrics.fenced.labels(*labels)
         self.restarts = metrics.restarts.labels(*labels)
@@ -77,6 +84,17 @@ class TaskMetrics:
         began = perf_counter()
         yield
         self._restore_s.observe(perf_counter() - began)
+
+    def applied(self, records: int, unreadable: int) -> None:
+        """Count what a sink's transaction held, now that it is committed."""
+        self._records.inc(records)
+        self._batches.inc()
+        self._dead_letters.inc(unreadable)
+
+    def checkpointed(self, seconds: float, disk_bytes: int) -> None:
+        """Note a checkpoint that succeeded."""
+        self._checkpoint_s.observe(seconds)
+        self._disk_bytes.set(disk_bytes)
 
     def committed(self, batch: Batch, state_bytes: int) -> None:
         """Count what a transaction held, now that it is committed."""

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 from shieldx.engine.codec import TICK_VALUE
 from shieldx.engine.errors import FixConfiguration, FreeMemory, LeaveTask, RestoreTask
 from shieldx.engine.idle import IDLE_S, IdleClock
-from shieldx.engine.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from shieldx.engine.agent import Agent
     from shieldx.engine.intake import Intake
     from shieldx.engine.log import Record
     from shieldx.engine.membership import Membership
     from shieldx.engine.memory import MemoryLimit
     from shieldx.engine.metrics import TaskMetrics
-    from shieldx.engine.task import Surroundings
+    from shieldx.engine.work import AnyTask
 
 logger = logging.getLogger(__name__)
 
@@ -37,28 +35,26 @@ class Seat:
 
     def __init__(
         self,
-        agent: Agent,
+        name: str,
         number: int,
-        surroundings: Surroundings,
+        make_task: Callable[[], AnyTask],
         membership: Membership,
         intake: Intake,
         memory: MemoryLimit,
         metrics: TaskMetrics,
     ) -> None:
-        self._agent = agent
         self._number = number
-        self._surroundings = surroundings
+        self._make_task = make_task
         self._membership = membership
         self.intake = intake
         self._memory = memory
         self._metrics = metrics
         self._must_restore = False
-        self._refused: set[tuple[str, int, int]] = set()
         self._failures = 0
         self._held_until_s: float | None = None
         self._fed = False
         self._waiting = False
-        self._place = {"agent": agent.name, "partition": number}
+        self._place = {"agent": name, "partition": number}
 
     @property
     def running(self) -> bool:
@@ -85,7 +81,7 @@ class Seat:
             FixConfiguration: no task can work until something is changed.
         """
         while self._membership.generation_of(self._number) is not None:
-            task = Task(self._agent, self._number, self._surroundings, self._metrics, self._refused)
+            task = self._make_task()
             self._memory.add(task)
             try:
                 with self._metrics.restoring():
@@ -116,7 +112,7 @@ class Seat:
         if self._failures > 1:
             await self._membership.wait_for_change(min(0.05 * 2**self._failures, LONGEST_BACKOFF_S))
 
-    async def _feed(self, task: Task) -> None:
+    async def _feed(self, task: AnyTask) -> None:
         clock = IdleClock(monotonic)
         generation = None
         while (assigned := self._membership.generation_of(self._number)) is not None:
@@ -146,7 +142,7 @@ class Seat:
                 await self.intake.wait(IDLE_S / 2)
                 self._metrics.lag.set(await self.intake.lag())
 
-    async def _process(self, task: Task, records: Sequence[Record], clock: IdleClock) -> None:
+    async def _process(self, task: AnyTask, records: Sequence[Record], clock: IdleClock) -> None:
         try:
             await task.process(records)
         except FreeMemory as error:

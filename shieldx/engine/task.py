@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.batch import MAX_CONTEXT_BYTES, OVERHEAD_BYTES, Batch, headers_bytes
@@ -11,12 +13,14 @@ from shieldx.engine.codec import CARRIED, CORRELATION_ID, HOP, REPLY_TO, TICK_VA
 from shieldx.engine.errors import FixConfiguration, FreeMemory, OutputTooLarge, RestoreTask
 from shieldx.engine.home import home_partition
 from shieldx.engine.log import TopicPartition, Write
+from shieldx.engine.task_state import TaskState
 from shieldx.messages import Source, Tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shieldx.engine.agent import Agent, Fold
+    from shieldx.engine.agent import Agent
+    from shieldx.engine.checkpoint import TaskStores
     from shieldx.engine.codec import Codec
     from shieldx.engine.log import Header, Log, Record, Transactions
     from shieldx.engine.metrics import TaskMetrics
@@ -50,6 +54,12 @@ class Surroundings:
     codec: Codec
     reply_topics: frozenset[str]
     memory_free: Callable[[], bool]
+    memory_share: Callable[[], float] = lambda: inf
+    """How many bytes of memory a task with a store may take before it makes room."""
+    stores: TaskStores | None = None
+    """Where state lies beyond memory; without, it is in memory alone."""
+    wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    """This machine's clock, which only the age of checkpoints goes by."""
     limits: Limits = Limits()
 
 
@@ -76,7 +86,10 @@ class Task:
         self._transactional_id = f"{surroundings.application}.{agent.name}.{partition}"
         self._metrics = metrics
         self._refused = refused
-        self._fold: Fold = agent.fold(partition, self._limits.max_record_bytes - OVERHEAD_BYTES - MAX_KEY_BYTES)
+        max_record_bytes = self._limits.max_record_bytes - OVERHEAD_BYTES - MAX_KEY_BYTES
+        self._state = TaskState(agent, partition, max_record_bytes, surroundings, metrics)
+        self._fold = self._state.fold
+        self._settled = False
         self._transactions: Transactions | None = None
         self._log_time_ms = 0
         self._expired_ms = -1
@@ -107,20 +120,15 @@ class Task:
         """
         self._transactions = await self._around.log.fence(self._transactional_id)
         self.positions = await self._around.log.committed(self.inputs)
-        tables = [TopicPartition(topic, self.partition) for topic in self._agent.tables]
-        restored = 0
-        async for records in self._around.log.read_to_end(tables):
-            restored += len(records)
-            for record in records:
-                if record.key is None:
-                    raise RestoreTask(f"{record.topic}/{record.partition}/{record.offset} has no key; tables need one")
-                self._fold.restore(record.topic, record.key, record.value)
+        restored = await self._state.restore()
+        self._fold = self._state.fold
         if restored and not await self._around.log.has_position(self.inputs):
             raise FixConfiguration(
                 f"partition {self.partition} of agent {self._agent.name} has state but its group has no committed "
                 "offset: it was deleted, or expired (offsets.retention.minutes). Starting at the first record would "
                 "answer everything again; set the group's offset to where the agent had come"
             )
+        self._settled = True
 
     async def process(self, records: Sequence[Record]) -> int:
         """Fold records, in the order given, and commit; returns how many were new.
@@ -129,6 +137,7 @@ class Task:
             FreeMemory: state is at its limit; what was taken is committed. Offer the same records again later.
             RestoreTask: close this task and start another.
         """
+        self._settled = False
         batch, taken = self._new_batch(), 0
         for record in records:
             tp = TopicPartition(record.topic, record.partition)
@@ -141,6 +150,7 @@ class Task:
             if batch.size_bytes >= self._limits.max_transaction_bytes:
                 batch = await self._commit(batch)
         await self._commit(batch)
+        self._settled = True
         return taken
 
     async def tick(self) -> None:
@@ -150,7 +160,8 @@ class Task:
         await self._commit(batch)
 
     async def close(self) -> None:
-        """Let go of the producer; state is left to the garbage collector."""
+        """Let go of the producer and of the store; state in memory is left to the garbage collector."""
+        self._state.close(settled=self._settled)
         if self._transactions is not None:
             await self._transactions.close()
 
@@ -169,11 +180,13 @@ class Task:
                 batch = await self._commit(batch)
         self._expired_ms = at_ms
         if not self._around.memory_free():
-            await self._commit(batch)
-            self._expired_ms = -1
+            batch = await self._commit(batch)
+            self._state.checkpoint(evict=True)
+        if not self._around.memory_free():
+            self._expired_ms, self._settled = -1, True
             raise FreeMemory(
                 f"state is at its limit; partition {self.partition} of agent {self._agent.name} waits. "
-                "Raise SHIELDX_STATE_LIMIT_MB or add workers"
+                "Raise SHIELDX_STATE_LIMIT_MB, set SHIELDX_STATE_FOLDER to a disk with room, or add workers"
             )
         return batch
 
@@ -274,6 +287,7 @@ class Task:
             raise RestoreTask(f"task {self._transactional_id} was not started")
         if batch.writes or batch.positions:
             with self._metrics.committing():
-                await self._transactions.commit(batch.writes, batch.positions)
+                written = await self._transactions.commit(batch.writes, batch.positions)
+            self._state.committed(written, batch.writes, batch.records)
             self._metrics.committed(batch, self.size_bytes)
         return self._new_batch()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from aiokafka.protocol.metadata import MetadataRequest
 
+from shieldx.engine.access import not_allowed, why_unreachable
 from shieldx.engine.errors import FixConfiguration
 from shieldx.messages import DEAD_LETTERS
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
     from shieldx.engine.agent import Agent
     from shieldx.engine.manifests import Topic
+    from shieldx.engine.sink import Sink
+
+logger = logging.getLogger(__name__)
 
 LEADERS_POLL_S = 0.05
 TIMESTAMP_TYPE = "message.timestamp.type"
@@ -48,13 +54,17 @@ class TopicAdmin:
         self._connection = dict(connection)
 
     async def describe(self, names: Iterable[str]) -> dict[str, ActualTopic]:
-        """Those of the topics that exist.
+        """Those of the topics that exist; with no settings where this user may not read them.
 
         Raises:
-            FixConfiguration: no broker answers.
+            FixConfiguration: no broker answers, or this user may not know of a topic.
         """
         async with _admin(self._connection) as admin:
-            found = [t for t in await admin.describe_topics(sorted(names)) if t["error_code"] == 0]
+            described = await admin.describe_topics(sorted(names))
+            for topic in described:
+                if for_code(topic["error_code"]) is TopicAuthorizationFailedError:
+                    raise not_allowed(self._connection, f"topic {topic['topic']}")
+            found = [t for t in described if t["error_code"] == 0]
             configs = await _configs(admin, [topic["topic"] for topic in found])
         return {
             topic["topic"]: ActualTopic(
@@ -92,8 +102,12 @@ class TopicAdmin:
         return created
 
     async def differences(self, topics: Mapping[str, Topic], *, partitions: int) -> list[Difference]:
-        """Where the cluster is not as the manifests say."""
-        actual = await self.describe(topics)
+        """Where the cluster is not as the manifests say.
+
+        Raises:
+            FixConfiguration: no broker answers, or this user may not read a topic's settings.
+        """
+        actual = await self._with_settings(topics)
         found = []
         for name, topic in sorted(topics.items()):
             if name not in actual:
@@ -107,17 +121,19 @@ class TopicAdmin:
                     found.append(Difference(name, setting, declared, value))
         return found
 
-    async def check(self, agent: Agent, topics: Mapping[str, Topic], *, partitions: int) -> None:
+    async def check(self, agent: Agent | Sink, topics: Mapping[str, Topic], *, partitions: int) -> None:
         """Refuse to start an agent whose topics would corrupt its state.
 
         Raises:
-            FixConfiguration: a topic is missing, has another partition count, or takes time from producers' clocks.
+            FixConfiguration: a topic is missing, has another partition count, takes time from producers' clocks, or
+                may not be looked at by this user.
         """
         undeclared = [name for name in agent.topics if name not in topics]
         if undeclared:
             raise FixConfiguration(f"no manifest declares topic {undeclared[0]!r} of agent {agent.name!r}")
-        used = {name: topics[name] for name in (*agent.topics, DEAD_LETTERS)}
-        actual = await self.describe(used)
+        letters = (DEAD_LETTERS,) if agent.writes else ()  # a sink writes no topic
+        used = {name: topics[name] for name in (*agent.topics, *letters)}
+        actual = await self._with_settings(used)
         for name, topic in used.items():
             if name not in actual:
                 raise FixConfiguration(f"topic {name!r} does not exist; run `shieldx topics create`")
@@ -140,6 +156,14 @@ class TopicAdmin:
                     "expire every hold. Set it to LogAppendTime"
                 )
 
+    async def _with_settings(self, names: Iterable[str]) -> dict[str, ActualTopic]:
+        """Those of the topics that exist. Raises FixConfiguration where their settings cannot be read."""
+        actual = await self.describe(names)
+        for name, topic in actual.items():
+            if not topic.config:
+                raise not_allowed(self._connection, f"the settings (DescribeConfigs) of topic {name}")
+        return actual
+
 
 def _check_kept(name: str, topic: Topic, actual: ActualTopic) -> None:
     """Refuse a table whose records the broker would delete too soon."""
@@ -157,7 +181,7 @@ class _admin:  # noqa: N801 - reads as the function that it stands for
     """A connected admin client that is closed whatever happens."""
 
     def __init__(self, connection: Mapping[str, Any]) -> None:
-        self._bootstrap = connection["bootstrap_servers"]
+        self._connection = connection
         self._client = AIOKafkaAdminClient(**connection)
 
     async def __aenter__(self) -> AIOKafkaAdminClient:
@@ -165,10 +189,7 @@ class _admin:  # noqa: N801 - reads as the function that it stands for
             await self._client.start()
         except KafkaError as error:
             await self._client.close()
-            raise FixConfiguration(
-                f"no broker answers at {self._bootstrap}: {error}. Start one with `shieldx up`, or set "
-                "SHIELDX_KAFKA_BOOTSTRAP"
-            ) from error
+            raise FixConfiguration(await why_unreachable(self._connection)) from error
         return self._client
 
     async def __aexit__(self, *_: object) -> None:
@@ -176,14 +197,29 @@ class _admin:  # noqa: N801 - reads as the function that it stands for
 
 
 async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: list[str]) -> None:
-    """Return once every partition can be written: the first record would otherwise be refused, and retried."""
-    while names:
-        described = await admin.describe_topics(names)
-        if all(p["error_code"] == 0 and p["leader"] >= 0 for t in described for p in t["partitions"]) and all(
-            topic["error_code"] == 0 for topic in described
-        ):
-            return
-        await asyncio.sleep(LEADERS_POLL_S)
+    """Return once every broker knows who leads each partition.
+
+    The first record would otherwise be refused, and retried; and whoever asks a broker that lags is told that a topic
+    does not exist.
+    """
+    if not names:
+        return
+    for broker in (await admin.describe_cluster())["brokers"]:
+        try:
+            while not await _knows_leaders(admin, broker["node_id"], names):  # noqa: ASYNC110 - a broker sets no event
+                await asyncio.sleep(LEADERS_POLL_S)
+        except KafkaError as error:
+            logger.debug("broker %s does not answer: %r", broker["node_id"], error)  # it learns when it is back
+
+
+async def _knows_leaders(admin: AIOKafkaAdminClient, node_id: int, names: list[str]) -> bool:
+    request = MetadataRequest(names)
+    response = await admin._send_request(request, node_id)  # noqa: SLF001 - its public methods ask any broker
+    topics = response.to_object()["topics"]
+    return all(
+        topic["error_code"] == 0 and all(p["error_code"] == 0 and p["leader"] >= 0 for p in topic["partitions"])
+        for topic in topics
+    )
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""A worker: one member of an agent's consumer group, with a seat for each partition it is assigned."""
+"""A worker: one member of a consumer group, with a seat for each partition it is assigned."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from shieldx.engine.access import refusal
 from shieldx.engine.assignor import CopartitionAssignor
 from shieldx.engine.errors import FixConfiguration
 from shieldx.engine.intake import Intake
@@ -26,11 +27,10 @@ if TYPE_CHECKING:
 
     from aiokafka import TopicPartition as KafkaTopicPartition
 
-    from shieldx.engine.agent import Agent
     from shieldx.engine.log import Record
     from shieldx.engine.memory import MemoryLimit
     from shieldx.engine.metrics import Metrics
-    from shieldx.engine.task import Surroundings
+    from shieldx.engine.work import Work
 
 logger = logging.getLogger(__name__)
 
@@ -43,20 +43,18 @@ STOP_S = 10.0
 
 
 class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
-    """Runs an agent's share of partitions. Every task restores, works and restarts apart from the others."""
+    """Runs a share of an agent's or a sink's partitions. Each task restores, works and restarts apart from others."""
 
     def __init__(
         self,
-        agent: Agent,
-        surroundings: Surroundings,
+        work: Work,
         consumer_options: Mapping[str, Any],
         memory: MemoryLimit,
         metrics: Metrics,
         *,
         records_at_a_time: int = 1000,
     ) -> None:
-        self._agent = agent
-        self._surroundings = surroundings
+        self._work = work
         self._consumer_options = dict(consumer_options)
         self._memory = memory
         self._metrics = metrics
@@ -65,6 +63,11 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         self._seats: dict[int, Seat] = {}
         self._working: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """The agent's or sink's."""
+        return self._work.name
 
     @property
     def ready(self) -> bool:
@@ -89,7 +92,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         try:
             await self._consumer.start()
             async with asyncio.TaskGroup() as self._tasks:
-                self._consumer.subscribe(list(self._agent.reads), listener=self)
+                self._consumer.subscribe(list(self._work.reads), listener=self)
                 await self._fetch_until_stopped()
                 await self._leave()
         except* FixConfiguration as group:
@@ -103,7 +106,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             async with asyncio.timeout(STOP_S):
                 await self._consumer.stop()
         except TimeoutError:
-            logger.warning("the broker does not answer; the group is not left", extra={"agent": self._agent.name})
+            logger.warning("the broker does not answer; the group is not left", extra={"agent": self.name})
 
     def stop(self) -> None:
         """Finish the transactions under way, leave the group, and let `run` return."""
@@ -123,23 +126,24 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         for tp in assigned:
             self._consumer.seek(tp, 0)
         self._reassign({tp.partition for tp in assigned})
-        logger.info("assigned", extra={"agent": self._agent.name, "partitions": sorted(self._membership.numbers)})
+        logger.info("assigned", extra={"agent": self.name, "partitions": sorted(self._membership.numbers)})
         for number in self._membership.numbers - self._seats.keys():
-            task = self._tasks.create_task(self._sit(number), name=f"{self._agent.name}/{number}")
+            task = self._tasks.create_task(self._sit(number), name=f"{self.name}/{number}")
             self._working.add(task)
             task.add_done_callback(self._working.discard)
 
     async def _sit(self, number: int) -> None:
         """Work in a seat until it is taken away."""
-        inputs = [TopicPartition(topic, number) for topic in self._agent.reads]
+        inputs = [TopicPartition(topic, number) for topic in self._work.reads]
+        metrics = self._metrics.task(self.name, number)
         seat = self._seats[number] = Seat(
-            self._agent,
+            self.name,
             number,
-            self._surroundings,
+            self._work.tasks(number, metrics),
             self._membership,
             Intake(self._consumer, inputs, batch=self._records_at_a_time),
             self._memory,
-            self._metrics.task(self._agent.name, number),
+            metrics,
         )
         try:
             await seat.work()
@@ -153,9 +157,10 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             except NoOffsetForPartitionError:
                 continue  # asked for a committed position before the seat has sought its own
             except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
-                raise FixConfiguration(f"agent {self._agent.name} may not read its topics: {error!r}") from error
+                refused = refusal(error, self._consumer_options)
+                raise FixConfiguration(f"agent {self.name} may not read its topics. {refused}") from error
             except Exception as error:  # noqa: BLE001 - aiokafka raises whatever a record's bytes lead to
-                logger.warning("fetching failed: %r", error, extra={"agent": self._agent.name})
+                logger.warning("fetching failed: %r", error, extra={"agent": self.name})
                 await self._isolate_failure()
 
     async def _isolate_failure(self) -> None:

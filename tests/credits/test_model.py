@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pytest
+from dict_store import DictStore
 from driver import Driver
 from hypothesis import event, note, settings
 from hypothesis import strategies as st
@@ -117,11 +118,16 @@ def by_topic(outputs: list[Output]) -> dict[str, list[Output]]:
 class Both:
     """The ledger and the model at the same place in the log."""
 
-    def __init__(self, max_result_bytes: int = 1_000_000, expire_limit: int = 1000) -> None:
+    def __init__(
+        self, max_result_bytes: int = 1_000_000, expire_limit: int = 1000, store: DictStore | None = None
+    ) -> None:
         self.max_result_bytes = max_result_bytes
+        self.store = store
+        self.spilled = 0
+        """How many of the changes the store has taken."""
         self.model = PlainLedger(PARTITION, max_result_bytes)
         self.modelled = Driver(self.model, PARTITION, expire_limit)
-        self.actual = Driver(CreditsFold(PARTITION, max_result_bytes), PARTITION, expire_limit)
+        self.actual = Driver(CreditsFold(PARTITION, max_result_bytes, store), PARTITION, expire_limit)
         self.log: list[Change] = []
         self.transaction_ids: dict[tuple[str, str], None] = {}
         """Every one given out, of refusals and aborted batches too, in order."""
@@ -163,13 +169,26 @@ class Both:
         """
         self.keep_changes()
         last = {(change.topic, change.key): index for index, change in enumerate(self.log)}
-        fold = CreditsFold(PARTITION, self.max_result_bytes)
+        fold = CreditsFold(PARTITION, self.max_result_bytes, self.store)
         for index, change in enumerate(self.log):
             is_last = last[change.topic, change.key] == index
-            if index >= compacted or (is_last and change.value is not None):
+            is_kept = (
+                change.value is not None or self.spilled > 0
+            )  # a checkpoint is younger than any compacted deletion
+            if index >= self.spilled and (index >= compacted or (is_last and is_kept)):
                 fold.restore(change.topic, change.key, change.value)
         assert list(fold.changes()) == [], "what was restored has not changed"
         self.actual.ledger = fold
+
+    def checkpoint(self, *, evict: bool) -> None:
+        """Have the store take what has been committed, which here is everything."""
+        if self.store is not None:
+            self.keep_changes()
+            batch = self.store.begin()
+            self.fold.spill(batch)
+            self.store.apply(batch)
+            self.fold.spilled(evict=evict)
+            self.spilled = len(self.log)
 
     def edges_ms(self) -> list[int]:
         """Moments to come at which something expires or is forgotten."""
@@ -212,10 +231,11 @@ class LedgerMachine(RuleBasedStateMachine):
         expire_limit=st.sampled_from([1000, 1, 2]),
         purchase=st.sampled_from([True, True, True, True, False]),
         restart_last=st.booleans(),
+        stored=st.booleans(),
     )
-    def start(self, max_result_bytes: int, expire_limit: int, purchase: bool, restart_last: bool) -> None:
+    def start(self, max_result_bytes: int, expire_limit: int, purchase: bool, restart_last: bool, stored: bool) -> None:
         self.restart_last = restart_last
-        self.both = Both(max_result_bytes, expire_limit)
+        self.both = Both(max_result_bytes, expire_limit, DictStore() if stored else None)
         self.send(Purchase(tenant_id="acme", idempotency_key="first", amount=1000 if purchase else 0))
 
     @rule(command=singles, step_ms=steps_ms)
@@ -278,6 +298,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def restart(self, compacted: int) -> None:
         self.both.restart(compacted)
         event("restarted")
+
+    @rule(evict=st.booleans())
+    def checkpoint(self, evict: bool) -> None:
+        self.both.checkpoint(evict=evict)
 
     @invariant()
     def sums(self) -> None:
@@ -420,8 +444,8 @@ def test_every_code_and_every_command_type_is_compared() -> None:
     assert {kind for kind, code in reached if code == Code.OK} == {kind for kind, _ in reached}
 
 
-def one_of_everything_that_time_ends() -> Both:
-    both = Both()
+def one_of_everything_that_time_ends(store: DictStore | None = None) -> Both:
+    both = Both(store=store)
     fields = {"tenant_id": "acme"}
     both.send(Purchase(**fields, idempotency_key="p", amount=1000))
     for second, ttl_s in enumerate([1, 3600, 86_400, TTL_MAX_S]):
@@ -434,11 +458,13 @@ def one_of_everything_that_time_ends() -> Both:
     return both
 
 
+@pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("offset_ms", [-1, 0, 1])
-def test_time_ends_everything_at_the_millisecond_the_model_says(offset_ms: int, restarted: bool) -> None:
+def test_time_ends_everything_at_the_millisecond_the_model_says(offset_ms: int, restarted: bool, stored: bool) -> None:
     for moment_ms in one_of_everything_that_time_ends().edges_ms():
-        both = one_of_everything_that_time_ends()
+        both = one_of_everything_that_time_ends(DictStore() if stored else None)
+        both.checkpoint(evict=True)
         if restarted:
             both.restart(compacted=0)
         both.tick(moment_ms + offset_ms - both.modelled.at_ms)

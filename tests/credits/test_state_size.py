@@ -25,7 +25,7 @@ def test_holds_that_were_aborted_leave_nothing_behind() -> None:
     ledger.tick(DAY_MS + 1)
     assert isinstance(ledger.ledger, CreditsFold)
     reservations = ledger.ledger._ledger.reservations  # noqa: SLF001 - what is remembered is not told
-    assert len(reservations) == 0
+    assert reservations.size_bytes == 0
     assert len(reservations._due) <= STALE_AT_LEAST + 1  # noqa: SLF001 - nor is the heap
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from shieldx.credits.journal import Journal
 from shieldx.credits.transactions import (
+    BYTES_EACH,
     PRUNE_AT_LEAST,
     WINDOW_MS,
     Transactions,
@@ -15,7 +16,7 @@ from shieldx.credits.transactions import (
 
 def window(count: int) -> Transactions:
     """Transactions of 10 credits, one a millisecond from 0, at positions of the offsets 0, 1, 2, …"""
-    transactions = Transactions(Journal())
+    transactions = Transactions(Journal(), None)
     for offset in range(count):
         transactions.add("acme", position_of(offset, None), 10, at_ms=offset)
     return transactions
@@ -28,13 +29,13 @@ def test_what_no_refund_can_reach_any_more_is_dropped_and_all_else_kept() -> Non
     transactions.prune(now_ms)
     kept = [offset for offset in range(count) if transactions.left("acme", position_of(offset, None), now_ms) == 10]
     assert kept == list(range(PRUNE_AT_LEAST + 100, count))
-    assert len(transactions) == len(kept)
+    assert transactions.size_bytes == len(kept) * BYTES_EACH
 
 
 def test_a_few_old_ones_are_not_worth_moving_the_rest() -> None:
     transactions = window(10 * PRUNE_AT_LEAST)
     transactions.prune(WINDOW_MS + PRUNE_AT_LEAST + 1)
-    assert len(transactions) == 10 * PRUNE_AT_LEAST
+    assert transactions.size_bytes == 10 * PRUNE_AT_LEAST * BYTES_EACH
 
 
 def test_a_refund_of_what_was_dropped_is_passed_over() -> None:

@@ -15,8 +15,10 @@ from shieldx.messages import Change, Id, Output
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shieldx.engine.checkpoint import TaskStores
     from shieldx.engine.task import Limits
     from shieldx.messages import Source
+    from shieldx.state import StateBatch, StateStore
 
 ROOT = Path(__file__).parents[2]
 ADDS, MORE_ADDS, TOTALS, NOTES, SUMS, TIMERS = (
@@ -59,13 +61,19 @@ class Note(msgspec.Struct, frozen=True):
 class Counter:
     """The sums of one partition."""
 
-    def __init__(self, partition: int, max_record_bytes: int) -> None:
+    def __init__(self, partition: int, max_record_bytes: int, store: StateStore | None = None) -> None:
         self.partition = partition
         self.max_record_bytes = max_record_bytes
         self.sums: dict[str, int] = {}
         self.timers: dict[str, tuple[int, str, int]] = {}
         """Due time in milliseconds, tenant and amount, by the offset that set the timer."""
         self._changed: dict[tuple[str, str], None] = {}
+        self._unspilled: set[tuple[str, str]] = set()
+        if store is not None:
+            for topic in (SUMS, TIMERS):
+                for key, value in store.scan(topic, b"", b"\xff"):
+                    self.restore(topic, key, value)
+            self._unspilled.clear()
 
     @property
     def due_ms(self) -> int | None:
@@ -92,17 +100,30 @@ class Counter:
         return outputs, len(due) > limit
 
     def changes(self) -> Iterator[Change]:
+        self._unspilled.update(self._changed)
         for topic, key in self._changed:
             rows = self.sums if topic == SUMS else self.timers
             yield Change(topic, key.encode(), _encode(rows[key]) if key in rows else None)
         self._changed.clear()
 
     def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
+        self._unspilled.add((topic, key.decode()))
         rows, kind = (self.sums, int) if topic == SUMS else (self.timers, tuple[int, str, int])
         if value is None:
             rows.pop(key.decode(), None)
         else:
             rows[key.decode()] = msgspec.json.decode(value, type=kind)
+
+    def spill(self, batch: StateBatch) -> None:
+        for topic, key in self._unspilled:
+            rows = self.sums if topic == SUMS else self.timers
+            if key in rows:
+                batch.put(topic, key.encode(), _encode(rows[key]))
+            else:
+                batch.delete(topic, key.encode())
+
+    def spilled(self, *, evict: bool) -> None:  # noqa: ARG002 - it keeps everything in memory
+        self._unspilled.clear()
 
     def _add(self, tenant_id: str, amount: int, at_ms: int, padding: str = "") -> Output:
         self.sums[tenant_id] = self.sums.get(tenant_id, 0) + amount
@@ -131,6 +152,7 @@ counter = Agent(
     writes=(TOTALS, NOTES),
     tables=(SUMS, TIMERS),
     fold=Counter,
+    state_format="counter/1",
     counts=(
         Count(
             name="counter_totals_total",
@@ -144,9 +166,16 @@ counter = Agent(
 
 
 def driver(
-    agent: Agent = counter, *, partitions: int = 1, limits: Limits | None = None, records_at_a_time: int = 500
+    agent: Agent = counter,
+    *,
+    partitions: int = 1,
+    limits: Limits | None = None,
+    records_at_a_time: int = 500,
+    stores: TaskStores | None = None,
 ) -> AgentDriver:
-    return AgentDriver(agent, TOPICS, partitions=partitions, limits=limits, records_at_a_time=records_at_a_time)
+    return AgentDriver(
+        agent, TOPICS, partitions=partitions, limits=limits, records_at_a_time=records_at_a_time, stores=stores
+    )
 
 
 def totals(ran: AgentDriver) -> list[int]:

@@ -56,7 +56,7 @@ def test_a_page_is_no_module_of_a_package_called_agents(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "agent = 'counter'\n"])
 def test_a_page_without_an_agent(tmp_path: Path, content: str) -> None:
     (tmp_path / "empty.py").write_text(content)
-    with pytest.raises(FixConfiguration, match=r"empty\.py defines no `agent`"):
+    with pytest.raises(FixConfiguration, match=r"empty\.py defines no `agent` and no `sink`"):
         load_agents(tmp_path)
 
 

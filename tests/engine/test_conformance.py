@@ -270,6 +270,43 @@ async def test_producers_of_different_ids_leave_each_other_alone(world: World) -
     assert await _values(world.log, world.tp("a", 2)) == [b"second"]
 
 
+async def test_a_commit_says_where_what_it_wrote_ends(world: World) -> None:
+    tp, other = world.tp("a"), world.tp("a", 1)
+    await world.append(other, b"0", b"1", b"2")
+    transactions = await world.fence()
+    first = await transactions.commit({tp: _writes(b"one", b"two"), other: _writes(b"three")}, {})
+    second = await transactions.commit({tp: _writes(b"four")}, {world.tp("b"): 1})
+    await world.settle()
+    assert first == {tp: 2, other: 4}
+    assert second == {tp: 4}, "the end of the first transaction took an offset"
+
+
+async def test_from_where_a_commit_ended_only_what_came_later_is_read(world: World) -> None:
+    tp, other = world.tp("a"), world.tp("a", 1)
+    transactions = await world.fence()
+    ends = await transactions.commit({tp: _writes(b"one", b"two"), other: _writes(b"three")}, {})
+    await transactions.commit({tp: _writes(b"four")}, {})
+    await world.settle()
+    found = [r.value async for records in world.log.read_to_end([tp, other], {tp: ends[tp]}) for r in records]
+    assert sorted(found, key=str) == [b"four", b"three"], "one without a position is read from its beginning"
+    assert [r async for r in world.log.read_to_end([other], ends)] == []
+
+
+async def test_bounds_are_the_first_offset_and_the_one_behind_what_is_committed(world: World) -> None:
+    tp, empty = world.tp("a"), world.tp("a", 1)
+    transactions = await world.fence()
+    await transactions.commit({tp: _writes(b"one", b"two")}, {})
+    await world.settle()
+    await world.delete_before(tp, 1)
+    assert await world.log.bounds([tp, empty]) == {tp: (1, 3), empty: (0, 0)}
+    await world.leave_open({tp: _writes(b"open")})
+    assert (await world.log.bounds([tp]))[tp] == (1, 3)
+
+
+async def test_a_log_has_an_identity(world: World) -> None:
+    assert await world.log.cluster() == await world.log.cluster() != ""
+
+
 async def test_positions_alone_writes_alone_and_both(world: World) -> None:
     tp, read = world.tp("a"), world.tp("b")
     await (await world.fence()).commit({}, {read: 1})

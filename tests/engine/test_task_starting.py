@@ -32,9 +32,9 @@ def before_step(log: MemoryLog, step: str, act: Callable[[], Awaitable[None]], m
         await act()
         return await original(argument)
 
-    async def read(partitions: list[TopicPartition]) -> AsyncIterator[Sequence[MemoryRecord]]:
+    async def read(*arguments: Any) -> AsyncIterator[Sequence[MemoryRecord]]:
         await act()
-        async for records in original(partitions):
+        async for records in original(*arguments):
             yield records
 
     monkeypatch.setattr(log, step, read if step == "read_to_end" else call)

@@ -62,7 +62,7 @@ async def running(
     metrics = Metrics([agent])
     ((worker, own_log),) = platform.workers([agent], metrics)
     if log is not None:
-        worker._surroundings = replace(worker._surroundings, log=log)  # noqa: SLF001 - a slow log stands in
+        worker._work = replace(worker._work, surroundings=replace(worker._work.surroundings, log=log))  # noqa: SLF001 - a slow log stands in
     await own_log.start()
     work = asyncio.create_task(worker.run())
     if ended is not None:
@@ -116,9 +116,9 @@ async def test_a_worker_that_restores_for_three_session_timeouts_is_not_evicted(
     platform: Platform, caplog: pytest.LogCaptureFixture
 ) -> None:
     class SlowLog(KafkaLog):
-        async def read_to_end(self, partitions: Iterable[TopicPartition]) -> AsyncIterator[Sequence[Record]]:
+        async def read_to_end(self, *arguments: Any) -> AsyncIterator[Sequence[Record]]:
             await asyncio.sleep(3 * SESSION_S)
-            async for records in super().read_to_end(partitions):
+            async for records in super().read_to_end(*arguments):
                 yield records
 
     caplog.set_level(logging.INFO, "shieldx.engine.worker")

@@ -1,0 +1,105 @@
+"""The ACLs that agents and their clients need, from what they declare. All else may stay denied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from shieldx.engine.agent import Agent
+from shieldx.messages import DEAD_LETTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from shieldx.engine.manifests import Topic
+    from shieldx.engine.sink import Sink
+
+CLIENT = "client"
+"""Whom the principal of producers and consumers is named for."""
+
+Operation = Literal["Read", "Write", "DescribeConfigs"]
+
+
+class Acl(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a principal may do, from any host. Reading and writing imply Describe, as Kafka has it."""
+
+    principal: str
+    resource: Literal["topic", "group", "transactional-id"]
+    name: str
+    pattern: Literal["literal", "prefixed"] = "literal"
+    operation: Operation
+    why: str
+
+    @property
+    def command(self) -> str:
+        """What Kafka's own tool is given to add it, after the address."""
+        return (
+            f"--add --allow-principal User:{self.principal} --operation {self.operation} "
+            f"--{self.resource} {self.name} --resource-pattern-type {self.pattern}"
+        )
+
+
+def acls(
+    agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], *, application: str, principal_prefix: str
+) -> list[Acl]:
+    """Every ACL, by principal; no two of them are the same but for the reason."""
+    known = list(agents)
+    wanted = [acl for agent in known for acl in _of_agent(agent, topics, application, principal_prefix + agent.name)]
+    wanted += _of_client(known, topics, principal_prefix + CLIENT)
+    return list({_key(acl): acl for acl in reversed(wanted)}.values())[::-1]
+
+
+def _of_agent(agent: Agent | Sink, topics: Mapping[str, Topic], application: str, principal: str) -> Iterator[Acl]:
+    group = f"{application}.{agent.name}"
+    yield from _on_topics(principal, "Read", agent.reads, "its inputs")
+    yield Acl(principal=principal, resource="group", name=group, operation="Read", why="its group and positions")
+    looked_at = agent.topics
+    if isinstance(agent, Agent):
+        looked_at = (*agent.topics, DEAD_LETTERS)
+        yield from _on_topics(principal, "Write", agent.reads, "ticks, and what it forwards to its home")
+        yield from _on_topics(principal, "Read", agent.tables, "its state")
+        yield from _on_topics(principal, "Write", agent.tables, "its state")
+        yield from _on_topics(principal, "Write", agent.writes, "its outputs")
+        yield from _on_topics(principal, "Write", (DEAD_LETTERS,), "what it sets aside")
+        yield from _on_topics(principal, "Write", _reply_topics(topics), "replies that a sender asked for")
+        yield Acl(
+            principal=principal,
+            resource="transactional-id",
+            name=f"{group}.",
+            pattern="prefixed",
+            operation="Write",
+            why="a transactional producer for each partition",
+        )
+    yield from _on_topics(principal, "DescribeConfigs", looked_at, "the check of topics at its start")
+
+
+def _of_client(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], principal: str) -> Iterator[Acl]:
+    """What a producer of commands and a consumer of results need."""
+    folding = [agent for agent in agents if isinstance(agent, Agent)]
+    made_here = {name for agent in folding for name in (*agent.writes, *agent.tables)}
+    inputs = (name for agent in folding for name in agent.reads if name not in made_here)
+    yield from _on_topics(principal, "Write", inputs, "commands")
+    yield from _on_topics(principal, "Read", (agent.writes[0] for agent in folding if agent.writes), "results")
+    yield from _on_topics(principal, "Read", _reply_topics(topics), "replies")
+    yield Acl(
+        principal=principal,
+        resource="group",
+        name=principal,
+        pattern="prefixed",
+        operation="Read",
+        why="consumers in a group; its name begins with the user's",
+    )
+
+
+def _reply_topics(topics: Mapping[str, Topic]) -> Iterator[str]:
+    return (name for name, topic in topics.items() if topic.accepts_replies)
+
+
+def _on_topics(principal: str, operation: Operation, names: Iterable[str], why: str) -> Iterator[Acl]:
+    for name in names:
+        yield Acl(principal=principal, resource="topic", name=name, operation=operation, why=why)
+
+
+def _key(acl: Acl) -> tuple[str, ...]:
+    return acl.principal, acl.resource, acl.name, acl.pattern, acl.operation

@@ -1,0 +1,1 @@
+"""Postgres: where sinks write what the topics say. Nothing here knows a domain."""
