@@ -76,4 +76,5 @@ class Answers:
         self._reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._reading
-        await self._consumer.stop()
+        with contextlib.suppress(asyncio.CancelledError):  # aiokafka's own, of a fetch that waits to be tried again
+            await self._consumer.stop()

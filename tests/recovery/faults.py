@@ -10,6 +10,7 @@ from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+import checkpoints
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from fleet import Fleet
 
     from shieldx.dev.broker import KafkaBroker
+    from shieldx.dev.kafka_cluster import KafkaCluster
+    from shieldx.dev.postgres import PostgresServer
 
 SESSION_TIMEOUT_S = 2.0
 TRANSACTION_TIMEOUT_S = 5.0
@@ -43,6 +46,13 @@ class Kind(StrEnum):
     BROKER_KILL_MOVING = "worker killed, and the broker while partitions move"
     BROKER_FREEZE = "broker frozen"
     REFUSE = "broker refuses large batches of results"
+    SINK_KILL = "sink killed"
+    SINK_FREEZE = "sink frozen past the session timeout"
+    POSTGRES_KILL = "Postgres killed and restarted"
+    POSTGRES_FREEZE = "Postgres frozen"
+    DISK_FULL = "disk of a worker full"
+    DISK_DAMAGED = "worker killed, and its state on disk damaged"
+    DISK_STALE = "state on disk put back to what it was"
 
 
 LASTS_S: dict[Kind, tuple[float, float]] = {
@@ -58,11 +68,19 @@ LASTS_S: dict[Kind, tuple[float, float]] = {
     Kind.BROKER_KILL_MOVING: (SESSION_TIMEOUT_S, SESSION_TIMEOUT_S + 0.6),
     Kind.BROKER_FREEZE: (0.5, SESSION_TIMEOUT_S + 1.0),
     Kind.REFUSE: (1.0, 2.0),
+    Kind.SINK_KILL: (0.0, 1.0),
+    Kind.SINK_FREEZE: (SESSION_TIMEOUT_S + 0.5, SESSION_TIMEOUT_S + 2.0),
+    Kind.POSTGRES_KILL: (0.0, 1.0),
+    Kind.POSTGRES_FREEZE: (0.5, 2.0),
+    Kind.DISK_FULL: (1.0, 3.0),
+    Kind.DISK_DAMAGED: (0.0, 0.5),
+    Kind.DISK_STALE: (2.0, 4.0),
 }
 """Between which bounds each lasts, or how long until its second blow."""
 PAUSE_S = (0.2, 1.5)
 """Between one fault and the next: some strike while the last one is still being recovered from."""
 USUAL_FLEET = 3
+USUAL_SINKS = 2
 
 
 class Fault(NamedTuple):
@@ -101,6 +119,10 @@ class Happened:
     began_s: float
     counts: Counter[Kind]
     lines: list[str]
+    damaged: int = 0
+    """Stores on disk that were damaged."""
+    put_back: int = 0
+    """Stores on disk that were put back to what they were."""
 
     def note(self, fault: Fault) -> None:
         self.counts[fault.kind] += 1
@@ -110,16 +132,26 @@ class Happened:
     def worker_kills(self) -> int:
         """SIGKILLs of workers."""
         counts = self.counts
+        once = counts[Kind.KILL] + counts[Kind.BROKER_KILL_MOVING] + counts[Kind.DISK_DAMAGED]
         twice = counts[Kind.KILL_RESTORING] + counts[Kind.KILL_STARTING]
-        return counts[Kind.KILL] + counts[Kind.BROKER_KILL_MOVING] + 2 * twice
+        return once + 2 * twice + (1 + USUAL_FLEET) * counts[Kind.DISK_STALE]
 
 
 class Conductor:
     """Carries out a plan, one fault after another, and leaves a whole system behind."""
 
-    def __init__(self, broker: KafkaBroker, fleet: Fleet, results_config: Mapping[str, str]) -> None:
-        self._broker = broker
+    def __init__(
+        self,
+        kafka: KafkaCluster,
+        postgres: PostgresServer,
+        fleet: Fleet,
+        sinks: Fleet,
+        results_config: Mapping[str, str],
+    ) -> None:
+        self._kafka = kafka
+        self._postgres = postgres
         self._fleet = fleet
+        self._sinks = sinks
         self._results_config = dict(results_config)
         self.happened = Happened(monotonic(), Counter(), [])
         self._actions = {
@@ -135,6 +167,13 @@ class Conductor:
             Kind.BROKER_KILL_MOVING: self._kill_broker_moving,
             Kind.BROKER_FREEZE: self._freeze_broker,
             Kind.REFUSE: self._refuse,
+            Kind.SINK_KILL: self._kill_sink,
+            Kind.SINK_FREEZE: self._freeze_sink,
+            Kind.POSTGRES_KILL: self._kill_postgres,
+            Kind.POSTGRES_FREEZE: self._freeze_postgres,
+            Kind.DISK_FULL: self._fill_disk,
+            Kind.DISK_DAMAGED: self._damage_disk,
+            Kind.DISK_STALE: self._put_disk_back,
         }
 
     async def run(self, faults: Sequence[Fault]) -> None:
@@ -180,30 +219,82 @@ class Conductor:
         await asyncio.sleep(fault.lasts_s)
 
     async def _kill_broker(self, fault: Fault) -> None:
-        await self._broker.kill()
+        broker = self._broker(fault)
+        await broker.kill()
         await asyncio.sleep(fault.lasts_s)
-        await self._broker.start()
+        await broker.start()
 
     async def _kill_broker_moving(self, fault: Fault) -> None:
-        """The tasks that restore meet a broker whose coordinators are still loading."""
+        """The tasks that restore meet coordinators that are still loading, or have just moved."""
+        broker = self._broker(fault)
         self._fleet.kill(self._fleet.pick(fault.victim))
         await asyncio.sleep(fault.lasts_s)
-        await self._broker.kill()
-        await self._broker.start()
+        await broker.kill()
+        await broker.start()
         self._fleet.start()
 
     async def _freeze_broker(self, fault: Fault) -> None:
-        await self._broker.freeze()
+        broker = self._broker(fault)
+        await broker.freeze()
         await asyncio.sleep(fault.lasts_s)
-        await self._broker.thaw()
+        await broker.thaw()
 
     async def _refuse(self, fault: Fault) -> None:
         await self._configure_results({"max.message.bytes": str(REFUSED_BATCH_BYTES)})
         await asyncio.sleep(fault.lasts_s)
         await self._configure_results({})
 
+    def _broker(self, fault: Fault) -> KafkaBroker:
+        """Each leads a third of the partitions, and is a controller too."""
+        return self._kafka.brokers[int(fault.victim * len(self._kafka.brokers))]
+
+    async def _kill_sink(self, fault: Fault) -> None:
+        self._sinks.kill(self._sinks.pick(fault.victim))
+        await asyncio.sleep(fault.lasts_s)
+        self._sinks.start()
+
+    async def _freeze_sink(self, fault: Fault) -> None:
+        victim = self._sinks.pick(fault.victim)
+        victim.freeze()
+        await asyncio.sleep(fault.lasts_s)
+        victim.thaw()
+
+    async def _kill_postgres(self, fault: Fault) -> None:
+        await self._postgres.kill()
+        await asyncio.sleep(fault.lasts_s)
+        await self._postgres.start()
+
+    async def _freeze_postgres(self, fault: Fault) -> None:
+        await self._postgres.freeze()
+        await asyncio.sleep(fault.lasts_s)
+        await self._postgres.thaw()
+
+    async def _fill_disk(self, fault: Fault) -> None:
+        victim = self._fleet.pick(fault.victim)
+        victim.fill_disk()
+        await asyncio.sleep(fault.lasts_s)
+        victim.free_disk()
+
+    async def _damage_disk(self, fault: Fault) -> None:
+        self._fleet.kill(self._fleet.pick(fault.victim))
+        self.happened.damaged += checkpoints.damage(self._fleet.state, Random(fault.victim))  # noqa: S311 - to be repeated
+        await asyncio.sleep(fault.lasts_s)
+        self._fleet.start()
+
+    async def _put_disk_back(self, fault: Fault) -> None:
+        backups = self._fleet.state.with_name("backups")
+        self._fleet.kill(self._fleet.pick(fault.victim))
+        checkpoints.back_up(self._fleet.state, backups)
+        self._fleet.start()
+        await asyncio.sleep(fault.lasts_s)
+        for worker in list(self._fleet.running):
+            self._fleet.kill(worker)
+        self.happened.put_back += checkpoints.put_back(self._fleet.state, backups)
+        for _ in range(USUAL_FLEET):
+            self._fleet.start()
+
     async def _configure_results(self, more: Mapping[str, str]) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._broker.bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._kafka.bootstrap)
         await admin.start()
         try:
             config = self._results_config | dict(more)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP, SIGTERM
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import shieldx.dev.exec_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _ENTRY = Path(__file__).with_name("worker_process.py")
 _WRAPPER = shieldx.dev.exec_with_parent.__file__
@@ -23,9 +26,12 @@ _MESSAGE = re.compile(r'"message":"([^:"]*)')
 _POLL_S = 0.05
 _SUPERVISE_S = 0.5
 _STOP_S = 20.0
+_FULL_BYTES = 4096
 _TAIL_LINES = 40
-_NO_BROKER = ("no broker answers", "KafkaConnectionError")
-"""In the last line of a worker that could not start, since the broker was dead at that moment."""
+_NOTABLE = re.compile(r'"level":"(warning|error|critical)","logger":"shieldx')
+_NOTABLE_CHARACTERS = 3000
+_NO_BROKER = ("no broker answers", "KafkaConnectionError", "NodeNotReadyError", "RequestTimedOutError")
+"""In the last line of a worker that could not start, since a broker was dead or frozen at that moment."""
 
 
 class WorkerEnded(Exception):
@@ -40,14 +46,38 @@ class WorkerProcess:
         self.log = folder / f"{name}.log"
         self.leaving = False
         command = [sys.executable, "-I", "-S", _WRAPPER, str(os.getpid()), sys.executable, str(_ENTRY), *arguments]
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - this very test, as another process
-                command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-            )
+        self._process = subprocess.Popen(  # noqa: S603 - this very test, as another process
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self._logging = Thread(target=self._write_log, name=f"log of {name}", daemon=True)
+        self._logging.start()
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+        self._logging.join()
+
+    def fill_disk(self) -> None:
+        """Have the kernel refuse all that it writes to files, as on a full disk."""
+        self._limit_files(_FULL_BYTES)
+
+    def free_disk(self) -> None:
+        self._limit_files(resource.RLIM_INFINITY)
+
+    def _limit_files(self, most_bytes: int) -> None:
+        if self._process.poll() is None:
+            _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (most_bytes, hard))
+
+    def _write_log(self) -> None:
+        """From a pipe: a worker whose disk is full must still be heard."""
+        assert self._process.stdout is not None
+        with self.log.open("ab") as output, self._process.stdout as lines:
+            shutil.copyfileobj(lines, output)
 
     def freeze(self) -> None:
         self._process.send_signal(SIGSTOP)
@@ -62,6 +92,7 @@ class WorkerProcess:
         async with asyncio.timeout(_STOP_S):
             while (status := self._process.poll()) is None:  # noqa: ASYNC110 - the kernel sets no asyncio.Event
                 await asyncio.sleep(_POLL_S)
+        self._logging.join()
         return status
 
     @property
@@ -72,7 +103,7 @@ class WorkerProcess:
     @property
     def has_logged(self) -> bool:
         """Whether it got as far as to hear of signals."""
-        return self.log.stat().st_size > 0
+        return self.log.exists() and self.log.stat().st_size > 0
 
     @property
     def found_no_broker(self) -> bool:
@@ -87,12 +118,16 @@ class WorkerProcess:
 
 
 class Fleet:
-    """All workers of a run."""
+    """All workers of one agent or sink."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, agent: str, folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...] = ()
+    ) -> None:
+        self._agent = agent
         self._folder = folder
-        self._environment = dict(environment)
-        self._arguments = arguments
+        self._environment = {**environment, "SHIELDX_STATE_FOLDER": str(folder / "state")}
+        self._arguments = (agent, *arguments)
+        self.state = folder / "state"
         self._running: list[WorkerProcess] = []
         self._gone: list[WorkerProcess] = []
         self.restarted = 0
@@ -101,12 +136,17 @@ class Fleet:
         return len(self._running)
 
     @property
+    def running(self) -> Sequence[WorkerProcess]:
+        """Those that were started and not ended from here."""
+        return self._running
+
+    @property
     def started(self) -> int:
         """Workers ever started."""
         return len(self._running) + len(self._gone)
 
     def start(self) -> WorkerProcess:
-        name = f"worker-{self.started}"
+        name = f"{self._agent}-{self.started}"
         worker = WorkerProcess(name, self._folder, self._environment, self._arguments)
         self._running.append(worker)
         return worker
@@ -165,9 +205,15 @@ class Fleet:
                     counts[_MESSAGE.findall(line)[0]] += 1
         return counts
 
-    def tails(self) -> str:
-        """The ends of all logs."""
-        return "\n".join(worker.tail() for worker in self)
+    def notable(self) -> str:
+        """What the engine has warned of: what aiokafka says while a broker is dead would bury it."""
+        lines = [
+            f"{worker.name} {line[:_NOTABLE_CHARACTERS]}"
+            for worker in self
+            for line in worker.log.read_text(errors="replace").splitlines()
+            if _NOTABLE.search(line)
+        ]
+        return "\n".join(sorted(lines, key=lambda line: "defect" in line))
 
     def __iter__(self) -> Iterator[WorkerProcess]:
         yield from self._gone

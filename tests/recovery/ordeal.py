@@ -16,12 +16,14 @@ from faults import (
     SESSION_TIMEOUT_S,
     TRANSACTION_TIMEOUT_S,
     USUAL_FLEET,
+    USUAL_SINKS,
     Conductor,
     Fault,
     Happened,
     expected_s,
 )
 from fleet import Fleet, WorkerEnded
+from projected import SINK
 from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
@@ -30,13 +32,15 @@ from verdict import Judge, Verdict
 
 from shieldx.bootstrap import Platform
 from shieldx.credits.tables import RESULTS
-from shieldx.dev.broker import KafkaBroker
+from shieldx.dev.kafka_cluster import KafkaCluster
+from shieldx.dev.postgres import PostgresServer
 from shieldx.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+BROKERS = 3
 PARTITIONS = 4
 CLIENTS = 6
 APPLICATION = "chaos"
@@ -83,7 +87,8 @@ class Outcome:
             f"CHAOS_SEED={self.ordeal.seed} CHAOS_COMMANDS={self.ordeal.commands} "
             f"sabotage={self.ordeal.sabotage}: {self.elapsed_s:.1f} s, {tally.commands} commands, "
             f"{tally.retries} retries, {self.client_restarts} restarts of clients, "
-            f"{self.workers_started} workers started, {self.happened.worker_kills} SIGKILLs of workers"
+            f"{self.workers_started} workers started, {self.happened.worker_kills} SIGKILLs of workers, "
+            f"{self.happened.damaged} stores damaged and {self.happened.put_back} put back"
         )
         counters: list[tuple[str, Counter[str]]] = [
             ("sent, by kind", tally.kinds),
@@ -100,24 +105,30 @@ class Outcome:
 async def undergo(ordeal: Ordeal, folder: Path) -> Outcome:
     """Run an ordeal from nothing to its verdict, and leave no process behind."""
     began_s = monotonic()
-    broker = KafkaBroker(folder)
+    kafka, postgres = KafkaCluster(folder, brokers=BROKERS), PostgresServer(folder)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(broker.kill)
-        await broker.start()
-        platform = await _platform(broker.bootstrap)
+        stack.push_async_callback(kafka.kill)
+        stack.push_async_callback(postgres.kill)
+        await asyncio.gather(kafka.start(), postgres.start())
+        bootstrap = kafka.bootstrap
+        platform = await _platform(bootstrap, postgres.dsn)
         arguments = () if ordeal.sabotage is None else ("--sabotage", ordeal.sabotage)
-        fleet = Fleet(folder, _environment(broker.bootstrap), arguments)
+        environment = _environment(bootstrap, postgres.dsn)
+        fleet, sinks = Fleet("credits", folder, environment, arguments), Fleet(SINK, folder, environment)
         stack.callback(fleet.close)
-        conductor = Conductor(broker, fleet, platform.topics[RESULTS].config())
-        judge = Judge(broker.bootstrap, f"{APPLICATION}.credits", PARTITIONS)
-        answers = await stack.enter_async_context(Answers(broker.bootstrap, PARTITIONS))
-        traffic = Traffic(ordeal.seed, CLIENTS, PARTITIONS, broker.bootstrap, answers)
-        async with _supervised(fleet):
+        stack.callback(sinks.close)
+        conductor = Conductor(kafka, postgres, fleet, sinks, platform.topics[RESULTS].config())
+        judge = Judge(bootstrap, f"{APPLICATION}.credits", PARTITIONS)
+        answers = await stack.enter_async_context(Answers(bootstrap, PARTITIONS))
+        traffic = Traffic(ordeal.seed, CLIENTS, PARTITIONS, bootstrap, answers)
+        async with _supervised(sinks, USUAL_SINKS), _supervised(fleet, USUAL_FLEET):
             unanswered = await _strike(ordeal, traffic, answers.first, conductor)
             await judge.settle(ordeal.patience_s + ordeal.commands / FOLDED_PER_S)
-        await fleet.stop_all()
-        verdict = await judge.judge(traffic.tally.keys)
-        events = fleet.events()
+            await fleet.stop_all()
+            verdict = await judge.judge(traffic.tally.keys)
+            await judge.compare_projections(postgres.dsn, ordeal.patience_s)
+        await sinks.stop_all()
+        events = fleet.events() + sinks.events()
         if defects := events[DEFECT]:
             verdict.wrong.append(f"workers met {defects} defects; their logs say which")
         verdict.wrong[:0] = unanswered
@@ -130,14 +141,14 @@ async def undergo(ordeal: Ordeal, folder: Path) -> Outcome:
             workers_started=fleet.started,
             events=events,
             elapsed_s=monotonic() - began_s,
-            logs=fleet.tails() if verdict.wrong else "",
+            logs=f"{sinks.notable()}\n{fleet.notable()}" if verdict.wrong else "",
         )
 
 
 @asynccontextmanager
-async def _supervised(fleet: Fleet) -> AsyncIterator[None]:
+async def _supervised(fleet: Fleet, count: int) -> AsyncIterator[None]:
     """Workers for as long as the block lasts. Raises WorkerEnded if one ended by itself, and ends the block then."""
-    for _ in range(USUAL_FLEET):
+    for _ in range(count):
         fleet.start()
     try:
         async with asyncio.TaskGroup() as group:
@@ -167,17 +178,20 @@ async def _strike(ordeal: Ordeal, traffic: Traffic, working: asyncio.Event, cond
     return []
 
 
-async def _platform(bootstrap: str) -> Platform:
-    platform = Platform(Settings(application=APPLICATION), bootstrap=bootstrap, partitions=PARTITIONS)
-    await platform.topic_admin.create(platform.topics, partitions=PARTITIONS, replication=1)
+async def _platform(bootstrap: str, dsn: str) -> Platform:
+    settings = Settings(application=APPLICATION, postgres_dsn=dsn)
+    platform = Platform(settings, bootstrap=bootstrap, partitions=PARTITIONS)
+    await platform.topic_admin.create(platform.topics, partitions=PARTITIONS, replication=BROKERS)
+    await platform.schema.up()
     return platform
 
 
-def _environment(bootstrap: str) -> Mapping[str, str]:
+def _environment(bootstrap: str, dsn: str) -> Mapping[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
     return inherited | {
         "SHIELDX_APPLICATION": APPLICATION,
         "SHIELDX_KAFKA_BOOTSTRAP": bootstrap,
+        "SHIELDX_POSTGRES_DSN": dsn,
         "SHIELDX_PARTITIONS": str(PARTITIONS),
         "SHIELDX_SESSION_TIMEOUT_MS": str(int(SESSION_TIMEOUT_S * 1000)),
         "SHIELDX_TRANSACTION_TIMEOUT_MS": str(int(TRANSACTION_TIMEOUT_S * 1000)),

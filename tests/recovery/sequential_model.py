@@ -12,6 +12,7 @@ from drafts import EXPECT, Expect
 from plain_ledger import DAY_MS, PlainLedger
 
 from shieldx.credits import tables
+from shieldx.credits.keys import row_key
 from shieldx.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve, Single
 from shieldx.credits.reservations import State as HoldState
 from shieldx.credits.tables import AccountRow, ReservationRow, TransactionRow
@@ -175,7 +176,7 @@ class SequentialModel:
     def reservations(self) -> dict[bytes, ReservationRow]:
         """Last rows by key."""
         return {
-            tables.row_key(tenant_id, reservation_id): ReservationRow(
+            row_key(tenant_id, reservation_id): ReservationRow(
                 tenant_id,
                 reservation_id,
                 hold.transaction_id,

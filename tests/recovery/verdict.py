@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import projected
 from reading import Tail, read_topic, unreadable
 from sequential_model import REPLIES, SequentialModel
 
@@ -84,6 +85,12 @@ class Judge:
         self._check_forwarded()
         self._verdict.records["ticks"] = sum(model.ticks for model in self._models)
         return self._verdict
+
+    async def compare_projections(self, dsn: str, timeout_s: float) -> None:
+        """Postgres must come to hold what the topics hold."""
+        accounts = await read_topic(self._bootstrap, tables.ACCOUNTS, self._partitions)
+        transactions = await read_topic(self._bootstrap, tables.TRANSACTIONS, self._partitions)
+        self._verdict.wrong += await projected.compare(dsn, accounts, transactions, timeout_s)
 
     def _quiet(self) -> bool:
         return not any(model.ledger.has_open_holds for model in self._models)

@@ -17,9 +17,9 @@ from shieldx.engine.metrics import Metrics
 from shieldx.settings import load_settings
 
 
-async def main() -> None:
+async def main(name: str) -> None:
     platform = Platform(load_settings(os.environ))
-    agent = platform.agent("credits")
+    agent = platform.agent(name)
     await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
     ((worker, log),) = platform.workers([agent], Metrics([agent]))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
@@ -32,11 +32,12 @@ async def main() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("agent")
     parser.add_argument("--sabotage", choices=sorted(sabotage.VARIANTS))
-    variant = parser.parse_args().sabotage
+    given = parser.parse_args()
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    if variant is not None:
-        sabotage.VARIANTS[variant]()
-    asyncio.run(main())
+    if given.sabotage is not None:
+        sabotage.VARIANTS[given.sabotage]()
+    asyncio.run(main(given.agent))
