@@ -1,0 +1,43 @@
+"""`shieldx topology`: the agents and topics, drawn from their declarations."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal, TextIO
+
+import click
+
+from shieldx.bootstrap import home
+from shieldx.engine.agent import load_agents
+from shieldx.engine.manifests import load_manifests
+from shieldx.settings import load_settings
+from shieldx.topology.graph import draw_up
+from shieldx.topology.mermaid import mermaid
+from shieldx.topology.svg import svg
+from shieldx.topology.text import text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shieldx.topology.graph import Graph
+
+DRAWINGS: dict[str, Callable[[Graph], str]] = {"text": text, "mermaid": mermaid, "svg": svg}
+
+
+@click.command()
+@click.option(
+    "--format", "form", type=click.Choice(list(DRAWINGS)), default="text", show_default=True, help="How to draw it."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
+    metavar="FILE",
+    default="-",
+    help="Write it there instead of stdout.",
+)
+def command(form: Literal["text", "mermaid", "svg"], output: TextIO) -> None:
+    """Draw which agent reads, writes and keeps which topic, as agents/ and topics/ declare it. Needs no Kafka."""
+    folder = home(load_settings(os.environ))
+    graph = draw_up(load_agents(folder / "agents").values(), load_manifests(folder / "topics"))
+    output.write(DRAWINGS[form](graph))

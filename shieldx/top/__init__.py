@@ -1,0 +1,1 @@
+"""What workers' metrics say of an interval: rates, latency and state, per agent and partition."""

@@ -1,0 +1,1 @@
+"""The graph of agents and topics, from their declarations, and its drawings."""

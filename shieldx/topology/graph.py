@@ -1,0 +1,155 @@
+"""Which agent reads, writes and keeps which topic, as agents and manifests declare it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from shieldx.engine.agent import Agent
+from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.sink import Sink
+from shieldx.messages import DEAD_LETTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from shieldx.engine.manifests import Topic
+
+
+class Kind(StrEnum):
+    """What a node is. The order is the one in which nodes are drawn, from the top."""
+
+    PRODUCERS = "producers"
+    INPUT = "input"
+    AGENT = "agent"
+    RESULT = "result"
+    REPLIES = "replies"
+    DEAD_LETTERS = "dead letters"
+    TABLE = "table"
+    SINK = "sink"
+    CONSUMERS = "consumers"
+    DATABASE = "database"
+    UNUSED = "unused topic"
+
+
+class Verb(StrEnum):
+    """What an edge says of its source."""
+
+    READS = "is read by"
+    WRITES = "writes"
+    KEEPS = "keeps"
+    """A table, which the agent writes, and reads again when it starts."""
+    FORWARDS = "forwards to"
+    """A misplaced record goes back to its topic, once."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A topic, an agent, or what stands outside."""
+
+    kind: Kind
+    name: str
+    note: str = ""
+    """A few words below the name."""
+    about: str = ""
+    """A sentence, for whoever points at the node."""
+    lines: tuple[str, ...] = ()
+    """The tables of a database."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One way for records, from `source` to `target`."""
+
+    source: Node
+    verb: Verb
+    target: Node
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in the order of their kinds; edges in the order of their agents."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+
+PRODUCERS = Node(Kind.PRODUCERS, "producers", about="Whatever sends to topics that no agent writes.")
+CONSUMERS = Node(Kind.CONSUMERS, "consumers", about="Whatever reads results, and the topics that no agent reads.")
+
+
+def draw_up(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic]) -> Graph:
+    """The graph of agents and of the topics that manifests declare.
+
+    Raises:
+        FixConfiguration: an agent names a topic that no manifest declares.
+    """
+    agents = list(agents)
+    nodes = _topic_nodes(agents, topics)
+    edges = [edge for agent in agents for edge in _edges_of(agent, nodes)]
+    edges += _outside_edges(agents, nodes.values(), edges)
+    used = dict.fromkeys(node for edge in edges for node in (edge.source, edge.target))
+    order = list(Kind)
+    found = sorted(dict.fromkeys([*used, *nodes.values()]), key=lambda node: order.index(node.kind))
+    return Graph(tuple(found), tuple(edges))
+
+
+def _topic_nodes(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic]) -> dict[str, Node]:
+    """A node for each topic that is declared, by name."""
+    transactional = [agent for agent in agents if isinstance(agent, Agent)]
+    for agent in agents:
+        for name in agent.topics:
+            if name not in topics:
+                raise FixConfiguration(f"no manifest declares topic {name!r} of agent {agent.name!r}")
+    kinds = {name: Kind.REPLIES for name, topic in topics.items() if topic.accepts_replies}
+    kinds |= {name: Kind.RESULT for agent in transactional for name in agent.writes}
+    kinds |= {name: Kind.INPUT for agent in transactional for name in agent.reads}
+    kinds |= {name: Kind.TABLE for agent in transactional for name in agent.tables}
+    kinds |= {DEAD_LETTERS: Kind.DEAD_LETTERS}
+    read_at_all = {name: Kind.INPUT for agent in agents for name in agent.reads}
+    kinds = read_at_all | kinds
+    return {
+        name: Node(kind := kinds.get(name, Kind.UNUSED), name, _kept(kind, topic), topic.about)
+        for name, topic in topics.items()
+    }
+
+
+def _kept(kind: Kind, topic: Topic) -> str:
+    if topic.cleanup == "compact":
+        return f"{kind}, compacted"
+    length = topic.retention if topic.retention == "forever" else f"{topic.retention[:-1]} {topic.retention[-1]}"
+    return f"{kind}, {'retained' if kind is Kind.TABLE else 'kept'} {length}"
+
+
+def _edges_of(agent: Agent | Sink, topics: Mapping[str, Node]) -> Iterator[Edge]:
+    if isinstance(agent, Sink):
+        node = Node(Kind.SINK, agent.name, "sink", "Rows and the position commit in one database transaction.")
+        yield from (Edge(topics[name], Verb.READS, node) for name in agent.reads)
+        tables = tuple(table.name for table in agent.into)
+        yield Edge(node, Verb.WRITES, Node(Kind.DATABASE, "Postgres", about="Tables of SQL.", lines=tables))
+        return
+    about = "Results, tables and the position commit in one Kafka transaction."
+    node = Node(Kind.AGENT, agent.name, "transactional agent", about)
+    for name in agent.reads:
+        yield Edge(topics[name], Verb.READS, node)
+        yield Edge(node, Verb.FORWARDS, topics[name])
+    yield from (Edge(node, Verb.WRITES, topics[name]) for name in agent.writes)
+    if agent.writes:
+        yield from (Edge(node, Verb.WRITES, topic) for topic in topics.values() if topic.kind is Kind.REPLIES)
+    if DEAD_LETTERS in topics and DEAD_LETTERS not in agent.writes:
+        yield Edge(node, Verb.WRITES, topics[DEAD_LETTERS])
+    yield from (Edge(node, Verb.KEEPS, topics[name]) for name in agent.tables)
+
+
+def _outside_edges(agents: Iterable[Agent | Sink], topics: Iterable[Node], inside: Iterable[Edge]) -> Iterator[Edge]:
+    """Producers of what no agent writes, consumers of what no agent reads, and of every agent's results."""
+    inside = list(inside)
+    written = {edge.target for edge in inside if edge.verb is Verb.WRITES}
+    read = {edge.source for edge in inside if edge.verb is Verb.READS}
+    results = {agent.writes[0] for agent in agents if isinstance(agent, Agent) and agent.writes}
+    for topic in topics:
+        if topic.kind is Kind.INPUT and topic not in written:
+            yield Edge(PRODUCERS, Verb.WRITES, topic)
+        if topic in written and (topic not in read or topic.name in results):
+            yield Edge(topic, Verb.READS, CONSUMERS)

@@ -1,0 +1,43 @@
+"""A small platform: what a page in agents/ and a manifest declare, without anything that would run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from shieldx.engine.agent import Agent
+from shieldx.engine.manifests import Topic
+from shieldx.engine.sink import Sink, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def never(*_: Any) -> NoReturn:
+    raise AssertionError("a drawing runs nothing")
+
+
+def topic(cleanup: str = "delete", retention: str = "forever", **fields: Any) -> Topic:
+    return msgspec.convert(
+        {"about": "", "key": "tenant_id", "cleanup": cleanup, "retention": retention, **fields}, Topic
+    )
+
+
+def agent(name: str, *, reads: Iterable[str], writes: Iterable[str] = (), tables: Iterable[str] = ()) -> Agent:
+    return Agent(name=name, reads=tuple(reads), writes=tuple(writes), tables=tuple(tables), fold=never)
+
+
+def sink(name: str, *, reads: Iterable[str], into: Iterable[str]) -> Sink:
+    return Sink(name=name, reads=tuple(reads), into=tuple(Table(name=t, key={}, columns={}) for t in into), rows=never)
+
+
+TOPICS = {
+    "orders": topic(retention="7d"),
+    "bills": topic(retention="7d"),
+    "totals": topic("compact"),
+    "replies": topic(retention="1d", accepts_replies=True),
+    "dead-letters": topic(retention="30d"),
+}
+BILLING = agent("billing", reads=["orders"], writes=["bills"], tables=["totals"])
+MIRROR = sink("mirror", reads=["bills", "totals"], into=["billing.bills"])
