@@ -1,60 +1,78 @@
-"""How many commands a second one worker commits when it never has to wait for one."""
+"""How many results a second a program commits when it never has to wait for a command."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from aiokafka import TopicPartition as KafkaTopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
-
-from shieldx.credits.tables import COMMANDS
+from shieldx.engine.errors import ShieldXError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
-SAMPLE_S = 0.1
+    from bench.reading import Reader
+
+STALL_S = 120.0
+"""A peer may take long to join its group and restore, but not so long."""
+
+
+class Stalled(ShieldXError):
+    """No result came for too long; the program's log may say why."""
 
 
 class Throughput(NamedTuple):
-    """Commands committed, and the time they took from the first commit seen to the last."""
+    """Results committed, and the time they took from the first that was seen to the last."""
 
-    commands: int
+    results: int
     seconds: float
 
     @property
     def per_second(self) -> float:
         """The rate."""
-        return self.commands / self.seconds
+        return self.results / self.seconds
 
 
-async def measure(connection: Mapping[str, Any], group: str, partitions: int, backlog: int) -> Throughput:
-    """Watch the group's committed positions pass over a backlog.
+class Seen(NamedTuple):
+    """How many results came with the first look and with the last, and when these were."""
 
-    They are sampled instead of reading results, since a reader would take a third of a core from the worker.
+    first: int
+    first_s: float
+    results: int
+    last_s: float
+
+
+async def measure(reader: Reader, expected: int, check: Callable[[], None], *, stall_s: float = STALL_S) -> Throughput:
+    """Count results until there are `expected`; `check` raises if the program has ended.
+
+    What came with the first look is not counted, since nobody saw how long it took.
+
+    Raises:
+        Stalled: they stay away.
     """
-    admin = AIOKafkaAdminClient(**connection)
-    await admin.start()
+    seen = await wait_for(reader, expected, check, stall_s=stall_s)
+    if seen.first == expected:
+        raise Stalled(f"all {expected:,} results came at once; measure with a larger backlog")
+    return Throughput(seen.results - seen.first, seen.last_s - seen.first_s)
+
+
+async def wait_for(reader: Reader, expected: int, check: Callable[[], None], *, stall_s: float = STALL_S) -> Seen:
+    """Wait until there are `expected` results more.
+
+    Raises:
+        Stalled: they stay away.
+    """
     loop = asyncio.get_running_loop()
-    wanted = [KafkaTopicPartition(COMMANDS, number) for number in range(partitions)]
-
-    async def committed() -> int:
-        try:
-            found = await admin.list_consumer_group_offsets(group, partitions=wanted)
-        except GroupCoordinatorNotAvailableError:
-            return 0  # a new broker has none before the first group joins
-        return sum(max(0, position.offset) for position in found.values())
-
-    try:
-        before = first = await committed()
-        while first == before:
-            await asyncio.sleep(SAMPLE_S / 10)
-            first, first_s = await committed(), loop.time()
-        last = first
-        while last < before + backlog:
-            await asyncio.sleep(SAMPLE_S)
-            last, last_s = await committed(), loop.time()
-    finally:
-        await admin.close()
-    return Throughput(last - first, last_s - first_s)
+    first = results = 0
+    first_s = last_s = loop.time()
+    while results < expected:
+        more = await asyncio.to_thread(reader.count_more)
+        now_s = loop.time()
+        if more:
+            results += more
+            last_s = now_s
+            if not first:
+                first, first_s = results, now_s
+        elif now_s - last_s > stall_s:
+            raise Stalled(f"{results:,} of {expected:,} results, and none for {stall_s:g} s")
+        check()
+    return Seen(first, first_s, results, last_s)

@@ -1,4 +1,4 @@
-"""The commands that are measured: purchases once, then consumes of 100 tenants, encoded beforehand."""
+"""The commands that are measured: purchases once, then consumes of some tenants, encoded beforehand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from bench.verdict import Expected
 from shieldx.credits.messages import Consume, Purchase
 from shieldx.engine.home import home_partition
 
@@ -27,7 +28,8 @@ class Encoded(NamedTuple):
 class Workload:
     """An endless supply of commands under ever new keys."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, tenants: int = TENANTS) -> None:
+        self._tenants = tenants
         self._partitions = partitions
         self._encode = msgspec.json.Encoder().encode
         self._number = 0
@@ -36,7 +38,7 @@ class Workload:
         """Credits for every tenant."""
         return [
             self._encoded(Purchase(tenant_id=f"org-{n}", idempotency_key="opening", amount=PLENTY))
-            for n in range(TENANTS)
+            for n in range(self._tenants)
         ]
 
     def consumes(self, count: int) -> list[Encoded]:
@@ -44,11 +46,16 @@ class Workload:
         first, self._number = self._number, self._number + count
         return [self._consume(number) for number in range(first, first + count)]
 
+    def expected(self) -> Expected:
+        """What the purchases and all consumes so far lead to."""
+        spent = sum(_amount(number) for number in range(self._number))
+        return Expected(self._tenants + self._number, self._tenants * PLENTY - spent)
+
     def _consume(self, number: int) -> Encoded:
         command = Consume(
-            tenant_id=f"org-{number % TENANTS}",
+            tenant_id=f"org-{number % self._tenants}",
             idempotency_key=f"request-{number:09d}",
-            amount=number % 1000 + 1,
+            amount=_amount(number),
             description="tokens",
         )
         return self._encoded(command)
@@ -56,3 +63,7 @@ class Workload:
     def _encoded(self, command: Command) -> Encoded:
         partition = home_partition(command.tenant_id, self._partitions)
         return Encoded(partition, command.tenant_id.encode(), self._encode(command))
+
+
+def _amount(number: int) -> int:
+    return number % 1000 + 1

@@ -1,0 +1,71 @@
+"""What contestants meet in: one broker with the topics of the platform and a backlog of commands."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from bench.program import Program
+from bench.sending import Sending
+from bench.workload import TENANTS, Workload
+from shieldx.bootstrap import Platform, worker_environment
+from shieldx.dev.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from shieldx.settings import Settings
+
+
+CHUNK = 100_000
+"""Commands made at a time: millions of them, encoded, would fill the memory that is to be measured."""
+
+
+class Arena(NamedTuple):
+    """A running broker, and where contestants may write; all of it is gone afterwards."""
+
+    folder: Path
+    settings: Settings
+    platform: Platform
+    sending: Sending
+    workload: Workload
+
+    @property
+    def partitions(self) -> int:
+        """Of every topic."""
+        return self.settings.partitions
+
+    def worker(self, name: str, environment: Mapping[str, str] | None = None) -> Program:
+        """A worker of the credits agent; `environment` wins."""
+        given = worker_environment(self.settings, self.platform.bootstrap) | dict(environment or {})
+        return Program("shieldx", ["worker", "credits"], self.folder / name, given)
+
+    async def send_backlog(self, commands: int) -> None:
+        """Have `commands` commands wait, the tenants' purchases among them."""
+        opening = self.workload.purchases()
+        await self.sending.send(opening)
+        await self.send_consumes(commands - len(opening))
+
+    async def send_consumes(self, commands: int) -> None:
+        """Have so many more consumes wait."""
+        for first in range(0, commands, CHUNK):
+            await self.sending.send(self.workload.consumes(min(CHUNK, commands - first)))
+            await self.sending.delivered()
+
+
+@asynccontextmanager
+async def open_arena(
+    settings: Settings, partitions: int, progress: Callable[[str], None], *, tenants: int = TENANTS
+) -> AsyncIterator[Arena]:
+    """Start a broker in a folder of its own and declare the topics."""
+    with TemporaryDirectory(prefix="shieldx-bench-", ignore_cleanup_errors=True) as name:
+        settings = msgspec.structs.replace(settings, partitions=partitions)
+        async with Stack(Path(name), java=settings.java, progress=progress) as stack:
+            platform = Platform(settings, bootstrap=stack.bootstrap)
+            await platform.topic_admin.create(platform.topics, partitions=partitions, replication=1)
+            async with Sending(platform.connection) as sending:
+                yield Arena(Path(name), settings, platform, sending, Workload(partitions, tenants))

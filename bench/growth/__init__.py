@@ -1,0 +1,1 @@
+"""How the ledger's figures grow: with partitions and workers, with history, with what is remembered."""

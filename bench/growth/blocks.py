@@ -1,0 +1,60 @@
+"""Blocks of remembered outcomes as the ledger writes them, made by the million.
+
+Packing each outcome would take minutes for what is mostly digests, which are as good as random bytes: a block is
+copies of one packed consume whose digests, times, positions and figures are overwritten, a column of bytes at a time.
+The format is that of shieldx/credits/outcomes.py; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from shieldx.credits.messages import Code, Consume
+from shieldx.credits.outcomes import BLOCK_BYTES, HOUR_MS, Figures, Outcome, key_digest, pack
+from shieldx.credits.transactions import position_of
+
+if TYPE_CHECKING:
+    from random import Random
+
+_HOUR = struct.Struct(">Q")
+_ENTRY = struct.Struct(">16sI")
+_SPREAD_BITS = 16
+"""Of a time within its hour: 65 s, so that no carry is needed when its last two bytes are overwritten."""
+_RANDOM_COLUMNS = (
+    *range(16),  # digest of the key
+    *range(20, 36),  # digest of the body
+    *(43, 44, 45),  # position
+    *(52, 53),  # time
+    *(59, 60, 61, 75, 76, 77),  # balance, spent
+    *(92, 93, 94, 95),  # digest of the amount
+)
+_PLENTY = 1 << 40
+
+
+def first_ms(hour: int) -> int:
+    """A time of that hour whose last 16 bits are zero."""
+    return ((hour * HOUR_MS >> _SPREAD_BITS) + 1) << _SPREAD_BITS
+
+
+def entry_of(command: Consume, hour: int, offset: int) -> bytes:
+    """How a block remembers that `command`, at `offset`, was answered with ok."""
+    at_ms = first_ms(hour)
+    outcome = Outcome(Code.OK, position_of(offset, None), at_ms, Figures(_PLENTY, 0, _PLENTY, 2 * _PLENTY))
+    packed = pack(command, outcome)
+    return _ENTRY.pack(key_digest(command.tenant_id, command.idempotency_key), len(packed)) + packed
+
+
+ENTRY_BYTES = len(entry_of(Consume(tenant_id="t", idempotency_key="k", amount=1), 0, 0))
+ENTRIES_A_BLOCK = BLOCK_BYTES // ENTRY_BYTES
+
+
+def block_of(command: Consume, hour: int, count: int, random: Random) -> tuple[bytes, bytes]:
+    """Key and value of a record that remembers `command` and `count - 1` others, all of one hour."""
+    real = entry_of(command, hour, 0)
+    value = bytearray(_HOUR.pack(hour) + real * count)
+    noise = random.randbytes(count * len(_RANDOM_COLUMNS))
+    for number, column in enumerate(_RANDOM_COLUMNS):
+        value[_HOUR.size + column :: ENTRY_BYTES] = noise[number * count : (number + 1) * count]
+    value[_HOUR.size : _HOUR.size + ENTRY_BYTES] = real
+    return f"{hour}/{real[:16].hex()}".encode(), bytes(value)

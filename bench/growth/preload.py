@@ -1,0 +1,103 @@
+"""A ledger's state written straight into its table topics, as if a worker had been at work for a day."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaTopicPartition
+
+from bench.growth.blocks import ENTRIES_A_BLOCK, block_of
+from bench.workload import PLENTY
+from shieldx.credits.messages import Consume
+from shieldx.credits.tables import ACCOUNTS, COMMANDS, OUTCOMES, AccountRow
+from shieldx.demo.bulk import BulkRecord, batches_of
+from shieldx.engine.home import home_partition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+HOURS = 24
+BATCH_BYTES = 900_000
+RECORDS_AT_A_TIME = 64
+"""Blocks in flight: 16 MB."""
+ACCOUNTS_AT_A_TIME = 20_000
+SEED = 4
+
+
+class State(NamedTuple):
+    """How much is preloaded."""
+
+    tenants: int
+    keys: int
+    partitions: int
+
+
+def accounts(state: State) -> Iterator[BulkRecord]:
+    """A row for each tenant."""
+    encode = msgspec.json.Encoder().encode
+    for number in range(state.tenants):
+        tenant_id = f"org-{number}"
+        row = encode(AccountRow(tenant_id, PLENTY, 0, 0, PLENTY))
+        yield BulkRecord(home_partition(tenant_id, state.partitions), tenant_id.encode(), row, [])
+
+
+def remembered(state: State, last_hour: int) -> Iterator[tuple[BulkRecord, Consume]]:
+    """Blocks over the 24 hours that end with `last_hour`, oldest first, and one command that each remembers."""
+    random = Random(SEED)  # noqa: S311 - it stands for digests, and a seed makes two runs alike
+    homes = _a_tenant_for_each(state.partitions)
+    blocks = -(-state.keys // ENTRIES_A_BLOCK)
+    left = state.keys
+    for number in range(blocks):
+        partition = number % state.partitions
+        hour = last_hour - HOURS + 1 + number * HOURS // blocks
+        command = Consume(tenant_id=homes[partition], idempotency_key=f"preloaded-{number}", amount=1)
+        key, value = block_of(command, hour, min(left, ENTRIES_A_BLOCK), random)
+        left -= ENTRIES_A_BLOCK
+        yield BulkRecord(partition, key, value, []), command
+
+
+async def preload(connection: Mapping[str, Any], group: str, state: State, last_hour: int) -> list[Consume]:
+    """Write it all, and a position for the group; returns commands that are remembered."""
+    commands = []
+    async with AIOKafkaProducer(
+        **connection, acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES, max_request_size=2 * BATCH_BYTES
+    ) as producer:
+        rows = accounts(state)
+        while chunk := list(islice(rows, ACCOUNTS_AT_A_TIME)):
+            await _write(producer, ACCOUNTS, chunk)
+        blocks = remembered(state, last_hour)
+        while several := list(islice(blocks, RECORDS_AT_A_TIME)):
+            await _write(producer, OUTCOMES, [record for record, _ in several])
+            commands += [command for _, command in several]
+    await _commit_start(connection, group, state.partitions)
+    return commands
+
+
+async def _write(producer: AIOKafkaProducer, topic: str, records: Iterable[BulkRecord]) -> None:
+    deliveries = [
+        await producer.send_batch(batch, topic, partition=partition)
+        for partition, batch in batches_of(producer, records)
+    ]
+    await asyncio.gather(*deliveries)
+
+
+async def _commit_start(connection: Mapping[str, Any], group: str, partitions: int) -> None:
+    """A worker refuses state without a position."""
+    places = [KafkaTopicPartition(COMMANDS, number) for number in range(partitions)]
+    async with AIOKafkaConsumer(**connection, group_id=group, enable_auto_commit=False) as consumer:
+        consumer.assign(places)
+        await consumer.commit(dict.fromkeys(places, 0))
+
+
+def _a_tenant_for_each(partitions: int) -> list[str]:
+    found: dict[int, str] = {}
+    number = 0
+    while len(found) < partitions:
+        found.setdefault(home_partition(f"org-{number}", partitions), f"org-{number}")
+        number += 1
+    return [found[partition] for partition in range(partitions)]
