@@ -3,9 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# What the ledger is measured against pins other versions than its own, so that it has an environment of its own.
+BENCH_VENV := .venv-bench
+BENCH_BIN := $(BENCH_VENV)/bin
+BENCH_INSTALLED := $(BENCH_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run chaos model bench lint format schemas docs lock clean
+.PHONY: help demo test run chaos model bench growth lint format schemas docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +32,11 @@ chaos: $(INSTALLED) ## 200,000 commands under fire (CHAOS_SEED replays a run)
 model: $(INSTALLED) ## 10,000 random command sequences against an independent ledger
 	MODEL_EXAMPLES=10000 $(BIN)/python -m pytest tests/credits/test_model.py -q -s -o timeout=7200
 
-bench: $(INSTALLED) ## Throughput and latency of the ledger on this machine
-	@$(BIN)/python -m bench
+bench: $(BENCH_INSTALLED) ## The ledger against its peers, and its latency, on this machine (BENCH_OPTIONS=--quick)
+	@$(BENCH_BIN)/python -m bench $(BENCH_OPTIONS)
+
+growth: $(BENCH_INSTALLED) ## Throughput, restart time and memory as they grow; takes an hour or more (BENCH_OPTIONS=--quick)
+	@$(BENCH_BIN)/python -m bench.growth all $(BENCH_OPTIONS)
 
 lint: $(INSTALLED) ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -45,14 +52,18 @@ schemas: $(INSTALLED) ## Write schemas/ from the Python types
 
 docs: $(INSTALLED) ## Write the pages that are made from the source
 	@$(BIN)/shieldx config --markdown > docs/settings.md
+	@$(BIN)/shieldx topology --format svg -o docs/topology.svg
 
 lock: $(INSTALLED) ## Pin the newest dependencies that pyproject.toml allows
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --extra stack --group test --group lint --group build -q -o requirements.lock
+	cp requirements.lock requirements-bench.lock # the same versions wherever the peers allow them
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --extra stack --group bench --group build -q -o requirements-bench.lock
 
 clean: ## Remove what was installed and cached here
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -61,4 +72,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BENCH_INSTALLED): requirements-bench.lock pyproject.toml
+	@echo "Installing into $(BENCH_VENV) …"
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@$(BENCH_BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -12,11 +12,18 @@ from shieldx.engine.agent import Agent, load_agents
 from shieldx.engine.codec import Codec
 from shieldx.engine.errors import FixConfiguration
 from shieldx.engine.kafka_log import KafkaLog
+from shieldx.engine.log_bounds import LogBounds
 from shieldx.engine.manifests import Topic, load_manifests
 from shieldx.engine.memory import MemoryLimit
+from shieldx.engine.sink import Sink
 from shieldx.engine.task import Surroundings
 from shieldx.engine.topics import TopicAdmin
+from shieldx.engine.work import AgentWork
 from shieldx.engine.worker import Worker
+from shieldx.stores.database import Database
+from shieldx.stores.rocks import RocksStores
+from shieldx.stores.schema import Schema
+from shieldx.stores.sink_work import SinkWork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +32,8 @@ if TYPE_CHECKING:
     from shieldx.settings import Settings
 
 STACK_FILE = "stack.json"
+MOST_STORE_BYTES = 512_000_000
+"""More cache than this for the stores on disk gains nothing that the operating system's own does not."""
 
 
 class StackFile(msgspec.Struct, frozen=True):
@@ -34,6 +43,9 @@ class StackFile(msgspec.Struct, frozen=True):
     partitions: int
     pid: int
     health: str
+    brokers: int = 1
+    postgres: str | None = None
+    """The address of Postgres, without its password; None for a stack that has none."""
 
 
 def home(settings: Settings) -> Path:
@@ -55,12 +67,31 @@ def read_stack_file(settings: Settings) -> StackFile | None:
         raise FixConfiguration(f"{path} cannot be read ({error}); delete it and run `shieldx up`") from error
 
 
-def worker_environment(settings: Settings, bootstrap: str) -> dict[str, str]:
+def postgres_dsn(settings: Settings, embedded: str | None) -> str:
+    """The address of Postgres, which may hold a password: the setting, else that of the embedded stack.
+
+    Raises:
+        FixConfiguration: none is known.
+    """
+    address = settings.postgres_dsn or embedded
+    if address is None:
+        raise FixConfiguration(
+            "no Postgres is known: set SHIELDX_POSTGRES_DSN, or run `shieldx up` with an agent that writes to Postgres"
+        )
+    return address
+
+
+def schema_at(settings: Settings, dsn: str) -> Schema:
+    """The schema in a database, beside the migrations that this program knows."""
+    return Schema(dsn, home(settings) / "migrations")
+
+
+def worker_environment(settings: Settings, bootstrap: str, *, brokers: int = 1) -> dict[str, str]:
     """What a worker needs in its environment to work beside this process, on the stack at `bootstrap`."""
     given = {
         "KAFKA_BOOTSTRAP": bootstrap,
         "PARTITIONS": settings.partitions,
-        "REPLICATION": 1,
+        "REPLICATION": brokers,
         "HOME": home(settings).absolute(),
     }
     return {f"SHIELDX_{name}": str(value) for name, value in given.items()}
@@ -69,7 +100,15 @@ def worker_environment(settings: Settings, bootstrap: str) -> dict[str, str]:
 class Platform:
     """Agents, topics and a connection, as the settings say."""
 
-    def __init__(self, settings: Settings, *, bootstrap: str | None = None, partitions: int | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        bootstrap: str | None = None,
+        partitions: int | None = None,
+        brokers: int | None = None,
+        postgres: str | None = None,
+    ) -> None:
         self.settings = settings
         stack = None if bootstrap or settings.kafka_bootstrap else read_stack_file(settings)
         address = bootstrap or settings.kafka_bootstrap or (stack.bootstrap if stack else None)
@@ -81,18 +120,44 @@ class Platform:
         self.bootstrap = address
         self.partitions = partitions or (stack.partitions if stack else settings.partitions)
         self.embedded = settings.kafka_bootstrap is None
+        self.brokers = brokers or (stack.brokers if stack else 1)
+        """Of the embedded stack."""
+        self._embedded_postgres = postgres or (stack.postgres if stack else None)
         self.connection: dict[str, Any] = settings.connection(address)
         self.topics: dict[str, Topic] = load_manifests(home(settings) / "topics")
-        self.agents: dict[str, Agent] = load_agents(home(settings) / "agents")
+        self.agents: dict[str, Agent | Sink] = load_agents(home(settings) / "agents")
         self.topic_admin = TopicAdmin(self.connection)
 
     @property
     def replication(self) -> int:
         """Replicas of a new topic."""
-        return self.settings.replication or (1 if self.embedded else 3)
+        return self.settings.replication or (self.brokers if self.embedded else 3)
 
-    def agent(self, name: str) -> Agent:
-        """The agent of that name.
+    @property
+    def postgres_dsn(self) -> str:
+        """The address of Postgres; it may hold a password.
+
+        Raises:
+            FixConfiguration: none is known.
+        """
+        return postgres_dsn(self.settings, self._embedded_postgres)
+
+    @property
+    def knows_postgres(self) -> bool:
+        """Whether `postgres_dsn` can be asked for."""
+        return (self.settings.postgres_dsn or self._embedded_postgres) is not None
+
+    @property
+    def schema(self) -> Schema:
+        """The schema in Postgres, beside the migrations that this program knows.
+
+        Raises:
+            FixConfiguration: no Postgres is known.
+        """
+        return schema_at(self.settings, self.postgres_dsn)
+
+    def agent(self, name: str) -> Agent | Sink:
+        """The agent or sink of that name.
 
         Raises:
             FixConfiguration: no page declares it.
@@ -101,17 +166,36 @@ class Platform:
             raise FixConfiguration(f"no page declares agent {name!r}; there are: {', '.join(self.agents)}")
         return self.agents[name]
 
-    def group(self, agent: Agent) -> str:
+    def group(self, agent: Agent | Sink) -> str:
         """The consumer group of an agent."""
         return f"{self.settings.application}.{agent.name}"
 
-    def workers(self, agents: Sequence[Agent], metrics: Metrics) -> list[tuple[Worker, KafkaLog]]:
-        """A worker for each agent, in one process with one bound on memory."""
-        memory = MemoryLimit(self.settings.state_limit_mb * 1_000_000)
-        return [self._worker(agent, memory, metrics) for agent in agents]
+    def workers(self, agents: Sequence[Agent | Sink], metrics: Metrics) -> list[tuple[Worker, KafkaLog | SinkWork]]:
+        """A worker for each agent or sink, in one process with one bound on memory, and what to start before it."""
+        limit_bytes = self.settings.state_limit_mb * 1_000_000
+        store_bytes = 0 if self.settings.state_folder is None else min(limit_bytes // 4, MOST_STORE_BYTES)
+        memory = MemoryLimit(limit_bytes - store_bytes)
+        return [
+            self._sink_worker(agent, memory, metrics)
+            if isinstance(agent, Sink)
+            else self._worker(agent, memory, store_bytes, metrics)
+            for agent in agents
+        ]
 
-    def _worker(self, agent: Agent, memory: MemoryLimit, metrics: Metrics) -> tuple[Worker, KafkaLog]:
+    def _sink_worker(self, sink: Sink, memory: MemoryLimit, metrics: Metrics) -> tuple[Worker, SinkWork]:
+        database = Database(self.postgres_dsn, application=self.group(sink))
+        work = SinkWork(sink, database, LogBounds(self.connection))
+        return Worker(
+            work,
+            self._consumer_options(sink),
+            memory,
+            metrics,
+            records_at_a_time=self.settings.records_at_a_time,
+        ), work
+
+    def _worker(self, agent: Agent, memory: MemoryLimit, store_bytes: int, metrics: Metrics) -> tuple[Worker, KafkaLog]:
         settings = self.settings
+        folder = settings.state_folder
         log = KafkaLog(self.connection, self.group(agent), transaction_timeout_ms=settings.transaction_timeout_ms)
         surroundings = Surroundings(
             application=settings.application,
@@ -120,14 +204,24 @@ class Platform:
             codec=Codec(self.topics, agent.reads),
             reply_topics=frozenset(name for name, topic in self.topics.items() if topic.accepts_replies),
             memory_free=memory.free,
+            memory_share=memory.share_bytes,
+            stores=None if folder is None else RocksStores(folder.absolute(), memory_bytes=store_bytes),
         )
-        consumer_options = self.connection | {
+        worker = Worker(
+            AgentWork(agent, surroundings),
+            self._consumer_options(agent),
+            memory,
+            metrics,
+            records_at_a_time=settings.records_at_a_time,
+        )
+        return worker, log
+
+    def _consumer_options(self, agent: Agent | Sink) -> dict[str, Any]:
+        """What a member of an agent's group connects with; the worker sees committed records only."""
+        settings = self.settings
+        return self.connection | {
             "group_id": self.group(agent),
             "group_instance_id": settings.group_instance_id,
             "session_timeout_ms": settings.session_timeout_ms,
             "heartbeat_interval_ms": settings.session_timeout_ms // 5,
         }
-        worker = Worker(
-            agent, surroundings, consumer_options, memory, metrics, records_at_a_time=settings.records_at_a_time
-        )
-        return worker, log

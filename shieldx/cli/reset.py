@@ -15,22 +15,26 @@ from shieldx.engine.errors import FixConfiguration
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-KAFKA_FOLDER = "kafka"
-"""Where the stack keeps its broker. Nothing else is deleted: the stack folder may be any folder."""
+DATA_FOLDERS = ("kafka", "postgres", "state")
+"""Where the servers keep their data, and the agents their state. Nothing else is deleted: the folder may be any folder.
+
+All or none: Postgres says how far it has read topics, and would refuse those of another Kafka.
+"""
 
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(*, yes: bool) -> None:
-    """Delete the data of the stack in SHIELDX_STACK_FOLDER: every topic, record and committed position."""
+    """Delete the data of the stack in SHIELDX_STACK_FOLDER: every topic, record and row."""
     settings = load_settings(os.environ)
-    data = settings.stack_folder / KAFKA_FOLDER
+    data = [path for name in DATA_FOLDERS if (path := settings.stack_folder / name).exists()]
     pid = holder_pid(settings)
     if pid is not None:
         raise FixConfiguration(f"process {pid or 'unknown'} runs the stack; stop it with `shieldx down` first")
-    if not data.exists():
+    if not data:
         say(f"nothing to delete in {settings.stack_folder}")
         return
     if not (yes or _confirmed(data)):
@@ -38,11 +42,16 @@ def command(*, yes: bool) -> None:
         return
     with stack_lock(settings):
         withdraw(settings)
-        shutil.rmtree(data)
-    say(f"deleted {data}")
+        for path in data:
+            shutil.rmtree(path)
+    say(f"deleted {_listed(data)}")
 
 
-def _confirmed(data: Path) -> bool:
+def _confirmed(data: Sequence[Path]) -> bool:
     if not sys.stdin.isatty():
-        raise FixConfiguration(f"{data} would be deleted and there is no terminal to ask at; say --yes")
-    return click.confirm(f"Delete {data} with every topic in it?", err=True)
+        raise FixConfiguration(f"{_listed(data)} would be deleted and there is no terminal to ask at; say --yes")
+    return click.confirm(f"Delete {_listed(data)} with every topic and row in it?", err=True)
+
+
+def _listed(data: Sequence[Path]) -> str:
+    return " and ".join(map(str, data))

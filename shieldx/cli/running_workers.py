@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from shieldx.engine.errors import ShieldXError
 from shieldx.engine.health import HealthServer
 from shieldx.engine.metrics import Metrics
+from shieldx.engine.sink import Sink
+from shieldx.stores.database import CheckPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,11 +21,13 @@ if TYPE_CHECKING:
     from shieldx.engine.agent import Agent
     from shieldx.engine.worker import Worker
 
+logger = logging.getLogger(__name__)
+
 READY_POLL_S = 0.05
 
 
 async def run_workers(
-    platform: Platform, agents: Sequence[Agent], stopping: asyncio.Event, when_ready: Callable[[str], None]
+    platform: Platform, agents: Sequence[Agent | Sink], stopping: asyncio.Event, when_ready: Callable[[str], None]
 ) -> None:
     """Check the agents' topics and work until the event; `when_ready` is told the health server's address.
 
@@ -32,13 +37,19 @@ async def run_workers(
     """
     for agent in agents:
         await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
+    if any(isinstance(agent, Sink) for agent in agents):
+        await _check_schema(platform)
     _spare_the_garbage_collector()
     metrics = Metrics(agents)
     made = platform.workers(agents, metrics)
     workers = [worker for worker, _ in made]
     settings = platform.settings
     health = HealthServer(
-        settings.health_host, settings.health_port, metrics.registry, lambda: all(worker.ready for worker in workers)
+        settings.health_host,
+        settings.health_port,
+        metrics.registry,
+        lambda: all(worker.ready for worker in workers),
+        lambda: [worker.name for worker in workers if not worker.ready],
     )
     async with AsyncExitStack() as open_until_stopped:
         await open_until_stopped.enter_async_context(health)
@@ -46,6 +57,16 @@ async def run_workers(
             await log.start()
             open_until_stopped.push_async_callback(log.stop)
         await _work(workers, stopping, lambda: when_ready(health.address))
+
+
+async def _check_schema(platform: Platform) -> None:
+    """Refuse a schema that is not this program's; a Postgres that is down keeps nothing else from working."""
+    try:
+        state = await platform.schema.state()
+    except CheckPostgres as error:
+        logger.warning("sinks wait: %s", error)
+    else:
+        state.check()
 
 
 def _spare_the_garbage_collector() -> None:

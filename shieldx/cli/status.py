@@ -13,13 +13,27 @@ from shieldx.bootstrap import Platform, read_stack_file
 from shieldx.cli.group_lag import GroupStatus, group_status
 from shieldx.cli.health_answer import Readiness, readiness
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.sink_positions import sink_positions
 from shieldx.cli.stdout import as_json, counted, print_json, print_table
 from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.sink import Sink
 from shieldx.engine.topics import Difference
 from shieldx.settings import load_settings
+from shieldx.stores.database import CheckPostgres, connected, place_of
 
 if TYPE_CHECKING:
+    from aiokafka import TopicPartition
+
+    from shieldx.engine.agent import Agent
     from shieldx.settings import Settings
+
+
+class PostgresStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The database that sinks write to. `error` says why it is not reachable, or what is wrong with its schema."""
+
+    place: str
+    reachable: bool
+    error: str | None = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +46,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     topics: int = 0
     differences: list[Difference] = []
     agents: list[GroupStatus] = []
+    postgres: PostgresStatus | None = None
     health: str | None = None
     workers: Readiness | None = None
 
@@ -74,17 +89,50 @@ async def _status(platform: Platform, health: str | None) -> Status:
         )
     differences = await platform.topic_admin.differences(platform.topics, partitions=platform.partitions)
     counts = {name: topic.partitions for name, topic in actual.items()}
-    agents = [await group_status(platform, agent, counts) for agent in platform.agents.values()]
+    postgres = await _postgres(platform) if platform.knows_postgres else None
+    agents = [
+        await group_status(platform, agent, counts, await _positions(platform, agent, postgres))
+        for agent in platform.agents.values()
+        if postgres is not None or not isinstance(agent, Sink)
+    ]
     return Status(
-        ok=not differences and workers in (None, "ready") and all(agent.members for agent in agents),
+        ok=not differences
+        and workers in (None, "ready")
+        and all(agent.members for agent in agents)
+        and (postgres is None or postgres.error is None),
         bootstrap=platform.bootstrap,
         reachable=True,
         topics=len(platform.topics),
         differences=differences,
         agents=agents,
+        postgres=postgres,
         health=health,
         workers=workers,
     )
+
+
+async def _postgres(platform: Platform) -> PostgresStatus:
+    place = place_of(platform.postgres_dsn)
+    try:
+        (await platform.schema.state()).check()
+    except CheckPostgres as error:
+        return PostgresStatus(place=place, reachable=False, error=str(error))
+    except FixConfiguration as error:
+        return PostgresStatus(place=place, reachable=True, error=str(error))
+    return PostgresStatus(place=place, reachable=True)
+
+
+async def _positions(
+    platform: Platform, agent: Agent | Sink, postgres: PostgresStatus | None
+) -> dict[TopicPartition, int] | None:
+    """What a sink has written, nothing as long as its database cannot be asked; None for another agent."""
+    if not isinstance(agent, Sink):
+        return None
+    if postgres is None or postgres.error is not None:
+        return {}
+    async with connected(platform.postgres_dsn) as connection:
+        found = await sink_positions(connection, agent.name)
+    return {tp: position.next_offset for tp, position in found.items()}
 
 
 def _print(status: Status) -> None:
@@ -94,6 +142,8 @@ def _print(status: Status) -> None:
         click.echo(f"workers  {status.health} {status.workers}")
     if not status.reachable:
         return
+    if status.postgres is not None:
+        click.echo(f"postgres {status.postgres.place} {status.postgres.error or 'reachable, schema up to date'}")
     differ = f"; {counted(len(status.differences), 'difference')}, see `shieldx topics diff`"
     click.echo(f"topics   {status.topics} declared{differ if status.differences else ', no difference'}")
     for agent in status.agents:

@@ -1,4 +1,4 @@
-"""`shieldx topics`: the manifests' topics beside the cluster's."""
+"""`shieldx topics`: the manifests' topics beside the cluster's, and who may do what with them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from shieldx.bootstrap import Platform
+from shieldx.cli import topic_acls
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import as_json, counted, print_json, print_table, say
 from shieldx.engine.errors import FixConfiguration
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """List, create and compare the topics that the manifests in topics/ declare."""
+    """List, create and compare the topics that the manifests in topics/ declare, and list the ACLs for them."""
     silence_aiokafka()
+
+
+command.add_command(topic_acls.command)
 
 
 @command.command("list")

@@ -9,19 +9,24 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 from rich.panel import Panel
 from rich.text import Text
 
-from shieldx.bootstrap import Platform, StackFile
+from shieldx.bootstrap import Platform, StackFile, home
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.running_stack import publish, withdraw
 from shieldx.cli.running_workers import run_workers
 from shieldx.cli.stdout import counted, print_whole, say
 from shieldx.cli.stop_signals import finishes_before, stop_event
 from shieldx.cli.worker_logs import log_to_stderr
+from shieldx.dev.cluster_plan import BROKER_COUNTS
 from shieldx.dev.stack import Stack
+from shieldx.engine.agent import load_agents
 from shieldx.engine.errors import FixConfiguration, ShieldXError
+from shieldx.engine.sink import Sink
 from shieldx.settings import load_settings
+from shieldx.stores.database import place_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -31,6 +36,10 @@ if TYPE_CHECKING:
     from shieldx.settings import Settings
 
 
+STATE = "state"
+"""Folder of the agents' state on disk, in the stack folder."""
+
+
 @click.command()
 @click.option(
     "--partitions",
@@ -38,11 +47,17 @@ if TYPE_CHECKING:
     metavar="N",
     help="Partitions of every topic, on the first start of a stack folder. Default: SHIELDX_PARTITIONS.",
 )
+@click.option(
+    "--brokers",
+    type=click.Choice([str(count) for count in BROKER_COUNTS]),
+    help="Brokers of the stack, on the first start of a stack folder. With 3, any one may fail. Default: 1.",
+)
 @click.option("--agent", "agents", metavar="NAME", multiple=True, help="Run this agent only; may be repeated.")
-def command(partitions: int | None, agents: tuple[str, ...]) -> None:
+def command(partitions: int | None, brokers: str | None, agents: tuple[str, ...]) -> None:
     """Start Kafka in SHIELDX_STACK_FOLDER, create the topics and run every agent, until Ctrl-C.
 
-    Other commands find the stack by the file stack.json in that folder.
+    Postgres is started too if one of the agents writes to it, and its schema brought up to date. Other commands find
+    the stack by the file stack.json in that folder.
     """
     settings = load_settings(os.environ)
     if settings.kafka_bootstrap is not None:
@@ -50,25 +65,32 @@ def command(partitions: int | None, agents: tuple[str, ...]) -> None:
             "SHIELDX_KAFKA_BOOTSTRAP is set: other commands would talk to that cluster and not to this stack. "
             "Unset it, or run `shieldx worker` against the cluster"
         )
+    settings = msgspec.structs.replace(settings, state_folder=settings.state_folder or settings.stack_folder / STATE)
     asked = partitions or (settings.partitions if "SHIELDX_PARTITIONS" in os.environ else None)
-    asyncio.run(_serve(settings, asked, agents))
+    asyncio.run(_serve(settings, asked, None if brokers is None else int(brokers), agents))
 
 
-async def _serve(settings: Settings, asked: int | None, names: Sequence[str]) -> None:
+async def _serve(settings: Settings, asked: int | None, brokers: int | None, names: Sequence[str]) -> None:
     log_to_stderr("text", level=logging.WARNING)
     silence_aiokafka()  # while a new broker prepares, it reports an error ten times a second
     stopping = stop_event()
-    stack = Stack(settings.stack_folder, java=settings.java, progress=say)
-    say("starting Kafka")
+    postgres = needs_postgres(settings, names)
+    stack = Stack(settings.stack_folder, brokers=brokers, java=settings.java, postgres=postgres, progress=say)
+    servers = "Kafka and Postgres" if postgres else "Kafka"
+    say(f"starting {servers}")
     if not await finishes_before(stopping, stack.start()):
         return
     try:
-        platform = await _platform(settings, stack.bootstrap, asked)
+        platform = await _platform(settings, stack, asked)
         agents = [platform.agent(name) for name in dict.fromkeys(names or platform.agents)]
+        if postgres and (applied := await platform.schema.up()):
+            say(f"applied {counted(len(applied), 'migration')}")
         say("starting the agents")
         async with _watched(stack):
-            await run_workers(platform, agents, stopping, lambda health: _announce(platform, agents, health))
-        say("stopped the agents; stopping Kafka")
+            await run_workers(
+                platform, agents, stopping, lambda health: _announce(platform, agents, health, stack.postgres_dsn)
+            )
+        say(f"stopped the agents; stopping {servers}")
     finally:
         withdraw(settings)
         await stack.stop()
@@ -86,13 +108,21 @@ async def _watched(stack: Stack) -> AsyncIterator[None]:
         raise group.exceptions[0] from None
 
 
-async def _platform(settings: Settings, bootstrap: str, asked: int | None) -> Platform:
+async def _platform(settings: Settings, stack: Stack, asked: int | None) -> Platform:
     """The platform on a stack that has all topics, with the partition count that the stack has or gets."""
-    platform = Platform(settings, bootstrap=bootstrap)
+    brokers = len(stack.kafka.brokers)
+    platform = Platform(settings, bootstrap=stack.bootstrap, brokers=brokers)
     existing = await platform.topic_admin.describe(platform.topics)
     count = partition_count(existing, asked, default=settings.partitions)
-    await platform.topic_admin.create(platform.topics, partitions=count, replication=1)  # there is one broker
-    return Platform(settings, bootstrap=bootstrap, partitions=count)
+    await platform.topic_admin.create(platform.topics, partitions=count, replication=brokers)
+    return Platform(settings, bootstrap=stack.bootstrap, partitions=count, brokers=brokers, postgres=stack.postgres_dsn)
+
+
+def needs_postgres(settings: Settings, names: Sequence[str]) -> bool:
+    """Whether the stack must have a Postgres: one of these agents, or of all, writes to it, and no other is set."""
+    agents = load_agents(home(settings) / "agents")
+    chosen = [agents[name] for name in names if name in agents] if names else agents.values()
+    return settings.postgres_dsn is None and any(isinstance(agent, Sink) for agent in chosen)
 
 
 def partition_count(existing: Mapping[str, ActualTopic], asked: int | None, *, default: int) -> int:
@@ -118,16 +148,19 @@ def partition_count(existing: Mapping[str, ActualTopic], asked: int | None, *, d
     return count
 
 
-def _announce(platform: Platform, agents: Sequence[Agent], health: str) -> None:
+def _announce(platform: Platform, agents: Sequence[Agent | Sink], health: str, postgres: str | None) -> None:
     settings = platform.settings
-    publish(settings, StackFile(platform.bootstrap, platform.partitions, os.getpid(), health))
+    stack = StackFile(platform.bootstrap, platform.partitions, os.getpid(), health, platform.brokers, postgres)
+    publish(settings, stack)
     lines = {
-        "Kafka": platform.bootstrap,
+        "Kafka": platform.bootstrap.replace(",", ", "),
         "health": f"http://{health}/readyz",
         "metrics": f"http://{health}/metrics",
         "agents": ", ".join(agent.name for agent in agents),
-        "partitions": str(platform.partitions),
+        "partitions": f"{platform.partitions}, on {counted(platform.brokers, 'broker')}",
         "folder": str(settings.stack_folder),
     }
+    if platform.knows_postgres:
+        lines["Postgres"] = postgres or place_of(platform.postgres_dsn)
     text = "\n".join(f"{name:<11} {value}" for name, value in lines.items())
     print_whole(Panel.fit(Text(text), title="ShieldX is up", subtitle="Ctrl-C or `shieldx down` stops it"))

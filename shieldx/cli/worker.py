@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shieldx.engine.agent import Agent
+    from shieldx.engine.sink import Sink
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def command(agents: tuple[str, ...]) -> None:
     asyncio.run(_run(platform, [platform.agent(name) for name in dict.fromkeys(agents)]))
 
 
-async def _run(platform: Platform, agents: Sequence[Agent]) -> None:
+async def _run(platform: Platform, agents: Sequence[Agent | Sink]) -> None:
     names = [agent.name for agent in agents]
 
     def tell_ready(health: str) -> None:

@@ -9,7 +9,9 @@ from aiokafka.errors import KafkaError
 
 from shieldx.dev.broker_folder import BrokerFolder
 from shieldx.dev.broker_process import BrokerProcess
+from shieldx.dev.cluster_plan import new_plan
 from shieldx.dev.kafka_program import KafkaProgram
+from shieldx.dev.server_properties import Node
 from shieldx.dev.stack_error import StackError
 
 _START_TIMEOUT_S = 60.0
@@ -33,11 +35,12 @@ async def record_training_run(program: KafkaProgram, folder: BrokerFolder, confi
     ChooseAnotherPort.
     """
     flags = ("-XX:AOTMode=record", f"-XX:AOTConfiguration={configuration}")
-    broker = BrokerProcess(folder, program, {})
-    await broker.start(None, timeout_s=_START_TIMEOUT_S, flags=flags)
+    node = Node(new_plan(1), number=1)
+    broker = BrokerProcess(folder, program, node, {})
+    await broker.start(timeout_s=_START_TIMEOUT_S, flags=flags)
     try:
         async with asyncio.timeout(_WORK_TIMEOUT_S):
-            await _work(folder.bootstrap)
+            await _work(node.address)
         await broker.stop(timeout_s=_STOP_TIMEOUT_S)  # this is when Java writes
     except (KafkaError, OSError) as error:
         raise TrainingFailed(f"the training broker did not do its work: {error!r}") from error

@@ -1,15 +1,12 @@
 """The folder of one broker: where its data, settings and log are, and how it is first filled."""
 
-import base64
 import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from shieldx.dev.kafka_program import BROKER_CLASS, STORAGE_CLASS, KafkaProgram
-from shieldx.dev.loopback_ports import free_port, is_free
-from shieldx.dev.server_properties import Ports, ports_in, server_properties
+from shieldx.dev.server_properties import Node, server_properties
 
 _LOG_SIZE_TO_ROTATE_BYTES = 10 * 1024 * 1024
 
@@ -27,7 +24,7 @@ class BrokerFolder:
 
     @property
     def settings(self) -> Path:
-        """The broker's settings; also where its ports are kept."""
+        """The broker's settings, readable to this user only: they may hold a password."""
         return self.root / "server.properties"
 
     @property
@@ -60,22 +57,7 @@ class BrokerFolder:
         """The main class of the broker and its argument: the end of its command line."""
         return BROKER_CLASS, str(self.settings)
 
-    def kept_ports(self) -> Ports | None:
-        """Return the ports of the last start here, or None before the first."""
-        try:
-            return ports_in(self.settings.read_text(encoding="ascii"))
-        except FileNotFoundError:
-            return None
-
-    @property
-    def bootstrap(self) -> str:
-        """The broker's address, host:port. Raises RuntimeError before the first start."""
-        kept = self.kept_ports()
-        if kept is None:
-            raise RuntimeError("the broker's port is chosen at its first start")
-        return f"127.0.0.1:{kept.broker}"
-
-    def prepare(self, ports: Ports, overrides: Mapping[str, str]) -> None:
+    def prepare(self, node: Node, overrides: Mapping[str, str]) -> None:
         """Write the settings, rotate a long log and empty the temporary folder."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.is_file() and self.log.stat().st_size > _LOG_SIZE_TO_ROTATE_BYTES:
@@ -83,43 +65,28 @@ class BrokerFolder:
         self.log.touch()
         shutil.rmtree(self.temporary, ignore_errors=True)
         self.temporary.mkdir()
-        self.settings.write_text(server_properties(ports, overrides), encoding="ascii")
+        _write_privately(self.settings, server_properties(node, overrides))
 
-    def choose_ports(self, port: int | None) -> Ports:
-        """Return the ports for the next start: those of the last one, or else free ones.
-
-        `port`, when given, is the broker's. Raises ChooseAnotherPort if no free port is found.
-        """
-        kept = self.kept_ports()
-        broker = port or (kept.broker if kept else free_port())
-        if kept is not None and is_free(kept.controller):
-            return Ports(broker, kept.controller)
-        return Ports(broker, free_port())
-
-    def format_command(self, program: KafkaProgram, ports: Ports, overrides: Mapping[str, str]) -> list[str]:
+    def format_command(self, program: KafkaProgram, node: Node, overrides: Mapping[str, str]) -> list[str]:
         """Return the command that fills a new data folder, to be followed by `adopt_formatted`."""
         settings = self.root / "format.properties"
-        text = server_properties(ports, overrides, data_folder=self._unfinished_data.name)
-        settings.write_text(text, encoding="ascii")
+        _write_privately(settings, server_properties(node, overrides, data_folder=self._unfinished_data.name))
         shutil.rmtree(self._unfinished_data, ignore_errors=True)
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        controllers = (
+            f"{number}@127.0.0.1:{member.ports.controller}:{member.directory_id}"
+            for number, member in enumerate(node.plan.members, start=1)
+        )
         return program.command(
             STORAGE_CLASS,
-            *("format", "--standalone", f"--cluster-id={cluster_id}", "--config", str(settings)),
+            *("format", f"--cluster-id={node.plan.cluster_id}", f"--initial-controllers={','.join(controllers)}"),
+            *("--config", str(settings)),
+            *(() if node.security is None else node.security.format_arguments()),
             temporary=self.temporary,
         )
 
     def adopt_formatted(self) -> None:
         """Put the newly formatted data folder in its place: all of it or, after a kill, none."""
         self._unfinished_data.rename(self.data)
-
-    def cluster_id(self) -> str | None:
-        """Return the cluster's id, chosen when the folder was formatted; None if it cannot be found."""
-        for line in (self.data / "meta.properties").read_text(encoding="ascii").splitlines():
-            name, _, value = line.partition("=")
-            if name == "cluster.id":
-                return value
-        return None
 
     def log_tail(self, start_bytes: int, *, lines: int = 20) -> str:
         """Return the last lines of the log written after its first `start_bytes`, without stack frames."""
@@ -131,3 +98,9 @@ class BrokerFolder:
     @property
     def _unfinished_data(self) -> Path:
         return self.root / "data.new"
+
+
+def _write_privately(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text, encoding="ascii")

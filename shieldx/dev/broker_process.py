@@ -9,7 +9,7 @@ from shieldx.dev.child_process import kill_child, run_child, start_child, stop_c
 from shieldx.dev.kafka_answer import wait_for_answer
 from shieldx.dev.kafka_program import KafkaProgram
 from shieldx.dev.loopback_ports import ChooseAnotherPort, is_free
-from shieldx.dev.server_properties import Ports
+from shieldx.dev.server_properties import Node
 from shieldx.dev.stack_error import StackError
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ class BrokerDidNotStart(StackError):
 
 
 class BrokerEnded(StackError):
-    """The broker is gone though nobody stopped it; start it again."""
+    """The broker is gone though nobody stopped it; start it again. `brief` is the message without the log."""
+
+    def __init__(self, brief: str, log_end: str) -> None:
+        super().__init__(f"{brief} ends:\n{log_end}")
+        self.brief = brief
 
 
 class _StartFailed(Exception):
@@ -31,8 +35,9 @@ class _StartFailed(Exception):
 class BrokerProcess:
     """A broker in `folder`, which the caller has locked. It is started once, and again after `kill`."""
 
-    def __init__(self, folder: BrokerFolder, program: KafkaProgram, properties: Mapping[str, str]) -> None:
+    def __init__(self, folder: BrokerFolder, program: KafkaProgram, node: Node, properties: Mapping[str, str]) -> None:
         self._folder = folder
+        self._node = node
         self._program = program
         self._properties = properties
         self._child: subprocess.Popen[bytes] | None = None
@@ -42,21 +47,21 @@ class BrokerProcess:
         """The process id, or None when it is not running."""
         return None if self._child is None or self._child.poll() is not None else self._child.pid
 
-    async def start(self, port: int | None, *, timeout_s: float, flags: tuple[str, ...] = ()) -> None:
+    async def start(self, *, timeout_s: float, flags: tuple[str, ...] = ()) -> None:
         """Format the folder if it is new, start the broker and return once it answers.
 
         Raises BrokerDidNotStart or ChooseAnotherPort, and leaves no process behind then.
         """
-        ports = self._folder.choose_ports(port)
-        if not is_free(ports.broker):
-            raise ChooseAnotherPort(f"port {ports.broker} on 127.0.0.1, the broker's, is taken by another process")
-        self._folder.prepare(ports, self._properties)
+        port = self._node.ports.broker
+        if not is_free(port):
+            raise ChooseAnotherPort(f"port {port} on 127.0.0.1, the broker's, is taken by another process")
+        self._folder.prepare(self._node, self._properties)
         log_start_bytes = self._folder.log.stat().st_size
         try:
             async with asyncio.timeout(timeout_s):
                 if not self._folder.is_formatted:
-                    await self._format(ports, timeout_s)
-                await self._run(ports, flags)
+                    await self._format(timeout_s)
+                await self._run(flags)
         except BaseException as error:
             self.kill()
             if not isinstance(error, (TimeoutError, _StartFailed)):
@@ -81,9 +86,8 @@ class BrokerProcess:
         if self._child is None:
             raise RuntimeError("the broker is not running")
         status = await wait_for_child(self._child)
-        raise BrokerEnded(
-            f"the broker ended with exit status {status}; its log {self._folder.log} ends:\n{self._folder.log_tail(0)}"
-        )
+        brief = f"the broker ended with exit status {status}; its log {self._folder.log}"
+        raise BrokerEnded(brief, self._folder.log_tail(0))
 
     def kill(self) -> None:
         """Kill the broker with SIGKILL, if it is running."""
@@ -91,26 +95,26 @@ class BrokerProcess:
             kill_child(self._child)
             self._child = None
 
-    async def _format(self, ports: Ports, timeout_s: float) -> None:
+    async def _format(self, timeout_s: float) -> None:
         folder = self._folder
-        command = folder.format_command(self._program, ports, self._properties)
+        command = folder.format_command(self._program, self._node, self._properties)
         status = await run_child(command, folder=folder.root, output=folder.log, timeout_s=timeout_s)
         if status != 0:
             raise _StartFailed(f"could not format its data folder (exit status {status})")
         folder.adopt_formatted()
 
-    async def _run(self, ports: Ports, flags: tuple[str, ...]) -> None:
+    async def _run(self, flags: tuple[str, ...]) -> None:
         folder = self._folder
         command = self._program.command(*folder.broker_arguments, temporary=folder.temporary, flags=flags)
         self._child = start_child(command, folder=folder.root, output=folder.log)
         folder.pid_file.write_text(f"{self._child.pid}\n", encoding="ascii")
-        cluster_id = await _answer_of(self._child, ports.broker)
-        if cluster_id != folder.cluster_id():
-            raise _StartFailed(f"found another Kafka, {cluster_id}, on its port {ports.broker}")
+        cluster_id = await _answer_of(self._child, self._node)
+        if cluster_id != self._node.plan.cluster_id:
+            raise _StartFailed(f"found another Kafka, {cluster_id}, on its port {self._node.ports.broker}")
 
 
-async def _answer_of(child: "subprocess.Popen[bytes]", port: int) -> str:
-    answer = asyncio.ensure_future(wait_for_answer(port))
+async def _answer_of(child: "subprocess.Popen[bytes]", node: Node) -> str:
+    answer = asyncio.ensure_future(wait_for_answer(node))
     end = asyncio.ensure_future(wait_for_child(child))
     try:
         done, _ = await asyncio.wait({answer, end}, return_when=asyncio.FIRST_COMPLETED)

@@ -10,27 +10,39 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from shieldx.dev.unprivileged_user import UnprivilegedUser
+
 _EXEC_WITH_PARENT = Path(__file__).parent / "exec_with_parent.py"
+_EXEC_UNPRIVILEGED = Path(__file__).parent / "exec_unprivileged.py"
 _POLL_S = 0.01
 
 
 def start_child(
-    command: Sequence[str], *, folder: Path, output: Path, environment: Mapping[str, str] = MappingProxyType({})
+    command: Sequence[str],
+    *,
+    folder: Path,
+    output: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    user: UnprivilegedUser | None = None,
+    given: Path | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Start `command` in `folder`, appending its stdout and stderr to the file `output`.
+
+    It runs as `user`, if one is given, and reads the file `given` as its stdin.
 
     It gets the given environment only: what is in ours, JAVA_TOOL_OPTIONS for one, could change what runs.
     The child is in a session of its own, so a terminal's Ctrl-C does not reach it. On Linux it is killed
     when the calling thread ends, however it ends; see exec_with_parent.
     """
     # -I -S: quick, and deaf to whatever the user's environment tells Python.
-    wrapper = [sys.executable, "-I", "-S", str(_EXEC_WITH_PARENT), str(os.getpid())]
-    with output.open("ab") as file:
+    script = [_EXEC_WITH_PARENT] if user is None else [_EXEC_UNPRIVILEGED, user.uid, user.gid]
+    wrapper = [sys.executable, "-I", "-S", *map(str, script), str(os.getpid())]
+    with output.open("ab") as file, (given or Path(os.devnull)).open("rb") as stdin:
         return subprocess.Popen(  # noqa: S603 - the command is built here from checked parts
             [*wrapper, *command],
             cwd=folder,
             env={"LC_ALL": "C.UTF-8", **environment},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -45,9 +57,17 @@ async def wait_for_child(child: "subprocess.Popen[bytes]") -> int:
     return status
 
 
-async def run_child(command: Sequence[str], *, folder: Path, output: Path, timeout_s: float) -> int:
+async def run_child(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    output: Path,
+    timeout_s: float,
+    user: UnprivilegedUser | None = None,
+    given: Path | None = None,
+) -> int:
     """Run `command` as `start_child` does and return its exit status. Raises TimeoutError, having killed it."""
-    child = start_child(command, folder=folder, output=output)
+    child = start_child(command, folder=folder, output=output, user=user, given=given)
     try:
         async with asyncio.timeout(timeout_s):
             return await wait_for_child(child)
@@ -55,10 +75,12 @@ async def run_child(command: Sequence[str], *, folder: Path, output: Path, timeo
         kill_child(child)
 
 
-async def stop_child(child: "subprocess.Popen[bytes]", *, timeout_s: float) -> None:
-    """End the child with SIGTERM, and after `timeout_s` with SIGKILL; return when it has ended."""
+async def stop_child(
+    child: "subprocess.Popen[bytes]", *, timeout_s: float, number: signal.Signals = signal.SIGTERM
+) -> None:
+    """End the child with SIGTERM, or another signal, and after `timeout_s` with SIGKILL; return when it has ended."""
     try:
-        child.send_signal(signal.SIGTERM)
+        child.send_signal(number)
         child.send_signal(signal.SIGCONT)  # a frozen one would sleep through SIGTERM
         async with asyncio.timeout(timeout_s):
             await wait_for_child(child)

@@ -1,32 +1,38 @@
 """The settings of a development broker, as the text of a server.properties file."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shieldx.dev.broker_security import Security
+from shieldx.dev.cluster_plan import ClusterPlan, Ports
+
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """The two ports of a broker on 127.0.0.1: for clients, and for itself as the controller."""
+class Node:
+    """One broker of a planned cluster, by its number from 1, and how it is secured, if it is."""
 
-    broker: int
-    controller: int
+    plan: ClusterPlan
+    number: int
+    security: Security | None = None
+
+    @property
+    def ports(self) -> Ports:
+        """Its own ports."""
+        return self.plan.members[self.number - 1].ports
+
+    @property
+    def address(self) -> str:
+        """Where clients find it, host:port."""
+        return f"127.0.0.1:{self.ports.broker}"
 
 
 _FIXED = {
     "process.roles": "broker,controller",
-    "node.id": "1",
     "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "inter.broker.listener.name": "BROKER",
     "controller.listener.names": "CONTROLLER",
     # A topic exists because someone declared it.
     "auto.create.topics.enable": "false",
-    # One broker is every replica there is.
-    "offsets.topic.replication.factor": "1",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
     # Each partition of these topics is made and later recovered before the first commit is answered.
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "8",
@@ -45,13 +51,10 @@ _FIXED = {
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 }
 
-_LISTENERS = re.compile(r"^listeners=BROKER://127\.0\.0\.1:(\d+),CONTROLLER://127\.0\.0\.1:(\d+)$", re.MULTILINE)
-
-
 _NOT_TO_OVERRIDE = frozenset({"listeners", "advertised.listeners", "log.dir", "log.dirs", "process.roles"})
 
 
-def server_properties(ports: Ports, overrides: Mapping[str, str], *, data_folder: str = "data") -> str:
+def server_properties(node: Node, overrides: Mapping[str, str], *, data_folder: str = "data") -> str:
     """Return the file's text. The data folder is relative to the one the broker runs in.
 
     `overrides` win over the defaults. Raises ValueError if they name the addresses or the data folder,
@@ -59,20 +62,34 @@ def server_properties(ports: Ports, overrides: Mapping[str, str], *, data_folder
     """
     if refused := _NOT_TO_OVERRIDE & overrides.keys():
         raise ValueError(f"a development broker sets these itself: {', '.join(sorted(refused))}")
+    ports = node.ports
+    controllers = (f"127.0.0.1:{member.ports.controller}" for member in node.plan.members)
     ours = _FIXED | {
+        "node.id": str(node.number),
         "log.dirs": data_folder,
-        "listeners": f"BROKER://127.0.0.1:{ports.broker},CONTROLLER://127.0.0.1:{ports.controller}",
-        "advertised.listeners": f"BROKER://127.0.0.1:{ports.broker}",
-        "controller.quorum.bootstrap.servers": f"127.0.0.1:{ports.controller}",
+        "listeners": f"BROKER://{node.address},CONTROLLER://127.0.0.1:{ports.controller}",
+        "advertised.listeners": f"BROKER://{node.address}",
+        "controller.quorum.bootstrap.servers": ",".join(controllers),
     }
+    ours |= _replication(node.plan)
+    if node.security is not None:
+        ours |= node.security.properties()
     lines = [f"{_escaped(name)}={_escaped(value)}" for name, value in (ours | dict(overrides)).items()]
     return "\n".join(["# Written anew at each start.", *lines, ""])
 
 
-def ports_in(text: str) -> Ports | None:
-    """Return the ports that a text made by `server_properties` names, or None for another text."""
-    match = _LISTENERS.search(text)
-    return Ports(int(match[1]), int(match[2])) if match else None
+def _replication(plan: ClusterPlan) -> dict[str, str]:
+    """How many replicas topics get that say nothing of it, Kafka's own among them."""
+    replicas, in_sync = str(plan.replication), str(plan.min_insync)
+    return {
+        "default.replication.factor": replicas,
+        "min.insync.replicas": in_sync,  # also that of __consumer_offsets, which has no setting of its own
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync,
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": in_sync,
+    }
 
 
 def _escaped(text: str) -> str:

@@ -1,16 +1,25 @@
 """The embedded stack in one folder."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from shieldx.dev.broker import KafkaBroker
 from shieldx.dev.file_lock import FileLock
+from shieldx.dev.first_to_end import first_to_end
+from shieldx.dev.kafka_cluster import KafkaCluster
+from shieldx.dev.postgres import PostgresEnded, PostgresServer
+from shieldx.dev.stack_error import StackError
+
+_log = logging.getLogger(__name__)
+
+RETRY_S = 5.0
 
 
 class Stack:
-    """All that ShieldX needs to run on one machine, in one folder: today, a Kafka broker.
+    """All that ShieldX needs to run on one machine, in one folder: Kafka, of one broker or three, and maybe Postgres.
 
     As an async context manager it starts on entry and stops in order on exit.
     """
@@ -19,43 +28,80 @@ class Stack:
         self,
         folder: Path,
         *,
+        brokers: int | None = None,
         java: Path | None = None,
         cache: Path | None = None,
         port: int | None = None,
+        postgres: bool = False,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        """Describe a stack; nothing happens yet. The arguments are those of KafkaBroker."""
+        """Describe a stack; nothing happens yet. The arguments are those of KafkaCluster; `postgres` adds one."""
         self._lock = FileLock(folder.absolute() / "lock")
-        self._broker = KafkaBroker(folder, java=java, cache=cache, port=port, progress=progress)
+        self.kafka = KafkaCluster(folder, brokers=brokers, java=java, cache=cache, port=port, progress=progress)
+        self._postgres = PostgresServer(folder, progress=progress) if postgres else None
 
     @property
     def bootstrap(self) -> str:
-        """The broker's address, host:port. Raises RuntimeError before the folder's first start."""
-        return self._broker.bootstrap
+        """The brokers' addresses, host:port[,host:port…]. Raises RuntimeError before the folder's first start."""
+        return self.kafka.bootstrap
+
+    @property
+    def postgres_dsn(self) -> str | None:
+        """The address of Postgres, without its password, or None for a stack that has none.
+
+        Raises RuntimeError before the folder's first start.
+        """
+        return None if self._postgres is None else self._postgres.dsn
 
     async def start(self) -> None:
         """Start everything and return once it answers.
 
         Raises StopTheOtherProcess when another stack runs in the folder, and the errors of
-        KafkaBroker.start.
+        KafkaCluster.start and PostgresServer.start.
         """
         self._lock.acquire()
         try:
-            await self._broker.start()
+            await self.kafka.start()
+            if self._postgres is not None:
+                await self._postgres.start()
         except BaseException:
-            self._lock.release()
+            await self.stop()
             raise
 
     async def stop(self) -> None:
         """Stop everything in order; without effect when it is stopped."""
         try:
-            await self._broker.stop()
+            await self.kafka.stop()
         finally:
-            self._lock.release()
+            try:
+                if self._postgres is not None:
+                    await self._postgres.stop()
+            finally:
+                self._lock.release()
 
     async def watch(self) -> None:
-        """Wait until a part of the stack ends by itself. Raises BrokerEnded then."""
-        await self._broker.watch()
+        """Wait until the stack cannot go on by itself, and raise what KafkaCluster.watch does then.
+
+        Postgres is started again meanwhile, whenever it ends.
+        """
+        works = [self.kafka.watch()]
+        if self._postgres is not None:
+            works.append(self._keep(self._postgres))
+        await first_to_end(works)
+
+    async def _keep(self, postgres: PostgresServer) -> None:
+        """Start Postgres again whenever it ends: the agents that need it wait, and the others never notice."""
+        while True:
+            try:
+                if postgres.pid is not None:
+                    await postgres.watch()
+            except PostgresEnded as error:
+                _log.warning("starting Postgres again: %s", str(error).partition(";")[0])
+            try:
+                await postgres.start()
+            except StackError:
+                _log.exception("Postgres does not start; trying again in %g s", RETRY_S)
+                await asyncio.sleep(RETRY_S)
 
     async def __aenter__(self) -> Self:
         await self.start()

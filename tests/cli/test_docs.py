@@ -7,6 +7,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from shieldx.cli.main import COMMANDS, main
+from shieldx.topology.svg import TITLE
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -14,6 +15,16 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_the_page_of_settings_is_that_of_the_source() -> None:
     written = CliRunner().invoke(main, ["config", "--markdown"]).stdout
     assert (DOCS / "settings.md").read_text(encoding="utf-8") == written, "run `make docs`"
+
+
+def test_the_picture_of_the_topology_is_what_is_drawn_now() -> None:
+    drawn = CliRunner().invoke(main, ["topology", "--format", "svg"]).stdout
+    assert (DOCS / "topology.svg").read_text(encoding="utf-8") == drawn, "run `make docs`"
+
+
+def test_the_readme_shows_the_picture_of_the_topology() -> None:
+    shown = f"![{TITLE}](docs/topology.svg)"
+    assert shown in (DOCS.parent / "README.md").read_text(encoding="utf-8"), f"it should have {shown}; run `make docs`"
 
 
 def test_the_page_of_the_command_has_every_command() -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,6 +74,15 @@ class Place:
         assert process.stderr is not None
         raise AssertionError(process.stderr.read())
 
+    def until_applied(self, tenant: str) -> None:
+        """Return once Postgres has all that was committed for a tenant until now."""
+        deadline_s = monotonic() + TIMEOUT_S
+        while monotonic() < deadline_s:
+            done = self.call("balance", tenant, "--json")
+            if done.returncode == 0 and json.loads(done.stdout)["behind"]["records"] == 0:
+                return
+        raise AssertionError(done.stderr or done.stdout)
+
     @property
     def stack(self) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.folder / "stack.json").read_text())
@@ -111,7 +121,10 @@ def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> It
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0, errors
-    assert errors.splitlines() == ["starting Kafka", "starting the agents", "stopped the agents; stopping Kafka"]
+    first, made, *others = [line for line in errors.splitlines() if "WARNING" not in line]
+    assert first == "starting Kafka and Postgres"
+    assert made.startswith("making a database for Postgres")
+    assert others == ["applied 2 migrations", "starting the agents", "stopped the agents; stopping Kafka and Postgres"]
 
 
 def command(kind: str, tenant: str, key: str, **fields: Any) -> str:
@@ -216,7 +229,9 @@ def test_status_finds_everything_in_order(place: Place) -> None:
     (status,) = place.read("status", "--json")
     assert status["ok"]
     assert (status["bootstrap"], status["workers"], status["differences"]) == (place.stack["bootstrap"], "ready", [])
-    (agent,) = status["agents"]
+    agent, sink = status["agents"]
+    assert (sink["agent"], sink["members"], sink["lag"]) == ("credits-statements", 1, 0)
+    assert (status["postgres"]["reachable"], status["postgres"]["error"]) == (True, None)
     assert (agent["agent"], agent["members"], agent["lag"], len(agent["partitions"])) == ("credits", 1, 0, PARTITIONS)
     assert "agent    credits: group shieldx.credits stable, 1 member, lag 0" in place.call("status").stdout
 
@@ -326,3 +341,84 @@ def test_a_stack_leaves_nothing_running_keeps_its_partitions_and_is_reset(tmp_pa
     assert not (place.folder / "stack.json").exists()
     assert process.wait(TIMEOUT_S) == 0
     process.communicate()
+
+
+def test_a_statement_has_every_movement_and_says_how_far_behind_it_is(place: Place) -> None:
+    lines = [
+        command("purchase", "st", "k1", amount=1000, description="a card \x1b[31m, " + "and a long text" * 9),
+        command("consume", "st", "k2", amount=300),
+        command("consume", "st", "k3", amount=5000),
+        command("consume", "st", "k4", amount=1),
+    ]
+    answers = [json.loads(line) for line in place.call("send", "-", given="".join(lines)).stdout.splitlines()]
+    offsets = [int(answer["transaction_id"].split("-")[1]) for answer in answers]
+    place.until_applied("st")
+
+    opening, *movements, closing = place.read("statement", "st", "--json")
+    assert (opening["opening"], closing["closing"]) == (0, 699)
+    assert [(m["type"], m["amount"], m["balance"]) for m in movements] == [
+        ("purchase", 1000, 1000),
+        ("consume", -300, 700),
+        ("consume", -1, 699),
+    ]
+    assert [m["at"] for m in movements] == [answers[n]["at"] for n in (0, 1, 3)]
+    assert closing["behind"]["records"] == 0
+    assert closing["behind"]["applied_at"] >= answers[3]["at"]
+
+    shown = place.call("statement", "st").stdout.splitlines()
+    assert shown[0] == "Account statement of st"
+    assert [line.split()[-1] for line in shown[3:8]] == ["0", "1,000", "700", "699", "699"]
+    assert "\x1b" not in "".join(shown)
+    assert max(map(len, shown)) < 120, "a long description is cut"
+    assert shown[-1].startswith("This is 0 records behind the ledger; last applied 20")
+
+    opening, movement, closing = place.read(
+        "statement", "st", "--from", str(offsets[1]), "--to", str(offsets[2]), "--json"
+    )
+    assert (opening["opening"], movement["amount"], closing["closing"]) == (1000, -300, 700)
+    opening, closing = place.read("statement", "st", "--from", "2999-01-01", "--json")
+    assert (opening["opening"], closing["closing"]) == (699, 699)
+    cut = place.call("statement", "st", "--limit", "1", "--json")
+    assert [json.loads(line).get("amount") for line in cut.stdout.splitlines()] == [None, -1, None]
+    assert cut.stderr == "the last 1 movement of the span; --limit shows more\n"
+
+
+def test_a_balance_is_that_of_now_or_of_then(place: Place) -> None:
+    lines = [
+        command("purchase", "ba", "k1", amount=100),
+        command("reserve", "ba", "k2", amount=30, reservation_id="r", ttl_s=3600),
+        command("consume", "ba", "k3", amount=50),
+    ]
+    answers = [json.loads(line) for line in place.call("send", "-", given="".join(lines)).stdout.splitlines()]
+    place.until_applied("ba")
+    (now,) = place.read("balance", "ba", "--json")
+    assert (now["balance"], now["reserved_funds"], now["available"], now["behind"]["records"]) == (50, 30, 20, 0)
+    (then,) = place.read("balance", "ba", "--at", answers[1]["transaction_id"].split("-")[1], "--json")
+    assert (then["balance"], then["transaction_id"]) == (100, answers[0]["transaction_id"])
+    (before,) = place.read("balance", "ba", "--at", "2001-01-01T00:00:00Z", "--json")
+    assert (before["balance"], before["at"]) == (0, None)
+    assert "available        20" in place.call("balance", "ba").stdout
+
+
+def test_a_tenant_that_postgres_does_not_know_is_an_error(place: Place) -> None:
+    for name in ("balance", "statement"):
+        done = place.call(name, "nobody-at-all")
+        assert done.returncode == 1
+        assert "tenant 'nobody-at-all' is unknown to Postgres (0 records behind the ledger" in done.stderr
+
+
+def test_the_schema_is_listed_and_not_taken_back_unasked(place: Place) -> None:
+    assert {row["state"] for row in place.read("migrate", "status", "--json")} == {"applied"}
+    assert place.read("migrate", "up", "--json") == []
+    done = place.call("migrate", "down")
+    assert done.returncode == 2
+    assert "say --yes" in done.stderr
+
+
+def test_a_killed_postgres_is_started_again_and_the_agents_go_on(place: Place) -> None:
+    pid = int((place.folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGKILL)
+    done = place.call("send", "-", given=command("purchase", "kp", "k1", amount=7))
+    assert json.loads(done.stdout)["code"] == "ok"
+    place.until_applied("kp")
+    assert place.read("balance", "kp", "--json")[0]["balance"] == 7

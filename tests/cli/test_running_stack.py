@@ -71,9 +71,11 @@ def test_reset_refuses_while_the_stack_runs(shieldx: Callable[..., Result], sett
 
 def test_reset_asks_first_and_deletes_the_stacks_data_only(shieldx: Callable[..., Result], stack_folder: Path) -> None:
     (stack_folder / "kafka" / "data").mkdir(parents=True)
+    (stack_folder / "postgres" / "data").mkdir(parents=True)
     (stack_folder / "letters.txt").write_text("mine")
     assert shieldx("reset").exit_code == 2  # no terminal to ask at
     assert (stack_folder / "kafka").exists()
+    assert (stack_folder / "postgres").exists()
     assert shieldx("reset", "--yes").exit_code == 0
     assert sorted(path.name for path in stack_folder.iterdir()) == ["letters.txt", "lock"]
     assert "nothing to delete" in shieldx("reset", "--yes").stderr

@@ -1,36 +1,49 @@
-"""The text of server.properties: the ports can be read back, and Java reads the values as they were given."""
+"""The text of server.properties: addresses and replicas follow from the plan, and Java reads the values as given."""
 
 import pytest
 
-from shieldx.dev.server_properties import Ports, ports_in, server_properties
+from shieldx.dev.cluster_plan import ClusterPlan, Member, Ports
+from shieldx.dev.server_properties import Node, server_properties
+
+ONE = ClusterPlan("cluster", (Member(Ports(1234, 5678), "a"),))
+THREE = ClusterPlan("cluster", tuple(Member(Ports(number, 10 + number), str(number)) for number in (1, 2, 3)))
 
 
-def _lines(text: str) -> dict[str, str]:
+def _lines(node: Node, **overrides: str) -> dict[str, str]:
+    given = {name.replace("_", "."): value for name, value in overrides.items()}
+    text = server_properties(node, given)
     return dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
 
 
-def test_the_ports_can_be_read_back() -> None:
-    assert ports_in(server_properties(Ports(1234, 5678), {})) == Ports(1234, 5678)
-
-
-def test_another_text_names_no_ports() -> None:
-    assert ports_in("listeners=PLAINTEXT://:9092\n") is None
-
-
 def test_every_address_is_on_loopback() -> None:
-    properties = _lines(server_properties(Ports(1234, 5678), {}))
+    properties = _lines(Node(ONE, 1))
     assert properties["listeners"] == "BROKER://127.0.0.1:1234,CONTROLLER://127.0.0.1:5678"
     assert properties["advertised.listeners"] == "BROKER://127.0.0.1:1234"
+    assert properties["controller.quorum.bootstrap.servers"] == "127.0.0.1:5678"
+
+
+def test_one_broker_is_every_replica_there_is() -> None:
+    properties = _lines(Node(ONE, 1))
+    assert {value for name, value in properties.items() if "replication" in name or "isr" in name} == {"1"}
+
+
+def test_of_three_brokers_each_knows_all_and_one_may_be_missing() -> None:
+    properties = _lines(Node(THREE, 2))
+    assert properties["node.id"] == "2"
+    assert properties["advertised.listeners"] == "BROKER://127.0.0.1:2"
+    assert properties["controller.quorum.bootstrap.servers"] == "127.0.0.1:11,127.0.0.1:12,127.0.0.1:13"
+    assert {value for name, value in properties.items() if "replication" in name} == {"3"}
+    assert {value for name, value in properties.items() if name.endswith((".isr", "insync.replicas"))} == {"2"}
 
 
 def test_an_override_wins() -> None:
-    assert _lines(server_properties(Ports(1, 2), {"num.io.threads": "7"}))["num.io.threads"] == "7"
+    assert _lines(Node(ONE, 1), num_io_threads="7")["num.io.threads"] == "7"
 
 
 @pytest.mark.parametrize("name", ["listeners", "log.dirs", "advertised.listeners"])
 def test_what_the_broker_must_know_cannot_be_overridden(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        server_properties(Ports(1, 2), {name: "x"})
+        server_properties(Node(ONE, 1), {name: "x"})
 
 
 @pytest.mark.parametrize(
@@ -38,4 +51,4 @@ def test_what_the_broker_must_know_cannot_be_overridden(name: str) -> None:
     [("a\\b", "a\\\\b"), ("a\nb", "a\\nb"), (" a", "\\ a"), ("é", "\\u00e9"), ("\U0001f600", "\\ud83d\\ude00")],
 )
 def test_values_are_written_as_java_reads_them(value: str, written: str) -> None:
-    assert _lines(server_properties(Ports(1, 2), {"x": value}))["x"] == written
+    assert _lines(Node(ONE, 1), x=value)["x"] == written

@@ -1,0 +1,18 @@
+"""credits-statements: the ledger's accounts and transactions, into Postgres."""
+
+from shieldx.credits import projections, tables
+from shieldx.engine.sink import Sink, Table
+
+sink = Sink(
+    name="credits-statements",
+    reads=(tables.ACCOUNTS, tables.TRANSACTIONS),
+    into=(
+        Table(name=projections.ACCOUNTS_TABLE, key=projections.ACCOUNTS_KEY, columns=projections.ACCOUNTS_COLUMNS),
+        Table(
+            name=projections.TRANSACTIONS_TABLE,
+            key=projections.TRANSACTIONS_KEY,
+            columns=projections.TRANSACTIONS_COLUMNS,
+        ),
+    ),
+    rows=projections.rows,
+)

@@ -1,0 +1,31 @@
+"""A moment in a tenant's account: a time, or an offset in the topic of commands."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+Moment = datetime | int
+
+
+class MomentType(click.ParamType[Moment]):
+    """A moment as a command's option."""
+
+    name = "offset|time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Moment:
+        """Read an offset, or a time in ISO 8601, which is UTC unless it says otherwise."""
+        text = str(value)
+        if text.isdecimal():
+            return int(text)
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is neither an offset nor a time such as 2026-11-22T13:07:11Z", param, ctx)
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def rfc3339(at: datetime) -> str:
+    """A time as results show it, in UTC with milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,29 @@
+"""How far a sink has come, as its database says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiokafka import TopicPartition
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import asyncpg
+
+_READ = "SELECT topic, partition, next_offset, record_at FROM shieldx.positions WHERE sink = $1"
+
+
+class Position(NamedTuple):
+    """The next offset of a partition, and when the last record that was written was appended."""
+
+    next_offset: int
+    record_at: datetime | None
+
+
+async def sink_positions(connection: asyncpg.Connection, sink: str) -> dict[TopicPartition, Position]:
+    """Every position of a sink."""
+    rows = await connection.fetch(_READ, sink)
+    return {
+        TopicPartition(row["topic"], row["partition"]): Position(row["next_offset"], row["record_at"]) for row in rows
+    }

@@ -1,0 +1,106 @@
+"""`shieldx statement`: a tenant's account statement."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from shieldx.bootstrap import Platform
+from shieldx.cli.kafka_errors import silence_aiokafka
+from shieldx.cli.moment import MomentType, rfc3339
+from shieldx.cli.projected_account import Behind, Movement, projected_account
+from shieldx.cli.stdout import as_json, counted, print_json, print_table, printable, say
+from shieldx.settings import load_settings
+
+if TYPE_CHECKING:
+    from shieldx.cli.moment import Moment
+
+LONGEST_TEXT = 48
+DEFAULT_LIMIT = 100
+
+
+class Statement(NamedTuple):
+    """Movements in the order of the ledger, and the balance before the first of them."""
+
+    opening: int
+    movements: list[Movement]
+    cut: bool
+    """Whether there are earlier ones in the same span."""
+    behind: Behind
+
+    @property
+    def closing(self) -> int:
+        """The balance after the last movement."""
+        return self.movements[-1].balance if self.movements else self.opening
+
+
+@click.command()
+@click.argument("tenant")
+@click.option("--from", "start", type=MomentType(), help="From then on: a time, or an offset in credits.commands.")
+@click.option("--to", "end", type=MomentType(), help="Up to then, included.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="The last N movements of the span.",
+)
+@as_json
+def command(tenant: str, start: Moment | None, end: Moment | None, limit: int, *, as_json: bool) -> None:
+    """Print a tenant's movements of credits with the running balance, and how far that is behind the ledger."""
+    silence_aiokafka()
+    statement = asyncio.run(_read(Platform(load_settings(os.environ)), tenant, start, end, limit))
+    if as_json:
+        print_json({"tenant_id": tenant, "opening": statement.opening})
+        for movement in statement.movements:
+            print_json(movement._asdict() | {"at": rfc3339(movement.at)})
+        print_json({"tenant_id": tenant, "closing": statement.closing, "behind": statement.behind})
+    else:
+        _print(tenant, statement)
+    if statement.cut:
+        say(f"the last {counted(limit, 'movement')} of the span; --limit shows more")
+
+
+async def _read(platform: Platform, tenant: str, start: Moment | None, end: Moment | None, limit: int) -> Statement:
+    async with projected_account(platform, tenant) as account:
+        await account.figures()
+        found = await account.movements(start=start, end=end, limit=limit + 1)
+        shown = found[-limit:]
+        if shown:
+            opening = shown[0].balance - shown[0].amount
+        else:
+            before = None if start is None else await account.before(start)
+            opening = await account.opening() if before is None else before
+        return Statement(opening, shown, len(found) > limit, await account.behind())
+
+
+def _print(tenant: str, statement: Statement) -> None:
+    click.echo(f"Account statement of {printable(tenant)}\n")
+    rows: list[tuple[object, ...]] = [(None, "opening balance", None, None, statement.opening)]
+    rows += [
+        (
+            rfc3339(movement.at),
+            _what(movement),
+            -movement.amount if movement.amount < 0 else None,
+            movement.amount if movement.amount >= 0 else None,
+            movement.balance,
+        )
+        for movement in statement.movements
+    ]
+    debit = -sum(movement.amount for movement in statement.movements if movement.amount < 0)
+    credit = sum(movement.amount for movement in statement.movements if movement.amount > 0)
+    rows.append((None, "closing balance", debit, credit, statement.closing))
+    print_table(("date", "what", "debit", "credit", "balance"), rows)
+    click.echo(f"\nThis is {statement.behind}.")
+
+
+def _what(movement: Movement) -> str:
+    """`consume 3-17: description`, cut to a line."""
+    refunded = f" of {movement.refunds}" if movement.refunds else ""
+    text = f"{movement.type} {movement.transaction_id}{refunded}"
+    if movement.description:
+        text += f": {printable(movement.description)}"
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

@@ -1,0 +1,49 @@
+"""`shieldx topics acls`: the ACLs that agents and clients need."""
+
+from __future__ import annotations
+
+import os
+from shlex import quote
+
+import click
+
+from shieldx.bootstrap import home
+from shieldx.cli.stdout import as_json, print_json, print_table
+from shieldx.engine.acls import acls
+from shieldx.engine.agent import load_agents
+from shieldx.engine.manifests import load_manifests
+from shieldx.settings import load_settings
+
+BOOTSTRAP = "HOST:PORT"
+ADMINISTRATOR = "--command-config admin.properties"
+"""The login of one who may add ACLs; docs/security.md says what the file holds."""
+
+
+@click.command("acls")
+@as_json
+@click.option(
+    "--principal-prefix",
+    metavar="TEXT",
+    help="A user's name is this and the agent's name, or `client`. Default: SHIELDX_APPLICATION and a dot.",
+)
+@click.option("--commands", is_flag=True, help="Print the commands that add them, for Kafka's kafka-acls.sh.")
+def command(*, as_json: bool, principal_prefix: str | None, commands: bool) -> None:
+    """List the ACLs that each agent and a client need, from what the agents declare; needs no Kafka.
+
+    Without any of them, something fails; with them, everything else may be denied.
+    """
+    settings = load_settings(os.environ)
+    folder, application = home(settings), settings.application
+    prefix = f"{application}." if principal_prefix is None else principal_prefix
+    topics, agents = load_manifests(folder / "topics"), load_agents(folder / "agents")
+    found = acls(agents.values(), topics, application=application, principal_prefix=prefix)
+    if commands:
+        address = quote(settings.kafka_bootstrap or BOOTSTRAP)
+        for acl in found:
+            click.echo(f"kafka-acls.sh --bootstrap-server {address} {ADMINISTRATOR} {acl.command}")
+    elif as_json:
+        for acl in found:
+            print_json(acl)
+    else:
+        rows = [(acl.principal, acl.resource, acl.name, acl.pattern, acl.operation, acl.why) for acl in found]
+        print_table(("user", "resource", "name", "pattern", "operation", "why"), rows)

@@ -1,0 +1,17 @@
+"""Waiting for the first of several."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+
+
+async def first_to_end(works: Iterable[Coroutine[object, object, None]]) -> None:
+    """Return or raise as the first one does; the others are cancelled."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,102 @@
+"""How far a sink has come in each partition of its inputs: the one truth, kept beside the rows it speaks of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from shieldx.engine.errors import FixConfiguration, LeaveTask
+from shieldx.engine.log import TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    from shieldx.engine.log_bounds import Bounds
+
+_BEGIN = """
+INSERT INTO shieldx.positions (sink, topic, partition, next_offset, cluster_id)
+SELECT $1, topic, $2, next_offset, $3 FROM unnest($4::text[], $5::bigint[]) AS new (topic, next_offset)
+ON CONFLICT (sink, topic, partition) DO NOTHING
+"""
+_READ = "SELECT topic, next_offset, cluster_id FROM shieldx.positions WHERE sink = $1 AND partition = $2"
+_MOVE = """
+UPDATE shieldx.positions AS position
+SET next_offset = new.next_offset, record_at = new.record_at, moved_at = now()
+FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[]) AS new (topic, expected, next_offset, record_at)
+WHERE sink = $1 AND partition = $2 AND position.topic = new.topic AND position.next_offset = new.expected
+"""
+
+
+class Move(NamedTuple):
+    """One step of a position: from where it must be, to where it goes, and when the last record was appended."""
+
+    topic: str
+    expected: int
+    next_offset: int
+    record_at_ms: int
+
+
+class Positions:
+    """The positions of one partition number of one sink."""
+
+    def __init__(self, sink: str, partition: int, cluster_id: str) -> None:
+        self._sink = sink
+        self._partition = partition
+        self._cluster_id = cluster_id
+
+    async def begin(
+        self, connection: PoolConnectionProxy, bounds: Mapping[TopicPartition, Bounds]
+    ) -> dict[TopicPartition, int]:
+        """The next offsets; a topic that has none yet begins at its first record.
+
+        Raises:
+            FixConfiguration: the database belongs to another log, or records that it lacks are deleted.
+        """
+        topics, beginnings = [tp.topic for tp in bounds], [bound.beginning for bound in bounds.values()]
+        await connection.execute(_BEGIN, self._sink, self._partition, self._cluster_id, topics, beginnings)
+        found = {row["topic"]: row for row in await connection.fetch(_READ, self._sink, self._partition)}
+        for tp, bound in bounds.items():
+            self._check(tp, found[tp.topic]["next_offset"], found[tp.topic]["cluster_id"], bound)
+        return {tp: found[tp.topic]["next_offset"] for tp in bounds}
+
+    async def read(self, connection: PoolConnectionProxy) -> dict[TopicPartition, int]:
+        """The next offsets as they are now, without those that do not exist."""
+        rows = await connection.fetch(_READ, self._sink, self._partition)
+        return {TopicPartition(row["topic"], self._partition): row["next_offset"] for row in rows}
+
+    async def move(self, connection: PoolConnectionProxy, moves: Sequence[Move]) -> None:
+        """Move the positions, which locks them: a second owner of the partition waits, and then moves nothing.
+
+        Raises:
+            LeaveTask: a position is not where it must be: another owner moved it, or an older backup was restored.
+        """
+        times = [datetime.fromtimestamp(move.record_at_ms / 1000, UTC) for move in moves]
+        done = await connection.execute(
+            _MOVE,
+            self._sink,
+            self._partition,
+            *(list(column) for column in list(zip(*moves, strict=True))[:3]),
+            times,
+        )
+        if done != f"UPDATE {len(moves)}":
+            raise LeaveTask(
+                f"another owner moved the position of sink {self._sink}, partition {self._partition}, or the database "
+                "was restored; reading it again"
+            )
+
+    def _check(self, tp: TopicPartition, next_offset: int, cluster_id: str, bound: Bounds) -> None:
+        if cluster_id != self._cluster_id or next_offset > bound.end:
+            raise FixConfiguration(
+                f"Postgres holds what sink {self._sink} read from another log than {tp.topic}/{tp.partition}: next "
+                f"offset {next_offset} in cluster {cluster_id}; this is {self._cluster_id}, and ends at {bound.end}. "
+                "Use another database; or have it written anew: `shieldx migrate down --all`, `shieldx migrate up`"
+            )
+        if next_offset < bound.beginning:
+            raise FixConfiguration(
+                f"sink {self._sink} has read {tp.topic}/{tp.partition} up to offset {next_offset}, but records below "
+                f"{bound.beginning} are deleted: {bound.beginning - next_offset} were never written to Postgres. "
+                f"Restore a newer backup; or accept the gap: set next_offset to {bound.beginning} in shieldx.positions "
+                f"for sink {self._sink!r}, topic {tp.topic!r}, partition {tp.partition}"
+            )

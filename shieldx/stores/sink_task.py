@@ -1,0 +1,186 @@
+"""A task that writes records to Postgres: one partition of a sink."""
+
+from __future__ import annotations
+
+import logging
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+import asyncpg
+import msgspec
+
+from shieldx.engine.errors import LeaveTask
+from shieldx.engine.log import TopicPartition
+from shieldx.stores.positions import Move, Positions
+from shieldx.stores.upserts import RowSet, Upserts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    from shieldx.engine.log import Record
+    from shieldx.engine.log_bounds import LogBounds
+    from shieldx.engine.metrics import TaskMetrics
+    from shieldx.engine.sink import Sink
+    from shieldx.stores.database import Database
+
+logger = logging.getLogger(__name__)
+
+REFUSALS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,  # asyncpg's own refusal, of a number that is too large for instance
+)
+"""A value that no column can hold, U+0000 in a text for one: trying again would not help."""
+_QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
+_UNREADABLE = """
+INSERT INTO shieldx.unreadable (sink, topic, partition, record_offset, length, sha256, reason)
+SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::int[], $6::text[], $7::text[])
+ON CONFLICT (sink, topic, partition, record_offset) DO NOTHING
+"""
+
+
+class Unreadable(NamedTuple):
+    """A record that is set aside: where it stands, what it was, and why, without a word of its payload."""
+
+    topic: str
+    partition: int
+    offset: int
+    length: int | None
+    sha256: str | None
+    reason: str
+
+    @classmethod
+    def of(cls, record: Record, error: Exception) -> Unreadable:
+        """Set a record aside."""
+        value = record.value
+        said = str(error).partition("\n")[0]  # Postgres may quote a row in what follows
+        return cls(
+            record.topic,
+            record.partition,
+            record.offset,
+            None if value is None else len(value),
+            None if value is None else sha256(value).hexdigest(),
+            f"{type(error).__name__}: {_QUOTED.sub('…', said)}",
+        )
+
+
+class SinkTask:
+    """Writes rows and moves the position in one database transaction; what others did to the position shows there.
+
+    A task is crash-only: after any error it must be closed and a new one started, which reads the position again.
+    """
+
+    log_time_ms = 0
+    due_ms = 0
+    """While nothing comes, look every second whether Postgres answers, and whether the position is still ours."""
+    size_bytes = 0
+
+    def __init__(self, sink: Sink, partition: int, database: Database, bounds: LogBounds, metrics: TaskMetrics) -> None:
+        self._sink = sink
+        self._partition = partition
+        self._database = database
+        self._bounds = bounds
+        self._metrics = metrics
+        self._upserts = Upserts(sink.into)
+        self._stored = Positions(sink.name, partition, bounds.cluster_id)
+        self.inputs = tuple(TopicPartition(topic, partition) for topic in sink.reads)
+        self.positions: dict[TopicPartition, int] = {}
+
+    async def start(self) -> None:
+        """Read the positions.
+
+        Raises:
+            RestoreTask: Postgres or the brokers do not answer; try again.
+            FixConfiguration: the database belongs to another log, or records that it lacks are deleted.
+        """
+        bounds = await self._bounds.of(self.inputs)
+        async with self._database.transaction() as connection:
+            self.positions = await self._stored.begin(connection, bounds)
+
+    async def process(self, records: Sequence[Record]) -> int:
+        """Write records, in the order given, with the position; returns how many were new.
+
+        Raises:
+            LeaveTask: the position is not where this task left it.
+            RestoreTask: Postgres failed; close this task and start another.
+        """
+        fresh = [record for record in records if record.offset >= self.positions[_place(record)]]
+        if not fresh:
+            return 0
+        moves = self._moves(fresh)
+        with self._metrics.committing():
+            async with self._database.transaction() as connection:
+                await self._stored.move(connection, moves)
+                unreadable = await self._write(connection, fresh)
+                await self._set_aside(connection, unreadable)
+        for move in moves:
+            self.positions[TopicPartition(move.topic, self._partition)] = move.next_offset
+        self._metrics.applied(len(fresh), len(unreadable))
+        return len(fresh)
+
+    async def tick(self) -> None:
+        """Look whether the position is still where this task left it.
+
+        Raises:
+            LeaveTask: it is not.
+            RestoreTask: Postgres failed.
+        """
+        async with self._database.transaction() as connection:
+            found = await self._stored.read(connection)
+        if any(found.get(tp) != offset for tp, offset in self.positions.items()):
+            raise LeaveTask(f"the position of sink {self._sink.name}, partition {self._partition}, was moved")
+
+    async def close(self) -> None:
+        """Nothing is held between two transactions."""
+
+    def _moves(self, records: Sequence[Record]) -> list[Move]:
+        """From the present positions past the last record of each input, always in the same order: no deadlock."""
+        last = {_place(record): record for record in records}
+        return [Move(tp.topic, self.positions[tp], last[tp].offset + 1, last[tp].timestamp) for tp in sorted(last)]
+
+    async def _write(self, connection: PoolConnectionProxy, records: Sequence[Record]) -> list[Unreadable]:
+        """Write all rows at once or, if Postgres refuses one of them, record by record; returns what is set aside."""
+        rows, unreadable = RowSet(), list[Unreadable]()
+        for record in records:
+            self._project(record, rows, unreadable)
+        try:
+            async with connection.transaction():
+                await self._upserts.write(connection, rows)
+        except REFUSALS:
+            return await self._write_one_by_one(connection, records)
+        return unreadable
+
+    async def _write_one_by_one(self, connection: PoolConnectionProxy, records: Sequence[Record]) -> list[Unreadable]:
+        unreadable: list[Unreadable] = []
+        for record in records:
+            rows = RowSet()
+            self._project(record, rows, unreadable)
+            try:
+                async with connection.transaction():
+                    await self._upserts.write(connection, rows)
+            except REFUSALS as error:
+                unreadable.append(Unreadable.of(record, error))
+        return unreadable
+
+    def _project(self, record: Record, rows: RowSet, unreadable: list[Unreadable]) -> None:
+        try:
+            rows.add(self._sink.rows(record.topic, record.partition, record.offset, record.key, record.value))
+        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+            unreadable.append(Unreadable.of(record, error))
+
+    async def _set_aside(self, connection: PoolConnectionProxy, unreadable: Sequence[Unreadable]) -> None:
+        if not unreadable:
+            return
+        columns = [list(column) for column in zip(*unreadable, strict=True)]
+        await connection.execute(_UNREADABLE, self._sink.name, *columns)
+        for found in unreadable:
+            place = {"agent": self._sink.name, "place": f"{found.topic}/{found.partition}/{found.offset}"}
+            logger.warning("set aside in shieldx.unreadable: %s", found.reason, extra=place)
+
+
+def _place(record: Record) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)

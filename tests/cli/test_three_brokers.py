@@ -1,0 +1,42 @@
+"""`shieldx up --brokers 3` as processes: replicated topics, and a broker that dies beneath it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from test_on_kafka import TIMEOUT_S, Place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+COMMAND = '{"type":"purchase","tenant_id":"t","idempotency_key":"%s","amount":1}\n'
+
+
+@pytest.mark.usefixtures("kafka_installed")
+def test_a_broker_that_dies_is_named_and_started_again_and_commands_are_answered(tmp_path: Path) -> None:
+    place = Place(tmp_path / "stack")
+    process = place.up("--brokers", "3", "--partitions", "2", "--agent", "credits")
+    try:
+        assert {topic["replication"] for topic in place.read("topics", "list", "--json")} == {3}
+        assert place.stack["brokers"] == 3
+        os.kill(int((place.folder / "kafka" / "2" / "pid").read_text()), signal.SIGKILL)
+        assert process.stderr is not None
+        said = [next(process.stderr) for _ in range(4)]
+        assert said[2].startswith("broker 2 of 3: the broker ended with exit status -9; its log ")
+        assert said[3] == "broker 2 of 3 is back\n"
+        done = place.call("send", "-", given=COMMAND % "after")
+        assert json.loads(done.stdout)["code"] == "ok"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0
+    refused = place.call("up", "--brokers", "1")
+    assert refused.returncode == 2
+    assert "the stack has 3 brokers, not 1" in refused.stderr
+    assert "--brokers 3, or delete all its data with `shieldx reset`" in refused.stderr

@@ -1,0 +1,54 @@
+"""Databases of a test's own, on a server that many tests share."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+
+from shieldx.stores.schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+def named(dsn: str, database: str) -> str:
+    """The address of another database of the same server."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
+
+
+async def query(dsn: str, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    """What a statement returns."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [tuple(row) for row in await connection.fetch(statement, *arguments)]
+    finally:
+        await connection.close()
+
+
+async def copy(dsn: str, source: str, target: str) -> None:
+    """What a backup and its restoration do: `target` becomes as `source` is, whoever is connected."""
+    administration = named(dsn, "postgres")
+    await query(administration, f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
+    await query(administration, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", source)
+    await query(administration, f"CREATE DATABASE {target} TEMPLATE {source}")
+
+
+@asynccontextmanager
+async def new_database(dsn: str, *, migrated: bool = True) -> AsyncIterator[str]:
+    """The address of a new database with the schema, which is gone afterwards."""
+    name = f"test_{uuid4().hex}"
+    await query(named(dsn, "postgres"), f"CREATE DATABASE {name}")
+    address = named(dsn, name)
+    if migrated:
+        await Schema(address, MIGRATIONS).up()
+    try:
+        yield address
+    finally:
+        await query(named(dsn, "postgres"), f"DROP DATABASE {name} WITH (FORCE)")
