@@ -196,7 +196,7 @@ class Platform:
     def _worker(self, agent: Agent, memory: MemoryLimit, store_bytes: int, metrics: Metrics) -> tuple[Worker, KafkaLog]:
         settings = self.settings
         folder = settings.state_folder
-        log = KafkaLog(self.connection, self.group(agent), transaction_timeout_ms=settings.transaction_timeout_ms)
+        log = KafkaLog(self.connection, agent.positions, transaction_timeout_ms=settings.transaction_timeout_ms)
         surroundings = Surroundings(
             application=settings.application,
             partitions=self.partitions,

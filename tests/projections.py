@@ -115,6 +115,6 @@ async def _last_offsets(connection: Mapping[str, Any], partitions: int) -> dict[
 
 async def _records(connection: Mapping[str, Any], partitions: int) -> list[Any]:
     """Every committed record of both topics."""
-    log = KafkaLog(connection, "reading")
+    log = KafkaLog(connection, "credits.positions")
     places = [TopicPartition(topic, number) for topic in (ACCOUNTS, TRANSACTIONS) for number in range(partitions)]
     return [record async for records in log.read_to_end(places) for record in records]

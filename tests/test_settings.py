@@ -12,6 +12,10 @@ def test_every_setting_has_a_default_that_works_on_the_embedded_stack() -> None:
     assert load_settings({"PATH": "/bin"}) == Settings()
 
 
+def test_the_switch_of_the_tests_is_no_unknown_setting() -> None:
+    assert load_settings({"SHIELDX_STACK": "containers"}) == Settings()
+
+
 def test_values_are_typed() -> None:
     settings = load_settings({"SHIELDX_PARTITIONS": "4", "SHIELDX_HOME": "/srv/shieldx", "SHIELDX_REPLICATION": ""})
     assert (settings.partitions, settings.home, settings.replication) == (4, Path("/srv/shieldx"), None)

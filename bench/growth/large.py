@@ -67,8 +67,9 @@ async def measure(settings: Settings, plan: Plan, progress: Callable[[str], None
     ):
         _check_disk(arena, plan)
         start_s = time.monotonic()
-        group = arena.platform.group(arena.platform.agent("credits"))
-        remembered = await preload(arena.platform.connection, group, state, time.time_ns() // 1_000_000 // HOUR_MS)
+        remembered = await preload(
+            arena.platform.connection, "credits.positions", state, time.time_ns() // 1_000_000 // HOUR_MS
+        )
         progress(f"{state.tenants:,} tenants and {state.keys:,} keys written in {time.monotonic() - start_s:.0f} s")
         environment = state_environment(
             str(arena.folder / "state") if plan.on_disk else None,

@@ -8,8 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka import TopicPartition as KafkaTopicPartition
+from aiokafka import AIOKafkaProducer
 
 from bench.growth.blocks import ENTRIES_A_BLOCK, block_of
 from bench.workload import PLENTY
@@ -17,6 +16,8 @@ from shieldx.credits.messages import Consume
 from shieldx.credits.tables import ACCOUNTS, COMMANDS, OUTCOMES, AccountRow
 from shieldx.demo.bulk import BulkRecord, batches_of
 from shieldx.engine.home import home_partition
+from shieldx.engine.log import TopicPartition
+from shieldx.engine.positions import position_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -61,8 +62,8 @@ def remembered(state: State, last_hour: int) -> Iterator[tuple[BulkRecord, Consu
         yield BulkRecord(partition, key, value, []), command
 
 
-async def preload(connection: Mapping[str, Any], group: str, state: State, last_hour: int) -> list[Consume]:
-    """Write it all, and a position for the group; returns commands that are remembered."""
+async def preload(connection: Mapping[str, Any], positions_topic: str, state: State, last_hour: int) -> list[Consume]:
+    """Write it all, and a position in each partition; returns commands that are remembered."""
     commands = []
     async with AIOKafkaProducer(
         **connection, acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES, max_request_size=2 * BATCH_BYTES
@@ -74,7 +75,7 @@ async def preload(connection: Mapping[str, Any], group: str, state: State, last_
         while several := list(islice(blocks, RECORDS_AT_A_TIME)):
             await _write(producer, OUTCOMES, [record for record, _ in several])
             commands += [command for _, command in several]
-    await _commit_start(connection, group, state.partitions)
+        await _commit_start(producer, positions_topic, state.partitions)
     return commands
 
 
@@ -86,12 +87,11 @@ async def _write(producer: AIOKafkaProducer, topic: str, records: Iterable[BulkR
     await asyncio.gather(*deliveries)
 
 
-async def _commit_start(connection: Mapping[str, Any], group: str, partitions: int) -> None:
+async def _commit_start(producer: AIOKafkaProducer, positions_topic: str, partitions: int) -> None:
     """A worker refuses state without a position."""
-    places = [KafkaTopicPartition(COMMANDS, number) for number in range(partitions)]
-    async with AIOKafkaConsumer(**connection, group_id=group, enable_auto_commit=False) as consumer:
-        consumer.assign(places)
-        await consumer.commit(dict.fromkeys(places, 0))
+    for number in range(partitions):
+        start = position_record(TopicPartition(COMMANDS, number), 0)
+        await producer.send_and_wait(positions_topic, start.value, key=start.key, partition=number)
 
 
 def _a_tenant_for_each(partitions: int) -> list[str]:

@@ -53,13 +53,15 @@ def acls(
 def _of_agent(agent: Agent | Sink, topics: Mapping[str, Topic], application: str, principal: str) -> Iterator[Acl]:
     group = f"{application}.{agent.name}"
     yield from _on_topics(principal, "Read", agent.reads, "its inputs")
-    yield Acl(principal=principal, resource="group", name=group, operation="Read", why="its group and positions")
+    yield Acl(principal=principal, resource="group", name=group, operation="Read", why="its group, and its lag")
     looked_at = agent.topics
     if isinstance(agent, Agent):
         looked_at = (*agent.topics, DEAD_LETTERS)
         yield from _on_topics(principal, "Write", agent.reads, "ticks, and what it forwards to its home")
         yield from _on_topics(principal, "Read", agent.tables, "its state")
         yield from _on_topics(principal, "Write", agent.tables, "its state")
+        yield from _on_topics(principal, "Read", (agent.positions,), "how far it has read")
+        yield from _on_topics(principal, "Write", (agent.positions,), "how far it has read")
         yield from _on_topics(principal, "Write", agent.writes, "its outputs")
         yield from _on_topics(principal, "Write", (DEAD_LETTERS,), "what it sets aside")
         yield from _on_topics(principal, "Write", _reply_topics(topics), "replies that a sender asked for")

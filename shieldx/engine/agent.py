@@ -76,9 +76,14 @@ class Agent:
     counts: tuple[Count, ...] = ()
 
     @property
+    def positions(self) -> str:
+        """The topic of its positions in its inputs."""
+        return f"{self.name}.positions"
+
+    @property
     def topics(self) -> tuple[str, ...]:
         """Every topic that the agent touches."""
-        return (*self.reads, *self.writes, *self.tables)
+        return (*self.reads, *self.writes, *self.tables, self.positions)
 
 
 def load_agents(folder: Path) -> dict[str, Agent | Sink]:

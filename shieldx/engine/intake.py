@@ -41,6 +41,8 @@ class Intake:
         self.inputs = [KafkaTopicPartition(*tp) for tp in inputs]
         self._batch = batch
         self._records: deque[Record] = deque()
+        self.taken: dict[KafkaTopicPartition, int] = {}
+        """The offsets behind what the task has committed, by input."""
         self._changed = asyncio.Event()
         self._paused = True
 
@@ -61,6 +63,7 @@ class Intake:
         except NOT_ASSIGNED:
             return False
         self._paused = False
+        self.taken = {KafkaTopicPartition(*tp): offset for tp, offset in positions.items()}
         return True
 
     def first(self) -> list[Record]:
@@ -70,7 +73,8 @@ class Intake:
     def remove(self, count: int) -> None:
         """Take the first records away, and fetch again when few are left."""
         for _ in range(count):
-            self._records.popleft()
+            record = self._records.popleft()
+            self.taken[KafkaTopicPartition(record.topic, record.partition)] = record.offset + 1
         if self._paused and len(self._records) < self._batch:
             self._resume()
 

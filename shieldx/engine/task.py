@@ -124,9 +124,9 @@ class Task:
         self._fold = self._state.fold
         if restored and not await self._around.log.has_position(self.inputs):
             raise FixConfiguration(
-                f"partition {self.partition} of agent {self._agent.name} has state but its group has no committed "
-                "offset: it was deleted, or expired (offsets.retention.minutes). Starting at the first record would "
-                "answer everything again; set the group's offset to where the agent had come"
+                f"partition {self.partition} of agent {self._agent.name} has state, but {self._agent.positions}/"
+                f"{self.partition} does not say how far it has read: it was deleted. Starting at the first record "
+                f"would answer everything again; write the next offset there, under the key {self._agent.reads[0]}"
             )
         self._settled = True
 

@@ -13,13 +13,13 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizat
 from aiokafka.protocol.metadata import MetadataRequest
 
 from shieldx.engine.access import not_allowed, why_unreachable
+from shieldx.engine.agent import Agent
 from shieldx.engine.errors import FixConfiguration
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from shieldx.engine.agent import Agent
     from shieldx.engine.manifests import Topic
     from shieldx.engine.sink import Sink
 
@@ -134,6 +134,7 @@ class TopicAdmin:
         letters = (DEAD_LETTERS,) if agent.writes else ()  # a sink writes no topic
         used = {name: topics[name] for name in (*agent.topics, *letters)}
         actual = await self._with_settings(used)
+        kept = (*agent.tables, agent.positions) if isinstance(agent, Agent) else agent.tables
         for name, topic in used.items():
             if name not in actual:
                 raise FixConfiguration(f"topic {name!r} does not exist; run `shieldx topics create`")
@@ -147,7 +148,7 @@ class TopicAdmin:
                     f"topic {name!r} is read by agent {agent.name!r}, but its manifest leaves time to its producers. "
                     "Declare it with `timestamps: broker`"
                 )
-            if name in agent.tables:
+            if name in kept:
                 _check_kept(name, topic, actual[name])
             timestamp_type = actual[name].config[TIMESTAMP_TYPE]
             if topic.timestamps == "broker" and timestamp_type != "LogAppendTime":

@@ -59,6 +59,10 @@ class Work(Protocol):
     def reads(self) -> tuple[str, ...]:
         """The topics whose partition n makes a task."""
 
+    @property
+    def tells_group(self) -> bool:
+        """Whether the group is told how far the tasks have come, for those who look at its lag."""
+
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], AnyTask]:
         """What makes the tasks of a partition number, one after the other, while this worker has it."""
 
@@ -79,6 +83,11 @@ class AgentWork:
     def reads(self) -> tuple[str, ...]:
         """The agent's inputs."""
         return self.agent.reads
+
+    @property
+    def tells_group(self) -> bool:
+        """Yes: Kafka's own tools show an agent's lag by it. The task itself never reads it."""
+        return True
 
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], Task]:
         """Tasks of one partition; the inputs whose outputs were too large are known to those that come later."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
+    KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
@@ -40,6 +42,8 @@ POLL_MS = 200
 ISOLATE_S = 0.2
 """By then a fetch for each partition has come, after one of them has failed."""
 STOP_S = 10.0
+TELL_S = 1.0
+TELLING_S = 3.0
 
 
 class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
@@ -63,6 +67,9 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         self._seats: dict[int, Seat] = {}
         self._working: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
+        self._told: dict[KafkaTopicPartition, int] = {}
+        self._telling: asyncio.Task[None] | None = None
+        self._tell_at_s = 0.0
 
     @property
     def name(self) -> str:
@@ -152,6 +159,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
 
     async def _fetch_until_stopped(self) -> None:
         while not self._stopping.is_set():
+            self._tell_group()
             try:
                 self._distribute(await self._consumer.getmany(timeout_ms=POLL_MS))
             except NoOffsetForPartitionError:
@@ -162,6 +170,29 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             except Exception as error:  # noqa: BLE001 - aiokafka raises whatever a record's bytes lead to
                 logger.warning("fetching failed: %r", error, extra={"agent": self.name})
                 await self._isolate_failure()
+
+    def _tell_group(self) -> None:
+        """Have the group know how far the tasks have come, now and then, and beside everything else."""
+        busy = self._telling is not None and not self._telling.done()
+        if not self._work.tells_group or busy or monotonic() < self._tell_at_s:
+            return
+        self._tell_at_s = monotonic() + TELL_S
+        self._telling = asyncio.create_task(self._tell([seat.intake for seat in self._seats.values()]))
+
+    async def _tell(self, intakes: Collection[Intake]) -> None:
+        """Commit to the group what is new. Only those who look at its lag read it, so it may fail."""
+        taken = {
+            tp: offset for intake in intakes for tp, offset in intake.taken.items() if self._told.get(tp) != offset
+        }
+        if not taken:
+            return
+        try:
+            async with asyncio.timeout(TELLING_S):
+                await self._consumer.commit(taken)
+        except (TimeoutError, KafkaError) as error:
+            logger.debug("the group was not told of the positions: %r", error, extra={"agent": self.name})
+        else:
+            self._told.update(taken)
 
     async def _isolate_failure(self) -> None:
         """Find the partition that cannot be read, have its seat wait, and let the others go on.
@@ -196,8 +227,13 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
 
     async def _leave(self) -> None:
         """Let every seat finish the transaction under way."""
+        intakes = [seat.intake for seat in self._seats.values()]
         self._reassign(())
         if self._working:
             _, late = await asyncio.wait(self._working, timeout=STOP_S)
             for task in late:
                 task.cancel()  # the broker does not answer; the next owner's fence aborts what is open
+        if self._telling is not None:
+            await self._telling
+        if self._work.tells_group:
+            await self._tell(intakes)

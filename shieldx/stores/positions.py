@@ -29,6 +29,13 @@ WHERE sink = $1 AND partition = $2 AND position.topic = new.topic AND position.n
 """
 
 
+class Position(NamedTuple):
+    """The next record to write, and the Kafka cluster that its offset belongs to."""
+
+    next_offset: int
+    cluster_id: str
+
+
 class Move(NamedTuple):
     """One step of a position: from where it must be, to where it goes, and when the last record was appended."""
 
@@ -46,25 +53,29 @@ class Positions:
         self._partition = partition
         self._cluster_id = cluster_id
 
-    async def begin(
-        self, connection: PoolConnectionProxy, bounds: Mapping[TopicPartition, Bounds]
-    ) -> dict[TopicPartition, int]:
-        """The next offsets; a topic that has none yet begins at its first record.
+    async def read(self, connection: PoolConnectionProxy) -> dict[TopicPartition, Position]:
+        """The positions as they are now, without those that have not begun."""
+        rows = await connection.fetch(_READ, self._sink, self._partition)
+        return {
+            TopicPartition(row["topic"], self._partition): Position(row["next_offset"], row["cluster_id"])
+            for row in rows
+        }
+
+    async def begin(self, connection: PoolConnectionProxy, beginnings: Mapping[TopicPartition, int]) -> None:
+        """Have a topic that has no position yet begin at its first record."""
+        topics = [tp.topic for tp in beginnings]
+        offsets = list(beginnings.values())
+        await connection.execute(_BEGIN, self._sink, self._partition, self._cluster_id, topics, offsets)
+
+    def check(self, found: Mapping[TopicPartition, Position], bounds: Mapping[TopicPartition, Bounds]) -> None:
+        """Refuse positions of another log. The bounds must be asked for later: another owner may still be moving on.
 
         Raises:
             FixConfiguration: the database belongs to another log, or records that it lacks are deleted.
         """
-        topics, beginnings = [tp.topic for tp in bounds], [bound.beginning for bound in bounds.values()]
-        await connection.execute(_BEGIN, self._sink, self._partition, self._cluster_id, topics, beginnings)
-        found = {row["topic"]: row for row in await connection.fetch(_READ, self._sink, self._partition)}
         for tp, bound in bounds.items():
-            self._check(tp, found[tp.topic]["next_offset"], found[tp.topic]["cluster_id"], bound)
-        return {tp: found[tp.topic]["next_offset"] for tp in bounds}
-
-    async def read(self, connection: PoolConnectionProxy) -> dict[TopicPartition, int]:
-        """The next offsets as they are now, without those that do not exist."""
-        rows = await connection.fetch(_READ, self._sink, self._partition)
-        return {TopicPartition(row["topic"], self._partition): row["next_offset"] for row in rows}
+            if tp in found:
+                self._check(tp, found[tp].next_offset, found[tp].cluster_id, bound)
 
     async def move(self, connection: PoolConnectionProxy, moves: Sequence[Move]) -> None:
         """Move the positions, which locks them: a second owner of the partition waits, and then moves nothing.

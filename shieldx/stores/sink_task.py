@@ -97,9 +97,14 @@ class SinkTask:
             RestoreTask: Postgres or the brokers do not answer; try again.
             FixConfiguration: the database belongs to another log, or records that it lacks are deleted.
         """
-        bounds = await self._bounds.of(self.inputs)
         async with self._database.transaction() as connection:
-            self.positions = await self._stored.begin(connection, bounds)
+            found = await self._stored.read(connection)
+        bounds = await self._bounds.of(self.inputs)
+        self._stored.check(found, bounds)
+        async with self._database.transaction() as connection:
+            await self._stored.begin(connection, {tp: bound.beginning for tp, bound in bounds.items()})
+            found = await self._stored.read(connection)
+        self.positions = {tp: found[tp].next_offset for tp in self.inputs}
 
     async def process(self, records: Sequence[Record]) -> int:
         """Write records, in the order given, with the position; returns how many were new.
@@ -131,7 +136,7 @@ class SinkTask:
         """
         async with self._database.transaction() as connection:
             found = await self._stored.read(connection)
-        if any(found.get(tp) != offset for tp, offset in self.positions.items()):
+        if any(tp not in found or found[tp].next_offset != offset for tp, offset in self.positions.items()):
             raise LeaveTask(f"the position of sink {self._sink.name}, partition {self._partition}, was moved")
 
     async def close(self) -> None:

@@ -33,6 +33,11 @@ class SinkWork:
         """The sink's inputs."""
         return self._sink.reads
 
+    @property
+    def tells_group(self) -> bool:
+        """No: the database alone says how far a sink has come, and may be set back."""
+        return False
+
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], SinkTask]:
         """Tasks of one partition."""
         return lambda: SinkTask(self._sink, number, self._database, self._bounds, metrics)

@@ -105,7 +105,7 @@ def _topic_nodes(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic]) ->
     kinds = {name: Kind.REPLIES for name, topic in topics.items() if topic.accepts_replies}
     kinds |= {name: Kind.RESULT for agent in transactional for name in agent.writes}
     kinds |= {name: Kind.INPUT for agent in transactional for name in agent.reads}
-    kinds |= {name: Kind.TABLE for agent in transactional for name in agent.tables}
+    kinds |= {name: Kind.TABLE for agent in transactional for name in (*agent.tables, agent.positions)}
     kinds |= {DEAD_LETTERS: Kind.DEAD_LETTERS}
     read_at_all = {name: Kind.INPUT for agent in agents for name in agent.reads}
     kinds = read_at_all | kinds
@@ -139,7 +139,7 @@ def _edges_of(agent: Agent | Sink, topics: Mapping[str, Node]) -> Iterator[Edge]
         yield from (Edge(node, Verb.WRITES, topic) for topic in topics.values() if topic.kind is Kind.REPLIES)
     if DEAD_LETTERS in topics and DEAD_LETTERS not in agent.writes:
         yield Edge(node, Verb.WRITES, topics[DEAD_LETTERS])
-    yield from (Edge(node, Verb.KEEPS, topics[name]) for name in agent.tables)
+    yield from (Edge(node, Verb.KEEPS, topics[name]) for name in (*agent.tables, agent.positions))
 
 
 def _outside_edges(agents: Iterable[Agent | Sink], topics: Iterable[Node], inside: Iterable[Edge]) -> Iterator[Edge]:

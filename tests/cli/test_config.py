@@ -22,12 +22,14 @@ def test_values_come_from_the_environment_and_passwords_do_not_show(
     shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHIELDX_KAFKA_PASSWORD", "hunter2")
+    monkeypatch.setenv("SHIELDX_POSTGRES_DSN", "postgresql://shieldx:hunter2@db:5432/ledger")
     monkeypatch.setenv("SHIELDX_HEALTH_PORT", "8080")
     for arguments in (["config"], ["config", "--json"], ["config", "--markdown"]):
         assert "hunter2" not in shieldx(*arguments).stdout
     shown = [json.loads(line) for line in shieldx("config", "--json").stdout.splitlines()]
     values = {setting["name"]: (setting["value"], setting["default"], setting["allowed"]) for setting in shown}
     assert values["SHIELDX_KAFKA_PASSWORD"] == ("********", None, "text")
+    assert values["SHIELDX_POSTGRES_DSN"][0] == "********"
     assert values["SHIELDX_HEALTH_PORT"] == (8080, 0, "0 to 65535")
     assert values["SHIELDX_LOG_FORMAT"] == ("json", "json", "json, text")
     assert values["SHIELDX_REPLICATION"] == (None, None, "1 or more")

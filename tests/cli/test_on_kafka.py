@@ -415,6 +415,16 @@ def test_the_schema_is_listed_and_not_taken_back_unasked(place: Place) -> None:
     assert "say --yes" in done.stderr
 
 
+def test_a_sink_does_not_start_on_another_schema(place: Place) -> None:
+    elsewhere = Place(place.folder)
+    without_schema = place.stack["postgres"].replace("/shieldx?", "/postgres?")
+    elsewhere.environment |= {"SHIELDX_POSTGRES_DSN": without_schema}
+    done = elsewhere.call("worker", "credits-statements")
+    assert done.returncode == 2
+    assert "the schema in Postgres is behind this program" in done.stderr
+    assert "Run `shieldx migrate up`" in done.stderr
+
+
 def test_a_killed_postgres_is_started_again_and_the_agents_go_on(place: Place) -> None:
     pid = int((place.folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)

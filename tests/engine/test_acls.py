@@ -35,6 +35,8 @@ def test_an_agent_reads_inputs_and_tables_and_writes_what_it_causes() -> None:
     assert of("p-folding", FOLDING) == {
         ("Read", "topic", "in"),
         ("Read", "topic", "table"),
+        ("Read", "topic", "folding.positions"),
+        ("Write", "topic", "folding.positions"),
         ("Write", "topic", "in"),
         ("Write", "topic", "out"),
         ("Write", "topic", "more"),
@@ -43,7 +45,10 @@ def test_an_agent_reads_inputs_and_tables_and_writes_what_it_causes() -> None:
         ("Write", "topic", "replies"),
         ("Read", "group", "app.folding"),
         ("Write", "transactional-id", "app.folding."),
-        *(("DescribeConfigs", "topic", name) for name in ("in", "out", "more", "table", "dead-letters")),
+        *(
+            ("DescribeConfigs", "topic", name)
+            for name in ("in", "out", "more", "table", "folding.positions", "dead-letters")
+        ),
     }
 
 
@@ -51,6 +56,8 @@ def test_a_sink_writes_nothing() -> None:
     assert of("p-sink", FOLDING, SINK) == {
         ("Read", "topic", "out"),
         ("Read", "topic", "table"),
+        ("Read", "topic", "folding.positions"),
+        ("Write", "topic", "folding.positions"),
         ("Read", "group", "app.sink"),
         ("DescribeConfigs", "topic", "out"),
         ("DescribeConfigs", "topic", "table"),

@@ -123,7 +123,7 @@ async def test_a_worker_that_restores_for_three_session_timeouts_is_not_evicted(
 
     caplog.set_level(logging.INFO, "shieldx.engine.worker")
     agent = platform.agent("credits")
-    slow = SlowLog(platform.connection, platform.group(agent))
+    slow = SlowLog(platform.connection, agent.positions)
     await slow.start()
     async with running(platform, agent) as (first, _):
         await until_ready(first)
@@ -164,7 +164,7 @@ async def test_commands_sent_during_a_rebalance_are_answered_once(platform: Plat
 
 
 async def count_of_results(platform: Platform, tenant_id: str) -> int:
-    log = KafkaLog(platform.connection, "reading")
+    log = KafkaLog(platform.connection, "credits.positions")
     partitions = [LogPartition(RESULTS, number) for number in range(PARTITIONS)]
     return sum(
         [sum(record.key == tenant_id.encode() for record in records) async for records in log.read_to_end(partitions)]
@@ -201,7 +201,7 @@ async def test_a_worker_at_its_memory_limit_waits_and_says_so(platform: Platform
 
 
 async def test_state_without_a_committed_position_stops_the_worker(platform: Platform) -> None:
-    class LogOfADeletedGroup(KafkaLog):
+    class LogWithoutPositions(KafkaLog):
         async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:  # noqa: ARG002 - the port
             return False
 
@@ -210,9 +210,9 @@ async def test_state_without_a_committed_position_stops_the_worker(platform: Pla
         await until_ready(worker)
         await client.send(purchase(tenant()))
     ended = asyncio.Event()
-    without = LogOfADeletedGroup(platform.connection, platform.group(agent))
+    without = LogWithoutPositions(platform.connection, agent.positions)
     await without.start()
-    with pytest.raises(FixConfiguration, match="no committed offset"):
+    with pytest.raises(FixConfiguration, match="does not say how far"):
         async with running(platform, agent, without, ended):
             await ended.wait()
     await without.stop()
@@ -281,7 +281,7 @@ async def test_a_partition_that_cannot_be_worked_on_stops_the_worker_with_the_re
             raise FixConfiguration("records were deleted before they had been read")
 
     agent = platform.agent("credits")
-    with_a_gap = LogWithAGap(platform.connection, platform.group(agent))
+    with_a_gap = LogWithAGap(platform.connection, agent.positions)
     ended = asyncio.Event()
     with pytest.raises(FixConfiguration, match="deleted before"):
         async with running(platform, agent, with_a_gap, ended):
@@ -290,7 +290,7 @@ async def test_a_partition_that_cannot_be_worked_on_stops_the_worker_with_the_re
 
 async def test_a_fenced_task_restores_if_it_is_still_assigned(platform: Platform) -> None:
     agent, tenant_id = platform.agent("credits"), tenant()
-    intruder = KafkaLog(platform.connection, platform.group(agent))
+    intruder = KafkaLog(platform.connection, agent.positions)
     async with Client(platform.connection) as client, running(platform, agent) as (worker, metrics):
         await until_ready(worker)
         await client.send(purchase(tenant_id))

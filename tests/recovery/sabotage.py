@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
 
 from shieldx.engine.errors import LeaveTask, RestoreTask
@@ -16,6 +15,8 @@ from shieldx.engine.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from aiokafka import TopicPartition as KafkaTopicPartition
 
     from shieldx.engine.log import Record, TopicPartition, Write
 
@@ -71,22 +72,20 @@ def no_await() -> None:
         transactions: KafkaTransactions,
         writes: Mapping[TopicPartition, Sequence[Write]],
         positions: Mapping[TopicPartition, int],
-    ) -> None:
+    ) -> dict[TopicPartition, int]:
         producer: Any = transactions._producer  # noqa: SLF001 - sabotage reaches inside
         try:
             await producer.begin_transaction()
-            for (topic, partition), records in writes.items():
+            for (topic, partition), records in transactions._all(writes, positions).items():  # noqa: SLF001 - likewise
                 for builder in transactions._builders(records):  # noqa: SLF001 - sabotage reaches inside
                     delivery = await producer.send_batch(builder, topic, partition=partition)
                     delivery.add_done_callback(lambda done: done.cancelled() or done.exception())
-            if positions:
-                offsets = {KafkaTopicPartition(*tp): offset for tp, offset in positions.items()}
-                await producer.send_offsets_to_transaction(offsets, transactions._group)  # noqa: SLF001
             await producer.commit_transaction()
         except ProducerFenced as error:
             raise LeaveTask(repr(error)) from error
         except (KafkaError, AssertionError) as error:
             raise RestoreTask(repr(error)) from error
+        return {}
 
     KafkaTransactions.commit = commit  # type: ignore[method-assign]
 

@@ -1,4 +1,4 @@
-"""A committed position is what the group says it is, or unknown for now; never silently the beginning."""
+"""A committed position is what was committed, or unknown for now; never silently the beginning."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TP = TopicPartition("commands", 0)
 TOPIC = Topic(about="Anything.", key="any", cleanup="delete")
+POSITIONS = "positions"
 COMMITTED = 5
 ASKERS = 8
 RESTARTS = 3
@@ -32,14 +33,14 @@ async def test_a_position_asked_for_while_the_broker_comes_up_is_right_or_refuse
     broker = KafkaBroker(tmp_path)
     await broker.start()
     connection = {"bootstrap_servers": broker.bootstrap}
-    log = KafkaLog(connection, "group")
+    log = KafkaLog(connection, POSITIONS)
     try:
-        await TopicAdmin(connection).create({TP.topic: TOPIC}, partitions=1, replication=1)
+        await TopicAdmin(connection).create({TP.topic: TOPIC, POSITIONS: TOPIC}, partitions=1, replication=1)
         await log.start()
         transactions = await log.fence("task")
         await transactions.commit({}, {TP: COMMITTED})
         await transactions.close()
-        # A commit is answered before its marker stands in the log of groups; a fence waits for that as well.
+        # A commit is answered before its marker stands in the topic; a fence waits for that as well.
         await _answers_until_right(log)
         for _ in range(RESTARTS):
             await broker.kill()

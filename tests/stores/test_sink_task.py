@@ -173,6 +173,19 @@ async def test_a_database_of_another_log_stops_the_sink_with_what_to_do(dsn: str
             await started(database, bounds=other)
 
 
+async def test_another_owner_that_moves_on_during_a_start_is_no_other_log(dsn: str) -> None:
+    async with pool(dsn) as database:
+        former = await started(database)
+
+        class BoundsAskedSlowly(KnownBounds):
+            async def of(self, partitions: Any) -> Any:
+                bounds = await super().of(partitions)
+                await former.process([transaction(7, "a")])
+                return bounds
+
+        assert (await started(database, bounds=BoundsAskedSlowly(end=7))).positions[TRANSACTIONS, 0] == 8
+
+
 async def test_a_schema_that_is_missing_names_the_command(postgres: str) -> None:
     async with new_database(postgres, migrated=False) as address, pool(address) as database:
         with pytest.raises(RestoreTask, match="run `shieldx migrate up`"):
@@ -215,6 +228,28 @@ async def test_a_killed_server_is_worked_with_again_after_its_restart(own_server
         assert again.positions[TRANSACTIONS, 0] == 1
         await again.process([transaction(1, "a")])
         assert await query(dsn, READ_TRANSACTIONS) == [("0-0", 7), ("0-1", 7)]
+
+
+async def test_kills_in_the_middle_of_transactions_lose_and_repeat_nothing(own_server: PostgresServer) -> None:
+    records = [transaction(offset, "a", key=str(offset)) for offset in range(6000)]
+    undone = 0
+    async with new_database(own_server.dsn) as dsn, pool(dsn) as database:
+        for number in range(6):
+            current = await started(database)
+            done = current.positions[TRANSACTIONS, 0]
+            writing = asyncio.create_task(current.process(records[done : done + 1000]))
+            await asyncio.wait({writing}, timeout=0.004 * number)  # at another moment of it each time
+            await own_server.kill()
+            ended = (await asyncio.gather(writing, return_exceptions=True))[0]
+            assert ended == 1000 or isinstance(ended, RestoreTask)
+            undone += ended != 1000
+            await own_server.start()
+            written = [(f"0-{offset}", 7) for offset in range((await started(database)).positions[TRANSACTIONS, 0])]
+            assert await query(dsn, READ_TRANSACTIONS) == written, "as many rows as the position says, whatever it says"
+        last = await started(database)
+        await last.process(records)
+        assert len(await query(dsn, READ_TRANSACTIONS)) == len(records)
+    assert undone > 0
 
 
 async def test_a_frozen_server_is_given_up_after_the_limit_and_what_it_does_later_changes_nothing(

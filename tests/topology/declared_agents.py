@@ -36,6 +36,7 @@ TOPICS = {
     "orders": topic(retention="7d"),
     "bills": topic(retention="7d"),
     "totals": topic("compact"),
+    "billing.positions": topic("compact"),
     "replies": topic(retention="1d", accepts_replies=True),
     "dead-letters": topic(retention="30d"),
 }
