@@ -66,9 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     state_folder: Annotated[
         Path | None,
-        Meta(
-            description="Folder for state on disk and checkpoints; unset: in memory alone (`shieldx up`: `state` in its)"
-        ),
+        Meta(description="Folder for state on disk; unset: in memory alone, or for `shieldx up` below its own"),
     ] = None
     state_limit_mb: Annotated[
         int,

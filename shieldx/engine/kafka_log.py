@@ -119,7 +119,9 @@ class KafkaLog:
                 found = await last_positions(consumer, self._positions_topic, wanted)
                 beginnings = await consumer.beginning_offsets([KafkaTopicPartition(*tp) for tp in wanted])
         except FAILURES as error:
-            raise RestoreTask(f"the positions in {self._positions_topic} cannot be read: {error!r}") from error
+            raise refusal(error, self._connection) or RestoreTask(
+                f"the positions in {self._positions_topic} cannot be read: {error!r}"
+            ) from error
         positions = {}
         for tp in wanted:
             first = beginnings[tp]
@@ -142,7 +144,9 @@ class KafkaLog:
             async with self._consumer() as consumer:
                 return bool(await last_positions(consumer, self._positions_topic, partitions))
         except FAILURES as error:
-            raise RestoreTask(f"the positions in {self._positions_topic} cannot be read: {error!r}") from error
+            raise refusal(error, self._connection) or RestoreTask(
+                f"the positions in {self._positions_topic} cannot be read: {error!r}"
+            ) from error
 
     async def cluster(self) -> str:
         """The cluster's id.

@@ -120,6 +120,13 @@ class Task:
         """
         self._transactions = await self._around.log.fence(self._transactional_id)
         self.positions = await self._around.log.committed(self.inputs)
+        for tp, (_, end) in (await self._around.log.bounds(self.inputs)).items():
+            if self.positions[tp] > end:
+                raise RestoreTask(
+                    f"{tp.topic}/{tp.partition} ends at {end}, before position {self.positions[tp]}: it was deleted and "
+                    f"made again, or has lost records. If so, write {end} to {self._agent.positions}/{tp.partition} "
+                    f"under the key {tp.topic}; what is there already would be passed over"
+                )
         restored = await self._state.restore()
         self._fold = self._state.fold
         if restored and not await self._around.log.has_position(self.inputs):

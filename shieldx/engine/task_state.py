@@ -140,7 +140,7 @@ class TaskState:
             self._store = None
 
     async def _open(self) -> bool:
-        """Open the store and go on from its checkpoint, if that may be; returns whether it was."""
+        """Open the store and go on from its checkpoint, if that may be; returns whether there is state in it."""
         if self._around.stores is None:
             return False
         try:
@@ -161,7 +161,7 @@ class TaskState:
                 store.clear()
                 found = None
         self.fold = self._agent.fold(self._partition, self._max_record_bytes, store)
-        return found is not None
+        return found is not None and any(found.positions.values())
 
     def _restore_one(self, record: Record) -> int:
         """Take back one record of a table; returns its size in bytes."""

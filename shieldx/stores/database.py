@@ -34,6 +34,13 @@ class Limits:
     """The server's own bounds are of no use where it is frozen, or the network is gone."""
 
 
+_FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg's own confusion, seen where a server died in the middle of a statement
+    OSError,
+    TimeoutError,
+)
 _UNREACHABLE = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -54,7 +61,10 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((asyncpg.LockNotAvailableError,), "another transaction holds the rows"),
     ((asyncpg.QueryCanceledError,), "it is slow"),
     ((TimeoutError,), "it does not answer in time"),
-    ((OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError), "it cannot be reached"),
+    (
+        (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InternalClientError),
+        "it cannot be reached",
+    ),
 )
 
 
@@ -125,7 +135,7 @@ class Database:
         try:
             async with asyncio.timeout(STOP_S):
                 await self._pool.close()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except _FAILURES:
             self._pool.terminate()
 
     @asynccontextmanager
@@ -141,7 +151,7 @@ class Database:
                 await transaction.start()
                 yield connection
                 await transaction.commit()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             raise RestoreTask(self._said(error)) from error
 
     @asynccontextmanager

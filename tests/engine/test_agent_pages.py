@@ -43,6 +43,7 @@ def test_a_page_declares_an_agent(tmp_path: Path) -> None:
         "counter.notes",
         "counter.sums",
         "counter.timers",
+        "counter.positions",
     )
 
 

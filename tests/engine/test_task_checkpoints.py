@@ -172,6 +172,14 @@ async def test_a_checkpoint_of_another_cluster_is_discarded(stores: RocksStores)
     assert totals(other) == [1]
 
 
+async def test_a_checkpoint_of_nothing_is_no_state_that_would_need_a_position(stores: RocksStores) -> None:
+    ran = driver(stores=stores)
+    await ran.run()
+    await ran.stop(0)
+    await add(ran)
+    assert totals(ran) == [1]
+
+
 async def test_state_without_a_checkpoint_of_every_table_is_restored_from_the_log(stores: RocksStores) -> None:
     ran = driver(stores=stores)
     await stopped_after(ran, 2)

@@ -153,3 +153,12 @@ async def test_a_task_that_was_not_started_commits_nothing() -> None:
         await task.tick()
     await task.close()
     assert ran.read(ADDS) == []
+
+
+async def test_a_position_beyond_the_end_is_not_waited_for_in_silence() -> None:
+    """The input was deleted and made again: what comes next would be passed over until it reaches the old position."""
+    ran = driver()
+    await (await ran.log.fence("operator")).commit({}, {INPUT: 7})
+    ran.send(ADDS, ONE)
+    with pytest.raises(RestoreTask, match="ends at 1, before position 7"):
+        await ran.run()

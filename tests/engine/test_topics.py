@@ -28,11 +28,16 @@ def name() -> str:
 
 
 def agent_reading(name: str) -> Agent:
-    return Agent(name="a", reads=(name,), writes=(), tables=(), fold=CreditsFold)
+    return Agent(name=name, reads=(name,), writes=(), tables=(), fold=CreditsFold)
 
 
 def a_topic(**fields: str) -> Topic:
     return msgspec.convert({"about": "", "key": "k", "cleanup": "delete", **fields}, Topic)
+
+
+def beside_input(name: str) -> dict[str, Topic]:
+    """What an agent that is named as its input needs besides."""
+    return {f"{name}.positions": a_topic(cleanup="compact")} | LETTERS
 
 
 async def test_a_topic_is_created_as_its_manifest_says_and_once(admin: TopicAdmin, name: str) -> None:
@@ -57,15 +62,15 @@ async def test_differences_name_topic_setting_and_both_values(admin: TopicAdmin,
 
 
 async def test_an_agent_does_not_start_on_a_topic_that_takes_producers_clocks(admin: TopicAdmin, name: str) -> None:
-    await admin.create({name: a_topic()} | LETTERS, partitions=2, replication=1)
-    wanted = {name: a_topic(timestamps="broker")} | LETTERS
+    await admin.create({name: a_topic()} | beside_input(name), partitions=2, replication=1)
+    wanted = {name: a_topic(timestamps="broker")} | beside_input(name)
     with pytest.raises(FixConfiguration, match="LogAppendTime"):
         await admin.check(agent_reading(name), wanted, partitions=2)
 
 
 async def test_an_agent_does_not_start_on_unequal_partition_counts(admin: TopicAdmin, name: str) -> None:
-    topics = {name: a_topic(timestamps="broker"), f"{name}-table": a_topic()} | LETTERS
-    await admin.create({name: topics[name]} | LETTERS, partitions=2, replication=1)
+    topics = {name: a_topic(timestamps="broker"), f"{name}-table": a_topic()} | beside_input(name)
+    await admin.create({name: topics[name]} | beside_input(name), partitions=2, replication=1)
     await admin.create({f"{name}-table": a_topic()}, partitions=3, replication=1)
     agent = replace(agent_reading(name), tables=(f"{name}-table",))
     with pytest.raises(FixConfiguration, match="has 3 partitions, SHIELDX_PARTITIONS says 2"):
@@ -75,7 +80,7 @@ async def test_an_agent_does_not_start_on_unequal_partition_counts(admin: TopicA
 async def test_an_agent_does_not_start_without_its_topics(admin: TopicAdmin, name: str) -> None:
     await admin.create(LETTERS, partitions=2, replication=1)
     with pytest.raises(FixConfiguration, match="shieldx topics create"):
-        await admin.check(agent_reading(name), {name: a_topic()} | LETTERS, partitions=2)
+        await admin.check(agent_reading(name), {name: a_topic()} | beside_input(name), partitions=2)
 
 
 async def test_a_refused_topic_says_why(admin: TopicAdmin) -> None:

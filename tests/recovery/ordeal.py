@@ -23,7 +23,7 @@ from faults import (
     expected_s,
 )
 from fleet import Fleet, WorkerEnded
-from projected import SINK
+from projections import SINK
 from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table

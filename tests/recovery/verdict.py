@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import projected
+import projections
 from reading import Tail, read_topic, unreadable
 from sequential_model import REPLIES, SequentialModel
 
@@ -88,9 +88,12 @@ class Judge:
 
     async def compare_projections(self, dsn: str, timeout_s: float) -> None:
         """Postgres must come to hold what the topics hold."""
-        accounts = await read_topic(self._bootstrap, tables.ACCOUNTS, self._partitions)
-        transactions = await read_topic(self._bootstrap, tables.TRANSACTIONS, self._partitions)
-        self._verdict.wrong += await projected.compare(dsn, accounts, transactions, timeout_s)
+        connection = {"bootstrap_servers": self._bootstrap}
+        try:
+            await projections.caught_up(connection, dsn, partitions=self._partitions, timeout_s=timeout_s)
+        except TimeoutError:
+            self._wrong(f"the sink is not at the end of its topics after {timeout_s:.0f} s")
+        self._verdict.wrong += await projections.differences(connection, dsn, partitions=self._partitions)
 
     def _quiet(self) -> bool:
         return not any(model.ledger.has_open_holds for model in self._models)

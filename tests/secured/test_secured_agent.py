@@ -108,6 +108,8 @@ class Removed(NamedTuple):
         Removed("topic", COMMANDS, "Write", COMMANDS),
         Removed("topic", "credits.accounts", "Read", "credits.accounts"),
         Removed("topic", "credits.accounts", "Write", "credits.accounts"),
+        Removed("topic", "credits.positions", "Read", "credits.positions"),
+        Removed("topic", "credits.positions", "Write", "credits.positions"),
         Removed("topic", RESULTS, "Write", RESULTS),
         Removed("topic", "dead-letters", "Write", "dead-letters"),
         Removed("topic", "replies", "Write", "replies"),

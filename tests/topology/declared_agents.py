@@ -9,9 +9,12 @@ import msgspec
 from shieldx.engine.agent import Agent
 from shieldx.engine.manifests import Topic
 from shieldx.engine.sink import Sink, Table
+from shieldx.topology.graph import draw_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from shieldx.topology.graph import Graph
 
 
 def never(*_: Any) -> NoReturn:
@@ -36,9 +39,14 @@ TOPICS = {
     "orders": topic(retention="7d"),
     "bills": topic(retention="7d"),
     "totals": topic("compact"),
-    "billing.positions": topic("compact"),
     "replies": topic(retention="1d", accepts_replies=True),
     "dead-letters": topic(retention="30d"),
 }
 BILLING = agent("billing", reads=["orders"], writes=["bills"], tables=["totals"])
 MIRROR = sink("mirror", reads=["bills", "totals"], into=["billing.bills"])
+
+
+def drawn(agents: Sequence[Agent | Sink], **more: Topic) -> Graph:
+    """The graph of some agents where `TOPICS`, `more`, and the positions of each agent are declared."""
+    positions = {each.positions: topic("compact") for each in agents if isinstance(each, Agent)}
+    return draw_up(agents, TOPICS | positions | more)

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from declared_agents import BILLING, MIRROR, TOPICS, topic
+from declared_agents import BILLING, MIRROR, drawn, topic
 
 from shieldx.engine.agent import load_agents
 from shieldx.engine.manifests import load_manifests
@@ -21,7 +21,7 @@ from shieldx.topology.text import text
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 HEIGHT_PX = {"name": 13, "note": 11, "note legend": 11}
-SMALL = draw_up([BILLING, MIRROR], TOPICS | {"idle": topic()})
+SMALL = drawn([BILLING, MIRROR], idle=topic())
 
 
 def platform() -> Graph:
@@ -43,20 +43,21 @@ def lettering(drawing: str) -> list[tuple[str, float, float, float, float]]:
 def test_a_tree_an_agent() -> None:
     assert text(SMALL) == (
         "billing  transactional agent\n"
-        "├─ reads     orders         input, kept 7 d             ◀ producers\n"
-        "├─ forwards  orders         misplaced records, once\n"
-        "├─ writes    bills          result, kept 7 d            ▶ mirror, consumers\n"
-        "├─ writes    replies        replies, kept 1 d           ▶ consumers\n"
-        "├─ writes    dead-letters   dead letters, kept 30 d     ▶ consumers\n"
-        "└─ keeps     totals         table, compacted            ▶ mirror\n"
+        "├─ reads     orders             input, kept 7 d             ◀ producers\n"
+        "├─ forwards  orders             misplaced records, once\n"
+        "├─ writes    bills              result, kept 7 d            ▶ mirror, consumers\n"
+        "├─ writes    replies            replies, kept 1 d           ▶ consumers\n"
+        "├─ writes    dead-letters       dead letters, kept 30 d     ▶ consumers\n"
+        "├─ keeps     totals             table, compacted            ▶ mirror\n"
+        "└─ keeps     billing.positions  table, compacted\n"
         "\n"
         "mirror  sink\n"
-        "├─ reads     bills          result, kept 7 d            ◀ billing\n"
-        "├─ reads     totals         table, compacted            ◀ billing\n"
-        "└─ writes    billing.bills  in Postgres\n"
+        "├─ reads     bills              result, kept 7 d            ◀ billing\n"
+        "├─ reads     totals             table, compacted            ◀ billing\n"
+        "└─ writes    billing.bills      in Postgres\n"
         "\n"
         "no agent\n"
-        "└─           idle           unused topic, kept forever\n"
+        "└─           idle               unused topic, kept forever\n"
     )
 
 
@@ -75,7 +76,8 @@ def test_a_flowchart() -> None:
     assert '  n7_totals[("totals<br/>table, compacted")]:::table' in lines
     assert "  n3_billing -. misplaced, once .-> n2_orders" in lines
     assert "  n3_billing <--> n7_totals" in lines
-    assert '  n10_Postgres[("Postgres<br/>billing.bills")]:::database' in lines
+    assert "  n3_billing <--> n8_billing_positions" in lines
+    assert '  n11_Postgres[("Postgres<br/>billing.bills")]:::database' in lines
 
 
 def test_a_flowchart_s_ids_are_words_and_differ() -> None:
@@ -84,7 +86,7 @@ def test_a_flowchart_s_ids_are_words_and_differ() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("graph", [SMALL, platform(), draw_up([], TOPICS)], ids=["small", "own", "no agent"])
+@pytest.mark.parametrize("graph", [SMALL, platform(), drawn([])], ids=["small", "own", "no agent"])
 def test_no_words_lie_on_others_or_leave_the_picture(graph: Graph) -> None:
     drawing = svg(graph)
     found = lettering(drawing)
@@ -120,8 +122,8 @@ def test_a_drawing_says_what_it_shows_and_loads_nothing() -> None:
 
 def test_the_same_graph_gives_the_same_bytes_whatever_the_hash_seed() -> None:
     program = (
-        "from declared_agents import *; from shieldx.topology.graph import draw_up; "
-        "from shieldx.topology.svg import svg; print(svg(draw_up([BILLING, MIRROR], TOPICS)))"
+        "from declared_agents import BILLING, MIRROR, drawn; from shieldx.topology.svg import svg; "
+        "print(svg(drawn([BILLING, MIRROR])))"
     )
     drawn = {
         subprocess.run(  # noqa: S603 - the drawing in a process of its own

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from declared_agents import BILLING, MIRROR, TOPICS, agent, topic
+from declared_agents import BILLING, MIRROR, agent, drawn, topic
 
 from shieldx.engine.errors import FixConfiguration
-from shieldx.topology.graph import Graph, Kind, draw_up
+from shieldx.topology.graph import Graph, Kind
 from shieldx.topology.words import describe
 
 
@@ -17,7 +17,7 @@ def kinds(graph: Graph) -> dict[str, Kind]:
 
 
 def test_an_agent_its_topics_and_who_stands_outside() -> None:
-    graph = draw_up([BILLING], TOPICS)
+    graph = drawn([BILLING])
     assert edges(graph) == {
         ("producers", "writes", "orders"),
         ("orders", "is read by", "billing"),
@@ -26,6 +26,7 @@ def test_an_agent_its_topics_and_who_stands_outside() -> None:
         ("billing", "writes", "replies"),
         ("billing", "writes", "dead-letters"),
         ("billing", "keeps", "totals"),
+        ("billing", "keeps", "billing.positions"),
         ("bills", "is read by", "consumers"),
         ("replies", "is read by", "consumers"),
         ("dead-letters", "is read by", "consumers"),
@@ -38,12 +39,13 @@ def test_an_agent_its_topics_and_who_stands_outside() -> None:
         "replies": Kind.REPLIES,
         "dead-letters": Kind.DEAD_LETTERS,
         "totals": Kind.TABLE,
+        "billing.positions": Kind.TABLE,
         "consumers": Kind.CONSUMERS,
     }
 
 
 def test_notes_say_how_long_a_topic_is_kept() -> None:
-    notes = {node.name: node.note for node in draw_up([BILLING], TOPICS | {"log": topic()}).nodes}
+    notes = {node.name: node.note for node in drawn([BILLING], log=topic()).nodes}
     assert (notes["orders"], notes["totals"], notes["log"]) == (
         "input, kept 7 d",
         "table, compacted",
@@ -52,8 +54,8 @@ def test_notes_say_how_long_a_topic_is_kept() -> None:
 
 
 def test_a_sink_writes_to_postgres_and_hides_no_consumer_of_results() -> None:
-    graph = draw_up([BILLING, MIRROR], TOPICS)
-    assert edges(graph) - edges(draw_up([BILLING], TOPICS)) == {
+    graph = drawn([BILLING, MIRROR])
+    assert edges(graph) - edges(drawn([BILLING])) == {
         ("bills", "is read by", "mirror"),
         ("totals", "is read by", "mirror"),
         ("mirror", "writes", "Postgres"),
@@ -63,9 +65,9 @@ def test_a_sink_writes_to_postgres_and_hides_no_consumer_of_results() -> None:
 
 
 def test_between_two_agents_nobody_stands_outside() -> None:
-    topics = TOPICS | {"checks": topic(), "checked": topic()}
     first = agent("first", reads=["orders"], writes=["bills", "checks"])
-    graph = draw_up([first, agent("second", reads=["checks"], writes=["checked"])], topics)
+    second = agent("second", reads=["checks"], writes=["checked"])
+    graph = drawn([first, second], checks=topic(), checked=topic())
     assert ("producers", "writes", "checks") not in edges(graph)
     assert ("checks", "is read by", "consumers") not in edges(graph)
     assert kinds(graph)["checks"] is Kind.INPUT
@@ -76,11 +78,12 @@ def test_between_two_agents_nobody_stands_outside() -> None:
 )
 def test_a_topic_that_no_manifest_declares(wrong: object) -> None:
     with pytest.raises(FixConfiguration, match="no manifest declares topic 'none' of agent 'a'"):
-        draw_up([wrong], TOPICS)  # type: ignore[list-item]
+        drawn([wrong])  # type: ignore[list-item]
 
 
 def test_a_sentence_an_agent() -> None:
-    assert describe(draw_up([BILLING, MIRROR], TOPICS)) == (
-        "Transactional agent billing reads orders, writes bills, replies and dead-letters and keeps the tables totals. "
+    assert describe(drawn([BILLING, MIRROR])) == (
+        "Transactional agent billing reads orders, writes bills, replies and dead-letters and keeps the tables totals "
+        "and billing.positions. "
         "Sink mirror reads bills and totals and writes billing.bills in Postgres."
     )

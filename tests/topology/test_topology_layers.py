@@ -3,11 +3,11 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from declared_agents import BILLING, MIRROR, TOPICS, agent, sink, topic
+from declared_agents import BILLING, MIRROR, agent, drawn, sink, topic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shieldx.topology.graph import Kind, draw_up
+from shieldx.topology.graph import Kind
 from shieldx.topology.layers import arrange, crossings
 from shieldx.topology.placing import place
 
@@ -29,7 +29,7 @@ def platforms(draw: st.DrawFn) -> Graph:
         for number in range(draw(st.integers(0, 3)))
     ]
     agents += [sink(f"sink{n}", reads=draw(some_topics), into=["a", "b"]) for n in range(draw(st.integers(0, 2)))]
-    return draw_up(agents, TOPICS | {name: topic() for name in NAMES})
+    return drawn(agents, **{name: topic() for name in NAMES})
 
 
 def columns(layers: Layers) -> list[set[str]]:
@@ -41,28 +41,27 @@ def apart(a: Box, b: Box) -> bool:
 
 
 def test_records_flow_from_left_to_right() -> None:
-    assert columns(arrange(draw_up([BILLING, MIRROR], TOPICS))) == [
+    assert columns(arrange(drawn([BILLING, MIRROR]))) == [
         {"producers"},
         {"orders"},
         {"billing"},
-        {"bills", "replies", "dead-letters", "totals"},
+        {"bills", "replies", "dead-letters", "totals", "billing.positions"},
         {"consumers", "mirror"},
         {"Postgres"},
     ]
 
 
 def test_an_edge_past_a_layer_bends_around_it() -> None:
-    topics = TOPICS | {"checked": topic()}
     first = agent("first", reads=["orders"], writes=["bills"])
     second = agent("second", reads=["bills", "orders"], writes=["checked"])
-    paths = arrange(draw_up([first, second], topics)).paths
+    paths = arrange(drawn([first, second], checked=topic())).paths
     (long,) = (p for p in paths if p.edge.source.name == "orders" and p.edge.target.name == "second")
     assert [stop.node and stop.node.name for stop in long.stops] == ["orders", None, None, "second"]
 
 
 def test_agents_in_a_circle_have_one_edge_that_runs_back() -> None:
     circle = [agent("there", reads=["orders"], writes=["bills"]), agent("back", reads=["bills"], writes=["orders"])]
-    backward = [path.edge for path in arrange(draw_up(circle, TOPICS)).paths if path.backward]
+    backward = [path.edge for path in arrange(drawn(circle)).paths if path.backward]
     assert [(e.source.name, e.target.name) for e in backward if e.verb == "writes"] == [("back", "orders")]
 
 
@@ -72,7 +71,7 @@ def test_crossings_are_combed_out() -> None:
         sink("two", reads=["t1"], into=["a"]),
         sink("three", reads=["t0"], into=["b"]),
     ]
-    layers = arrange(draw_up(crossed, TOPICS | {"t0": topic(), "t1": topic()}))
+    layers = arrange(drawn(crossed, t0=topic(), t1=topic()))
     assert crossings(layers.columns, layers.paths) == 0
 
 
