@@ -123,8 +123,8 @@ class Task:
         for tp, (_, end) in (await self._around.log.bounds(self.inputs)).items():
             if self.positions[tp] > end:
                 raise RestoreTask(
-                    f"{tp.topic}/{tp.partition} ends at {end}, before position {self.positions[tp]}: it was deleted and "
-                    f"made again, or has lost records. If so, write {end} to {self._agent.positions}/{tp.partition} "
+                    f"{tp.topic}/{tp.partition} ends at {end}, before position {self.positions[tp]}: it was deleted "
+                    f"and made again, or has lost records. If so, write {end} to {self._agent.positions}/{tp.partition} "
                     f"under the key {tp.topic}; what is there already would be passed over"
                 )
         restored = await self._state.restore()
