@@ -124,8 +124,8 @@ class Task:
             if self.positions[tp] > end:
                 raise RestoreTask(
                     f"{tp.topic}/{tp.partition} ends at {end}, before position {self.positions[tp]}: it was deleted "
-                    f"and made again, or has lost records. If so, write {end} to {self._agent.positions}/{tp.partition} "
-                    f"under the key {tp.topic}; what is there already would be passed over"
+                    f"and made again, or has lost records. If so, write {end} to {self._agent.positions}/"
+                    f"{tp.partition} under the key {tp.topic}; what comes until then would be passed over"
                 )
         restored = await self._state.restore()
         self._fold = self._state.fold
