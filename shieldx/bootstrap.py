@@ -172,13 +172,14 @@ class Platform:
 
     def workers(self, agents: Sequence[Agent | Sink], metrics: Metrics) -> list[tuple[Worker, KafkaLog | SinkWork]]:
         """A worker for each agent or sink, in one process with one bound on memory, and what to start before it."""
-        limit_bytes = self.settings.state_limit_mb * 1_000_000
-        store_bytes = 0 if self.settings.state_folder is None else min(limit_bytes // 4, MOST_STORE_BYTES)
+        limit_bytes, folder = self.settings.state_limit_mb * 1_000_000, self.settings.state_folder
+        store_bytes = 0 if folder is None else min(limit_bytes // 4, MOST_STORE_BYTES)
+        stores = None if folder is None else RocksStores(folder.absolute(), memory_bytes=store_bytes)
         memory = MemoryLimit(limit_bytes - store_bytes)
         return [
             self._sink_worker(agent, memory, metrics)
             if isinstance(agent, Sink)
-            else self._worker(agent, memory, store_bytes, metrics)
+            else self._worker(agent, memory, stores, metrics)
             for agent in agents
         ]
 
@@ -193,9 +194,10 @@ class Platform:
             records_at_a_time=self.settings.records_at_a_time,
         ), work
 
-    def _worker(self, agent: Agent, memory: MemoryLimit, store_bytes: int, metrics: Metrics) -> tuple[Worker, KafkaLog]:
+    def _worker(
+        self, agent: Agent, memory: MemoryLimit, stores: RocksStores | None, metrics: Metrics
+    ) -> tuple[Worker, KafkaLog]:
         settings = self.settings
-        folder = settings.state_folder
         log = KafkaLog(self.connection, agent.positions, transaction_timeout_ms=settings.transaction_timeout_ms)
         surroundings = Surroundings(
             application=settings.application,
@@ -205,7 +207,7 @@ class Platform:
             reply_topics=frozenset(name for name, topic in self.topics.items() if topic.accepts_replies),
             memory_free=memory.free,
             memory_share=memory.share_bytes,
-            stores=None if folder is None else RocksStores(folder.absolute(), memory_bytes=store_bytes),
+            stores=stores,
         )
         worker = Worker(
             AgentWork(agent, surroundings),

@@ -26,7 +26,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     positions: dict[str, int]
     """The next offset of each table."""
     written_at_ms: int
-    """By the clock of this machine."""
+    """By the clock of this machine. One that is made while the tables are read bears the time when that began:
+    deletions beyond the place reached may be older than it, and compacted away before they are read."""
 
 
 class TaskStore(StateStore, Protocol):

@@ -54,6 +54,8 @@ class TaskState:
         self._unspilled = 0
         self._due_s = self._not_before_s = 0.0
         self._put_off = False
+        self._reading_since_ms: int | None = None
+        """While the tables are read, when that began: what is deleted beyond the place reached is not known yet."""
         self._place = {"agent": agent.name, "partition": partition}
         self.fold: Fold = agent.fold(partition, max_record_bytes, None)
 
@@ -64,6 +66,7 @@ class TaskState:
             RestoreTask: the log or the store could not be read; try again.
             FixConfiguration: the folder of stores cannot be used.
         """
+        self._reading_since_ms = self._around.wall_ms()
         restored, unspilled_bytes = await self._open(), 0
         async for records in self._log.read_to_end(self._tables, self._positions):
             restored = True
@@ -73,6 +76,7 @@ class TaskState:
             if self._store is not None and unspilled_bytes >= RESTORED_BYTES:
                 self.checkpoint(evict=True)
                 unspilled_bytes = 0
+        self._reading_since_ms = None
         return restored
 
     def committed(self, written: Mapping[TopicPartition, int], wrote: Container[TopicPartition], records: int) -> None:
@@ -155,6 +159,7 @@ class TaskState:
         if found is not None:
             reason = refusal(found, self._made({}), bounds, delete_retention_ms=DELETE_RETENTION_MS)
             if reason is None:
+                self._reading_since_ms = found.written_at_ms
                 self._positions = {tp: found.positions[tp.topic] for tp in self._tables}
             else:
                 logger.warning("the checkpoint is discarded: %s", reason, extra=self._place)
@@ -177,5 +182,5 @@ class TaskState:
             cluster=self._cluster,
             partitions=self._around.partitions,
             positions={tp.topic: offset for tp, offset in positions.items()},
-            written_at_ms=self._around.wall_ms(),
+            written_at_ms=self._around.wall_ms() if self._reading_since_ms is None else self._reading_since_ms,
         )

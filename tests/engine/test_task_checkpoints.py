@@ -18,11 +18,10 @@ from shieldx.engine import task_state
 from shieldx.engine.checkpoint import Checkpoint, refusal
 from shieldx.engine.errors import FreeDisk, WaitForDisk
 from shieldx.engine.log import TopicPartition
-from shieldx.stores.rocks import RocksStores
+from shieldx.stores.rocks import RocksStore, RocksStores
 
 if TYPE_CHECKING:
     from shieldx.engine.driver import AgentDriver
-    from shieldx.stores.rocks import RocksStore
 
 DAY_MS = 24 * 3_600_000
 ONE = Add(tenant_id="acme")
@@ -290,3 +289,27 @@ async def do(ran: AgentDriver, step: str) -> None:
         elif step == "lose":
             ran.log.faults.fail_after_commit()
         await add(ran)
+
+
+async def test_a_checkpoint_made_while_tables_are_read_is_as_old_as_the_reading(
+    stores: RocksStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tombstone that is not read yet may be compacted away before it is."""
+    monkeypatch.setattr(task_state, "RESTORED_BYTES", 1)
+    ran = driver(stores=stores)
+    await add(ran, 3, for_ms=1_000_000)  # two tables are read one after the other
+    await ran.stop(0)
+    stores.open("counter", 0).clear()
+    began_ms, checkpoints = ran.now_ms, []
+    write = RocksStore.write
+
+    def note(store: RocksStore, batch: Any, checkpoint: Checkpoint) -> None:
+        checkpoints.append(checkpoint.written_at_ms - began_ms)
+        ran.advance(10)  # reading takes its time
+        write(store, batch, checkpoint)
+
+    monkeypatch.setattr(RocksStore, "write", note)
+    await add(ran)
+    await ran.stop(0)
+    assert checkpoints[:2] == [0, 0]
+    assert checkpoints[-1] > 0
