@@ -71,6 +71,11 @@ class TaskMetrics:
         self.restarts = metrics.restarts.labels(*labels)
         self.waiting = metrics.waiting.labels(*labels)
 
+    def leave(self) -> None:
+        """The partition is another worker's now: what it lags or waits for is told there."""
+        for gauge in (self.lag, self.waiting, self._state_bytes, self._disk_bytes):
+            gauge.set(0)
+
     @contextmanager
     def committing(self) -> Iterator[None]:
         """Time a transaction that succeeds."""

@@ -156,6 +156,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             await seat.work()
         finally:
             del self._seats[number]
+            metrics.leave()
 
     async def _fetch_until_stopped(self) -> None:
         while not self._stopping.is_set():

@@ -81,6 +81,12 @@ async def until_ready(*workers: Worker) -> None:
     await until(lambda: all(worker.ready for worker in workers))
 
 
+def tellers(metrics: Metrics) -> list[str]:
+    """The partitions of whose state a worker tells something."""
+    samples = [sample for metric in metrics.registry.collect() for sample in metric.samples]
+    return [s.labels["partition"] for s in samples if s.name == "shieldx_state_bytes" and s.value]
+
+
 def value_of(metrics: Metrics, name: str) -> float:
     return sum(
         sample.value for family in metrics.registry.collect() for sample in family.samples if sample.name == name
@@ -136,12 +142,14 @@ async def test_a_worker_that_restores_for_three_session_timeouts_is_not_evicted(
 
 async def test_state_follows_a_partition_to_another_worker_and_back(platform: Platform) -> None:
     agent, tenants = platform.agent("credits"), [tenant() for _ in range(12)]
-    async with Client(platform.connection) as client, running(platform, agent) as (first, _):
+    async with Client(platform.connection) as client, running(platform, agent) as (first, metrics):
         await until_ready(first)
         for tenant_id in tenants:
             await client.send(purchase(tenant_id))
+        held = len(tellers(metrics))
         async with running(platform, agent) as (second, _):
             await until_ready(first, second)
+            assert len(tellers(metrics)) < held, "of a partition that is another worker's it tells nothing"
             spent = [await client.send(consume(tenant_id, 30)) for tenant_id in tenants]
             assert {result.balance.balance for result in spent} == {70}
         await until_ready(first)
