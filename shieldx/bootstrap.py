@@ -49,7 +49,7 @@ class StackFile(msgspec.Struct, frozen=True):
 
 
 def home(settings: Settings) -> Path:
-    """The folder that holds agents/ and topics/: the setting, else the ones that ship, else the checkout's."""
+    """The folder that holds agents/, topics/ and migrations/: the setting, else what ships, else the checkout's."""
     if settings.home is not None:
         return settings.home
     package = Path(str(files("shieldx")))
@@ -198,7 +198,12 @@ class Platform:
         self, agent: Agent, memory: MemoryLimit, stores: RocksStores | None, metrics: Metrics
     ) -> tuple[Worker, KafkaLog]:
         settings = self.settings
-        log = KafkaLog(self.connection, agent.positions, transaction_timeout_ms=settings.transaction_timeout_ms)
+        log = KafkaLog(
+            self.connection,
+            agent.positions,
+            application=settings.application,
+            transaction_timeout_ms=settings.transaction_timeout_ms,
+        )
         surroundings = Surroundings(
             application=settings.application,
             partitions=self.partitions,

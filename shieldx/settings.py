@@ -56,7 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Replicas of every topic; unset: 3, or one for each broker of the embedded stack"),
     ] = None
     home: Annotated[
-        Path | None, Meta(description="Folder that holds agents/ and topics/; unset: the ones that ship")
+        Path | None,
+        Meta(description="Folder that holds agents/, topics/, schemas/ and migrations/; unset: the ones that ship"),
     ] = None
     stack_folder: Annotated[Path, Meta(description="Folder of the embedded stack and its stack.json")] = Path(
         ".shieldx"

@@ -90,7 +90,7 @@ async def _write(producer: AIOKafkaProducer, topic: str, records: Iterable[BulkR
 async def _commit_start(producer: AIOKafkaProducer, positions_topic: str, partitions: int) -> None:
     """A worker refuses state without a position."""
     for number in range(partitions):
-        start = position_record(TopicPartition(COMMANDS, number), 0)
+        start = position_record(TopicPartition(COMMANDS, number), 0, "shieldx")
         await producer.send_and_wait(positions_topic, start.value, key=start.key, partition=number)
 
 

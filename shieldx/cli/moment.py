@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import click
 
 Moment = datetime | int
+LAST_OFFSET = 2**63 - 1
+"""Kafka has no greater offset, and Postgres no greater `bigint`."""
 
 
 class MomentType(click.ParamType[Moment]):
@@ -18,12 +20,16 @@ class MomentType(click.ParamType[Moment]):
         """Read an offset, or a time in ISO 8601, which is UTC unless it says otherwise."""
         text = str(value)
         if text.isdecimal():
+            if len(text) > len(str(LAST_OFFSET)) or int(text) > LAST_OFFSET:
+                self.fail(f"{text} is no offset: the greatest is {LAST_OFFSET}", param, ctx)
             return int(text)
         try:
             at = datetime.fromisoformat(text)
+            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
         except ValueError:
             self.fail(f"{text!r} is neither an offset nor a time such as 2026-11-22T13:07:11Z", param, ctx)
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
+        except OverflowError:
+            self.fail(f"{text} is not within the years 1 to 9999 of UTC", param, ctx)
 
 
 def rfc3339(at: datetime) -> str:

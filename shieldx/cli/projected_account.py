@@ -21,15 +21,19 @@ from shieldx.engine.home import home_partition
 from shieldx.stores.database import connected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     import asyncpg
 
     from shieldx.bootstrap import Platform
     from shieldx.cli.moment import Moment
+    from shieldx.cli.sink_positions import Position
 
 SINK = "credits-statements"
-_ACCOUNT = "SELECT balance, reserved_funds, total_spent, total_purchased FROM credits.accounts WHERE tenant_id = $1"
+_ACCOUNT = """
+SELECT balance, reserved_funds, total_spent, total_purchased, source_partition
+FROM credits.accounts WHERE tenant_id = $1
+"""
 _MOVEMENTS = """
 SELECT transaction_id, type, amount, balance, at, description, refunds, idempotency_key
 FROM credits.transactions WHERE tenant_id = $1 {conditions}
@@ -61,7 +65,7 @@ class Movement(NamedTuple):
 class Behind(msgspec.Struct, frozen=True):
     """Records of the tenant's home partition that Postgres lacks, and the time of the last one that it has.
 
-    None where Kafka does not say, or where there is none.
+    No number where Kafka does not say; no time where there is none, or where only Kafka could say which partition.
     """
 
     records: int | None
@@ -69,19 +73,28 @@ class Behind(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         if self.records is None:
-            behind = "unknown, Kafka does not answer"
+            behind = "an unknown number of records behind the ledger, since Kafka does not say"
         else:
             behind = f"{counted(self.records, 'record')} behind the ledger"
         return f"{behind}; last applied {self.applied_at or 'none'}"
 
 
 class ProjectedAccount:
-    """What Postgres has of one tenant."""
+    """What Postgres has of one tenant, all of it as of one moment."""
 
-    def __init__(self, platform: Platform, connection: asyncpg.Connection, tenant_id: str) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        connection: asyncpg.Connection,
+        positions: Mapping[TopicPartition, Position],
+        tenant_id: str,
+    ) -> None:
         self._platform = platform
         self._connection = connection
+        self._positions = positions
         self._tenant_id = tenant_id
+        self._home: int | None = None
+        """The tenant's partition, as its account says."""
 
     async def figures(self) -> dict[str, int]:
         """The account's columns.
@@ -95,7 +108,9 @@ class ProjectedAccount:
                 f"tenant {self._tenant_id!r} is unknown to Postgres ({await self.behind()}). A tenant begins with its "
                 "first purchase"
             )
-        return dict(row)
+        figures = dict(row)
+        self._home = figures.pop("source_partition")
+        return figures
 
     async def movements(self, *, start: Moment | None, end: Moment | None, limit: int) -> list[Movement]:
         """The last movements from `start` on and up to `end`, both included, the earliest first."""
@@ -128,29 +143,39 @@ class ProjectedAccount:
         return 0 if row is None else int(row["balance"]) - int(row["amount"])
 
     async def behind(self) -> Behind:
-        """How far Postgres is behind."""
+        """How far what is read here is behind the ends that Kafka's topics have by now."""
         try:
             count = await partitions_of(self._platform, ACCOUNTS)
-            home = home_partition(self._tenant_id, count)
-            inputs = [TopicPartition(topic, home) for topic in self._platform.agent(SINK).reads]
-            positions = await sink_positions(self._connection, SINK)
-            own = {tp: positions[tp] for tp in inputs if tp in positions}
+            if self._home is None:
+                self._home = home_partition(self._tenant_id, count)
+            inputs = [TopicPartition(topic, self._home) for topic in self._platform.agent(SINK).reads]
+            next_offsets = {tp: self._positions[tp].next_offset for tp in inputs if tp in self._positions}
             async with committed_consumer(self._platform) as consumer:
-                lags = await lags_of(consumer, inputs, {tp: position.next_offset for tp, position in own.items()})
+                lags = await lags_of(consumer, inputs, next_offsets)
         except (KafkaError, FixConfiguration):
-            return Behind(None, None)
-        times = [position.record_at for position in own.values() if position.record_at is not None]
-        return Behind(sum(lag.lag for lag in lags), rfc3339(max(times)) if times else None)
+            return Behind(None, self._applied_at())
+        return Behind(sum(lag.lag for lag in lags), self._applied_at())
+
+    def _applied_at(self) -> str | None:
+        times = [
+            position.record_at
+            for tp, position in self._positions.items()
+            if tp.partition == self._home and position.record_at is not None
+        ]
+        return rfc3339(max(times)) if times else None
 
 
 @asynccontextmanager
 async def projected_account(platform: Platform, tenant_id: str) -> AsyncIterator[ProjectedAccount]:
-    """A tenant's account in Postgres.
+    """A tenant's account in Postgres, with the positions that belong to its figures: one snapshot of the database.
 
     Raises:
         FixConfiguration: no Postgres is known, or its schema is not this program's.
         CheckPostgres: Postgres does not answer.
     """
     (await platform.schema.state()).check()
-    async with connected(platform.postgres_dsn) as connection:
-        yield ProjectedAccount(platform, connection, tenant_id)
+    async with (
+        connected(platform.postgres_dsn) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield ProjectedAccount(platform, connection, await sink_positions(connection, SINK), tenant_id)

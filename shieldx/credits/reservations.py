@@ -91,7 +91,8 @@ class Reservations:
         """Every entry that is due before it is in the heap."""
         self._later_ms = inf
         """No entry that is not in the heap is due before it."""
-        self._passed_ms = self._swept_ms = 0
+        self._passed_ms = self._swept_ms = self._sweeping_ms = 0
+        """`_swept_ms` becomes `_sweeping_ms` once the store has taken the batch, which it may refuse."""
         self.changed: set[Key] = set()
 
     @property
@@ -161,13 +162,15 @@ class Reservations:
             else:
                 batch.put(HOLDS, name, _pack(hold))
                 batch.put(DUE, _TIME.pack(hold.due_ms) + name, b"")
+        self._sweeping_ms = self._swept_ms
         if self._passed_ms - self._swept_ms >= SWEEP_MS:
             batch.delete_range(DUE, _TIME.pack(0), _TIME.pack(self._passed_ms + 1))
-            self._swept_ms = self._passed_ms
+            self._sweeping_ms = self._passed_ms
 
     def spilled(self, *, evict: bool) -> None:
         """The store has taken everything; keep in memory what is in use, unless it must make room."""
         self._unspilled.clear()
+        self._swept_ms = self._sweeping_ms
         if evict:
             self._hot.clear()
 

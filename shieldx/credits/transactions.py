@@ -86,6 +86,8 @@ class Transactions:
         self._refunded: dict[int, Refundable] = {}
         self._floor_ms = self._swept_ms = 0
         self._swept_to = 0
+        self._sweeping = (0, 0)
+        """What `_swept_to` and `_swept_ms` become once the store has taken the batch, which it may refuse."""
 
     @property
     def size_bytes(self) -> int:
@@ -138,8 +140,9 @@ class Transactions:
             batch.put(TABLE, _POSITION.pack(position), _AMOUNT.pack(left, at_ms) + names[number].encode())
         for position, (tenant_id, left, at_ms) in self._refunded.items():
             batch.put(TABLE, _POSITION.pack(position), _AMOUNT.pack(left, at_ms) + tenant_id.encode())
+        self._sweeping = self._swept_to, self._swept_ms
         if self._store is not None and self._floor_ms - self._swept_ms >= SWEEP_MS:
-            self._sweep(self._store, batch)
+            self._sweeping = self._sweep(self._store, batch)
 
     def spilled(self, *, evict: bool) -> None:  # noqa: ARG002 - nothing is kept in memory that the store has
         """The store has taken everything."""
@@ -147,21 +150,21 @@ class Transactions:
             del column[:]
         self._numbers.clear()
         self._refunded.clear()
+        self._swept_to, self._swept_ms = self._sweeping
 
-    def _sweep(self, store: StateStore, batch: StateBatch) -> None:
-        """Remove the store's oldest entries, a bounded number at a time."""
-        swept_to, stop = self._swept_to, _POSITION.pack(2**64 - 1)
+    def _sweep(self, store: StateStore, batch: StateBatch) -> tuple[int, int]:
+        """Remove the store's oldest entries, a bounded number at a time; returns up to where, and as of when."""
+        swept_to, swept_ms, stop = self._swept_to, self._floor_ms, _POSITION.pack(2**64 - 1)
         oldest = islice(store.scan(TABLE, _POSITION.pack(swept_to), stop), SWEEP_AT_A_TIME)
-        self._swept_ms = self._floor_ms
         for number, (key, value) in enumerate(oldest, 1):
             if _AMOUNT.unpack_from(value)[1] >= self._floor_ms:
                 break
             swept_to = _POSITION.unpack(key)[0] + 1
             if number == SWEEP_AT_A_TIME:
-                self._swept_ms = 0  # there may be more: go on at the next checkpoint
+                swept_ms = 0  # there may be more: go on at the next checkpoint
         if swept_to > self._swept_to:
             batch.delete_range(TABLE, _POSITION.pack(self._swept_to), _POSITION.pack(swept_to))
-            self._swept_to = swept_to
+        return swept_to, swept_ms
 
     def _kept(self, tenant_id: str, position: int) -> Refundable | None:
         """What the store has, or what became of it since."""

@@ -25,9 +25,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     positions: dict[str, int]
     """The next offset of each table."""
-    written_at_ms: int
-    """By the clock of this machine. One that is made while the tables are read bears the time when that began:
-    deletions beyond the place reached may be older than it, and compacted away before they are read."""
+    as_of_ms: int
+    """When nothing beyond the positions was older, by the clock of this machine."""
 
 
 class TaskStore(StateStore, Protocol):
@@ -85,11 +84,11 @@ def refusal(
 ) -> str | None:
     """Why a checkpoint may not be gone on from, or None.
 
-    `wanted` says what the present task would write; `bounds` are the first and the next offset of each table.
+    `wanted` is what the present task would write now; `bounds` are the first and the next offset of each table.
     """
     if (found.format, found.cluster, found.partitions) != (wanted.format, wanted.cluster, wanted.partitions):
         return "it is of another program, cluster or number of partitions"
-    age_ms = wanted.written_at_ms - found.written_at_ms
+    age_ms = wanted.as_of_ms - found.as_of_ms
     if age_ms < -MARGIN_MS:
         return f"it is dated {-age_ms // 1000} s in the future"
     if age_ms > delete_retention_ms - MARGIN_MS:

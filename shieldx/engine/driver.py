@@ -58,6 +58,8 @@ class AgentDriver:
         self.now_ms = START_MS
         self.state_limit_bytes = inf
         """Lower it to show what an agent does while its state, by its own estimate, is at the limit."""
+        self.memory_share_bytes = inf
+        """Lower it to have an agent with a store make room at its checkpoints."""
         self.partitions = partitions
         self.log = MemoryLog(topics, partitions, now_ms=lambda: self.now_ms)
         self.metrics = Metrics([agent])
@@ -75,6 +77,7 @@ class AgentDriver:
             codec=Codec(topics, agent.reads),
             reply_topics=frozenset(name for name, topic in topics.items() if topic.accepts_replies),
             memory_free=self._memory_free,
+            memory_share=lambda: self.memory_share_bytes,
             stores=stores,
             wall_ms=lambda: self.now_ms,
             limits=limits or Limits(),

@@ -92,6 +92,21 @@ class Intake:
                 return
         self._changed.clear()
 
+    async def passed(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Where the fetching has come to with nothing left to give: behind markers, which are no records.
+
+        Empty while records wait. What was awaited meanwhile may have changed everything: ask whether it did.
+        """
+        if self._records:
+            return {}
+        try:
+            reached = {TopicPartition(*tp): await self._consumer.position(tp) for tp in self.inputs}
+        except (*NOT_ASSIGNED, KafkaError):
+            return {}
+        if self._records or self._paused:
+            return {}
+        return {tp: offset for tp, offset in reached.items() if offset > positions[tp]}
+
     async def lag(self) -> int:
         """Records that wait here, and those that the broker has beyond them, as far as it has said.
 

@@ -49,10 +49,16 @@ class KafkaLog:
     """
 
     def __init__(
-        self, connection: Mapping[str, Any], positions_topic: str, *, transaction_timeout_ms: int = 10_000
+        self,
+        connection: Mapping[str, Any],
+        positions_topic: str,
+        *,
+        application: str = "shieldx",
+        transaction_timeout_ms: int = 10_000,
     ) -> None:
         self._connection = dict(connection)
         self._positions_topic = positions_topic
+        self._application = application
         self._transaction_timeout_ms = transaction_timeout_ms
         self._admin: AIOKafkaAdminClient | None = None
         self._cluster: str | None = None
@@ -93,7 +99,7 @@ class KafkaLog:
             retry_backoff_ms=RETRY_BACKOFF_MS,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
-        transactions = KafkaTransactions(producer, self._positions_topic, self._connection)
+        transactions = KafkaTransactions(producer, self._positions_topic, self._application, self._connection)
         try:
             await producer.start()
         except FAILURES as error:
@@ -116,7 +122,7 @@ class KafkaLog:
         wanted = list(partitions)
         try:
             async with self._consumer() as consumer:
-                found = await last_positions(consumer, self._positions_topic, wanted)
+                found = await last_positions(consumer, self._positions_topic, wanted, self._application)
                 beginnings = await consumer.beginning_offsets([KafkaTopicPartition(*tp) for tp in wanted])
         except FAILURES as error:
             raise refusal(error, self._connection) or RestoreTask(
@@ -142,7 +148,7 @@ class KafkaLog:
         """
         try:
             async with self._consumer() as consumer:
-                return bool(await last_positions(consumer, self._positions_topic, partitions))
+                return bool(await last_positions(consumer, self._positions_topic, partitions, self._application))
         except FAILURES as error:
             raise refusal(error, self._connection) or RestoreTask(
                 f"the positions in {self._positions_topic} cannot be read: {error!r}"
@@ -224,15 +230,18 @@ class KafkaLog:
 class KafkaTransactions:
     """One transactional producer. After an error it is of no more use: its sequence numbers are not rewound."""
 
-    def __init__(self, producer: AIOKafkaProducer, positions_topic: str, connection: Mapping[str, Any]) -> None:
+    def __init__(
+        self, producer: AIOKafkaProducer, positions_topic: str, application: str, connection: Mapping[str, Any]
+    ) -> None:
         self._producer = producer
         self._positions_topic = positions_topic
+        self._application = application
         self._connection = connection
 
     async def commit(
         self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, int]:
-        """Write all records and the group's next offsets in one transaction.
+        """Write all records and the next offsets of the inputs in one transaction.
 
         Returns the offset behind the last record of each partition written, where it is known: the broker does not say
         it again when a delivery was tried twice.
@@ -288,7 +297,7 @@ class KafkaTransactions:
         places: dict[TopicPartition, list[Write]] = {}
         for tp, offset in positions.items():
             place = TopicPartition(self._positions_topic, tp.partition)
-            places.setdefault(place, []).append(position_record(tp, offset))
+            places.setdefault(place, []).append(position_record(tp, offset, self._application))
         return {**writes, **places}
 
     def _last_batch(self, topic: str, partition: int) -> MessageBatch:

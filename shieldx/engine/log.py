@@ -54,7 +54,7 @@ class Transactions(Protocol):
     async def commit(
         self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, int]:
-        """Write all records and the group's next offsets in one transaction, every delivery awaited.
+        """Write all records and the next offsets of the inputs in one transaction, every delivery awaited.
 
         Returns the offset behind the last record of each partition written, where it is known.
 
@@ -74,14 +74,14 @@ class Log(Protocol):
         """Shut out every earlier producer of this id and abort what it left open."""
 
     async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The group's next offsets; where none is committed, the first offset that exists.
+        """The next offsets of the inputs; where none is committed, the first offset that exists.
 
         Raises:
             FixConfiguration: records behind a committed offset have been deleted unread.
         """
 
     async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
-        """Whether the group has committed an offset for any of the partitions."""
+        """Whether an offset has been committed for any of the partitions."""
 
     async def cluster(self) -> str:
         """The identity of the cluster: an offset means something in it only."""

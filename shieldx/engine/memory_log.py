@@ -83,7 +83,7 @@ class MemoryLog:
         return producer
 
     async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The group's next offsets; where none is committed, the first offset that exists.
+        """The next offsets of the inputs; where none is committed, the first offset that exists.
 
         Raises:
             FixConfiguration: records behind a committed offset have been deleted unread.
@@ -100,7 +100,7 @@ class MemoryLog:
         return positions
 
     async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
-        """Whether the group has committed an offset for any of the partitions."""
+        """Whether an offset has been committed for any of the partitions."""
         return any(tp in self._positions for tp in partitions)
 
     async def cluster(self) -> str:
@@ -278,7 +278,7 @@ class _Producer:
     async def commit(
         self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, int]:
-        """Write all records and the group's next offsets in one transaction.
+        """Write all records and the next offsets of the inputs in one transaction.
 
         Returns the offset behind the last record of each partition written.
 

@@ -139,8 +139,19 @@ class Seat:
                 clock.ticked()
                 await task.tick()
             else:
+                await self._pass_over(task, generation)
                 await self.intake.wait(IDLE_S / 2)
                 self._metrics.lag.set(await self.intake.lag())
+
+    async def _pass_over(self, task: AnyTask, generation: int) -> None:
+        """Have the position stand behind the marker of the last transaction too.
+
+        Retention would delete the marker with its record, and the next start take it for a record deleted unread.
+        """
+        passed = await self.intake.passed(task.positions)
+        same = self._membership.generation_of(self._number) == generation
+        if passed and same and not self._must_restore and self._held_until_s is None:
+            await task.pass_over(passed)
 
     async def _process(self, task: AnyTask, records: Sequence[Record], clock: IdleClock) -> None:
         try:

@@ -17,7 +17,7 @@ from shieldx.engine.task_state import TaskState
 from shieldx.messages import Source, Tick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from shieldx.engine.agent import Agent
     from shieldx.engine.checkpoint import TaskStores
@@ -145,6 +145,7 @@ class Task:
             RestoreTask: close this task and start another.
         """
         self._settled = False
+        self._expired_ms = -1  # all records may bear one time, and memory is to be looked at all the same
         batch, taken = self._new_batch(), 0
         for record in records:
             tp = TopicPartition(record.topic, record.partition)
@@ -166,11 +167,20 @@ class Task:
         batch.writes[self.inputs[0]] = [Write(None, TICK_VALUE, [])]
         await self._commit(batch)
 
+    async def pass_over(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Commit positions beyond which there is no record that was not taken: only markers were passed."""
+        batch = self._new_batch()
+        for tp, offset in positions.items():
+            self.positions[tp] = batch.positions[tp] = offset
+        await self._commit(batch)
+
     async def close(self) -> None:
         """Let go of the producer and of the store; state in memory is left to the garbage collector."""
-        self._state.close(settled=self._settled)
-        if self._transactions is not None:
-            await self._transactions.close()
+        try:
+            self._state.close(settled=self._settled)
+        finally:
+            if self._transactions is not None:
+                await self._transactions.close()
 
     async def _make_room(self, record: Record, batch: Batch) -> Batch:
         """Let log time pass up to a record's; every `expire_at_a_time` of what is due is a transaction of its own."""

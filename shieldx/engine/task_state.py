@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from shieldx.engine.checkpoint import Checkpoint, refusal
-from shieldx.engine.errors import FreeDisk, RestoreTask, WaitForDisk
+from shieldx.engine.errors import FreeDisk, RestoreTask, ShieldXError, WaitForDisk
 from shieldx.engine.log import TopicPartition
 from shieldx.engine.manifests import DELETE_RETENTION_MS
 
@@ -54,8 +54,9 @@ class TaskState:
         self._unspilled = 0
         self._due_s = self._not_before_s = 0.0
         self._put_off = False
-        self._reading_since_ms: int | None = None
-        """While the tables are read, when that began: what is deleted beyond the place reached is not known yet."""
+        self._as_of_ms = 0
+        """When nothing beyond this task's place in the tables was older: deletions there may be compacted away before
+        they are read. Not when a checkpoint was written: another owner may have gone on meanwhile."""
         self._place = {"agent": agent.name, "partition": partition}
         self.fold: Fold = agent.fold(partition, max_record_bytes, None)
 
@@ -66,18 +67,27 @@ class TaskState:
             RestoreTask: the log or the store could not be read; try again.
             FixConfiguration: the folder of stores cannot be used.
         """
-        self._reading_since_ms = self._around.wall_ms()
+        began_ms = self._as_of_ms = self._around.wall_ms()
         restored, unspilled_bytes = await self._open(), 0
         async for records in self._log.read_to_end(self._tables, self._positions):
             restored = True
             for record in records:
                 unspilled_bytes += self._restore_one(record)
             self._unspilled += len(records)
-            if self._store is not None and unspilled_bytes >= RESTORED_BYTES:
-                self.checkpoint(evict=True)
+            if unspilled_bytes >= RESTORED_BYTES:
+                self._make_room()
                 unspilled_bytes = 0
-        self._reading_since_ms = None
+        self._as_of_ms = began_ms
         return restored
+
+    def _make_room(self) -> None:
+        """Have what was read so far go to disk; what is on a full disk, or on none, must fit into memory."""
+        self.checkpoint(evict=True)
+        if self._around.stores is not None and not self._around.memory_free():
+            raise RestoreTask(
+                f"the state of partition {self._partition} does not fit into memory, and the disk takes no more of it. "
+                "Free some of SHIELDX_STATE_FOLDER, or raise SHIELDX_STATE_LIMIT_MB"
+            )
 
     def committed(self, written: Mapping[TopicPartition, int], wrote: Container[TopicPartition], records: int) -> None:
         """A transaction with that many input records is committed.
@@ -94,6 +104,7 @@ class TaskState:
                 self._positions[tp] = written[tp]
             elif tp in wrote:
                 raise RestoreTask(f"the broker did not say where in {tp.topic}/{tp.partition} the last rows are")
+        self._as_of_ms = self._around.wall_ms()
         self._unspilled += records
         now_s = monotonic()
         if now_s >= self._not_before_s and (self._unspilled >= CHECKPOINT_RECORDS or now_s >= self._due_s):
@@ -137,7 +148,7 @@ class TaskState:
         try:
             if settled:
                 self.checkpoint()
-        except RestoreTask as error:
+        except ShieldXError as error:
             logger.warning("the last checkpoint failed: %s", error, extra=self._place)
         finally:
             self._store.close()
@@ -159,7 +170,7 @@ class TaskState:
         if found is not None:
             reason = refusal(found, self._made({}), bounds, delete_retention_ms=DELETE_RETENTION_MS)
             if reason is None:
-                self._reading_since_ms = found.written_at_ms
+                self._as_of_ms = found.as_of_ms
                 self._positions = {tp: found.positions[tp.topic] for tp in self._tables}
             else:
                 logger.warning("the checkpoint is discarded: %s", reason, extra=self._place)
@@ -182,5 +193,5 @@ class TaskState:
             cluster=self._cluster,
             partitions=self._around.partitions,
             positions={tp.topic: offset for tp, offset in positions.items()},
-            written_at_ms=self._around.wall_ms() if self._reading_since_ms is None else self._reading_since_ms,
+            as_of_ms=self._as_of_ms,
         )

@@ -15,6 +15,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from shieldx.engine.access import not_allowed, why_unreachable
 from shieldx.engine.agent import Agent
 from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.manifests import DELETE_RETENTION_MS
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
@@ -171,6 +172,13 @@ def _check_kept(name: str, topic: Topic, actual: ActualTopic) -> None:
     policy, retention_ms = actual.config["cleanup.policy"], int(actual.config["retention.ms"])
     declared_ms = int(topic.config()["retention.ms"])
     too_short = policy == "delete" and retention_ms >= 0 and not 0 <= declared_ms <= retention_ms
+    deletions_ms = int(actual.config["delete.retention.ms"])
+    if policy == "compact" and deletions_ms < DELETE_RETENTION_MS:
+        raise FixConfiguration(
+            f"table {name!r} has delete.retention.ms={deletions_ms}, below {DELETE_RETENTION_MS}: a worker would go "
+            "on from state on disk although deletions since are compacted away. `shieldx topics diff` lists what to "
+            "change"
+        )
     if policy != topic.cleanup or too_short:
         raise FixConfiguration(
             f"table {name!r} has cleanup.policy={policy} and retention.ms={retention_ms}, its manifest says "

@@ -44,6 +44,9 @@ class AnyTask(Protocol):
     async def tick(self) -> None:
         """Do what is due on an idle partition. Raises RestoreTask."""
 
+    async def pass_over(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Commit positions beyond which there is no record that was not worked on. Raises RestoreTask."""
+
     async def close(self) -> None:
         """Let go of what was held; never raises."""
 

@@ -1,1 +1,1 @@
-"""Postgres: where sinks write what the topics say. Nothing here knows a domain."""
+"""What lies beyond the topics: state on disk, and Postgres, where sinks write. Nothing here knows a domain."""

@@ -23,7 +23,7 @@ ON CONFLICT (sink, topic, partition) DO NOTHING
 _READ = "SELECT topic, next_offset, cluster_id FROM shieldx.positions WHERE sink = $1 AND partition = $2"
 _MOVE = """
 UPDATE shieldx.positions AS position
-SET next_offset = new.next_offset, record_at = new.record_at, moved_at = now()
+SET next_offset = new.next_offset, record_at = coalesce(new.record_at, position.record_at), moved_at = now()
 FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[]) AS new (topic, expected, next_offset, record_at)
 WHERE sink = $1 AND partition = $2 AND position.topic = new.topic AND position.next_offset = new.expected
 """
@@ -37,12 +37,15 @@ class Position(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One step of a position: from where it must be, to where it goes, and when the last record was appended."""
+    """One step of a position: from where it must be, to where it goes, and when the last record was appended.
+
+    None for the time of a step over no record.
+    """
 
     topic: str
     expected: int
     next_offset: int
-    record_at_ms: int
+    record_at_ms: int | None
 
 
 class Positions:
@@ -83,7 +86,10 @@ class Positions:
         Raises:
             LeaveTask: a position is not where it must be: another owner moved it, or an older backup was restored.
         """
-        times = [datetime.fromtimestamp(move.record_at_ms / 1000, UTC) for move in moves]
+        times = [
+            None if move.record_at_ms is None else datetime.fromtimestamp(move.record_at_ms / 1000, UTC)
+            for move in moves
+        ]
         done = await connection.execute(
             _MOVE,
             self._sink,

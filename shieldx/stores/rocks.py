@@ -51,6 +51,8 @@ to wait is refused instead, and tried again."""
 _FULL = ("No space left", "Disk quota exceeded", "File too large")
 _BUSY = ("Incomplete", "stall", "Shutdown in progress")
 _LOCKED = ("lock hold by current process", "While lock file")
+_DAMAGE = ("Corruption", "No such file or directory", "Invalid argument")
+"""Only then is a database removed: one that cannot be opened for want of file handles is as good as before."""
 _FORBIDDEN = ("Permission denied", "Read-only file system", "Not a directory")
 
 
@@ -109,6 +111,10 @@ class RocksStores:
         return options
 
 
+class _Damaged(RestoreTask):
+    """The files are not what RocksDB has written."""
+
+
 class _Locked(Exception):
     """Another process, or another task of this one, has the folder."""
 
@@ -128,7 +134,7 @@ class RocksStore:
         self._must_reopen = False
         try:
             self._open()
-        except RestoreTask as error:
+        except _Damaged as error:
             logger.warning("the state on disk is damaged and will be restored: %s", error)
             self._empty()
 
@@ -139,7 +145,7 @@ class RocksStore:
         try:
             return None if value is None else msgspec.json.decode(value, type=Checkpoint)
         except msgspec.MsgspecError as error:
-            raise RestoreTask(f"the checkpoint in {self._folder} cannot be read: {error}") from error
+            raise self._damaged(error) from error
 
     @property
     def size_bytes(self) -> int:
@@ -163,7 +169,7 @@ class RocksStore:
         try:
             value: bytes | None = found[0].get(key)
         except Exception as error:  # rocksdict raises nothing more particular
-            raise self._damaged(error) from error
+            raise self._of_read(error) from error
         return value
 
     def scan(self, table: str, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -179,9 +185,14 @@ class RocksStore:
         options = ReadOptions()
         options.set_iterate_upper_bound(stop)
         try:
-            yield from found[0].items(from_key=start, read_opt=options)
+            rows = found[0].iter(options)
+            rows.seek(start)
+            while rows.valid():
+                yield rows.key(), rows.value()
+                rows.next()
+            rows.status()  # an iterator that meets damage is just not valid any more
         except Exception as error:  # rocksdict raises nothing more particular
-            raise self._damaged(error) from error
+            raise self._of_read(error) from error
 
     def begin(self) -> StateBatch:
         """An empty batch.
@@ -190,6 +201,7 @@ class RocksStore:
             FreeDisk: an earlier write has failed, and there is still no room.
             RestoreTask: the store could not be opened again.
         """
+        self._check_open()
         if self._must_reopen:
             self._reopen()
         return RocksBatch(self._family)
@@ -213,7 +225,15 @@ class RocksStore:
             raise self._of_write(error) from error
         for table in batch.dropped:
             if self._tables.pop(table, None) is not None:
-                self._tables[_OWN][0].drop_column_family(table)
+                self._drop(table)
+
+    def _drop(self, table: str) -> None:
+        """Remove a table; one that cannot be removed now is found, and removed, after the next start."""
+        try:
+            self._tables[_OWN][0].drop_column_family(table)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more particular
+            self._must_reopen = True
+            logger.warning("table %s in %s was not dropped: %s", table, self._folder, error)
 
     def flush(self) -> None:
         """Have everything in files that need no recovery when they are opened."""
@@ -278,7 +298,10 @@ class RocksStore:
 
     def _reopen(self) -> None:
         """RocksDB refuses every write after one has failed; reading goes on."""
-        free = shutil.disk_usage(self._folder).free
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise RestoreTask(f"the state on disk is not there any more: {error}") from error
         if free < _FREE_BYTES:
             raise FreeDisk(f"{free} bytes are free under {self._folder}; {_FREE_BYTES} are needed to go on")
         self.close()
@@ -289,8 +312,15 @@ class RocksStore:
         self._must_reopen = False
 
     def _of_write(self, error: Exception) -> Exception:
+        """A disk that has become read-only is as good as full: what was read from it goes on being read."""
         named = _of(error, self._folder)
-        return self._damaged(error) if isinstance(named, RestoreTask) else named
+        if isinstance(named, FixConfiguration):
+            return FreeDisk(str(named))
+        return self._damaged(error) if isinstance(named, _Damaged) else named
+
+    def _of_read(self, error: Exception) -> Exception:
+        named = _of(error, self._folder)
+        return self._damaged(error) if isinstance(named, _Damaged) else RestoreTask(str(named))
 
     def _damaged(self, error: Exception) -> RestoreTask:
         """Have the next task find nothing, rather than the same damage."""
@@ -340,4 +370,6 @@ def _of(error: Exception, folder: Path) -> Exception:
         return FreeDisk(f"no room for state under {folder}; free some, or move SHIELDX_STATE_FOLDER: {text}")
     if any(reason in text for reason in _FORBIDDEN):
         return FixConfiguration(f"SHIELDX_STATE_FOLDER cannot be used: {text}")
+    if any(reason in text for reason in _DAMAGE):
+        return _Damaged(f"{folder}: {text}")
     return RestoreTask(f"{folder}: {text}")

@@ -16,7 +16,7 @@ from shieldx.stores.positions import Move, Positions
 from shieldx.stores.upserts import RowSet, Upserts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from asyncpg.pool import PoolConnectionProxy
 
@@ -138,6 +138,18 @@ class SinkTask:
             found = await self._stored.read(connection)
         if any(tp not in found or found[tp].next_offset != offset for tp, offset in self.positions.items()):
             raise LeaveTask(f"the position of sink {self._sink.name}, partition {self._partition}, was moved")
+
+    async def pass_over(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Move the positions beyond markers, which are no records.
+
+        Raises:
+            LeaveTask: a position is not where this task left it.
+            RestoreTask: Postgres failed.
+        """
+        moves = [Move(tp.topic, self.positions[tp], positions[tp], None) for tp in sorted(positions)]
+        async with self._database.transaction() as connection:
+            await self._stored.move(connection, moves)
+        self.positions.update(positions)
 
     async def close(self) -> None:
         """Nothing is held between two transactions."""

@@ -54,6 +54,7 @@ def test_a_missing_schema_names_the_command(
     ("text", "moment"),
     [
         ("17", 17),
+        (str(2**63 - 1), 2**63 - 1),
         ("2026-11-22T13:07:11.930Z", datetime(2026, 11, 22, 13, 7, 11, 930_000, UTC)),
         ("2026-11-22T14:07:11+01:00", datetime(2026, 11, 22, 13, 7, 11, tzinfo=UTC)),
         ("2026-11-22", datetime(2026, 11, 22, tzinfo=UTC)),
@@ -63,9 +64,27 @@ def test_a_moment_is_an_offset_or_a_time_in_utc(text: str, moment: object) -> No
     assert MomentType().convert(text, None, None) == moment
 
 
-def test_no_moment_is_refused() -> None:
-    with pytest.raises(click.BadParameter, match="neither an offset nor a time"):
-        MomentType().convert("yesterday", None, None)
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("yesterday", "neither an offset nor a time"),
+        (str(2**63), "no offset: the greatest is 9223372036854775807"),
+        ("9" * 5000, "no offset: the greatest is 9223372036854775807"),
+        ("0001-01-01T00:00:00+01:00", "not within the years 1 to 9999"),
+    ],
+)
+def test_no_moment_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(click.BadParameter, match=reason):
+        MomentType().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("balance", "t", "--at"), ("statement", "t", "--from"), ("statement", "t", "--to")]
+)
+def test_an_offset_beyond_the_greatest_is_named(shieldx: Callable[..., Result], arguments: tuple[str, ...]) -> None:
+    result = shieldx(*arguments, "99999999999999999999")
+    assert result.exit_code == 2
+    assert "99999999999999999999 is no offset" in result.stderr
 
 
 def test_a_time_is_shown_as_results_show_it() -> None:

@@ -28,6 +28,7 @@ from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
+    from pathlib import Path
 
     from shieldx.engine.agent import Agent
     from shieldx.engine.log import Record, TopicPartition
@@ -306,3 +307,50 @@ async def test_a_fenced_task_restores_if_it_is_still_assigned(platform: Platform
         assert (await client.send(consume(tenant_id, 30))).balance.balance == 70
         await transactions.close()
         assert value_of(metrics, "shieldx_fenced_total") == 1
+
+
+async def test_a_worker_goes_on_from_the_state_that_another_one_left_in_its_folder(
+    platform: Platform, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class CountingLog(KafkaLog):
+        rows = 0
+
+        async def read_to_end(self, *arguments: Any) -> AsyncIterator[Sequence[Record]]:
+            async for records in super().read_to_end(*arguments):
+                self.rows += len(records)
+                yield records
+
+    with_folder = Platform(msgspec.structs.replace(platform.settings, state_folder=tmp_path))
+    agent, tenant_id = with_folder.agent("credits"), tenant()
+    first = consume(tenant_id, 30)
+    counting = CountingLog(with_folder.connection, agent.positions)
+    await counting.start()
+    async with Client(platform.connection) as client:
+        async with running(with_folder, agent) as (worker, _):
+            await until_ready(worker)
+            await client.send(purchase(tenant_id))
+            before = await client.send(first)
+        async with running(with_folder, agent, counting) as (worker, _):
+            await until_ready(worker)
+            assert counting.rows == 0, "no row of a table is read again"
+            assert await client.send(first) == msgspec.structs.replace(before, replayed=True)
+            assert (await client.send(consume(tenant_id, 30))).balance.balance == 40
+    await counting.stop()
+    assert "discarded" not in caplog.text
+
+
+async def test_an_idle_position_comes_to_stand_behind_the_marker_of_a_transaction(platform: Platform) -> None:
+    """Else retention would delete the marker, and the next start take it for a record that was deleted unread."""
+    agent, tenant_id = platform.agent("credits"), tenant()
+    place = LogPartition(COMMANDS, number_of(tenant_id))
+    log = KafkaLog(platform.connection, agent.positions, application=platform.settings.application)
+    async with running(platform, agent) as (worker, _):
+        await until_ready(worker)
+        transactional = AIOKafkaProducer(**platform.connection, transactional_id=uuid4().hex)
+        async with transactional as producer, producer.transaction():
+            sent = await producer.send_and_wait(
+                COMMANDS, msgspec.json.encode(purchase(tenant_id)), key=tenant_id.encode(), partition=place.partition
+            )
+        async with asyncio.timeout(20):
+            while (await log.committed([place]))[place] != sent.offset + 2:  # noqa: ASYNC110 - Kafka sets no Event
+                await asyncio.sleep(0.1)

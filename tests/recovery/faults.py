@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import checkpoints
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
 
-from shieldx.credits.tables import RESULTS
+from shieldx.credits.tables import COMMANDS, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from fleet import Fleet
 
@@ -50,7 +52,7 @@ class Kind(StrEnum):
     SINK_FREEZE = "sink frozen past the session timeout"
     POSTGRES_KILL = "Postgres killed and restarted"
     POSTGRES_FREEZE = "Postgres frozen"
-    DISK_FULL = "disk of a worker full"
+    DISK_FULL = "disk of the workers full"
     DISK_DAMAGED = "worker killed, and its state on disk damaged"
     DISK_STALE = "state on disk put back to what it was"
 
@@ -130,28 +132,30 @@ class Happened:
 
     @property
     def worker_kills(self) -> int:
-        """SIGKILLs of workers."""
+        """SIGKILLs of workers, at the least."""
         counts = self.counts
         once = counts[Kind.KILL] + counts[Kind.BROKER_KILL_MOVING] + counts[Kind.DISK_DAMAGED]
         twice = counts[Kind.KILL_RESTORING] + counts[Kind.KILL_STARTING]
-        return once + 2 * twice + (1 + USUAL_FLEET) * counts[Kind.DISK_STALE]
+        return once + 2 * twice + 2 * USUAL_FLEET * counts[Kind.DISK_STALE]
+
+
+class Servers(NamedTuple):
+    """What runs beside the workers."""
+
+    kafka: KafkaCluster
+    postgres: PostgresServer
 
 
 class Conductor:
     """Carries out a plan, one fault after another, and leaves a whole system behind."""
 
     def __init__(
-        self,
-        kafka: KafkaCluster,
-        postgres: PostgresServer,
-        fleet: Fleet,
-        sinks: Fleet,
-        results_config: Mapping[str, str],
+        self, servers: Servers, fleet: Fleet, sinks: Fleet, state: Path, results_config: Mapping[str, str]
     ) -> None:
-        self._kafka = kafka
-        self._postgres = postgres
+        self._kafka, self._postgres = servers
         self._fleet = fleet
         self._sinks = sinks
+        self._state = state
         self._results_config = dict(results_config)
         self.happened = Happened(monotonic(), Counter(), [])
         self._actions = {
@@ -219,14 +223,14 @@ class Conductor:
         await asyncio.sleep(fault.lasts_s)
 
     async def _kill_broker(self, fault: Fault) -> None:
-        broker = self._broker(fault)
+        broker = await self._leader(fault)
         await broker.kill()
         await asyncio.sleep(fault.lasts_s)
         await broker.start()
 
     async def _kill_broker_moving(self, fault: Fault) -> None:
         """The tasks that restore meet coordinators that are still loading, or have just moved."""
-        broker = self._broker(fault)
+        broker = await self._leader(fault)
         self._fleet.kill(self._fleet.pick(fault.victim))
         await asyncio.sleep(fault.lasts_s)
         await broker.kill()
@@ -234,7 +238,7 @@ class Conductor:
         self._fleet.start()
 
     async def _freeze_broker(self, fault: Fault) -> None:
-        broker = self._broker(fault)
+        broker = await self._leader(fault)
         await broker.freeze()
         await asyncio.sleep(fault.lasts_s)
         await broker.thaw()
@@ -244,9 +248,19 @@ class Conductor:
         await asyncio.sleep(fault.lasts_s)
         await self._configure_results({})
 
-    def _broker(self, fault: Fault) -> KafkaBroker:
-        """Each leads a third of the partitions, and is a controller too."""
-        return self._kafka.brokers[int(fault.victim * len(self._kafka.brokers))]
+    async def _leader(self, fault: Fault) -> KafkaBroker:
+        """The leader of one partition of the commands, as it is now; any broker while nobody can be asked."""
+        brokers = self._kafka.brokers
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._kafka.bootstrap)
+        try:
+            await admin.start()
+            (topic,) = await admin.describe_topics([COMMANDS])
+        except KafkaError:
+            return brokers[int(fault.victim * len(brokers))]
+        finally:
+            await admin.close()
+        leaders = [partition["leader"] for partition in topic["partitions"] if partition["leader"] > 0]
+        return brokers[leaders[int(fault.victim * len(leaders))] - 1]
 
     async def _kill_sink(self, fault: Fault) -> None:
         self._sinks.kill(self._sinks.pick(fault.victim))
@@ -270,26 +284,41 @@ class Conductor:
         await self._postgres.thaw()
 
     async def _fill_disk(self, fault: Fault) -> None:
-        victim = self._fleet.pick(fault.victim)
-        victim.fill_disk()
+        """The disk is one for all workers."""
+        victims = list(self._fleet.running)
+        for victim in victims:
+            victim.fill_disk()
         await asyncio.sleep(fault.lasts_s)
-        victim.free_disk()
+        for victim in victims:
+            victim.free_disk()
 
     async def _damage_disk(self, fault: Fault) -> None:
-        self._fleet.kill(self._fleet.pick(fault.victim))
-        self.happened.damaged += checkpoints.damage(self._fleet.state, Random(fault.victim))  # noqa: S311 - to be repeated
+        """One worker after another, until one of them leaves a store behind that nobody has open."""
+        killed = damaged = 0
+        while not damaged and self._fleet.running:
+            self._fleet.kill(self._fleet.pick(fault.victim))
+            killed += 1
+            damaged = checkpoints.damage(self._state, Random(fault.victim))  # noqa: S311 - to be repeated
+        self.happened.damaged += damaged
         await asyncio.sleep(fault.lasts_s)
-        self._fleet.start()
+        for _ in range(killed):
+            self._fleet.start()
 
     async def _put_disk_back(self, fault: Fault) -> None:
-        backups = self._fleet.state.with_name("backups")
-        self._fleet.kill(self._fleet.pick(fault.victim))
-        checkpoints.back_up(self._fleet.state, backups)
-        self._fleet.start()
+        backups = self._state.with_name("backups")
+        self._kill_all()
+        checkpoints.back_up(self._state, backups)
+        self._start_all()
         await asyncio.sleep(fault.lasts_s)
+        self._kill_all()
+        self.happened.put_back += checkpoints.put_back(self._state, backups)
+        self._start_all()
+
+    def _kill_all(self) -> None:
         for worker in list(self._fleet.running):
             self._fleet.kill(worker)
-        self.happened.put_back += checkpoints.put_back(self._fleet.state, backups)
+
+    def _start_all(self) -> None:
         for _ in range(USUAL_FLEET):
             self._fleet.start()
 

@@ -125,9 +125,8 @@ class Fleet:
     ) -> None:
         self._agent = agent
         self._folder = folder
-        self._environment = {**environment, "SHIELDX_STATE_FOLDER": str(folder / "state")}
+        self._environment = dict(environment)
         self._arguments = (agent, *arguments)
-        self.state = folder / "state"
         self._running: list[WorkerProcess] = []
         self._gone: list[WorkerProcess] = []
         self.restarted = 0

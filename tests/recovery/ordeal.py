@@ -20,6 +20,7 @@ from faults import (
     Conductor,
     Fault,
     Happened,
+    Servers,
     expected_s,
 )
 from fleet import Fleet, WorkerEnded
@@ -37,7 +38,7 @@ from shieldx.dev.postgres import PostgresServer
 from shieldx.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 BROKERS = 3
@@ -113,11 +114,13 @@ async def undergo(ordeal: Ordeal, folder: Path) -> Outcome:
         bootstrap = kafka.bootstrap
         platform = await _platform(bootstrap, postgres.dsn)
         arguments = () if ordeal.sabotage is None else ("--sabotage", ordeal.sabotage)
-        environment = _environment(bootstrap, postgres.dsn)
-        fleet, sinks = Fleet("credits", folder, environment, arguments), Fleet(SINK, folder, environment)
+        environment, state = _environment(bootstrap, postgres.dsn), folder / "state"
+        # Sabotage takes out a rule of transactions; it must be found out by what stands in the topics.
+        on_disk = {} if ordeal.sabotage else {"SHIELDX_STATE_FOLDER": str(state)}
+        fleet, sinks = Fleet("credits", folder, environment | on_disk, arguments), Fleet(SINK, folder, environment)
         stack.callback(fleet.close)
         stack.callback(sinks.close)
-        conductor = Conductor(kafka, postgres, fleet, sinks, platform.topics[RESULTS].config())
+        conductor = Conductor(Servers(kafka, postgres), fleet, sinks, state, platform.topics[RESULTS].config())
         judge = Judge(bootstrap, f"{APPLICATION}.credits", PARTITIONS)
         answers = await stack.enter_async_context(Answers(bootstrap, PARTITIONS))
         traffic = Traffic(ordeal.seed, CLIENTS, PARTITIONS, bootstrap, answers)
@@ -186,7 +189,7 @@ async def _platform(bootstrap: str, dsn: str) -> Platform:
     return platform
 
 
-def _environment(bootstrap: str, dsn: str) -> Mapping[str, str]:
+def _environment(bootstrap: str, dsn: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
     return inherited | {
         "SHIELDX_APPLICATION": APPLICATION,

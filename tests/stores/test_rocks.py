@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ MEMORY_BYTES = 128_000_000
 
 
 def at(position: int) -> Checkpoint:
-    return Checkpoint(format="f", cluster="c", partitions=1, positions={"t": position}, written_at_ms=0)
+    return Checkpoint(format="f", cluster="c", partitions=1, positions={"t": position}, as_of_ms=0)
 
 
 def stores(folder: Path) -> RocksStores:
@@ -106,14 +107,17 @@ def test_damage_met_while_reading_empties_it_for_the_next_task(tmp_path: Path) -
     put(store, 1, count=1000, size=1000)
     store.flush()
     store.close()
-    for path in (tmp_path / "credits" / "0").glob("*.sst"):
-        content = bytearray(path.read_bytes())
-        content[: len(content) // 2] = os.urandom(len(content) // 2)
-        path.write_bytes(content)
+    path = max((tmp_path / "credits" / "0").glob("*.sst"), key=lambda path: path.stat().st_size)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 4 : len(content) // 2] = os.urandom(len(content) // 2 - len(content) // 4)
+    path.write_bytes(content)
     store = stores(tmp_path).open("credits", 0)
-    if store.checkpoint is not None:  # it was not seen when it was opened
-        with pytest.raises(RestoreTask, match="damaged"):
-            list(store.scan("t", b"", b"\xff"))
+    assert store.checkpoint is not None, "it is not seen when it is opened"
+    with pytest.raises(RestoreTask, match="damaged"):
+        list(store.scan("t", b"", b"\xff"))
+    with pytest.raises(RestoreTask, match="closed"):
+        store.begin()
+    store.close()
     assert stores(tmp_path).open("credits", 0).checkpoint is None
 
 
@@ -133,6 +137,18 @@ def test_who_comes_while_a_frozen_process_has_the_store_gets_another_one(tmp_pat
     put(second, 2)
     first.close()
     assert position(stores(tmp_path).open("credits", 0)) == 1, "the older one: its age and the log decide on its use"
+
+
+def test_one_that_cannot_be_opened_for_another_reason_than_damage_is_left_as_it_is(tmp_path: Path) -> None:
+    put(stores(tmp_path).open("credits", 0), 7)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 2, hard))  # noqa: PTH208 - names only
+    try:
+        with pytest.raises(RestoreTask, match="oo many open files"):
+            stores(tmp_path).open("credits", 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert position(stores(tmp_path).open("credits", 0)) == 7
 
 
 def test_a_folder_that_may_not_be_used_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from shieldx.state import StateBatch, StateStore
 
-SOME = Checkpoint(format="f", cluster="c", partitions=1, positions={"t": 1}, written_at_ms=0)
+SOME = Checkpoint(format="f", cluster="c", partitions=1, positions={"t": 1}, as_of_ms=0)
 
 
 class World(Protocol):
