@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -137,18 +136,6 @@ def test_who_comes_while_a_frozen_process_has_the_store_gets_another_one(tmp_pat
     put(second, 2)
     first.close()
     assert position(stores(tmp_path).open("credits", 0)) == 1, "the older one: its age and the log decide on its use"
-
-
-def test_one_that_cannot_be_opened_for_another_reason_than_damage_is_left_as_it_is(tmp_path: Path) -> None:
-    put(stores(tmp_path).open("credits", 0), 7)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 2, hard))  # noqa: PTH208 - names only
-    try:
-        with pytest.raises(RestoreTask, match="oo many open files"):
-            stores(tmp_path).open("credits", 0)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert position(stores(tmp_path).open("credits", 0)) == 7
 
 
 def test_a_folder_that_may_not_be_used_is_named(tmp_path: Path) -> None:
