@@ -16,7 +16,7 @@ from shieldx.engine.log_bounds import LogBounds
 from shieldx.engine.manifests import Topic, load_manifests
 from shieldx.engine.memory import MemoryLimit
 from shieldx.engine.sink import Sink
-from shieldx.engine.task import Surroundings
+from shieldx.engine.surroundings import Surroundings
 from shieldx.engine.topics import TopicAdmin
 from shieldx.engine.work import AgentWork
 from shieldx.engine.worker import Worker

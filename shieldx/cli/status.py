@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from shieldx.bootstrap import Platform, read_stack_file
+from shieldx.bootstrap import Platform
 from shieldx.cli.group_lag import GroupStatus, group_status
-from shieldx.cli.health_answer import Readiness, readiness
+from shieldx.cli.health_answer import Readiness, health_address, readiness
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.sink_positions import sink_positions
 from shieldx.cli.stdout import as_json, counted, print_json, print_table
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from aiokafka import TopicPartition
 
     from shieldx.engine.agent import Agent
-    from shieldx.settings import Settings
 
 
 class PostgresStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,20 +62,13 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     settings = load_settings(os.environ)
     platform = Platform(settings)
     with named_kafka_errors(platform.bootstrap):
-        status = asyncio.run(_status(platform, _health_address(settings)))
+        status = asyncio.run(_status(platform, health_address(settings)))
     if as_json:
         print_json(status)
     else:
         _print(status)
     if not status.ok:
         ctx.exit(1)
-
-
-def _health_address(settings: Settings) -> str | None:
-    """Where workers on this machine answer, as far as it is known."""
-    if settings.kafka_bootstrap is None and (stack := read_stack_file(settings)) is not None:
-        return stack.health
-    return f"{settings.health_host}:{settings.health_port}" if settings.health_port else None
 
 
 async def _status(platform: Platform, health: str | None) -> Status:

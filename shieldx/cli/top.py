@@ -15,7 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.live import Live
 
-from shieldx.bootstrap import read_stack_file
+from shieldx.cli.health_answer import health_address
 from shieldx.cli.keys import quit_key
 from shieldx.cli.stdout import json_wanted, print_json, print_whole
 from shieldx.cli.stop_signals import finishes_before, stop_event
@@ -71,11 +71,8 @@ def command(urls: tuple[WorkerAddress, ...], interval_s: float, by: By | None, *
 
 def known_workers(settings: Settings) -> Sequence[WorkerAddress]:
     """Where workers on this machine answer, as far as it is known."""
-    if settings.kafka_bootstrap is None and (stack := read_stack_file(settings)) is not None:
-        return [WorkerAddress("http", stack.health, "")]
-    if settings.health_port:
-        return [WorkerAddress("http", f"{settings.health_host}:{settings.health_port}", "")]
-    return []
+    address = health_address(settings)
+    return [] if address is None else [WorkerAddress("http", address, "")]
 
 
 class Looking:

@@ -11,6 +11,7 @@ from shieldx.dev.broker_process import BrokerEnded
 from shieldx.dev.broker_security import Security
 from shieldx.dev.cache_folder import cache_folder
 from shieldx.dev.cluster_plan import ClusterFolder, ClusterPlan, Place
+from shieldx.dev.first_to_end import first_to_end
 from shieldx.dev.kafka_install import install_kafka
 
 _log = logging.getLogger(__name__)
@@ -104,16 +105,7 @@ class KafkaCluster:
         """
         if not self._brokers:
             raise RuntimeError("the cluster is not running")
-        watching = [asyncio.create_task(self._watch(broker)) for broker in self._brokers]
-        try:
-            await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
-            for task in watching:
-                if task.done():
-                    task.result()
-        finally:
-            for task in watching:
-                task.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
+        await first_to_end([self._watch(broker) for broker in self._brokers])
 
     async def _watch(self, broker: KafkaBroker) -> None:
         for _ in range(_MOST_RESTARTS):

@@ -20,7 +20,8 @@ from shieldx.engine.home import home_partition
 from shieldx.engine.log import TopicPartition
 from shieldx.engine.memory_log import MemoryLog
 from shieldx.engine.metrics import Metrics
-from shieldx.engine.task import Limits, Surroundings, Task
+from shieldx.engine.surroundings import Limits, Surroundings
+from shieldx.engine.task import Task
 from shieldx.messages import Tick
 
 if TYPE_CHECKING:

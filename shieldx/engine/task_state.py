@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shieldx.engine.checkpoint import TaskStore
     from shieldx.engine.log import Record
     from shieldx.engine.metrics import TaskMetrics
-    from shieldx.engine.task import Surroundings
+    from shieldx.engine.surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 

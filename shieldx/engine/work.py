@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shieldx.engine.agent import Agent
     from shieldx.engine.log import Record, TopicPartition
     from shieldx.engine.metrics import TaskMetrics
-    from shieldx.engine.task import Surroundings
+    from shieldx.engine.surroundings import Surroundings
 
 
 class AnyTask(Protocol):

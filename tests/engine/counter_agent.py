@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shieldx.engine.checkpoint import TaskStores
-    from shieldx.engine.task import Limits
+    from shieldx.engine.surroundings import Limits
     from shieldx.messages import Source
     from shieldx.state import StateBatch, StateStore
 

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from counter_agent import ADDS, NOTES, TOTALS, Add, driver, reasons, totals
 
+from shieldx.engine.batch import MAX_CONTEXT_BYTES
 from shieldx.engine.errors import OutputTooLarge
-from shieldx.engine.task import MAX_CONTEXT_BYTES, Limits
+from shieldx.engine.surroundings import Limits
 from shieldx.messages import DEAD_LETTERS, Coordinates
 
 LIMITS = Limits(max_record_bytes=20_000)

@@ -10,7 +10,7 @@ from counter_agent import ADDS, MORE_ADDS, TIMERS, TOTALS, Add, counter, driver,
 
 from shieldx.engine.codec import TICK_VALUE
 from shieldx.engine.log import TopicPartition
-from shieldx.engine.task import Limits
+from shieldx.engine.surroundings import Limits
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:

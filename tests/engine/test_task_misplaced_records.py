@@ -10,7 +10,7 @@ from counter_agent import ADDS, NOTES, SUMS, TIMERS, TOTALS, Add, driver, reason
 from shieldx.engine.codec import HOP
 from shieldx.engine.home import home_partition
 from shieldx.engine.log import TopicPartition
-from shieldx.engine.task import Limits
+from shieldx.engine.surroundings import Limits
 from shieldx.messages import DEAD_LETTERS, Coordinates
 
 PARTITIONS = 4

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shieldx.engine.errors import LeaveTask, RestoreTask
 from shieldx.engine.log import TopicPartition
-from shieldx.engine.task import Limits
+from shieldx.engine.surroundings import Limits
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from shieldx.engine.codec import Codec
 from shieldx.engine.errors import FixConfiguration, LeaveTask, RestoreTask
 from shieldx.engine.log import TopicPartition
 from shieldx.engine.metrics import Metrics
-from shieldx.engine.task import Surroundings, Task
+from shieldx.engine.surroundings import Surroundings
+from shieldx.engine.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shieldx.credits.messages import Abort, Batch, Command, Commit, Consume, Purchase, Refund, Reserve
 from shieldx.engine.agent import load_agents
 from shieldx.engine.driver import AgentDriver
-from shieldx.engine.task import Limits
+from shieldx.engine.surroundings import Limits
 from shieldx.messages import DEAD_LETTERS
 
 ONE = Add(tenant_id="acme")
