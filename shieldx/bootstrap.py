@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from shieldx.engine.surroundings import Surroundings
 from shieldx.engine.topics import TopicAdmin
 from shieldx.engine.work import AgentWork
 from shieldx.engine.worker import Worker
+from shieldx.keyring.file import make_keyring, read_keyring
 from shieldx.stores.database import Database
 from shieldx.stores.rocks import RocksStores
 from shieldx.stores.schema import Schema
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shieldx.engine.metrics import Metrics
+    from shieldx.keyring.keyring import Keyring
     from shieldx.settings import Settings
 
 STACK_FILE = "stack.json"
+KEYRING_FILE = "audit-keyring.json"
 MOST_STORE_BYTES = 512_000_000
 """More cache than this for the stores on disk gains nothing that the operating system's own does not."""
 
@@ -84,6 +89,21 @@ def postgres_dsn(settings: Settings, embedded: str | None) -> str:
 def schema_at(settings: Settings, dsn: str) -> Schema:
     """The schema in a database, beside the migrations that this program knows."""
     return Schema(dsn, home(settings) / "migrations")
+
+
+def keyring(settings: Settings) -> Keyring:
+    """The keys of the audit log: where the settings say; the embedded stack makes its own.
+
+    Raises:
+        FixConfiguration: none is known, or it is none.
+    """
+    if settings.audit_keyring_file is not None:
+        return read_keyring(settings.audit_keyring_file)
+    if settings.kafka_bootstrap is not None:
+        raise FixConfiguration("the audit log's keys are not known: set SHIELDX_AUDIT_KEYRING_FILE")
+    path = settings.stack_folder / KEYRING_FILE
+    make_keyring(path)
+    return read_keyring(path)
 
 
 def worker_environment(settings: Settings, bootstrap: str, *, brokers: int = 1) -> dict[str, str]:
@@ -141,6 +161,15 @@ class Platform:
             FixConfiguration: none is known.
         """
         return postgres_dsn(self.settings, self._embedded_postgres)
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of the audit log.
+
+        Raises:
+            FixConfiguration: none is known.
+        """
+        return keyring(self.settings)
 
     @property
     def knows_postgres(self) -> bool:
@@ -204,6 +233,9 @@ class Platform:
             application=settings.application,
             transaction_timeout_ms=settings.transaction_timeout_ms,
         )
+        if agent.takes_keyring:
+            ring = self.keyring
+            agent = replace(agent, fold=partial(agent.fold, keys=ring, first_key_id=ring.first))
         surroundings = Surroundings(
             application=settings.application,
             partitions=self.partitions,

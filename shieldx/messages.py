@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -48,6 +48,12 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="type"):
     """Says only that time has passed; the owner of an idle partition appends it so that holds expire."""
 
 
+class ForPartition(msgspec.Struct, frozen=True):
+    """A message for one partition of its topic rather than for a tenant's home."""
+
+    partition: int
+
+
 class Coordinates(msgspec.Struct, frozen=True, gc=False):
     """The record, and the command within a batch, that caused something."""
 
@@ -60,20 +66,31 @@ class Coordinates(msgspec.Struct, frozen=True, gc=False):
 class AuditAppend(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="append", tag_field="type"):
     """One entry for the audit log: who did what to which subject, and how it ended.
 
-    `digest` is the hexadecimal SHA-256 of the command's bytes as they were received. `idempotency_key` is
-    unique per tenant, so that a repeated append is recognised.
+    `idempotency_key` is unique per tenant, so that a repeated append is recognised. `digest` is the hexadecimal SHA-256
+    of what is kept elsewhere, of the command's bytes as they were received for instance; `payload` is any JSON value.
+    Actions that begin with `audit.` are the platform's own. A `personal` payload must be sealed.
     """
 
     tenant_id: Id
     idempotency_key: str
-    actor: str | None
+    actor: str | None = None
     action: str
     subject: str
     outcome: str
-    digest: str | None
-    source: Coordinates
+    digest: str | None = None
+    source: Coordinates | msgspec.UnsetType = msgspec.UNSET
     at: str
-    payload: Any | msgspec.UnsetType = msgspec.UNSET
+    payload: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    personal: bool = False
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A payload that only the holder of a key can read, and nobody once that key is erased. Bytes are base64."""
+
+    sealed: Literal["A256GCM"]
+    key_id: Id
+    nonce: bytes
+    ciphertext: bytes
 
 
 DEAD_LETTERS = "dead-letters"

@@ -44,6 +44,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[str, Meta(pattern=r"^postgres(ql)?://")] | None,
         Meta(description="`postgresql://user:password@host:port/database` for sinks; unset: the embedded stack's"),
     ] = None
+    audit_keyring_file: Annotated[
+        Path | None,
+        Meta(description="JSON file of the keys that sign the audit log; unset: the embedded stack's own"),
+    ] = None
     application: Annotated[
         str,
         Meta(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Prefix of consumer groups and transactional ids"),

@@ -13,15 +13,17 @@ PACKAGE = ROOT / "shieldx"
 
 # What each part may import of shieldx, beside itself.
 ALLOWED = {
-    "credits": {"messages", "state"},
+    "audit": {"messages", "remembered", "state"},
+    "credits": {"messages", "remembered", "state"},
     "engine": {"messages", "state"},
+    "keyring": {"engine.errors"},
     "stores": {"engine", "messages", "state"},
     "dev": {"engine.errors"},
     "topology": {"engine", "messages"},
     "top": set(),
-    "agents": {"engine", "credits", "messages"},
+    "agents": {"audit", "credits", "engine", "messages"},
 }
-PURE = {"credits"}
+PURE = {"audit", "credits"}
 IMPURE_MODULES = {
     "asyncio",
     "io",

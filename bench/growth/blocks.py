@@ -11,8 +11,9 @@ import struct
 from typing import TYPE_CHECKING
 
 from shieldx.credits.messages import Code, Consume
-from shieldx.credits.outcomes import BLOCK_BYTES, HOUR_MS, Figures, Outcome, key_digest, pack
+from shieldx.credits.outcomes import Figures, Outcome, pack
 from shieldx.credits.transactions import position_of
+from shieldx.remembered import BLOCK_BYTES, HOUR_MS, key_digest
 
 if TYPE_CHECKING:
     from random import Random

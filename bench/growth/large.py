@@ -17,9 +17,9 @@ from bench.growth.preload import State, preload
 from bench.growth.successor import LONGEST_S, first_answer, patient_client, state_environment, worker
 from bench.reading import Reader
 from bench.verdict import WrongResults
-from shieldx.credits.outcomes import HOUR_MS
 from shieldx.credits.tables import RESULTS
 from shieldx.engine.errors import ShieldXError
+from shieldx.remembered import HOUR_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

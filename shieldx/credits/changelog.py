@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shieldx.credits.ledger import Ledger, Posting
-    from shieldx.credits.outcomes import Outcomes
     from shieldx.credits.reservations import Key
+    from shieldx.remembered import Remembered
 
 _encode = msgspec.json.Encoder().encode
 _REFUNDABLE = {TAGS[Consume], TAGS[Commit]}
@@ -34,7 +34,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
 class Changelog:
     """Writes what changed in a ledger and its remembered outcomes, and reads it back into empty ones."""
 
-    def __init__(self, partition: int, ledger: Ledger, outcomes: Outcomes) -> None:
+    def __init__(self, partition: int, ledger: Ledger, outcomes: Remembered) -> None:
         self._partition = partition
         self._ledger = ledger
         self._outcomes = outcomes

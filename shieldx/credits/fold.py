@@ -11,10 +11,11 @@ from shieldx.credits.changelog import Changelog
 from shieldx.credits.journal import Journal
 from shieldx.credits.ledger import NOTHING, Ledger
 from shieldx.credits.messages import Batch, Code, Command, Result, Single
-from shieldx.credits.outcomes import Figures, Item, Outcome, Outcomes, conflict, key_digest, pack, unpack
+from shieldx.credits.outcomes import Figures, Item, Outcome, at_ms_of, conflict, pack, unpack
 from shieldx.credits.reservations import State
 from shieldx.credits.transactions import position_of
 from shieldx.messages import DEAD_LETTERS, DeadLetter, Output
+from shieldx.remembered import Remembered, key_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ class CreditsFold:
         self._max_result_bytes = max_result_bytes
         self._journal = Journal()
         self._ledger = Ledger(partition, self._journal, store)
-        self._outcomes = Outcomes(self._journal, store)
+        self._outcomes = Remembered("outcomes", at_ms_of, store)
         self._changelog = Changelog(partition, self._ledger, self._outcomes)
 
     @property
@@ -123,6 +124,8 @@ class CreditsFold:
         code = self._ledger.execute(command, position, at_ms)
         outcome = Outcome(code, position, at_ms, self._figures(command.tenant_id))
         self._outcomes.remember(digest, pack(command, outcome), at_ms)
+        if self._journal.active:
+            self._journal.note(self._outcomes.forget_last)
         return outcome
 
     def _batch(self, batch: Batch, digest: bytes, source: Source) -> Result:

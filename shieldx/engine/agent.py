@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shieldx.messages import Change, Output, Source
-    from shieldx.state import StateBatch, StateStore
+    from shieldx.state import StateBatch
 
 
 class Fold(Protocol):
@@ -61,6 +61,18 @@ class Count:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Level:
+    """A Prometheus gauge: what the last output that an agent has committed to one topic says."""
+
+    name: str
+    documentation: str
+    labels: tuple[str, ...]
+    topic: str
+    of: Callable[[Any], tuple[tuple[str, ...], float]]
+    """The label values and the figure of an output."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Agent:
     """A transactional agent: partition n of every input, its tables, and its outputs, commit together."""
 
@@ -69,11 +81,14 @@ class Agent:
     writes: tuple[str, ...]
     """Topics of outputs; the first is the topic of results, which `reply-to` copies."""
     tables: tuple[str, ...]
-    fold: Callable[[int, int, StateStore | None], Fold]
+    fold: Callable[..., Fold]
     """Makes the fold of a partition: (partition, most bytes a record may have, store on disk if there is one)."""
+    takes_keyring: bool = False
+    """Whether `fold` is given the keyring as well: `keys` by id, and the `first_key_id`."""
     state_format: str = "1"
     """Names what the fold keeps in a store. Change it with the format: checkpoints of another one are not used."""
     counts: tuple[Count, ...] = ()
+    levels: tuple[Level, ...] = ()
 
     @property
     def positions(self) -> str:

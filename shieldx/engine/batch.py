@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.codec import encode
 from shieldx.engine.errors import OutputTooLarge
@@ -13,7 +13,7 @@ from shieldx.messages import DEAD_LETTERS, DeadLetter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shieldx.engine.agent import Count
+    from shieldx.engine.agent import Count, Level
     from shieldx.engine.codec import Codec
     from shieldx.messages import Change, Output, Source
 
@@ -34,10 +34,13 @@ def headers_bytes(headers: Sequence[Header]) -> int:
 class Batch:
     """Gathers what a task will commit. Its size is known before anything is sent."""
 
-    def __init__(self, partition: int, codec: Codec, counts: Sequence[Count], max_record_bytes: int) -> None:
+    def __init__(
+        self, partition: int, codec: Codec, counts: Sequence[Count], levels: Sequence[Level], max_record_bytes: int
+    ) -> None:
         self._partition = partition
         self._codec = codec
         self._counts = counts
+        self._level_topics = {level.topic for level in levels}
         self._max_record_bytes = max_record_bytes
         self._own_writes: dict[str, list[Write]] = {}
         self.writes: dict[TopicPartition, list[Write]] = {}
@@ -46,6 +49,8 @@ class Batch:
         self.records = 0
         self.dead_letters = 0
         self.counted: dict[str, Counter[tuple[str, ...]]] = {count.name: Counter() for count in counts}
+        self.last: dict[str, Any] = {}
+        """The last output to each topic that a gauge looks at."""
 
     def add_output(self, output: Output, context: Sequence[Header], source: Source) -> Write:
         """Write an output to this task's own partition.
@@ -66,6 +71,8 @@ class Batch:
         write = Write(key, value, [self._codec.schema_header(type(message)), *context])
         self._own(topic).append(write)
         self.size_bytes += size
+        if topic in self._level_topics:
+            self.last[topic] = message
         for count in self._counts:
             if count.topic == topic:
                 counted = self.counted[count.name]

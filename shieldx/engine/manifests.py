@@ -20,6 +20,9 @@ DELETE_RETENTION_MS = 24 * 3_600_000
 """How long compaction keeps tombstones, and so how old a checkpoint may be; Kafka's default, made certain."""
 
 
+MIN_COMPACTION_LAG = "min.compaction.lag.ms"
+
+
 class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One topic. Durations are written `26h`, `7d`, `7y`, or `forever`."""
 
@@ -28,6 +31,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cleanup: Literal["delete", "compact"]
     retention: Annotated[str, msgspec.Meta(pattern=r"^(\d+[smhdy]|forever)$")] = "forever"
     timestamps: Literal["broker", "producer"] = "producer"
+    min_compaction_lag: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
+    """How long compaction leaves every record alone."""
     segment: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
     accepts_replies: bool = False
     messages: dict[str, str] = {}
@@ -42,6 +47,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         }
         if self.cleanup == "compact":
             config["delete.retention.ms"] = str(DELETE_RETENTION_MS)
+        if self.min_compaction_lag is not None:
+            config[MIN_COMPACTION_LAG] = str(duration_ms(self.min_compaction_lag))
         if self.segment is not None:
             config["segment.ms"] = str(duration_ms(self.segment))
         return config

@@ -47,6 +47,11 @@ class Metrics:
             for name, count in {count.name: count for agent in agents for count in agent.counts}.items()
         }
 
+        self.levels = {
+            level.name: (level, Gauge(level.name, level.documentation, level.labels, registry=reg))
+            for level in {level.name: level for agent in agents for level in agent.levels}.values()
+        }
+
     def task(self, agent: str, partition: int) -> TaskMetrics:
         """The metrics of one task."""
         return TaskMetrics(self, agent, partition)
@@ -58,6 +63,8 @@ class TaskMetrics:
     def __init__(self, metrics: Metrics, agent: str, partition: int) -> None:
         labels = (agent, str(partition))
         self._counts = metrics.counts
+        self._levels = metrics.levels.values()
+        self._shown: set[tuple[Gauge, tuple[str, ...]]] = set()
         self._records = metrics.records.labels(*labels)
         self._batches = metrics.batches.labels(*labels)
         self._dead_letters = metrics.dead_letters.labels(*labels)
@@ -75,6 +82,9 @@ class TaskMetrics:
         """The partition is another worker's now: what it lags or waits for is told there."""
         for gauge in (self.lag, self.waiting, self._state_bytes, self._disk_bytes):
             gauge.set(0)
+        for level, labels in self._shown:
+            level.remove(*labels)
+        self._shown.clear()
 
     @contextmanager
     def committing(self) -> Iterator[None]:
@@ -111,3 +121,8 @@ class TaskMetrics:
             counter = self._counts[name]
             for labels, number in counted.items():
                 counter.labels(*labels).inc(number)
+        for level, gauge in self._levels:
+            if level.topic in batch.last:
+                shown, figure = level.of(batch.last[level.topic])
+                gauge.labels(*shown).set(figure)
+                self._shown.add((gauge, shown))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from shieldx.engine.agent import Count
+    from shieldx.engine.agent import Count, Level
 
 Row = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
 """A table's name, the values of its key, and those of its other columns; None deletes the row."""
@@ -54,4 +54,9 @@ class Sink:
     @property
     def counts(self) -> tuple[Count, ...]:
         """What is counted of outputs: nothing."""
+        return ()
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """What gauges say of outputs: nothing."""
         return ()

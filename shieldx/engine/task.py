@@ -11,7 +11,7 @@ from shieldx.engine.errors import FixConfiguration, FreeMemory, OutputTooLarge, 
 from shieldx.engine.home import home_partition
 from shieldx.engine.log import TopicPartition, Write
 from shieldx.engine.task_state import TaskState
-from shieldx.messages import Source, Tick
+from shieldx.messages import ForPartition, Source, Tick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -195,7 +195,11 @@ class Task:
             return
         if type(message) is Tick:
             return
-        if self._route(record, message.tenant_id, source, hopped=hopped, batch=batch):
+        if isinstance(message, ForPartition):
+            at_home = self._is_meant_for_here(record, message, source, batch)
+        else:
+            at_home = self._route(record, message.tenant_id, source, hopped=hopped, batch=batch)
+        if at_home:
             self._fold_one(message, source, context, reply_to, batch)
 
     def _check(self, record: Record, context: Sequence[Header]) -> None:
@@ -230,6 +234,12 @@ class Task:
             batch.add_forwarded(TopicPartition(record.topic, home), key, source.value, headers)
         return False
 
+    def _is_meant_for_here(self, record: Record, message: ForPartition, source: Source, batch: Batch) -> bool:
+        if message.partition == self.partition:
+            return True
+        self._set_aside(record, source, "misplaced", f"it is meant for partition {message.partition}", batch)
+        return False
+
     def _set_aside(self, record: Record, source: Source, reason: str, detail: str, batch: Batch) -> None:
         """Make a record a dead letter, and say so in the log."""
         batch.add_dead_letter(source, record.value, reason, detail)
@@ -261,7 +271,7 @@ class Task:
             batch.add_dead_letter(source, source.value, "reply_to_refused", detail)
 
     def _new_batch(self) -> Batch:
-        return Batch(self.partition, self._codec, self._agent.counts, self._limits.max_record_bytes)
+        return Batch(self.partition, self._codec, self._agent.counts, self._agent.levels, self._limits.max_record_bytes)
 
     async def _commit(self, batch: Batch) -> Batch:
         """Commit a batch with the table changes it caused, and begin the next."""

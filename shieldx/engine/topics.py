@@ -15,7 +15,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from shieldx.engine.access import not_allowed, why_unreachable
 from shieldx.engine.agent import Agent
 from shieldx.engine.errors import FixConfiguration
-from shieldx.engine.manifests import DELETE_RETENTION_MS
+from shieldx.engine.manifests import DELETE_RETENTION_MS, MIN_COMPACTION_LAG
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ class TopicAdmin:
                 )
             if name in kept:
                 _check_kept(name, topic, actual[name])
+            _check_compaction_lag(name, topic, actual[name])
             timestamp_type = actual[name].config[TIMESTAMP_TYPE]
             if topic.timestamps == "broker" and timestamp_type != "LogAppendTime":
                 raise FixConfiguration(
@@ -183,6 +184,18 @@ def _check_kept(name: str, topic: Topic, actual: ActualTopic) -> None:
         raise FixConfiguration(
             f"table {name!r} has cleanup.policy={policy} and retention.ms={retention_ms}, its manifest says "
             f"{topic.cleanup} and {declared_ms}: state would be lost. `shieldx topics diff` lists what to change"
+        )
+
+
+def _check_compaction_lag(name: str, topic: Topic, actual: ActualTopic) -> None:
+    """Refuse a topic whose records compaction may remove too soon."""
+    declared_ms = int(topic.config().get(MIN_COMPACTION_LAG, 0))
+    policy, actual_ms = actual.config["cleanup.policy"], int(actual.config[MIN_COMPACTION_LAG])
+    if actual_ms < declared_ms or (declared_ms and policy != topic.cleanup):
+        raise FixConfiguration(
+            f"topic {name!r} has cleanup.policy={policy} and {MIN_COMPACTION_LAG}={actual_ms}, "
+            f"its manifest says {topic.cleanup} and {declared_ms}: a stray record would have others removed. "
+            "`shieldx topics diff` lists what to change"
         )
 
 

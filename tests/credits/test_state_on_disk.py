@@ -13,11 +13,11 @@ from plain_ledger import PlainLedger
 from shieldx.credits import accounts, reservations, transactions
 from shieldx.credits.fold import CreditsFold
 from shieldx.credits.messages import Abort, Code, Command, Commit, Consume, Purchase, Refund, Reserve, Result
-from shieldx.credits.outcomes import HOUR_MS, PERIOD_HOURS
-from shieldx.credits.outcomes import WINDOW_MS as REMEMBERED_MS
 from shieldx.credits.reservations import DUE, HOLDS
 from shieldx.credits.transactions import TABLE as REFUNDABLE
 from shieldx.credits.transactions import WINDOW_MS as REFUND_WINDOW_MS
+from shieldx.remembered import HOUR_MS, PERIOD_HOURS
+from shieldx.remembered import WINDOW_MS as REMEMBERED_MS
 
 MAX_RESULT_BYTES = 1_000_000
 MINUTE_MS = 60_000

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shieldx.credits import outcomes, tables, transactions
+from shieldx import remembered
+from shieldx.credits import tables, transactions
 from shieldx.engine.manifests import duration_ms, load_manifests
 
 TOPICS = load_manifests(Path(__file__).parents[2] / "topics")
@@ -15,7 +16,7 @@ TOPICS = load_manifests(Path(__file__).parents[2] / "topics")
 @pytest.mark.parametrize(
     ("table", "window_ms"),
     [
-        (tables.OUTCOMES, outcomes.WINDOW_MS + outcomes.HOUR_MS),
+        (tables.OUTCOMES, remembered.WINDOW_MS + remembered.HOUR_MS),
         (tables.TRANSACTIONS, transactions.WINDOW_MS),
     ],
 )

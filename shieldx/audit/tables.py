@@ -1,0 +1,9 @@
+"""The topics of the audit log by name."""
+
+from __future__ import annotations
+
+APPENDS = "audit.appends"
+ROTATIONS = "audit.rotations"
+LOG = "audit.log"
+CHECKPOINTS = "audit.checkpoints"
+REMEMBERED = "audit.remembered"

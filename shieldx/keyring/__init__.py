@@ -1,0 +1,1 @@
+"""The keys that sign the audit log, and where they come from."""
