@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import click
 
+from shieldx.cli.lazy_group import Entry, LazyGroup
 from shieldx.dev.stack_error import StackError
 from shieldx.engine.errors import FixConfiguration, ShieldXError
 
 EXIT_INTERRUPTED = 130
-
-
-class Entry(NamedTuple):
-    """A command's module, which has it as `command`, and what `--help` says of it."""
-
-    module: str
-    about: str
 
 
 COMMANDS = {
@@ -34,6 +27,7 @@ COMMANDS = {
     "dead-letters": Entry("dead_letters", "List, show and replay records that were set aside."),
     "balance": Entry("balance", "Print a tenant's balance, now or at an earlier time."),
     "statement": Entry("statement", "Print a tenant's account statement."),
+    "audit": Entry("audit", "Verify, search, export and sign the audit log."),
     "migrate": Entry("migrate", "Bring the schema in Postgres up to date, or take it back."),
     "schemas": Entry("schemas", "Print or write the JSON Schema of every message."),
     "config": Entry("config", "Print every setting."),
@@ -46,27 +40,11 @@ class ConfigurationFailure(click.ClickException):
     exit_code = 2
 
 
-class Commands(click.Group):
-    """The commands of the table above. `--help` reads the table, so that it imports none of them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Their names in the order of a first day."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
-        """Import one."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = import_module(f"shieldx.cli.{COMMANDS[cmd_name].module}").command
-        return command if isinstance(command, click.Command) else None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - likewise
-        """Write the table for `--help`."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.about) for name, entry in COMMANDS.items()])
+class Commands(LazyGroup):
+    """All commands; errors with a name become one message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Call a command; errors with a name become one message and an exit code."""
+        """Call a command."""
         try:
             return super().invoke(ctx)
         except FixConfiguration as error:
@@ -81,7 +59,9 @@ def _interrupted(ctx: click.Context) -> NoReturn:
     ctx.exit(EXIT_INTERRUPTED)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands, package="shieldx.cli", table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="shieldx")
 def main() -> None:
     """ShieldX: an event-driven platform on Kafka for teams that meter usage and defend web traffic.
