@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from hmac import digest as hmac_digest
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -32,9 +32,9 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unk
     platform's own entries only.
     """
 
-    format: int
-    shard: int
-    sequence: int
+    format: Annotated[int, msgspec.Meta(ge=FORMAT, le=FORMAT)]
+    shard: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
     at: str
     tenant_id: str | None
     actor: str | None
@@ -49,8 +49,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unk
     input: str
     key_id: str
     prev_hash: str
-    hash: str = ""
-    mac: str = ""
+    hash: str
+    mac: str
 
     @property
     def next_key_id(self) -> str:

@@ -160,6 +160,8 @@ class AuditFold:
                 input=f"{source.topic}/{source.partition}/{source.offset}",
                 key_id=self._head.next_key_id,
                 prev_hash=self._head.hash,
+                hash="",
+                mac="",
             )
         )
         self._remembered.remember(digest, packed, source.at_ms)
@@ -191,6 +193,8 @@ class AuditFold:
                 input=place,
                 key_id=self._head.next_key_id,
                 prev_hash=self._head.hash,
+                hash="",
+                mac="",
             )
         )
 

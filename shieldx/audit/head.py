@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CONTEXT = "shieldx.audit.head/1"
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """The last entry of a shard: its sequence number and hash, and the id of the key that signs the next one.
 
     `sequence` is -1 before the first entry. The MAC is by the key that signs next.

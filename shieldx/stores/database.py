@@ -78,6 +78,13 @@ def place_of(dsn: str) -> str:
     return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def said(place: str, error: Exception) -> str:
+    """What is wrong with the Postgres at a place, and what to do about it."""
+    remedy = next((remedy for kinds, remedy in _REMEDIES if isinstance(error, kinds)), "it failed")
+    first_line = str(error).partition("\n")[0]  # the details that follow may quote a row
+    return f"Postgres at {place}: {remedy} ({type(error).__name__}: {first_line})"
+
+
 @asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """One connection, for a command.
@@ -96,6 +103,8 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
             f"Postgres at {place_of(dsn)} does not answer ({type(error).__name__}: {error}). Start one with "
             "`shieldx up`, or set SHIELDX_POSTGRES_DSN"
         ) from error
+    except asyncpg.PostgresError as error:
+        raise CheckPostgres(said(place_of(dsn), error)) from error
 
 
 class Database:
@@ -167,6 +176,4 @@ class Database:
             await self._pool.release(connection)
 
     def _said(self, error: Exception) -> str:
-        remedy = next((remedy for kinds, remedy in _REMEDIES if isinstance(error, kinds)), "it failed")
-        said = str(error).partition("\n")[0]  # the details that follow may quote a row
-        return f"Postgres at {self.place}: {remedy} ({type(error).__name__}: {said}). Nothing is lost; trying again"
+        return f"{said(self.place, error)}. Nothing is lost; trying again"

@@ -1,0 +1,89 @@
+"""What may be wrong with a log, and where."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Kind(StrEnum):
+    """Kinds of breaks, as docs/audit-format.md lists them."""
+
+    MALFORMED = "malformed"
+    TOMBSTONE = "tombstone"
+    MISPLACED = "misplaced"
+    HASH = "hash"
+    MAC = "mac"
+    UNKNOWN_KEY = "unknown_key"
+    KEY_CHANGE = "key_change"
+    LINK = "link"
+    GAP = "gap"
+    DUPLICATE = "duplicate"
+    ORDER = "order"
+    TRUNCATED = "truncated"
+    HEAD = "head"
+    EXTRA = "extra"
+    MANIFEST = "manifest"
+
+
+class Break(msgspec.Struct, frozen=True):
+    """One thing that is wrong with the entries `first` to `last` of a shard; None where no entry can be named.
+
+    `place` is where the first of them stands in what was read: an offset in a partition or in a file, for instance.
+    """
+
+    kind: Kind
+    shard: int | None
+    first: int | None
+    last: int | None
+    place: int | None
+    detail: str
+
+    @property
+    def entries(self) -> int:
+        """How many entries it concerns; 1 where none can be named."""
+        return 1 if self.first is None or self.last is None else self.last - self.first + 1
+
+
+class Breaks:
+    """Collects breaks in the order in which they are met; those of neighbours become one."""
+
+    def __init__(self) -> None:
+        self._found: list[Break] = []
+        self._last: dict[Kind, int] = {}
+        """Where the last break of each kind stands."""
+
+    def add(self, kind: Kind, shard: int, sequence: int, place: int | None, detail: str) -> None:
+        """Add what is wrong with one entry."""
+        self.add_range(Break(kind, shard, sequence, sequence, place, detail))
+
+    def add_range(self, found: Break) -> None:
+        """Add what is wrong with several."""
+        index = self._last.get(found.kind)
+        if index is not None:
+            last = self._found[index]
+            if (
+                found.first is not None
+                and last.last == found.first - 1
+                and (last.shard, last.detail) == (found.shard, found.detail)
+            ):
+                self._found[index] = msgspec.structs.replace(last, last=found.last)
+                return
+        self._last[found.kind] = len(self._found)
+        self._found.append(found)
+
+    def extend(self, found: Iterable[Break]) -> None:
+        """Add those that others have found."""
+        for each in found:
+            self.add_range(each)
+
+    def __iter__(self) -> Iterator[Break]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)

@@ -1,0 +1,64 @@
+"""The last line of an export: what the lines before it are, signed, so that none of them can be taken away."""
+
+from __future__ import annotations
+
+import json
+from hmac import compare_digest
+from hmac import digest as hmac_digest
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = 1
+_CONTEXT = "shieldx.audit.export/1\n"
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which entries were exported; times are RFC 3339, `start` included and `end` not."""
+
+    tenant_id: str | None = None
+    start: str | None = msgspec.field(default=None, name="from")
+    end: str | None = msgspec.field(default=None, name="to")
+
+
+class ShardPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The entries of one shard in an export: how many, and the ranges of their sequence numbers, both ends included."""
+
+    entries: int
+    sequences: tuple[tuple[int, int], ...]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an export holds. `digest` is the hexadecimal SHA-256 of the hashes of its entries, in their order."""
+
+    format: int = FORMAT
+    filter: Filter
+    shards: dict[int, ShardPart]
+    digest: str
+    key_id: str
+    mac: str = ""
+
+    def signed(self, keys: Mapping[str, bytes]) -> Manifest:
+        """The manifest with its MAC."""
+        return msgspec.structs.replace(self, mac=self._mac(keys))
+
+    def is_genuine(self, keys: Mapping[str, bytes]) -> bool:
+        """Whether the MAC is right. `keys` must have the manifest's."""
+        return compare_digest(self.mac.encode(), self._mac(keys).encode())
+
+    def _mac(self, keys: Mapping[str, bytes]) -> str:
+        lines = [json.dumps(value) for value in (self.filter.tenant_id, self.filter.start, self.filter.end)]
+        for shard, part in sorted(self.shards.items()):
+            ranges = ",".join(f"{first}-{last}" for first, last in part.sequences)
+            lines.append(f"{shard} {part.entries} {ranges}")
+        text = _CONTEXT + "\n".join([*lines, self.digest])
+        return hmac_digest(keys[self.key_id], text.encode(), "sha256").hex()
+
+
+class LastLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The line itself."""
+
+    manifest: Manifest

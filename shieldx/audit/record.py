@@ -1,0 +1,70 @@
+"""An entry as a record: its key and value, and what else may stand where one should."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shieldx.audit.breaks import Kind
+from shieldx.audit.entry import AuditEntry
+from shieldx.audit.segment import Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shieldx.audit.segment import Observation
+
+_decode = msgspec.json.Decoder(AuditEntry).decode
+encode = msgspec.json.Encoder().encode
+
+
+class Malformed(ValueError):
+    """It is no entry; the message says why, without a word of its content."""
+
+
+def decode(value: bytes) -> AuditEntry:
+    """The entry in a record's value, or a line of an export.
+
+    Raises:
+        Malformed: it is none, or says something twice.
+    """
+    try:
+        entry = _decode(value)
+    except UnicodeDecodeError as error:
+        raise Malformed(f"not UTF-8 at byte {error.start}") from None
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Malformed(str(error).partition("\n")[0]) from None
+    if encode(entry) != value:  # another spelling, in which a second value of a field may hide
+        try:
+            json.loads(value, object_pairs_hook=_once)
+        except ValueError as error:
+            raise Malformed(str(error)) from None
+    return entry
+
+
+def observe(shard: int, place: int, key: bytes | None, value: bytes | None) -> Iterator[Observation]:
+    """What a record of a shard's partition is: an entry, and what is wrong with it as a record."""
+    if value is None:
+        yield place, Unusable(Kind.TOMBSTONE, shard, _sequence_in(key), "a tombstone")
+        return
+    try:
+        entry = decode(value)
+    except Malformed as error:
+        yield place, Unusable(Kind.MALFORMED, shard, _sequence_in(key), str(error))
+        return
+    if key != f"{entry.shard}/{entry.sequence}".encode() or entry.shard != shard:
+        yield place, Unusable(Kind.MISPLACED, entry.shard, entry.sequence, "its key or partition is another one's")
+    yield place, entry
+
+
+def _sequence_in(key: bytes | None) -> int | None:
+    _, _, sequence = (key or b"").partition(b"/")
+    return int(sequence) if sequence.isdigit() and len(sequence) < 20 else None  # noqa: PLR2004 - 64 bits have 19
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise ValueError("a field is there twice")

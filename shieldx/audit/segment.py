@@ -1,0 +1,153 @@
+"""Checking a segment: a part of a log, by itself, so that segments can be checked side by side."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from hmac import digest as hmac_digest
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shieldx.audit.breaks import Break, Breaks, Kind
+from shieldx.audit.entry import ROTATE, AuditEntry, hashed_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+HASH_BYTES = 32
+UNLINKED = "its prev_hash is not the hash before it"
+
+
+class Unusable(msgspec.Struct, frozen=True):
+    """Something in the place of an entry."""
+
+    kind: Kind
+    shard: int | None
+    sequence: int | None
+    detail: str
+
+
+Observation = tuple[int, AuditEntry | Unusable]
+"""Where something stands in what is read, and what it is."""
+
+
+class Run(msgspec.Struct):
+    """Entries whose sequence numbers follow each other, in the order in which they were read, and whose keys do.
+
+    `next_key_id` is the key that must sign what follows: the last one, or the one that it rotates to.
+    """
+
+    shard: int
+    first: int
+    last: int
+    prev_hash: str
+    last_hash: str
+    first_key_id: str
+    next_key_id: str
+    place: int
+
+    def end(self, last: int, last_hash: str, next_key_id: str) -> None:
+        """Say how far it goes."""
+        self.last, self.last_hash, self.next_key_id = last, last_hash, next_key_id
+
+
+class SegmentReport(msgspec.Struct, frozen=True):
+    """What a segment holds. Links within its runs have been checked; those between runs are for `join`."""
+
+    entries: int
+    runs: list[Run]
+    breaks: list[Break]
+    watched: list[tuple[int, int, str]]
+    """Shard, sequence and hash of entries that were asked for."""
+    hashes: bytes
+    """The hashes of all entries one after the other, where they were asked for."""
+
+
+class SegmentCheck:
+    """Checks every entry by itself, and against the one before it. `watch` names entries by shard and sequence."""
+
+    def __init__(
+        self, keys: Mapping[str, bytes], watch: Mapping[int, frozenset[int]] | None = None, *, keep_hashes: bool = False
+    ) -> None:
+        self._keys = dict(keys)
+        self._watch = dict(watch or {})
+        self._keep_hashes = keep_hashes
+        self._hashes: list[bytes] = []
+        self._breaks = Breaks()
+        self._runs: list[Run] = []
+        self._watched: list[tuple[int, int, str]] = []
+
+    def take(self, observed: Iterable[Observation]) -> None:
+        """Check what comes next. One loop over locals: the time of a verification is spent here."""
+        secrets, attentive = self._keys, bool(self._watch) or self._keep_hashes
+        run = self._runs[-1] if self._runs else None
+        shard, sequence, last_hash, key_id = (-1, -2, "", "") if run is None else _end_of(run)
+        for place, entry in observed:
+            if isinstance(entry, Unusable):
+                self._unusable(place, entry)
+                continue
+            hashed, secret = sha256(hashed_bytes(entry)), secrets.get(entry.key_id)
+            if (
+                secret is None
+                or hashed.hexdigest() != entry.hash
+                or hmac_digest(secret, hashed.digest(), "sha256").hex() != entry.mac
+            ):
+                self._not_genuine(entry, place, hashed.hexdigest(), secret)
+            if entry.sequence == sequence + 1 and entry.key_id == key_id and entry.shard == shard:
+                if entry.prev_hash != last_hash:
+                    self._breaks.add(Kind.LINK, shard, entry.sequence, place, UNLINKED)
+                if entry.action == ROTATE:
+                    key_id = entry.next_key_id
+            else:
+                if run is not None:
+                    run.end(sequence, last_hash, key_id)
+                key_id = entry.next_key_id
+                run = _run_from(entry, place)
+                self._runs.append(run)
+            shard, sequence, last_hash = entry.shard, entry.sequence, entry.hash
+            if attentive:
+                self._look_at(entry)
+        if run is not None:
+            run.end(sequence, last_hash, key_id)
+
+    def report(self) -> SegmentReport:
+        """What was found."""
+        entries = sum(run.last - run.first + 1 for run in self._runs)
+        return SegmentReport(entries, self._runs, list(self._breaks), self._watched, b"".join(self._hashes))
+
+    def _look_at(self, entry: AuditEntry) -> None:
+        if self._keep_hashes:
+            self._hashes.append(_bytes_of(entry.hash))
+        if entry.sequence in self._watch.get(entry.shard, ()):
+            self._watched.append((entry.shard, entry.sequence, entry.hash))
+
+    def _not_genuine(self, entry: AuditEntry, place: int, hashed: str, secret: bytes | None) -> None:
+        """Say what is wrong with an entry by itself: hash, signature, or both, each judged without the other."""
+        add, found = self._breaks.add, _bytes_of(entry.hash)
+        if hashed != entry.hash:
+            add(Kind.HASH, entry.shard, entry.sequence, place, "its content is not what was hashed")
+        if secret is None:
+            add(Kind.UNKNOWN_KEY, entry.shard, entry.sequence, place, f"signed by key {entry.key_id!r}")
+        elif hmac_digest(secret, found, "sha256").hex() != entry.mac:
+            add(Kind.MAC, entry.shard, entry.sequence, place, f"not signed by key {entry.key_id!r}")
+
+    def _unusable(self, place: int, found: Unusable) -> None:
+        self._breaks.add_range(Break(found.kind, found.shard, found.sequence, found.sequence, place, found.detail))
+
+
+def _run_from(entry: AuditEntry, place: int) -> Run:
+    sequence, key_id = entry.sequence, entry.key_id
+    return Run(entry.shard, sequence, sequence, entry.prev_hash, entry.hash, key_id, entry.next_key_id, place)
+
+
+def _end_of(run: Run) -> tuple[int, int, str, str]:
+    return run.shard, run.last, run.last_hash, run.next_key_id
+
+
+def _bytes_of(hash_: str) -> bytes:
+    """The bytes of a hash; of a text that is none, what equals no hash."""
+    try:
+        found = bytes.fromhex(hash_)
+    except ValueError:
+        return bytes(HASH_BYTES)
+    return found if len(found) == HASH_BYTES else bytes(HASH_BYTES)

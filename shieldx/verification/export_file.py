@@ -1,0 +1,130 @@
+"""An exported audit log, cut into segments by bytes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import msgspec
+
+from shieldx.audit.breaks import Kind
+from shieldx.audit.manifest import LastLine, Manifest
+from shieldx.audit.record import Malformed, decode
+from shieldx.audit.segment import Unusable
+from shieldx.engine.errors import ShieldXError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from shieldx.audit.segment import Observation
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+READ_BYTES = 1024 * 1024
+_LAST_LINE = b'{"manifest"'
+
+
+class CheckFile(ShieldXError):
+    """A file cannot be read."""
+
+
+class ExportSegment(msgspec.Struct, frozen=True):
+    """The lines of a file that begin in a range of its bytes."""
+
+    path: Path
+    begin: int
+    end: int
+
+    @property
+    def weight(self) -> int:
+        """How many bytes it spans."""
+        return self.end - self.begin
+
+    async def read(self) -> AsyncIterator[Iterable[Observation]]:
+        """Its lines; each stands where it begins. Raises CheckFile."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.begin)
+                place = self.begin
+                while place < self.end:
+                    lines = file.readlines(min(READ_BYTES, self.end - place))
+                    if not lines:
+                        return
+                    yield _observed(lines, place)
+                    place += sum(map(len, lines))
+        except OSError as error:
+            raise CheckFile(f"{self.path} cannot be read: {error}") from error
+
+
+class Export(NamedTuple):
+    """An exported file: its segments, and its manifest if it has one."""
+
+    segments: list[ExportSegment]
+    manifest: Manifest | None
+
+
+def open_export(path: Path) -> Export:
+    """Look at a file.
+
+    Raises:
+        CheckFile: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            last = _last_line_start(file, size)
+            file.seek(last)
+            manifest = _manifest_in(file.read())
+            end = size if manifest is None else last
+            cuts = [0]
+            while cuts[-1] < end:
+                file.seek(min(cuts[-1] + SEGMENT_BYTES, end))
+                if file.tell() < end:
+                    file.readline()
+                cuts.append(min(file.tell(), end))
+    except OSError as error:
+        raise CheckFile(f"{path} cannot be read: {error}") from error
+    segments = [ExportSegment(path, begin, stop) for begin, stop in pairwise(cuts)]
+    return Export(segments, manifest)
+
+
+def line_number(path: Path, place: int) -> int:
+    """The number of the line that begins at a place in a file."""
+    number, left = 1, place
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, READ_BYTES))):
+            number += block.count(b"\n")
+            left -= len(block)
+    return number
+
+
+def _observed(lines: list[bytes], place: int) -> Iterator[Observation]:
+    for line in lines:
+        try:
+            yield place, decode(line.rstrip(b"\r\n"))
+        except Malformed as error:
+            yield place, Unusable(Kind.MALFORMED, None, None, str(error))
+        place += len(line)
+
+
+def _last_line_start(file: BinaryIO, size: int) -> int:
+    """Where the last line that is not empty begins."""
+    start, tail = size, b""
+    while start > 0:
+        step = min(READ_BYTES, start)
+        start -= step
+        file.seek(start)
+        tail = file.read(step) + tail
+        found = tail.rstrip(b"\r\n").rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+    return 0
+
+
+def _manifest_in(line: bytes) -> Manifest | None:
+    if not line.startswith(_LAST_LINE):
+        return None
+    try:
+        return msgspec.json.decode(line, type=LastLine).manifest
+    except msgspec.MsgspecError:
+        return None

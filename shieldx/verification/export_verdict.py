@@ -1,0 +1,45 @@
+"""What is wrong with an export as a whole: its manifest."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from shieldx.audit.breaks import Break, Kind
+from shieldx.audit.joining import Extent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from shieldx.audit.joining import Ranges
+    from shieldx.audit.manifest import Manifest
+    from shieldx.audit.segment import SegmentReport
+
+
+def manifest_breaks(
+    manifest: Manifest | None, reports: Sequence[SegmentReport], keys: Mapping[str, bytes]
+) -> Iterator[Break]:
+    """Whether the manifest is there, is genuine, and speaks of these entries in this order."""
+    if manifest is None:
+        yield _break(Kind.MANIFEST, "the file does not end with its manifest: lines were cut off")
+        return
+    if manifest.key_id not in keys:
+        yield _break(Kind.UNKNOWN_KEY, f"the manifest is signed by key {manifest.key_id!r}")
+    elif not manifest.is_genuine(keys):
+        yield _break(Kind.MANIFEST, f"the manifest is not signed by key {manifest.key_id!r}")
+    digest = sha256()
+    for report in reports:
+        digest.update(report.hashes)
+    if digest.hexdigest() != manifest.digest:
+        yield _break(Kind.MANIFEST, "the entries, or their order, are not those that were exported")
+
+
+def expected_entries(manifest: Manifest | None) -> dict[int, Ranges] | Extent:
+    """The sequence numbers that the file must have."""
+    if manifest is None:
+        return Extent.ANYTHING
+    return {shard: part.sequences for shard, part in manifest.shards.items()}
+
+
+def _break(kind: Kind, detail: str) -> Break:
+    return Break(kind, None, None, None, None, detail)

@@ -1,0 +1,94 @@
+"""An audit log in Kafka, cut into segments by offsets."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaTopicPartition
+
+from shieldx.audit.record import observe
+from shieldx.engine.errors import ShieldXError
+from shieldx.engine.kafka_log import FAILURES
+from shieldx.engine.log import TopicPartition
+from shieldx.engine.log_bounds import LogBounds
+from shieldx.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from shieldx.audit.segment import Observation
+
+SEGMENT_RECORDS = 100_000
+"""Connecting takes as long as checking some thousand entries."""
+POLL_MS = 1000
+BATCH_RECORDS = 4000
+FETCH_BYTES = 8 * 1024 * 1024
+
+
+class CheckKafka(ShieldXError):
+    """The brokers do not give what they have."""
+
+
+class KafkaSegment(msgspec.Struct, frozen=True):
+    """The records of one partition from an offset up to another, which is not included."""
+
+    settings: Settings
+    bootstrap: str
+    topic: str
+    partition: int
+    begin: int
+    end: int
+
+    @property
+    def weight(self) -> int:
+        """How many offsets it spans."""
+        return self.end - self.begin
+
+    async def read(self) -> AsyncIterator[Iterable[Observation]]:
+        """The committed records. Raises CheckKafka."""
+        tp = KafkaTopicPartition(self.topic, self.partition)
+        consumer = AIOKafkaConsumer(
+            **self.settings.connection(self.bootstrap),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=FETCH_BYTES,
+        )
+        try:
+            await consumer.start()
+            consumer.assign([tp])
+            consumer.seek(tp, self.begin)
+            while await consumer.position(tp) < self.end:
+                found = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
+                yield chain.from_iterable(
+                    observe(self.partition, record.offset, record.key, record.value)
+                    for record in found.get(tp, ())
+                    if record.offset < self.end
+                )
+        except FAILURES as error:
+            raise CheckKafka(f"{self.topic}/{self.partition} cannot be read: {error!r}") from error
+        finally:
+            await consumer.stop()
+
+
+async def kafka_segments(settings: Settings, bootstrap: str, topic: str, partitions: int) -> list[KafkaSegment]:
+    """All that a topic has now.
+
+    Raises:
+        RestoreTask: the brokers do not answer.
+    """
+    bounds = LogBounds(settings.connection(bootstrap))
+    await bounds.start()
+    try:
+        found = await bounds.of(TopicPartition(topic, number) for number in range(partitions))
+    finally:
+        await bounds.stop()
+    return [
+        KafkaSegment(settings, bootstrap, topic, tp.partition, begin, min(begin + SEGMENT_RECORDS, bound.end))
+        for tp, bound in found.items()
+        for begin in range(bound.beginning, bound.end, SEGMENT_RECORDS)
+    ]

@@ -1,0 +1,71 @@
+"""Checking segments side by side, each in one of a few processes."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+from shieldx.audit.segment import SegmentCheck
+from shieldx.engine.errors import ShieldXError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from shieldx.audit.segment import SegmentReport
+    from shieldx.verification.segments import Segment
+
+
+class TryAgain(ShieldXError):
+    """A process that verified was ended from outside."""
+
+
+async def check_segments(
+    segments: Sequence[Segment],
+    keys: Mapping[str, bytes],
+    *,
+    watch: Mapping[int, frozenset[int]],
+    keep_hashes: bool = False,
+    jobs: int,
+    progress: Callable[[int], None],
+) -> list[SegmentReport]:
+    """The reports of all segments in their order; `progress` is told the weight of each as it is done.
+
+    Raises:
+        ShieldXError: a segment cannot be read, or a process was ended.
+    """
+    # Not forked: this process has threads and connections, which a copy of it would break.
+    context = get_context("spawn")
+    loop = asyncio.get_running_loop()
+    secrets = {key_id: keys[key_id] for key_id in keys}
+    pool = ProcessPoolExecutor(max(1, min(jobs, len(segments))), context)
+
+    async def check(segment: Segment) -> SegmentReport:
+        report = await loop.run_in_executor(pool, _check, segment, secrets, watch, keep_hashes)
+        progress(segment.weight)
+        return report
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(check(segment)) for segment in segments]
+        return [task.result() for task in tasks]
+    except* BrokenProcessPool as broken:
+        raise TryAgain("a process that verified was ended, for want of memory perhaps: try fewer --jobs") from broken
+    except* ShieldXError as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _check(
+    segment: Segment, keys: Mapping[str, bytes], watch: Mapping[int, frozenset[int]], keep_hashes: bool
+) -> SegmentReport:
+    return asyncio.run(_read(segment, SegmentCheck(keys, watch, keep_hashes=keep_hashes)))
+
+
+async def _read(segment: Segment, check: SegmentCheck) -> SegmentReport:
+    async for observed in segment.read():
+        check.take(observed)
+    return check.report()

@@ -1,0 +1,74 @@
+"""Verifying a whole log, wherever it is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shieldx.audit.joining import Extent, SeenHead, Verdict, join
+from shieldx.verification.export_file import open_export
+from shieldx.verification.export_verdict import expected_entries, manifest_breaks
+from shieldx.verification.heads import watched
+from shieldx.verification.pool import check_segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from shieldx.audit.segment import SegmentReport
+    from shieldx.verification.segments import Segment
+
+
+class Verifier:
+    """Checks logs with one keyring, in some processes. `progress` is told what is done, and of how much."""
+
+    def __init__(self, keys: Mapping[str, bytes], *, jobs: int, progress: Callable[[int, int], None]) -> None:
+        self._keys = keys
+        self._jobs = jobs
+        self._progress = progress
+
+    async def log(self, segments: Sequence[Segment], heads: Sequence[SeenHead]) -> Verdict:
+        """A log that should be whole: in Kafka, or its mirror.
+
+        Raises:
+            ShieldXError: it cannot be read; says what to do.
+        """
+        reports = await self._check(segments, heads, keep_hashes=False)
+        return join(reports, heads, Extent.WHOLE)
+
+    async def export(self, path: Path, heads: Sequence[SeenHead]) -> Verdict:
+        """An exported file, which may be a part of a log; only heads of the entries that it has say anything.
+
+        Raises:
+            CheckFile: it cannot be read.
+        """
+        export = open_export(path)
+        reports = await self._check(export.segments, heads, keep_hashes=True)
+        there = {(shard, sequence) for report in reports for shard, sequence, _ in report.watched}
+        verdict = join(
+            reports,
+            [head for head in heads if (head.shard, head.sequence) in there],
+            expected_entries(export.manifest),
+        )
+        wrong = list(manifest_breaks(export.manifest, reports, self._keys))
+        return msgspec.structs.replace(verdict, breaks=[*wrong, *verdict.breaks])
+
+    async def _check(
+        self, segments: Sequence[Segment], heads: Sequence[SeenHead], *, keep_hashes: bool
+    ) -> list[SegmentReport]:
+        total, done = sum(segment.weight for segment in segments), 0
+
+        def advance(weight: int) -> None:
+            nonlocal done
+            done += weight
+            self._progress(done, total)
+
+        return await check_segments(
+            segments,
+            self._keys,
+            watch=watched(heads),
+            keep_hashes=keep_hashes,
+            jobs=self._jobs,
+            progress=advance,
+        )
