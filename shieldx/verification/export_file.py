@@ -47,10 +47,10 @@ class ExportSegment(msgspec.Struct, frozen=True):
                 file.seek(self.begin)
                 place = self.begin
                 while place < self.end:
-                    lines = file.readlines(min(READ_BYTES, self.end - place))
+                    lines = file.readlines(READ_BYTES)
                     if not lines:
                         return
-                    yield _observed(lines, place)
+                    yield _observed(lines, place, self.end)
                     place += sum(map(len, lines))
         except OSError as error:
             raise CheckFile(f"{self.path} cannot be read: {error}") from error
@@ -98,8 +98,10 @@ def line_number(path: Path, place: int) -> int:
     return number
 
 
-def _observed(lines: list[bytes], place: int) -> Iterator[Observation]:
+def _observed(lines: list[bytes], place: int, end: int) -> Iterator[Observation]:
     for line in lines:
+        if place >= end:
+            return
         try:
             yield place, decode(line.rstrip(b"\r\n"))
         except Malformed as error:

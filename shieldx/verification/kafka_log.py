@@ -9,6 +9,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 
+from shieldx.audit.entry import AuditEntry
+from shieldx.audit.joining import SeenHead
 from shieldx.audit.record import observe
 from shieldx.engine.errors import ShieldXError
 from shieldx.engine.kafka_log import FAILURES
@@ -17,7 +19,7 @@ from shieldx.engine.log_bounds import LogBounds
 from shieldx.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from shieldx.audit.segment import Observation
 
@@ -26,6 +28,7 @@ SEGMENT_RECORDS = 100_000
 POLL_MS = 1000
 BATCH_RECORDS = 4000
 FETCH_BYTES = 8 * 1024 * 1024
+LOOK_BACK = 64
 
 
 class CheckKafka(ShieldXError):
@@ -92,3 +95,32 @@ async def kafka_segments(settings: Settings, bootstrap: str, topic: str, partiti
         for tp, bound in found.items()
         for begin in range(bound.beginning, bound.end, SEGMENT_RECORDS)
     ]
+
+
+async def heads_below(
+    settings: Settings, bootstrap: str, topic: str, positions: Mapping[int, int], seen_by: str
+) -> list[SeenHead]:
+    """The last entry of each partition below a position: what has come so far must have seen it.
+
+    Raises:
+        RestoreTask, CheckKafka: the brokers do not answer.
+    """
+    bounds = LogBounds(settings.connection(bootstrap))
+    await bounds.start()
+    try:
+        found = await bounds.of(TopicPartition(topic, number) for number in positions)
+    finally:
+        await bounds.stop()
+    heads = []
+    for tp, bound in found.items():
+        end, step = min(positions[tp.partition], bound.end), LOOK_BACK
+        last: AuditEntry | None = None
+        while last is None and end > bound.beginning:
+            begin = max(bound.beginning, end - step)  # markers of transactions take offsets too
+            async for observed in KafkaSegment(settings, bootstrap, topic, tp.partition, begin, end).read():
+                for _, entry in observed:
+                    last = entry if isinstance(entry, AuditEntry) else last
+            end, step = begin, step * 8
+        if last is not None:
+            heads.append(SeenHead(last.shard, last.sequence, last.hash, seen_by))
+    return heads

@@ -1,4 +1,4 @@
-"""Checking segments side by side, each in one of a few processes."""
+"""Checking segments side by side, each in one of a few processes; with one job, here."""
 
 from __future__ import annotations
 
@@ -36,6 +36,10 @@ async def check_segments(
     Raises:
         ShieldXError: a segment cannot be read, or a process was ended.
     """
+    if jobs == 1 or len(segments) == 1:
+        return [
+            await _here(segment, SegmentCheck(keys, watch, keep_hashes=keep_hashes), progress) for segment in segments
+        ]
     # Not forked: this process has threads and connections, which a copy of it would break.
     context = get_context("spawn")
     loop = asyncio.get_running_loop()
@@ -57,6 +61,12 @@ async def check_segments(
         raise errors.exceptions[0] from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def _here(segment: Segment, check: SegmentCheck, progress: Callable[[int], None]) -> SegmentReport:
+    report = await _read(segment, check)
+    progress(segment.weight)
+    return report
 
 
 def _check(

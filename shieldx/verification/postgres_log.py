@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 SEGMENT_ROWS = 100_000
 BATCH_ROWS = 4000
 MIRROR = "the mirror in Postgres"
+SINK = "audit-mirror"
 _SHARDS = f"SELECT shard, min(sequence) AS first, max(sequence) AS last FROM {TABLE} GROUP BY shard ORDER BY shard"  # noqa: S608 - a constant
 _ROWS = (
     f"SELECT {', '.join([*KEY, *COLUMNS])} FROM {TABLE} "  # noqa: S608 - constants
     "WHERE shard = $1 AND sequence BETWEEN $2 AND $3 ORDER BY sequence, logged_at"
 )
+_POSITIONS = "SELECT partition, next_offset FROM shieldx.positions WHERE sink = $1 AND topic = $2"
 _LAST = f"SELECT hash FROM {TABLE} WHERE shard = $1 AND sequence = $2 ORDER BY logged_at LIMIT 1"  # noqa: S608 - a constant
 
 
@@ -46,7 +48,7 @@ class PostgresSegment(msgspec.Struct, frozen=True):
     async def read(self) -> AsyncIterator[Iterable[Observation]]:
         """Its rows by sequence number; each stands at its own. Raises CheckPostgres."""
         async with connected(self.dsn) as connection, connection.transaction(readonly=True):
-            cursor = await connection.cursor(_ROWS, self.shard, self.first, self.last, prefetch=BATCH_ROWS)
+            cursor = await connection.cursor(_ROWS, self.shard, self.first, self.last)
             while rows := await cursor.fetch(BATCH_ROWS):
                 yield _observed(rows)
 
@@ -75,6 +77,13 @@ async def mirrored_heads(dsn: str) -> list[SeenHead]:
             )
             for row in shards
         ]
+
+
+async def mirrored_positions(dsn: str, topic: str) -> dict[int, int]:
+    """How far the mirror says that it has read each partition of the log. Raises CheckPostgres."""
+    async with connected(dsn) as connection:
+        rows = await connection.fetch(_POSITIONS, SINK, topic)
+    return {row["partition"]: row["next_offset"] for row in rows}
 
 
 def _observed(rows: Sequence[asyncpg.Record]) -> Iterator[Observation]:

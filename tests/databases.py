@@ -15,7 +15,7 @@ from shieldx.stores.schema import Schema
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def named(dsn: str, database: str) -> str:

@@ -1,0 +1,65 @@
+"""A verdict on a log, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from shieldx.cli.stdout import counted, print_table
+from shieldx.verification.export_file import line_number
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shieldx.audit.breaks import Break
+    from shieldx.audit.joining import Verdict
+
+HASH_SHOWN = 16
+
+
+def print_verdict(name: str, verdict: Verdict, file: Path | None) -> None:
+    """Print the shards, and whatever is wrong."""
+    click.echo(name)
+    print_table(
+        ("shard", "entries", "first", "last", "hash of the last"),
+        [(s.shard, s.entries, s.first, s.last, s.last_hash[:HASH_SHOWN]) for s in verdict.shards],
+    )
+    if verdict.is_whole:
+        click.echo(f"{_entries(verdict.entries)}: whole\n")
+        return
+    broken = sum(each.entries for each in verdict.breaks)
+    click.echo(f"{_entries(verdict.entries)}: NOT WHOLE, {counted(broken, 'break')}\n")
+    print_table(
+        ("break", "shard", "entries", "where", "what"),
+        [(each.kind, each.shard, _sequences(each), _where(each, file), each.detail) for each in verdict.breaks],
+    )
+    click.echo()
+
+
+def verdict_json(name: str, verdict: Verdict, file: Path | None) -> dict[str, Any]:
+    """The same as one object."""
+    return {
+        "log": name,
+        "whole": verdict.is_whole,
+        "entries": verdict.entries,
+        "shards": [msgspec.to_builtins(shard) for shard in verdict.shards],
+        "breaks": [msgspec.to_builtins(each) | {"where": _where(each, file)} for each in verdict.breaks],
+    }
+
+
+def _entries(number: int) -> str:
+    return f"{number:,} entry" if number == 1 else f"{number:,} entries"
+
+
+def _sequences(each: Break) -> str | None:
+    if each.first is None:
+        return None
+    return f"{each.first}" if each.first == each.last else f"{each.first} to {each.last}"
+
+
+def _where(each: Break, file: Path | None) -> str | None:
+    if each.place is None:
+        return None
+    return f"offset {each.place}" if file is None else f"line {line_number(file, each.place)}"
