@@ -39,10 +39,10 @@ class Arena(NamedTuple):
         """Of every topic."""
         return self.settings.partitions
 
-    def worker(self, name: str, environment: Mapping[str, str] | None = None) -> Program:
-        """A worker of the credits agent; `environment` wins."""
+    def worker(self, name: str, environment: Mapping[str, str] | None = None, *, agent: str = "credits") -> Program:
+        """A worker of an agent; `environment` wins."""
         given = worker_environment(self.settings, self.platform.bootstrap) | dict(environment or {})
-        return Program("shieldx", ["worker", "credits"], self.folder / name, given)
+        return Program("shieldx", ["worker", agent], self.folder / name, given)
 
     async def send_backlog(self, commands: int) -> None:
         """Have `commands` commands wait, the tenants' purchases among them."""

@@ -46,6 +46,10 @@ class Reader:
 
     def values(self) -> Iterator[bytes]:
         """The values from the beginning to the present end."""
+        return (value for _, _, value in self.records())
+
+    def records(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Partition, key and value of each record from the beginning to the present end."""
         for place in self._places:
             place.offset = OFFSET_BEGINNING
         self._consumer.assign(self._places)
@@ -53,7 +57,7 @@ class Reader:
         while unfinished:
             for message in self._take():
                 if message.error() is None:
-                    yield message.value()
+                    yield message.partition(), message.key(), message.value()
                 else:
                     unfinished.discard(message.partition())
 

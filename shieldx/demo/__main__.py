@@ -38,9 +38,9 @@ CLIENT_LOG, DIFFERENCES = "client.log", "differences.txt"
 @click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(1), help="How long to replay.")
 @click.option("--per-second", default=1000, show_default=True, type=click.IntRange(10), help="The steady rate.")
 def main(trace: str | None, seed: int, seconds: float, per_second: int) -> None:
-    """Replay a usage trace through a fresh ledger, and count every balance again.
+    """Replay a usage trace through a fresh ledger, count every balance again, and verify the audit log.
 
-    Exit code 0 says that the recount agrees, 1 that it does not; 2 that the demo could not be run.
+    Exit code 0 says that the recount agrees and the log is whole, 1 that it does not; 2 that the demo could not be run.
     """
     on_terminal = sys.stdout.isatty()
     out = Console(width=None if on_terminal else _WIDTH)
@@ -80,11 +80,13 @@ async def _demo(plan: Plan, settings: Settings, out: Console, error_console: Con
 
 
 def conclude(plan: Plan, outcome: Outcome, folder: Path, out: Console) -> int:
-    """Report; the exit code says whether ledger and recount agree."""
+    """Report; the exit code says whether ledger and recount agree, and the audit log is whole."""
     print_report(out, plan, outcome)
     if outcome.comparison.differences:
         (folder / DIFFERENCES).write_text("\n".join(outcome.comparison.differences) + "\n")
         out.print(f"All of them are in {folder / DIFFERENCES}, beside {LOG}", highlight=False, soft_wrap=True)
+        return EXIT_DIFFERENCES
+    if not outcome.audit_log.verdict.is_whole:
         return EXIT_DIFFERENCES
     shutil.rmtree(folder)
     return 0

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from shieldx.demo.audit_log import AuditLog
     from shieldx.demo.comparison import Comparison
     from shieldx.demo.results import Answers
     from shieldx.demo.run import Measured, Outcome, Plan
@@ -36,6 +37,7 @@ def print_report(console: Console, plan: Plan, outcome: Outcome) -> None:
     console.print(_speed(outcome.measured, plan))
     console.print(_balances(outcome.comparison))
     _print_verdict(console, outcome)
+    _print_audit_log(console, outcome.audit_log)
 
 
 def percentile_ms(sorted_s: Sequence[float], percent: int) -> float:
@@ -144,3 +146,21 @@ def _print_verdict(console: Console, outcome: Outcome) -> None:
         console.print(f"  {difference}", highlight=False, markup=False, soft_wrap=True)
     if len(comparison.differences) > MOST_DIFFERENCES:
         console.print("  …", highlight=False)
+
+
+def _print_audit_log(console: Console, log: AuditLog) -> None:
+    verdict = log.verdict
+    whole = "whole" if verdict.is_whole else "NOT WHOLE"
+    console.print(
+        f"audit log: {verdict.entries:,} entries in {len(verdict.shards)} shards, {whole}",
+        style="bold" if verdict.is_whole else "bold red",
+        highlight=False,
+    )
+    console.print(
+        f"Chained in {log.chained_s:.1f} s, then verified in {log.verified_s:.1f} s: every hash, signature and link.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for each in verdict.breaks[:MOST_DIFFERENCES]:
+        text = f"  {each.kind} in shard {each.shard}, entries {each.first} to {each.last}: {each.detail}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)

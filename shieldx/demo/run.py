@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiokafka.errors import KafkaError
 
 from shieldx.bootstrap import Platform, worker_environment
+from shieldx.demo.audit_log import AGENT as AUDIT
+from shieldx.demo.audit_log import AuditLog, chain_and_verify
 from shieldx.demo.comparison import Comparison, Observed, compare
 from shieldx.demo.read_back import ReadBack
 from shieldx.demo.recount import recount
@@ -57,6 +59,7 @@ class Outcome(NamedTuple):
     sent: list[Step]
     answers: Answers
     comparison: Comparison
+    audit_log: AuditLog
     load_before: float
     """The machine's load average before anything was started: the work of others, which slows this down."""
 
@@ -85,14 +88,19 @@ async def run(plan: Plan, settings: Settings, folder: Path, cache: Path, progres
             replay = Replay(story, sender, results, reactions)
             progress.follow(lambda: (replay.phase, len(sender.sent), results.count))
             measured = await _play(replay, plan, story, agent, results)
-            progress.note("reading everything back")
+            progress.note("stopping the ledger")
             await agent.stop()  # from here on nothing is written any more
             await results.read_to_end()
+        progress.note("chaining and verifying the audit log")
+        environment = worker_environment(settings, stack.bootstrap)
+        audit_log = await chain_and_verify(platform, folder / AUDIT, environment)
+        progress.note("reading everything back")
         read_back = ReadBack(platform.connection, platform.partitions)
         log = await read_back.commands()
         observed = Observed(results.answers, await read_back.accounts(), await read_back.dead_letters())
     progress.note("counting again")
-    return Outcome(measured, sender.sent, results.answers, compare(recount(sender.sent, log), observed), load_before)
+    comparison = compare(recount(sender.sent, log), observed)
+    return Outcome(measured, sender.sent, results.answers, comparison, audit_log, load_before)
 
 
 async def _play(replay: Replay, plan: Plan, story: Story, agent: WorkerProcess, results: ResultsReader) -> Measured:

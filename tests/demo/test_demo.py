@@ -14,8 +14,11 @@ import pytest
 from ledger_in_memory import PARTITIONS, LedgerInMemory
 from rich.console import Console
 
+from shieldx.audit.breaks import Break, Kind
+from shieldx.audit.joining import Verdict
 from shieldx.bootstrap import worker_environment
 from shieldx.demo.__main__ import DIFFERENCES, EXIT_DIFFERENCES, EXIT_INTERRUPTED, conclude
+from shieldx.demo.audit_log import AuditLog
 from shieldx.demo.comparison import compare
 from shieldx.demo.generated_trace import SEED, generate_trace
 from shieldx.demo.recount import recount
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from shieldx.demo.trace import Row
 
 ROWS = 300
+WHOLE = Verdict(0, [], [])
 PLAN = Plan(generate_trace(SEED, ROWS), seconds=4, per_second=1000)
 
 
@@ -83,6 +87,7 @@ def test_a_short_run_agrees_and_leaves_nothing(tmp_path: Path) -> None:
     for heading in ("Commands by type", "Results by code", "throughput, unthrottled", "latency, p99", "Balances"):
         assert heading in out
     assert f"recount: {len(TENANTS)} of {len(TENANTS)} tenants agree" in out
+    assert "entries in 4 shards, whole" in out
     assert "unthrottled" in err
     assert "paced at 1,000/s" in err
     assert list(tmp_path.iterdir()) == []
@@ -95,6 +100,7 @@ def test_a_ledger_that_gives_one_credit_away_is_found(tmp_path: Path) -> None:
     temporary.mkdir()
     (home / "agents").mkdir(parents=True)
     (home / "agents/credits.py").write_text(WRONG_AGENT)
+    (home / "agents/audit.py").symlink_to(Path(__file__).parents[2] / "agents/audit.py")
     (home / "topics").symlink_to(Path(__file__).parents[2] / "topics")
     row = next(row for row in PLAN.trace.rows if is_consumed(row))
     trace.write_text(f"TIMESTAMP,ContextTokens,GeneratedTokens\n{row.at},{row.context_tokens},{row.generated_tokens}\n")
@@ -173,7 +179,17 @@ def test_right_balances_make_the_exit_code_0(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def concluded(ledger: LedgerInMemory, tmp_path: Path) -> tuple[int, str]:
+def test_an_audit_log_that_is_not_whole_makes_the_exit_code_1(tmp_path: Path) -> None:
+    ledger = LedgerInMemory(Story(PLAN.trace, PARTITIONS))
+    ledger.play(ROWS)
+    lost = Break(Kind.GAP, 2, 17, 18, None, "missing")
+    code, text = concluded(ledger, tmp_path, Verdict(100, [], [lost]))
+    assert code == EXIT_DIFFERENCES
+    assert "audit log: 100 entries in 0 shards, NOT WHOLE" in text
+    assert "gap in shard 2, entries 17 to 18: missing" in text
+
+
+def concluded(ledger: LedgerInMemory, tmp_path: Path, audit: Verdict = WHOLE) -> tuple[int, str]:
     folder = tmp_path / "run"
     folder.mkdir()
     outcome = Outcome(
@@ -181,6 +197,7 @@ def concluded(ledger: LedgerInMemory, tmp_path: Path) -> tuple[int, str]:
         ledger.sent,
         ledger.answers,
         compare(recount(ledger.sent, ledger.log), ledger.observed),
+        AuditLog(audit, 1.0, 0.5),
         0.0,
     )
     text = StringIO()

@@ -1,0 +1,75 @@
+"""A long chain of entries as the ledger's commands lead to, in an exported file."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from shieldx.audit.entry import FORMAT, GENESIS, AuditEntry, hashed_bytes, signed
+from shieldx.audit.manifest import Filter, LastLine, Manifest, ShardPart
+from shieldx.audit.record import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KEYS = {"2026-01": b"k" * 32}
+KEY_ID = "2026-01"
+
+
+class Exported(NamedTuple):
+    """A file, and the bytes that are hashed of each of its entries."""
+
+    path: Path
+    hashed: list[bytes]
+
+
+def export(path: Path, entries: int) -> Exported:
+    """Write a file with one shard."""
+    hashed: list[bytes] = []
+    digest = sha256()
+    with path.open("wb") as file:
+        for entry in _chain(entries):
+            hashed.append(hashed_bytes(entry))
+            digest.update(bytes.fromhex(entry.hash))
+            file.write(encode(entry) + b"\n")
+        manifest = Manifest(
+            filter=Filter(),
+            shards={0: ShardPart(entries=entries, sequences=((0, entries - 1),))},
+            digest=digest.hexdigest(),
+            key_id=KEY_ID,
+        ).signed(KEYS)
+        file.write(encode(LastLine(manifest)) + b"\n")
+    return Exported(path, hashed)
+
+
+def _chain(entries: int) -> Iterator[AuditEntry]:
+    previous = GENESIS
+    for sequence in range(entries):
+        place = f"credits.commands/0/{sequence}"
+        entry = signed(
+            AuditEntry(
+                format=FORMAT,
+                shard=0,
+                sequence=sequence,
+                at="2026-01-01T12:00:00.000Z",
+                tenant_id=f"org-{sequence % 100}",
+                actor=None,
+                action="credits.consume",
+                subject=f"account/org-{sequence % 100}",
+                outcome="ok",
+                idempotency_key=place,
+                occurred_at="2026-01-01T12:00:00.000Z",
+                source=place,
+                digest=sha256(place.encode()).hexdigest(),
+                payload=None,
+                input=f"audit.appends/0/{sequence}",
+                key_id=KEY_ID,
+                prev_hash=previous,
+                hash="",
+                mac="",
+            ),
+            KEYS,
+        )
+        previous = entry.hash
+        yield entry

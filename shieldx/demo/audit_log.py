@@ -1,0 +1,68 @@
+"""The audit log of the demo's commands: chained by the audit agent, and verified."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from shieldx.audit.tables import APPENDS, LOG
+from shieldx.dev.first_to_end import first_to_end
+from shieldx.dev.worker_process import WorkerProcess
+from shieldx.engine.kafka_log import KafkaLog
+from shieldx.engine.log import TopicPartition
+from shieldx.keyring.file import make_keyring, read_keyring
+from shieldx.verification.kafka_log import kafka_segments
+from shieldx.verification.verify import Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from shieldx.audit.joining import Verdict
+    from shieldx.bootstrap import Platform
+
+AGENT = "audit"
+POLL_S = 0.2
+
+
+class AuditLog(NamedTuple):
+    """What the log came to, and how long it took."""
+
+    verdict: Verdict
+    chained_s: float
+    """From the start of the agent to its last entry; the replay had the machine to itself before."""
+    verified_s: float
+
+
+async def chain_and_verify(platform: Platform, folder: Path, environment: Mapping[str, str]) -> AuditLog:
+    """Have all appends that are there chained, then check the whole log.
+
+    Raises:
+        ShieldXError: the agent ended, or the log cannot be read.
+    """
+    keyring = folder / "keyring.json"
+    make_keyring(keyring)  # and the folder
+    clock = asyncio.get_running_loop().time
+    began_s = clock()
+    async with WorkerProcess(AGENT, folder, {**environment, "SHIELDX_AUDIT_KEYRING_FILE": str(keyring)}) as agent:
+        await first_to_end([agent.watch(), _all_chained(platform)])
+    chained_s = clock() - began_s
+    segments = await kafka_segments(platform.settings, platform.bootstrap, LOG, platform.partitions)
+    verifier = Verifier(read_keyring(keyring), jobs=os.cpu_count() or 1, progress=lambda _done, _total: None)
+    began_s = clock()
+    verdict = await verifier.log(segments, [])
+    return AuditLog(verdict, chained_s, clock() - began_s)
+
+
+async def _all_chained(platform: Platform) -> None:
+    """Wait until the agent's positions are behind the last append."""
+    inputs = [TopicPartition(APPENDS, number) for number in range(platform.partitions)]
+    log = KafkaLog(platform.connection, f"{AGENT}.positions", application=platform.settings.application)
+    await log.start()
+    try:
+        ends = {tp: end for tp, (_, end) in (await log.bounds(inputs)).items()}
+        while any(position < ends[tp] for tp, position in (await log.committed(inputs)).items()):  # noqa: ASYNC110 - a topic sets no event
+            await asyncio.sleep(POLL_S)
+    finally:
+        await log.stop()
