@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -23,6 +24,8 @@ from shieldx.engine.topics import TopicAdmin
 from shieldx.engine.work import AgentWork
 from shieldx.engine.worker import Worker
 from shieldx.keyring.file import make_keyring, read_keyring
+from shieldx.keyring.keyring import Keyring
+from shieldx.keyring.vault import VaultSecret, read_vault
 from shieldx.stores.database import Database
 from shieldx.stores.rocks import RocksStores
 from shieldx.stores.schema import Schema
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shieldx.engine.metrics import Metrics
-    from shieldx.keyring.keyring import Keyring
     from shieldx.settings import Settings
 
 STACK_FILE = "stack.json"
@@ -92,28 +94,69 @@ def schema_at(settings: Settings, dsn: str) -> Schema:
 
 
 def keyring(settings: Settings) -> Keyring:
-    """The keys of the audit log: where the settings say; the embedded stack makes its own.
+    """The keys of the audit log: from the one source that the settings name; the embedded stack makes its own.
 
     Raises:
         FixConfiguration: none is known, or it is none.
+        CheckVault: Vault does not answer, which may pass.
     """
     if settings.audit_keyring_file is not None:
         return read_keyring(settings.audit_keyring_file)
+    if settings.audit_keyring is not None:
+        return Keyring.of_json(os.fsencode(settings.audit_keyring), source="SHIELDX_AUDIT_KEYRING")
+    if settings.audit_vault_address is not None and settings.audit_vault_path is not None:
+        return read_vault(
+            VaultSecret(
+                address=settings.audit_vault_address,
+                mount=settings.audit_vault_mount,
+                path=settings.audit_vault_path,
+                ca_file=settings.audit_vault_ca_file,
+            ),
+            token=settings.audit_vault_token,
+            token_file=settings.audit_vault_token_file,
+        )
     if settings.kafka_bootstrap is not None:
-        raise FixConfiguration("the audit log's keys are not known: set SHIELDX_AUDIT_KEYRING_FILE")
+        raise FixConfiguration(
+            "the audit log's keys are not known: set SHIELDX_AUDIT_KEYRING_FILE, SHIELDX_AUDIT_KEYRING or "
+            "SHIELDX_AUDIT_VAULT_ADDRESS"
+        )
     path = settings.stack_folder / KEYRING_FILE
     make_keyring(path)
     return read_keyring(path)
 
 
+def knows_keyring(settings: Settings) -> bool:
+    """Whether there are keys of the audit log that `keyring` reads, without making any."""
+    return _names_keyring(settings) or _stack_keyring(settings) is not None
+
+
+def _names_keyring(settings: Settings) -> bool:
+    sources = (settings.audit_keyring_file, settings.audit_keyring, settings.audit_vault_address)
+    return any(source is not None for source in sources)
+
+
+def _stack_keyring(settings: Settings) -> Path | None:
+    """The embedded stack's keyring, if it is the one in use and has been made."""
+    if settings.kafka_bootstrap is not None or _names_keyring(settings):
+        return None
+    path = settings.stack_folder / KEYRING_FILE
+    return path if path.exists() else None
+
+
 def worker_environment(settings: Settings, bootstrap: str, *, brokers: int = 1) -> dict[str, str]:
-    """What a worker needs in its environment to work beside this process, on the stack at `bootstrap`."""
+    """What a worker needs in its environment to work beside this process, on the stack at `bootstrap`.
+
+    It gets a keyring by its file alone: secrets are not handed on through an environment, which others can read.
+    """
     given = {
         "KAFKA_BOOTSTRAP": bootstrap,
         "PARTITIONS": settings.partitions,
         "REPLICATION": brokers,
         "HOME": home(settings).absolute(),
     }
+    keyring_file = settings.audit_keyring_file or _stack_keyring(settings)
+    if keyring_file is not None:
+        given["AUDIT_KEYRING_FILE"] = keyring_file.absolute()
     return {f"SHIELDX_{name}": str(value) for name, value in given.items()}
 
 
@@ -168,6 +211,7 @@ class Platform:
 
         Raises:
             FixConfiguration: none is known.
+            CheckVault: Vault does not answer, which may pass.
         """
         return keyring(self.settings)
 

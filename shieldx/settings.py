@@ -46,7 +46,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     audit_keyring_file: Annotated[
         Path | None,
-        Meta(description="JSON file of the keys that sign the audit log; unset: the embedded stack's own"),
+        Meta(description="JSON file of the keys that sign the audit log; no source set: the embedded stack's own"),
+    ] = None
+    audit_keyring: Annotated[
+        str | None, Meta(description="The same JSON itself, instead of a file; a secret (docs/audit-keys.md)")
+    ] = None
+    audit_vault_address: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] | None,
+        Meta(description="`https://host:port` of the Vault that holds the keyring, instead of a file"),
+    ] = None
+    audit_vault_mount: Annotated[str, Meta(min_length=1, description="Where its KV engine, version 2, is mounted")] = (
+        "secret"
+    )
+    audit_vault_path: Annotated[str | None, Meta(description="Path of the keyring's secret below the mount")] = None
+    audit_vault_token: Annotated[str | None, Meta(description="Token that may read it; a secret")] = None
+    audit_vault_token_file: Annotated[
+        Path | None, Meta(description="File that holds the token, as Vault Agent writes it, instead of the token")
+    ] = None
+    audit_vault_ca_file: Annotated[
+        Path | None, Meta(description="Certificates to trust (PEM) with https; unset: those that requests trusts")
     ] = None
     application: Annotated[
         str,
@@ -103,6 +121,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
             raise ValueError("SHIELDX_KAFKA_CERTIFICATE_FILE and SHIELDX_KAFKA_KEY_FILE go together")
+        self._check_keyring()
+
+    def _check_keyring(self) -> None:
+        sources = self._set("audit_keyring_file", "audit_keyring", "audit_vault_address")
+        if len(sources) > 1:
+            raise ValueError(f"the audit log has one keyring: set only one of {' and '.join(sources)}")
+        if self.audit_vault_address is None:
+            names = ("audit_vault_path", "audit_vault_token", "audit_vault_token_file", "audit_vault_ca_file")
+            if given := self._set(*names):
+                raise ValueError(f"{' and '.join(given)} mean nothing without SHIELDX_AUDIT_VAULT_ADDRESS")
+            return
+        if self.audit_vault_path is None or len(self._set("audit_vault_token", "audit_vault_token_file")) != 1:
+            raise ValueError(
+                "SHIELDX_AUDIT_VAULT_ADDRESS needs SHIELDX_AUDIT_VAULT_PATH, and either SHIELDX_AUDIT_VAULT_TOKEN or "
+                "SHIELDX_AUDIT_VAULT_TOKEN_FILE"
+            )
+
+    def _set(self, *fields: str) -> list[str]:
+        """The variables of those fields that have a value."""
+        return [PREFIX + field.upper() for field in fields if getattr(self, field) is not None]
 
     def connection(self, bootstrap: str) -> dict[str, Any]:
         """What aiokafka's clients need to reach the cluster.

@@ -14,7 +14,7 @@ from shieldx.cli.stdout import as_json, print_json, print_table
 from shieldx.settings import PREFIX, Settings, load_settings
 
 MASK = "********"
-SECRETS = frozenset({"kafka_password", "postgres_dsn"})
+SECRETS = frozenset({"audit_keyring", "audit_vault_token", "kafka_password", "postgres_dsn"})
 
 
 class Setting(NamedTuple):
@@ -31,7 +31,7 @@ class Setting(NamedTuple):
 @as_json
 @click.option("--markdown", is_flag=True, help="Print docs/settings.md, which knows no values.")
 def command(*, as_json: bool, markdown: bool) -> None:
-    """Print every setting. They come from the environment; what holds a password is masked."""
+    """Print every setting. They come from the environment; what holds a secret is masked."""
     if markdown:
         click.echo(_markdown(shown(Settings())))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -10,6 +11,9 @@ from shieldx.engine.errors import FixConfiguration
 
 LEAST_BYTES = 32
 """RFC 2104, section 3: keys shorter than the hash decrease the strength of an HMAC."""
+
+MOST_ID_CHARACTERS = 256
+"""A rotation could not name a key with a longer id."""
 
 
 class MissingKey(FixConfiguration, KeyError):
@@ -25,6 +29,10 @@ class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: dict[str, bytes]
 
 
+_QUOTED = re.compile(r"unknown field `.*`", re.DOTALL)
+"""The one place where a decoder's message quotes what it has read."""
+
+
 class Keyring(Mapping[str, bytes]):
     """Secrets by id; `first` is the id of the key that signs the first entry of a shard.
 
@@ -35,7 +43,7 @@ class Keyring(Mapping[str, bytes]):
         """Check them; `source` says where they are from, for messages.
 
         Raises:
-            FixConfiguration: there is no first key, or one is too short.
+            FixConfiguration: there is no first key, a secret is too short, or an id is none.
         """
         self.first = first
         self._secrets = dict(secrets)
@@ -43,7 +51,12 @@ class Keyring(Mapping[str, bytes]):
         if first not in self._secrets:
             raise FixConfiguration(f"{source}: `first` names key {first!r}, which `keys` does not have")
         for key_id, secret in self._secrets.items():
-            if not key_id or len(secret) < LEAST_BYTES:
+            if not 0 < len(key_id) <= MOST_ID_CHARACTERS or not key_id.isprintable():
+                raise FixConfiguration(
+                    f"{source}: {key_id[:MOST_ID_CHARACTERS]!r} is no id of a key, which has 1 to "
+                    f"{MOST_ID_CHARACTERS} printable characters"
+                )
+            if len(secret) < LEAST_BYTES:
                 raise FixConfiguration(
                     f"{source}: key {key_id!r} has {len(secret)} bytes; {LEAST_BYTES} random ones are needed, in base64"
                 )
@@ -58,10 +71,9 @@ class Keyring(Mapping[str, bytes]):
         try:
             written = msgspec.json.decode(text, type=_Written)
         except msgspec.MsgspecError as error:
-            raise FixConfiguration(
-                f'{source} is no keyring, which is {{"first": "ID", "keys": {{"ID": "BASE64"}}}}: '
-                f"{str(error).partition(' - ')[0]}"
-            ) from None
+            raise _no_keyring(source, _QUOTED.sub("an unknown field", str(error).partition(" - ")[0])) from None
+        except UnicodeDecodeError:
+            raise _no_keyring(source, "not UTF-8") from None
         return cls(written.first, written.keys, source=source)
 
     def __getitem__(self, key_id: str) -> bytes:
@@ -74,7 +86,7 @@ class Keyring(Mapping[str, bytes]):
             return self._secrets[key_id]
         except KeyError:
             raise MissingKey(
-                f"key {key_id!r} is not in the audit log's keyring ({self._source}), which has {', '.join(self)}; "
+                f"key {key_id!r} is not in the keyring ({self._source}), which has {', '.join(self)}; "
                 "add it: what it signed cannot be continued or verified without it"
             ) from None
 
@@ -90,3 +102,7 @@ class Keyring(Mapping[str, bytes]):
     def __repr__(self) -> str:
         """Without a secret."""
         return f"Keyring(first={self.first!r}, ids={list(self)})"
+
+
+def _no_keyring(source: str, reason: str) -> FixConfiguration:
+    return FixConfiguration(f'{source} is no keyring, which is {{"first": "ID", "keys": {{"ID": "BASE64"}}}}: {reason}')

@@ -1,0 +1,209 @@
+"""`shieldx audit append`: one entry, by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import click
+import msgspec
+
+from shieldx.audit.entry import AuditEntry
+from shieldx.audit.tables import APPENDS
+from shieldx.bootstrap import Platform
+from shieldx.cli.audit.chaining import Outgoing, send_and_await
+from shieldx.cli.committed_records import partitions_of
+from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.moment import in_utc, rfc3339
+from shieldx.cli.stdout import print_json, printable, say
+from shieldx.engine.codec import Codec, Undecodable, encode
+from shieldx.engine.errors import ShieldXError
+from shieldx.engine.home import home_partition
+from shieldx.keyring.file import read_keyring
+from shieldx.messages import AuditAppend, DeadLetter, Sealed
+from shieldx.privacy.sealing import NONCE_BYTES, Use32ByteKey, seal
+from shieldx.settings import load_settings
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from shieldx.cli.audit.chaining import Fate
+
+
+class CorrectAppend(ShieldXError):
+    """The audit agent has set the append aside; the message says why."""
+
+
+class StartAuditAgent(ShieldXError):
+    """Nothing was heard of the append in time; it stays in its topic until an audit agent reads it."""
+
+
+class TimeType(click.ParamType[str]):
+    """A time as a command's option."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read ISO 8601, which is UTC unless it says otherwise."""
+        try:
+            return rfc3339(in_utc(str(value)))
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no time such as 2026-11-22T13:07:11Z", param, ctx)
+
+
+@click.command()
+@click.option("--tenant", "tenant_id", metavar="T", required=True, help="Whose log it is.")
+@click.option("--action", metavar="A", required=True, help="What was done, as in `user.delete`.")
+@click.option("--subject", metavar="S", required=True, help="To what, as in `user/7`.")
+@click.option("--outcome", metavar="O", default="ok", show_default=True, help="How it ended.")
+@click.option("--actor", metavar="N", help="Who did it.")
+@click.option("--at", type=TimeType(), help="When. Default: now.")
+@click.option("--key", metavar="KEY", help="Idempotency key, which makes a repeat known. Default: a random one.")
+@click.option("--payload", metavar="JSON", help="Any JSON value, kept byte for byte.")
+@click.option("--payload-file", type=click.File("rb"), help="A file that holds the payload; `-` is stdin.")
+@click.option("--personal", is_flag=True, help="The payload is personal: sealed, here or before.")
+@click.option("--seal-with", metavar="KEY_ID", help="Seal the payload with this key.")
+@click.option(
+    "--seal-keyring", type=click.Path(dir_okay=False, path_type=Path), help="The keyring of the keys that seal."
+)
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Wait so long for the entry.",
+)
+def command(
+    *,
+    payload: str | None,
+    payload_file: BinaryIO | None,
+    seal_with: str | None,
+    seal_keyring: Path | None,
+    timeout_s: float,
+    key: str | None,
+    at: str | None,
+    **fields: Any,
+) -> None:
+    """Append one entry and print it as JSON once it is chained.
+
+    An append that was chained within the last 24 hours, the same key and all else the same (--at too), leads to no
+    second entry: then nothing is printed but a remark. Exit code 1 says that it was refused, or that nothing was heard
+    of it.
+    """
+    silence_aiokafka()
+    platform = Platform(load_settings(os.environ))
+    codec = Codec(platform.topics, [APPENDS])
+    append = AuditAppend(idempotency_key=key or str(uuid4()), at=at or rfc3339(datetime.now(UTC)), **fields)
+    _check(codec, append)
+    append = _with_payload(append, _text(payload, payload_file), seal_with, seal_keyring)
+    record = Outgoing(append.tenant_id.encode(), encode(append), codec.schema_header(AuditAppend))
+    with named_kafka_errors(platform.bootstrap):
+        fate = asyncio.run(_send(platform, append.tenant_id, record, timeout_s))
+    _tell(fate, append, timeout_s)
+
+
+def _text(payload: str | None, file: BinaryIO | None) -> bytes | None:
+    """The payload's JSON.
+
+    Raises:
+        click.UsageError: it was given twice, or is no JSON; never quoted, since it may be personal.
+    """
+    if payload is not None and file is not None:
+        raise click.UsageError("give --payload or --payload-file, not both")
+    text = file.read() if file is not None else None if payload is None else os.fsencode(payload)
+    if text is None:
+        return None
+    try:
+        msgspec.json.decode(text)
+        text.decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise click.UsageError("the payload is no JSON value in UTF-8; a text is one in double quotes") from None
+    return text.strip()
+
+
+def _with_payload(
+    append: AuditAppend, payload: bytes | None, seal_with: str | None, seal_keyring: Path | None
+) -> AuditAppend:
+    """The append with its payload, sealed if it is to be.
+
+    Raises:
+        click.UsageError: the options contradict each other, or a personal payload would be sent unsealed.
+        FixConfiguration: the keyring has no such key.
+    """
+    if (seal_with is None) != (seal_keyring is None):
+        raise click.UsageError("--seal-with and --seal-keyring go together")
+    if (append.personal or seal_with is not None) and payload is None:
+        raise click.UsageError("--personal and --seal-with are about a payload: give one")
+    if payload is None:
+        return append
+    if seal_with is not None and seal_keyring is not None:
+        if not append.personal:
+            raise click.UsageError("a payload that is sealed is personal: add --personal")
+        payload = encode(_sealed(append, payload, seal_with, seal_keyring))
+    elif append.personal:
+        _check_sealed(payload)
+    return msgspec.structs.replace(append, payload=msgspec.Raw(payload))
+
+
+def _sealed(append: AuditAppend, payload: bytes, key_id: str, keyring: Path) -> Sealed:
+    try:
+        return seal(
+            payload,
+            key=read_keyring(keyring)[key_id],
+            key_id=key_id,
+            nonce=os.urandom(NONCE_BYTES),
+            tenant_id=append.tenant_id,
+            idempotency_key=append.idempotency_key,
+        )
+    except Use32ByteKey as error:
+        raise click.UsageError(f"--seal-with: {error}") from error
+
+
+def _check_sealed(payload: bytes) -> None:
+    try:
+        msgspec.json.decode(payload, type=Sealed)
+    except msgspec.MsgspecError:
+        raise click.UsageError(
+            "a personal payload is sealed before it is sent: add --seal-with and --seal-keyring"
+        ) from None
+
+
+def _check(codec: Codec, append: AuditAppend) -> None:
+    """Refuse at once what the audit agent could not read.
+
+    Raises:
+        click.UsageError: says what is wrong.
+    """
+    try:
+        codec.decode(APPENDS, encode(append))
+    except UnicodeEncodeError:
+        raise click.UsageError("the options are not UTF-8") from None
+    except Undecodable as error:
+        raise click.UsageError(f"this is no append: {error}") from error
+
+
+async def _send(platform: Platform, tenant_id: str, record: Outgoing, timeout_s: float) -> Fate | None:
+    home = home_partition(tenant_id, await partitions_of(platform, APPENDS))
+    return (await send_and_await(platform, APPENDS, {home: record}, timeout_s)).get(home)
+
+
+def _tell(fate: Fate | None, append: AuditAppend, timeout_s: float) -> None:
+    match fate:
+        case AuditEntry():
+            print_json(fate)
+        case DeadLetter(reason=reason, detail=detail):
+            raise CorrectAppend(f"the append was set aside as a dead letter: {reason}: {detail}")
+        case None:
+            raise StartAuditAgent(
+                f"nothing was heard of the append within {timeout_s:g} s: the audit agent may not be running. What was "
+                f"sent is not lost: once it runs, it chains key {printable(append.idempotency_key)}"
+            )
+        case _:
+            say(
+                f"the same append, key {printable(append.idempotency_key)}, was chained within the last 24 hours: no "
+                "second entry"
+            )

@@ -1,0 +1,161 @@
+"""Sending records to the audit agent, and awaiting what becomes of each."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from shieldx.audit import tables
+from shieldx.audit.entry import AuditEntry
+from shieldx.cli.committed_records import POLL_MS, committed_consumer, partitions_of
+from shieldx.cli.producing import open_producer
+from shieldx.cli.stdout import say
+from shieldx.client import MakeItSmaller
+from shieldx.engine.access import refusal
+from shieldx.engine.codec import CORRELATION_ID
+from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from aiokafka import AIOKafkaProducer
+
+    from shieldx.bootstrap import Platform
+    from shieldx.engine.log import Header
+
+
+POSITIONS = "audit.positions"
+"""How far the audit agent has read its inputs."""
+
+
+class Repeated(NamedTuple):
+    """The audit agent has read the record and chained nothing: it had chained the same before."""
+
+
+Fate = AuditEntry | DeadLetter | Repeated
+
+
+class Outgoing(NamedTuple):
+    """A record for the audit agent."""
+
+    key: bytes | None
+    value: bytes
+    schema: Header
+
+
+async def send_and_await(
+    platform: Platform, topic: str, records: Mapping[int, Outgoing], timeout_s: float
+) -> dict[int, Fate]:
+    """What became of each record, one a partition; those of which nothing was heard in time are missing.
+
+    Raises:
+        FixConfiguration: a topic does not exist, or an ACL is missing.
+        MakeItSmaller: a record exceeds what the broker takes; it was not sent.
+    """
+    for name in (topic, tables.LOG, DEAD_LETTERS, POSITIONS):
+        await partitions_of(platform, name)
+    try:
+        async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
+            watch = _Watch(platform, consumer)
+            await watch.stand_at_end(records)
+            sent = await _send(producer, topic, records)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await watch.read(sent)
+            return watch.fates
+    except MessageSizeTooLargeError as error:
+        raise MakeItSmaller(f"it was not sent: {error}") from error
+    except KafkaError as error:
+        if (refused := refusal(error, platform.connection)) is not None:
+            raise refused from error
+        raise
+
+
+async def _send(producer: AIOKafkaProducer, topic: str, records: Mapping[int, Outgoing]) -> dict[int, Coordinates]:
+    deliveries = []
+    for partition, record in records.items():
+        headers = [record.schema, (CORRELATION_ID, uuid4().hex.encode())]
+        deliveries.append(
+            await producer.send(topic, record.value, key=record.key, partition=partition, headers=headers)
+        )
+    return {at.partition: Coordinates(topic, at.partition, at.offset) for at in await asyncio.gather(*deliveries)}
+
+
+class _Watch:
+    """Reads what the audit agent writes, from before the records were sent."""
+
+    def __init__(self, platform: Platform, consumer: AIOKafkaConsumer) -> None:
+        self._platform = platform
+        self._consumer = consumer
+        self._ends: dict[int, dict[TopicPartition, int]] = {}
+        """Of partitions whose agent has read the record: how far log and dead letters had come then."""
+        self.fates: dict[int, Fate] = {}
+
+    async def stand_at_end(self, numbers: Mapping[int, Outgoing]) -> None:
+        """See what is committed from now on."""
+        topics = (tables.LOG, DEAD_LETTERS, POSITIONS)
+        partitions = [TopicPartition(topic, number) for topic in topics for number in numbers]
+        self._consumer.assign(partitions)
+        for tp, end in (await self._consumer.end_offsets(partitions)).items():
+            self._consumer.seek(tp, end)
+
+    async def read(self, sent: Mapping[int, Coordinates]) -> None:
+        """Return once the fate of every record is known."""
+        passed: set[int] = set()
+        while len(self.fates) < len(sent):
+            for records in (await self._consumer.getmany(timeout_ms=POLL_MS)).values():
+                for record in records:
+                    self._take(record, sent[record.partition], passed)
+            for number in passed - self._fates_or_ends():
+                self._ends[number] = await _uncommitted_ends(self._platform, number)
+            for number, ends in self._ends.items():
+                if number not in self.fates and await self._has_read(ends):
+                    self.fates[number] = Repeated()
+
+    def _fates_or_ends(self) -> set[int]:
+        return self.fates.keys() | self._ends.keys()
+
+    async def _has_read(self, ends: Mapping[TopicPartition, int]) -> bool:
+        return all([await self._consumer.position(tp) >= end for tp, end in ends.items()])
+
+    def _take(self, record: Any, sent: Coordinates, passed: set[int]) -> None:
+        """Learn the fate of a record, or that the agent has read it."""
+        if record.value is None:  # the mark of a letter that was replayed
+            return
+        try:
+            if record.topic == tables.LOG:
+                entry = msgspec.json.decode(record.value, type=AuditEntry)
+                if entry.input == f"{sent.topic}/{sent.partition}/{sent.offset}":
+                    self.fates[record.partition] = entry
+            elif record.topic == DEAD_LETTERS:
+                letter = msgspec.json.decode(record.value, type=DeadLetter)
+                if letter.source == sent:
+                    self.fates[record.partition] = letter
+            elif record.key == sent.topic.encode() and int(record.value) > sent.offset:
+                passed.add(record.partition)
+        except ValueError as error:  # msgspec's own among them
+            say(f"{record.topic}/{record.partition}/{record.offset} is not what belongs there: {error}")
+
+
+async def _uncommitted_ends(platform: Platform, number: int) -> dict[TopicPartition, int]:
+    """How far log and dead letters of a partition have come, open transactions included.
+
+    A position can be seen a moment before the entry that was committed with it: each partition learns by itself that a
+    transaction has ended. Beyond this end there is no such entry any more.
+    """
+    partitions = [TopicPartition(topic, number) for topic in (tables.LOG, DEAD_LETTERS)]
+    consumer = AIOKafkaConsumer(**platform.connection, isolation_level="read_uncommitted")
+    try:
+        await consumer.start()
+        consumer.assign(partitions)
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+    finally:
+        await consumer.stop()
+    return ends

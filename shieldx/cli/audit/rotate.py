@@ -1,0 +1,116 @@
+"""`shieldx audit rotate`: another key signs from now on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from getpass import getuser
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from shieldx.audit.entry import AuditEntry
+from shieldx.audit.messages import Rotate
+from shieldx.audit.tables import ROTATIONS
+from shieldx.bootstrap import Platform, knows_keyring
+from shieldx.cli.audit.chaining import Outgoing, send_and_await
+from shieldx.cli.committed_records import partitions_of
+from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.moment import rfc3339
+from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, printable, say
+from shieldx.engine.codec import Codec, encode
+from shieldx.engine.errors import FixConfiguration
+from shieldx.messages import DeadLetter
+from shieldx.settings import load_settings
+
+if TYPE_CHECKING:
+    from shieldx.cli.audit.chaining import Fate
+
+SILENCE = "no answer in time: the audit agent may not be running; its worker chains the rotation once it does"
+
+
+class AddKey(FixConfiguration):
+    """The keyring that this command is configured with lacks the key."""
+
+
+class Shard(msgspec.Struct, frozen=True):
+    """How the rotation of a shard ended: its sequence number there, or why there is none."""
+
+    shard: int
+    sequence: int | None = None
+    reason: str | None = None
+
+
+@click.command()
+@click.argument("key_id")
+@click.option("--actor", metavar="NAME", help="Who rotates, as the entry says. Default: your user's name.")
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Wait so long for all shards.",
+)
+@as_json
+@click.pass_context
+def command(ctx: click.Context, *, key_id: str, actor: str | None, timeout_s: float, as_json: bool) -> None:
+    """Have the key KEY_ID sign every shard from now on.
+
+    The rotation is itself an entry, the last one that the former key signs. Give every audit agent a keyring that has
+    the key first, and start it anew. Exit code 1 says that a shard still signs with its former key, or is not known to
+    have changed.
+    """
+    silence_aiokafka()
+    settings = load_settings(os.environ)
+    platform = Platform(settings)
+    if not knows_keyring(settings):
+        say("this command has no keyring of its own: the workers' decide whether there is such a key")
+    elif key_id not in platform.keyring:
+        raise AddKey(
+            f"key {printable(key_id)!r} is not in the keyring, which has {', '.join(platform.keyring)}: add it with "
+            "`shieldx audit keys add`, and start the audit agents anew with it"
+        )
+    with named_kafka_errors(platform.bootstrap):
+        shards = asyncio.run(_rotate(platform, key_id, actor or _user(), timeout_s))
+    if json_wanted(as_json=as_json):
+        for shard in shards:
+            print_json(shard)
+    else:
+        print_table(Shard.__struct_fields__, [[shard.shard, shard.sequence, shard.reason] for shard in shards])
+    if any(shard.sequence is None for shard in shards):
+        ctx.exit(1)
+
+
+def _user() -> str:
+    try:
+        return getuser()
+    except (KeyError, ImportError, OSError) as error:  # a container's user that has no name
+        raise click.UsageError("your user has no name: say who rotates with --actor") from error
+
+
+async def _rotate(platform: Platform, key_id: str, actor: str, timeout_s: float) -> list[Shard]:
+    codec = Codec(platform.topics, [ROTATIONS])
+    at = rfc3339(datetime.now(UTC))
+    records = {
+        number: Outgoing(
+            None,
+            encode(Rotate(partition=number, key_id=key_id, actor=actor, at=at)),
+            codec.schema_header(Rotate),
+        )
+        for number in range(await partitions_of(platform, ROTATIONS))
+    }
+    fates = await send_and_await(platform, ROTATIONS, records, timeout_s)
+    return [_shard(number, fates.get(number)) for number in records]
+
+
+def _shard(number: int, fate: Fate | None) -> Shard:
+    match fate:
+        case AuditEntry(sequence=sequence):
+            return Shard(number, sequence=sequence)
+        case DeadLetter(reason=reason, detail=detail):
+            return Shard(number, reason=f"{reason}: {detail}")
+        case None:
+            return Shard(number, reason=SILENCE)
+    return Shard(number, reason="the agent has passed the rotation over: this is a defect of ShieldX")

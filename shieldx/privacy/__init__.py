@@ -1,0 +1,1 @@
+"""Personal data that only the holder of a key can read."""

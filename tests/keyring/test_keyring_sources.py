@@ -1,0 +1,217 @@
+"""Where a keyring comes from: one source, which the settings name."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kv_server import TOKEN, KvServer, running_kv_server
+
+from shieldx.bootstrap import KEYRING_FILE, keyring, knows_keyring, worker_environment
+from shieldx.engine.errors import FixConfiguration, ShieldXError
+from shieldx.keyring import vault
+from shieldx.keyring.file import new_keyring
+from shieldx.keyring.vault import CheckVault, CheckVaultAddress, CheckVaultPath, RenewVaultToken
+from shieldx.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECRET = b64encode(b"s" * 32).decode()
+RING = {"first": "k1", "keys": {"k1": SECRET}}
+WRONG_TOKEN = "hvs.wrong"  # noqa: S105 - refused by the server
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KvServer]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with running_kv_server() as server:
+        server.secrets["secret/data/shieldx/audit"] = RING
+        yield server
+
+
+def at(server: KvServer, **changed: str) -> Settings:
+    given = {"address": server.address, "path": "shieldx/audit", "token": TOKEN} | changed
+    return load_settings(
+        {"SHIELDX_KAFKA_BOOTSTRAP": "k:9092"}
+        | {f"SHIELDX_AUDIT_VAULT_{name.upper()}": value for name, value in given.items()}
+    )
+
+
+def test_the_same_json_in_the_environment() -> None:
+    ring = keyring(load_settings({"SHIELDX_AUDIT_KEYRING": json.dumps(RING)}))
+    assert (ring.first, dict(ring)) == ("k1", {"k1": b"s" * 32})
+
+
+@pytest.mark.parametrize("text", ["rubbish", '{"first":"k1","keys":{"k1":"c2hvcnQ="}}', '{"first":"\udcff"}'])
+def test_rubbish_in_the_environment_is_named_by_its_variable_and_never_shown(text: str) -> None:
+    with pytest.raises(FixConfiguration, match=r"^SHIELDX_AUDIT_KEYRING(:| is no keyring)") as refused:
+        keyring(load_settings({"SHIELDX_AUDIT_KEYRING": text}))
+    assert "rubbish" not in str(refused.value)
+    assert "c2hvcnQ" not in str(refused.value)
+
+
+def test_a_keyring_in_vault(server: KvServer) -> None:
+    ring = keyring(at(server))
+    assert (ring.first, dict(ring)) == ("k1", {"k1": b"s" * 32})
+    assert server.asked == ["/v1/secret/data/shieldx/audit"]
+
+
+def test_another_mount_and_a_token_as_vault_agent_writes_it(server: KvServer, tmp_path: Path) -> None:
+    server.secrets["ops/kv/data/ring"] = RING
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    settings = Settings(
+        kafka_bootstrap="k:9092",
+        audit_vault_address=server.address,
+        audit_vault_mount="ops/kv",
+        audit_vault_path="ring",
+        audit_vault_token_file=tmp_path / "token",
+    )
+    assert list(keyring(settings)) == ["k1"]
+
+
+def test_what_vault_refuses_is_named_by_what_to_do(server: KvServer) -> None:
+    with pytest.raises(RenewVaultToken, match="policy with `read` on secret/data/shieldx/audit") as refused:
+        keyring(at(server, token=WRONG_TOKEN))
+    assert WRONG_TOKEN not in str(refused.value)
+    with pytest.raises(CheckVaultPath, match="there is no secret/shieldx/none of Vault at http://127"):
+        keyring(at(server, path="shieldx/none"))
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\nX-Other: 1", "hvs.é", "two tokens"])
+def test_a_token_that_is_none_is_never_sent_nor_shown(server: KvServer, token: str) -> None:
+    with pytest.raises(RenewVaultToken) as refused:
+        keyring(at(server, token=token))
+    assert token not in str(refused.value)
+    assert server.asked == []
+
+
+def test_a_token_file_that_is_missing_or_empty_is_named(server: KvServer, tmp_path: Path) -> None:
+    settings = Settings(
+        audit_vault_address=server.address,
+        audit_vault_path="shieldx/audit",
+        audit_vault_token_file=tmp_path / "token",
+    )
+    with pytest.raises(RenewVaultToken, match="/token: FileNotFoundError"):
+        keyring(settings)
+    (tmp_path / "token").touch()
+    with pytest.raises(RenewVaultToken, match="/token is empty"):
+        keyring(settings)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "remedy", "says"),
+    [
+        (503, b'{"errors":["Vault is sealed"]}', CheckVault, "unseal it"),
+        (429, b"{}", CheckVault, "cannot answer for now"),
+        (500, b"{}", CheckVault, "cannot answer for now"),
+        (418, b"{}", CheckVaultAddress, "refuses the request"),
+        (200, b"<html>hunter2</html>", CheckVaultAddress, "does not speak as a KV engine of version 2"),
+        (200, b'{"data":{"first":"k1","keys":{}}}', CheckVaultAddress, "does not speak as a KV engine of version 2"),
+        (200, b"[]", CheckVaultAddress, "does not speak"),
+        (200, b'{"data":{"data":{"first":"k1"}}}', FixConfiguration, "is no keyring"),
+        (200, b'{"data":{"data":null}}', FixConfiguration, "is no keyring"),
+        (200, b'{"data":{"data":{"password":"hunter2"}}}', FixConfiguration, "is no keyring"),
+    ],
+)
+def test_other_answers_are_named_and_never_quoted(
+    server: KvServer, status: int, body: bytes, remedy: type[ShieldXError], says: str
+) -> None:
+    server.answer = (status, body)
+    with pytest.raises(remedy, match=says) as refused:
+        keyring(at(server))
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_server_that_hangs_is_given_up(server: KvServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vault, "TIMEOUT_S", (0.2, 0.2))
+    server.hangs = True
+    with pytest.raises(CheckVault, match=r"does not answer \(ReadTimeout\)"):
+        keyring(at(server))
+
+
+def test_nobody_at_the_address_is_named(server: KvServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(CheckVault, match=r"does not answer \(ConnectionError\): start it"):
+        keyring(at(server, address=f"http://127.0.0.1:{port}"))
+    with pytest.raises(CheckVaultAddress, match="SHIELDX_AUDIT_VAULT_CA_FILE"):
+        keyring(at(server, address=server.address.replace("http:", "https:")))
+    with pytest.raises(CheckVaultAddress, match=r"/nowhere/ca\.pem cannot be read"):
+        keyring(at(server, address=server.address.replace("http:", "https:"), ca_file="/nowhere/ca.pem"))
+
+
+def test_without_the_extra_the_error_says_how_to_install_it(server: KvServer) -> None:
+    """In a Python of its own that finds no hvac."""
+    program = f"""
+import sys
+sys.modules["hvac"] = None
+from shieldx.keyring.vault import InstallVaultClient, VaultSecret, read_vault
+try:
+    read_vault(VaultSecret({server.address!r}, "secret", "shieldx/audit"), token="t", token_file=None)
+except InstallVaultClient as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    assert "install shieldx[vault]" in done.stdout
+
+
+def test_nobody_waits_for_hvac_who_does_not_use_it() -> None:
+    program = "import sys, shieldx.bootstrap; print('hvac' in sys.modules, 'requests' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    assert done.stdout == "False False\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({"KEYRING": "{}", "KEYRING_FILE": "f"}, ["SHIELDX_AUDIT_KEYRING_FILE and SHIELDX_AUDIT_KEYRING"]),
+        (
+            {"KEYRING": "{}", "VAULT_ADDRESS": "http://v", "VAULT_PATH": "p", "VAULT_TOKEN": "t"},
+            ["SHIELDX_AUDIT_KEYRING and SHIELDX_AUDIT_VAULT_ADDRESS"],
+        ),
+        ({"VAULT_PATH": "p"}, ["SHIELDX_AUDIT_VAULT_PATH mean", "SHIELDX_AUDIT_VAULT_ADDRESS"]),
+        ({"VAULT_ADDRESS": "http://v", "VAULT_TOKEN": "t"}, ["needs SHIELDX_AUDIT_VAULT_PATH"]),
+        ({"VAULT_ADDRESS": "http://v", "VAULT_PATH": "p"}, ["either SHIELDX_AUDIT_VAULT_TOKEN or"]),
+        (
+            {"VAULT_ADDRESS": "http://v", "VAULT_PATH": "p", "VAULT_TOKEN": "t", "VAULT_TOKEN_FILE": "f"},
+            ["either SHIELDX_AUDIT_VAULT_TOKEN or"],
+        ),
+        ({"VAULT_ADDRESS": "http://user:hunter2@v"}, ["SHIELDX_AUDIT_VAULT_ADDRESS: Expected"]),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(given: dict[str, str], names: list[str]) -> None:
+    with pytest.raises(FixConfiguration) as refused:
+        load_settings({f"SHIELDX_AUDIT_{name}": value for name, value in given.items()})
+    assert all(name in str(refused.value) for name in names), refused.value
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_cluster_without_a_keyring_is_told_every_way_to_name_one() -> None:
+    settings = Settings(kafka_bootstrap="k:9092")
+    assert not knows_keyring(settings)
+    with pytest.raises(FixConfiguration, match=r"_KEYRING_FILE, SHIELDX_AUDIT_KEYRING or SHIELDX_AUDIT_VAULT_ADDRESS"):
+        keyring(settings)
+
+
+def test_a_worker_beside_this_process_gets_the_file_of_keys_and_no_secret(tmp_path: Path) -> None:
+    def given_to(**settings: Any) -> str | None:
+        environment = worker_environment(Settings(**settings), "b:1")
+        assert SECRET not in str(environment)
+        return environment.get("SHIELDX_AUDIT_KEYRING_FILE")
+
+    stack = {"stack_folder": tmp_path / "stack"}
+    assert given_to(**stack) is None
+    keyring(Settings(**stack))
+    assert given_to(**stack) == str(tmp_path / "stack" / KEYRING_FILE)
+    assert given_to(**stack, kafka_bootstrap="k:9092") is None, "the stack's keys are not those of a cluster"
+    new_keyring(tmp_path / "own.json", "k")
+    assert given_to(**stack, audit_keyring_file=tmp_path / "own.json") == str(tmp_path / "own.json")
+    assert given_to(audit_keyring_file=Path("relative.json")) == str(Path.cwd() / "relative.json")
+    assert given_to(**stack, audit_keyring=json.dumps(RING)) is None
