@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 CLIENT = "client"
 """Whom the principal of producers and consumers is named for."""
+OPERATOR = "operator"
+"""And that of those who look after the system."""
+ACCESS = {"clients": CLIENT, "operators": OPERATOR}
 
 Operation = Literal["Read", "Write", "DescribeConfigs"]
 
@@ -47,6 +50,7 @@ def acls(
     known = list(agents)
     wanted = [acl for agent in known for acl in _of_agent(agent, topics, application, principal_prefix + agent.name)]
     wanted += _of_client(known, topics, principal_prefix + CLIENT)
+    wanted += _of_operator(known, topics, principal_prefix + OPERATOR)
     return list({_key(acl): acl for acl in reversed(wanted)}.values())[::-1]
 
 
@@ -78,11 +82,9 @@ def _of_agent(agent: Agent | Sink, topics: Mapping[str, Topic], application: str
 
 def _of_client(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], principal: str) -> Iterator[Acl]:
     """What a producer of commands and a consumer of results need."""
-    folding = [agent for agent in agents if isinstance(agent, Agent)]
-    made_here = {name for agent in folding for name in (*agent.writes, *agent.tables)}
-    inputs = (name for agent in folding for name in agent.reads if name not in made_here)
+    inputs, results = _from_outside(agents, topics, CLIENT)
     yield from _on_topics(principal, "Write", inputs, "commands")
-    yield from _on_topics(principal, "Read", (agent.writes[0] for agent in folding if agent.writes), "results")
+    yield from _on_topics(principal, "Read", results, "results")
     yield from _on_topics(principal, "Read", _reply_topics(topics), "replies")
     yield Acl(
         principal=principal,
@@ -92,6 +94,24 @@ def _of_client(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], prin
         operation="Read",
         why="consumers in a group; its name begins with the user's",
     )
+
+
+def _of_operator(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], principal: str) -> Iterator[Acl]:
+    """What those need who look after the system, beside what an administrator of Kafka may do."""
+    inputs, results = _from_outside(agents, topics, OPERATOR)
+    yield from _on_topics(principal, "Write", inputs, "orders")
+    yield from _on_topics(principal, "Read", results, "what only they may read")
+
+
+def _from_outside(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], who: str) -> tuple[list[str], list[str]]:
+    """The inputs that somebody writes who is no agent, and the results that he reads."""
+    folding = [agent for agent in agents if isinstance(agent, Agent)]
+    made_here = {name for agent in folding for name in (*agent.writes, *agent.tables)}
+    by_default = {name: None if name in made_here else CLIENT for agent in folding for name in agent.reads}
+    declared = {name: ACCESS[topic.access] for name, topic in topics.items() if topic.access is not None}
+    inputs = [name for name, whose in by_default.items() if declared.get(name, whose) == who]
+    results = [agent.writes[0] for agent in folding if agent.writes]
+    return inputs, [name for name in results if declared.get(name, CLIENT) == who]
 
 
 def _reply_topics(topics: Mapping[str, Topic]) -> Iterator[str]:

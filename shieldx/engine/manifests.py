@@ -35,6 +35,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How long compaction leaves every record alone."""
     segment: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
     accepts_replies: bool = False
+    access: Literal["clients", "operators"] | None = None
+    """Who writes an input, or reads an output, beside the agents; unset: clients, if no agent of ours writes it."""
     messages: dict[str, str] = {}
     """Schema name to `module:Type`."""
 

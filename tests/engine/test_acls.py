@@ -73,6 +73,27 @@ def test_a_client_sends_what_no_agent_makes_and_reads_results() -> None:
     }
 
 
+def test_who_beside_the_agents_has_access_may_be_declared() -> None:
+    agent = Agent(name="log", reads=("in", "orders", "made"), writes=("out",), tables=("made",), fold=no_fold)
+    names = ("in", "out", "orders", "made", "dead-letters", "log.positions")
+    access = {"orders": "operators", "out": "operators", "made": "clients"}
+    topics = {
+        name: Topic(about="Anything.", key="any", cleanup="delete", access=access.get(name))  # type: ignore[arg-type]
+        for name in names
+    }
+    found = {
+        (acl.principal, acl.operation, acl.name)
+        for acl in acls([agent], topics, application="app", principal_prefix="p-")
+        if acl.principal in {"p-client", "p-operator"} and acl.resource == "topic"
+    }
+    assert found == {
+        ("p-client", "Write", "in"),
+        ("p-client", "Write", "made"),
+        ("p-operator", "Write", "orders"),
+        ("p-operator", "Read", "out"),
+    }
+
+
 def test_nothing_is_listed_twice() -> None:
     both = Agent(name="both", reads=("in",), writes=("in", "dead-letters"), tables=(), fold=no_fold)
     found = acls([both], TOPICS, application="app", principal_prefix="")

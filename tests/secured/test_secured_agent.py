@@ -145,10 +145,11 @@ def the_acl(secured: SecuredBroker, removed: Removed) -> Acl:
 
 async def test_a_client_that_may_not_send_is_told_so_at_once(secured: SecuredBroker) -> None:
     administrator = secured.platform(ADMINISTRATOR).connection
-    (missing,) = [acl for acl in secured.acls if (acl.principal, acl.operation) == (CLIENT, "Write")]
+    missing = [acl for acl in secured.acls if (acl.principal, acl.operation) == (CLIENT, "Write")]
     command = Purchase(tenant_id="t", idempotency_key="k", amount=1)
     async with Client(secured.platform(CLIENT).connection, retry_after_s=300) as client:
-        await remove(administrator, missing)
+        for acl in missing:
+            await remove(administrator, acl)
         try:
             with pytest.raises(CheckConnection, match=rf"does not allow user '{CLIENT}' .* topic {COMMANDS}\."):
                 await client.send(command)
@@ -156,7 +157,7 @@ async def test_a_client_that_may_not_send_is_told_so_at_once(secured: SecuredBro
                 async with Client(secured.platform(CLIENT).connection):
                     pass
         finally:
-            await add(administrator, [missing])
+            await add(administrator, missing)
 
 
 async def test_a_sink_may_read_and_nothing_else(secured: SecuredBroker) -> None:
