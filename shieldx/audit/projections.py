@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.audit.entry import AuditEntry
+from shieldx.audit.entry import FORMAT, AuditEntry
 from shieldx.audit.record import decode
 from shieldx.messages import rfc3339
 
@@ -74,6 +74,8 @@ def entry_of(row: Mapping[str, Any]) -> AuditEntry:
     Raises:
         ValueError: `exact` is not what the other columns show: somebody has edited either.
     """
+    if row["format"] != FORMAT:
+        raise ValueError(f"format {row['format']} is not known; this is format {FORMAT}")
     exact: bytes | None = row["exact"]
     shown = AuditEntry(
         format=row["format"],

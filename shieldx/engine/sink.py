@@ -15,12 +15,30 @@ Row = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Months:
+    """How a table is partitioned by month (UTC): the column that says the time, and what makes a partition.
+
+    `make` is a function of SQL that takes the month's first day, and does nothing where the partition is there.
+    """
+
+    column: str
+    make: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A table of SQL: its name with its schema, and its columns with their types, those of the key apart."""
 
     name: str
     key: Mapping[str, str]
     columns: Mapping[str, str]
+    append_only: bool = False
+    """Rows are added and stay as they are: of two with one key the first one stays, and the other is set aside.
+
+    The last column of the key counts up along a partition of the input. Keys are quoted in reasons and logs.
+    """
+    months: Months | None = None
+    """For tables that are append-only."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import msgspec
 from shieldx.engine.errors import LeaveTask
 from shieldx.engine.log import TopicPartition
 from shieldx.stores.positions import Move, Positions
-from shieldx.stores.upserts import RowSet, Upserts
+from shieldx.stores.sink_tables import SinkRows, SinkTables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,7 +85,7 @@ class SinkTask:
         self._database = database
         self._bounds = bounds
         self._metrics = metrics
-        self._upserts = Upserts(sink.into)
+        self._tables = SinkTables(sink.into)
         self._stored = Positions(sink.name, partition, bounds.cluster_id)
         self.inputs = tuple(TopicPartition(topic, partition) for topic in sink.reads)
         self.positions: dict[TopicPartition, int] = {}
@@ -161,33 +161,32 @@ class SinkTask:
 
     async def _write(self, connection: PoolConnectionProxy, records: Sequence[Record]) -> list[Unreadable]:
         """Write all rows at once or, if Postgres refuses one of them, record by record; returns what is set aside."""
-        rows, unreadable = RowSet(), list[Unreadable]()
-        for record in records:
-            self._project(record, rows, unreadable)
+        rows, unreadable = self._project(records)
+        await self._tables.prepare(connection, rows)
         try:
             async with connection.transaction():
-                await self._upserts.write(connection, rows)
+                taken = await self._tables.write(connection, rows)
         except REFUSALS:
-            return await self._write_one_by_one(connection, records)
-        return unreadable
+            return [found for record in records for found in await self._write_one(connection, record)]
+        return unreadable + [Unreadable.of(record, error) for record, error in taken]
 
-    async def _write_one_by_one(self, connection: PoolConnectionProxy, records: Sequence[Record]) -> list[Unreadable]:
-        unreadable: list[Unreadable] = []
-        for record in records:
-            rows = RowSet()
-            self._project(record, rows, unreadable)
-            try:
-                async with connection.transaction():
-                    await self._upserts.write(connection, rows)
-            except REFUSALS as error:
-                unreadable.append(Unreadable.of(record, error))
-        return unreadable
-
-    def _project(self, record: Record, rows: RowSet, unreadable: list[Unreadable]) -> None:
+    async def _write_one(self, connection: PoolConnectionProxy, record: Record) -> list[Unreadable]:
+        rows, unreadable = self._project([record])
         try:
-            rows.add(self._sink.rows(record.topic, record.partition, record.offset, record.key, record.value))
-        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-            unreadable.append(Unreadable.of(record, error))
+            async with connection.transaction():
+                taken = await self._tables.write(connection, rows, wary=True)
+        except REFUSALS as error:
+            return [*unreadable, Unreadable.of(record, error)]
+        return unreadable + [Unreadable.of(record, error) for record, error in taken]
+
+    def _project(self, records: Sequence[Record]) -> tuple[SinkRows, list[Unreadable]]:
+        rows, unreadable, rows_of = SinkRows(self._sink.into), list[Unreadable](), self._sink.rows
+        for record in records:
+            try:
+                rows.add(record, rows_of(record.topic, record.partition, record.offset, record.key, record.value))
+            except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+                unreadable.append(Unreadable.of(record, error))
+        return rows, unreadable
 
     async def _set_aside(self, connection: PoolConnectionProxy, unreadable: Sequence[Unreadable]) -> None:
         if not unreadable:

@@ -18,10 +18,10 @@ class RowSet:
     def __init__(self) -> None:
         self._rows: dict[str, dict[tuple[Any, ...], tuple[Any, ...] | None]] = {}
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Add the rows of a record, which come after all that were added."""
-        for table, key, columns in rows:
-            self._rows.setdefault(table, {})[key] = columns
+    def add(self, row: Row) -> None:
+        """Add a row that comes after all that were added."""
+        table, key, columns = row
+        self._rows.setdefault(table, {})[key] = columns
 
     def of(self, table: str) -> dict[tuple[Any, ...], tuple[Any, ...] | None]:
         """Columns by key, None for a row to delete."""

@@ -1,0 +1,19 @@
+"""audit-mirror: the audit log, into Postgres."""
+
+from shieldx.audit import projections, tables
+from shieldx.engine.sink import Months, Sink, Table
+
+sink = Sink(
+    name="audit-mirror",
+    reads=(tables.LOG,),
+    into=(
+        Table(
+            name=projections.TABLE,
+            key=projections.KEY,
+            columns=projections.COLUMNS,
+            append_only=True,
+            months=Months(column=projections.MONTHS_OF, make=projections.MAKE_PARTITION),
+        ),
+    ),
+    rows=projections.rows,
+)
