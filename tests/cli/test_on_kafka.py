@@ -133,7 +133,7 @@ def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> It
     first, made, *others = [line for line in errors.splitlines() if "WARNING" not in line]
     assert first == "starting Kafka and Postgres"
     assert made.startswith("making a database for Postgres")
-    assert others == ["applied 2 migrations", "starting the agents", "stopped the agents; stopping Kafka and Postgres"]
+    assert others == ["applied 3 migrations", "starting the agents", "stopped the agents; stopping Kafka and Postgres"]
 
 
 def command(kind: str, tenant: str, key: str, **fields: Any) -> str:
