@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from shieldx.messages import Id
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -36,7 +38,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unk
     shard: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
     sequence: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
     at: str
-    tenant_id: str | None
+    tenant_id: Id | None
     actor: str | None
     action: str
     subject: str
@@ -55,8 +57,9 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unk
     @property
     def next_key_id(self) -> str:
         """The id of the key that signs the next entry: a rotation names another one than its own."""
-        rotates = self.action == ROTATE and self.tenant_id is None
-        return self.subject.removeprefix(_KEY_SUBJECT) if rotates else self.key_id
+        named = self.subject.removeprefix(_KEY_SUBJECT)
+        rotates = self.action == ROTATE and self.tenant_id is None and named not in ("", self.subject)
+        return named if rotates else self.key_id
 
 
 def rotation_subject(key_id: str) -> str:

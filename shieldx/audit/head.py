@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hmac import compare_digest
 from hmac import digest as hmac_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -24,8 +24,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     `sequence` is -1 before the first entry. The MAC is by the key that signs next.
     """
 
-    shard: int
-    sequence: int
+    shard: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
     at: str
     hash: str
     next_key_id: str
@@ -53,7 +53,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
 
     def is_genuine(self, keys: Mapping[str, bytes]) -> bool:
         """Whether the MAC is right."""
-        return compare_digest(self.mac, self._mac(keys))
+        return compare_digest(self.mac.encode(), self._mac(keys).encode())
 
     def _mac(self, keys: Mapping[str, bytes]) -> str:
         # Neither hash nor time can hold a line feed, numbers neither: the lines can be told apart.

@@ -56,6 +56,9 @@ class Verdict(msgspec.Struct, frozen=True):
     entries: int
     shards: list[ShardVerdict]
     breaks: list[Break]
+    is_certain: bool = True
+    """False where entries follow others that are there twice, in another segment: only reading all segments one after
+    the other says which ones they are linked to."""
 
     @property
     def is_whole(self) -> bool:
@@ -93,11 +96,12 @@ def join(
             runs[run.shard].append(run)
     for shard in () if isinstance(expected, Extent) else expected:
         runs.setdefault(shard, [])
-    shards = []
+    shards, is_certain = [], True
     for shard in sorted(runs):
         chain = _ShardChain(shard, breaks)
         for run in runs[shard]:
             chain.add(run)
+        is_certain &= chain.is_certain
         chain.check_links()
         if expected is Extent.WHOLE:
             chain.check_whole()
@@ -108,7 +112,7 @@ def join(
             first, last = chain.pieces[0], chain.pieces[-1]
             shards.append(ShardVerdict(shard, entries, first.first, last.last, last.last_hash or ""))
     _check_heads(heads, reports, {shard.shard: shard.last for shard in shards}, breaks)
-    return Verdict(sum(report.entries for report in reports), shards, list(breaks))
+    return Verdict(sum(report.entries for report in reports), shards, list(breaks), is_certain)
 
 
 class _ShardChain:
@@ -119,6 +123,7 @@ class _ShardChain:
         self._breaks = breaks
         self.pieces: list[_Piece] = []
         """In order, without overlap; of entries that are there twice, the one that came first."""
+        self.is_certain = True
 
     def add(self, run: Run) -> None:
         """Add what comes next."""
@@ -167,6 +172,7 @@ class _ShardChain:
         """Add a run that comes after later ones: what is new of it is out of order, the rest was there before."""
         new = _without([(run.first, run.last)], [(piece.first, piece.last) for piece in self._overlapping(run)])
         for first, last in _without([(run.first, run.last)], new):
+            self.is_certain &= run.first == run.last
             self._break(Kind.DUPLICATE, first, last, run.place, "it is there a second time")
         for first, last in new:
             if first < self.pieces[-1].last:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from hmac import compare_digest
 from hmac import digest as hmac_digest
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -34,7 +35,7 @@ class ShardPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an export holds. `digest` is the hexadecimal SHA-256 of the hashes of its entries, in their order."""
 
-    format: int = FORMAT
+    format: Annotated[int, msgspec.Meta(ge=FORMAT, le=FORMAT)] = FORMAT
     filter: Filter
     shards: dict[int, ShardPart]
     digest: str
@@ -56,6 +57,23 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             lines.append(f"{shard} {part.entries} {ranges}")
         text = _CONTEXT + "\n".join([*lines, self.digest])
         return hmac_digest(keys[self.key_id], text.encode(), "sha256").hex()
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it speaks of a part of what there was."""
+        return self.filter != Filter()
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether counts and ranges agree, ranges are as long as can be, and only a filter leaves holes."""
+        return all(
+            part.entries == sum(last - first + 1 for first, last in part.sequences)
+            and all(first <= last for first, last in part.sequences)
+            and all(before[1] + 1 < after[0] for before, after in pairwise(part.sequences))
+            and len(part.sequences) >= 1
+            and (self.is_filtered or len(part.sequences) == 1)
+            for part in self.shards.values()
+        )
 
 
 class LastLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -36,12 +36,21 @@ def decode(value: bytes) -> AuditEntry:
         raise Malformed(f"not UTF-8 at byte {error.start}") from None
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Malformed(str(error).partition("\n")[0]) from None
-    if encode(entry) != value:  # another spelling, in which a second value of a field may hide
-        try:
-            json.loads(value, object_pairs_hook=_once)
-        except ValueError as error:
-            raise Malformed(str(error)) from None
+    if encode(entry) != value:
+        check_spelling(value)
     return entry
+
+
+def check_spelling(text: bytes) -> None:
+    """Refuse what a JSON parser may read in two ways: a second value of a field may hide there.
+
+    Raises:
+        Malformed: it can be.
+    """
+    try:
+        json.loads(text, object_pairs_hook=_once, parse_int=_natural)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
 
 
 def observe(shard: int, place: int, key: bytes | None, value: bytes | None) -> Iterator[Observation]:
@@ -62,6 +71,12 @@ def observe(shard: int, place: int, key: bytes | None, value: bytes | None) -> I
 def _sequence_in(key: bytes | None) -> int | None:
     _, _, sequence = (key or b"").partition(b"/")
     return int(sequence) if sequence.isdigit() and len(sequence) < 20 else None  # noqa: PLR2004 - 64 bits have 19
+
+
+def _natural(text: str) -> int:
+    if text.startswith("-"):
+        raise ValueError("an integer with a sign")
+    return int(text)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> None:

@@ -32,9 +32,9 @@ Observation = tuple[int, AuditEntry | Unusable]
 
 
 class Run(msgspec.Struct):
-    """Entries whose sequence numbers follow each other, in the order in which they were read, and whose keys do.
+    """Entries whose sequence numbers follow each other, in the order in which they were read, signed by one key.
 
-    `next_key_id` is the key that must sign what follows: the last one, or the one that it rotates to.
+    `next_key_id` is the key that must sign what follows: another one where the last entry rotates.
     """
 
     shard: int
@@ -49,6 +49,10 @@ class Run(msgspec.Struct):
     def end(self, last: int, last_hash: str, next_key_id: str) -> None:
         """Say how far it goes."""
         self.last, self.last_hash, self.next_key_id = last, last_hash, next_key_id
+
+    def is_continued_by(self, entry: AuditEntry) -> bool:
+        """Whether an entry is its next one."""
+        return entry.sequence == self.last + 1 and entry.key_id == self.first_key_id == self.next_key_id
 
 
 class SegmentReport(msgspec.Struct, frozen=True):
@@ -75,13 +79,16 @@ class SegmentCheck:
         self._hashes: list[bytes] = []
         self._breaks = Breaks()
         self._runs: list[Run] = []
+        self._run = _NO_RUN
+        self._last: dict[int, Run] = {}
+        """The run of each shard that the next of its entries may continue."""
         self._watched: list[tuple[int, int, str]] = []
 
     def take(self, observed: Iterable[Observation]) -> None:
         """Check what comes next. One loop over locals: the time of a verification is spent here."""
         secrets, attentive = self._keys, bool(self._watch) or self._keep_hashes
-        run = self._runs[-1] if self._runs else None
-        shard, sequence, last_hash, key_id = (-1, -2, "", "") if run is None else _end_of(run)
+        run = self._run
+        shard, sequence, last_hash, key_id = _end_of(run)
         for place, entry in observed:
             if isinstance(entry, Unusable):
                 self._unusable(place, entry)
@@ -93,27 +100,45 @@ class SegmentCheck:
                 or hmac_digest(secret, hashed.digest(), "sha256").hex() != entry.mac
             ):
                 self._not_genuine(entry, place, hashed.hexdigest(), secret)
-            if entry.sequence == sequence + 1 and entry.key_id == key_id and entry.shard == shard:
-                if entry.prev_hash != last_hash:
-                    self._breaks.add(Kind.LINK, shard, entry.sequence, place, UNLINKED)
-                if entry.action == ROTATE:
-                    key_id = entry.next_key_id
-            else:
-                if run is not None:
-                    run.end(sequence, last_hash, key_id)
-                key_id = entry.next_key_id
-                run = _run_from(entry, place)
-                self._runs.append(run)
-            shard, sequence, last_hash = entry.shard, entry.sequence, entry.hash
             if attentive:
                 self._look_at(entry)
-        if run is not None:
-            run.end(sequence, last_hash, key_id)
+            if entry.sequence == sequence + 1 and entry.key_id == key_id and entry.shard == shard:
+                sequence = entry.sequence
+                if entry.prev_hash != last_hash:
+                    self._breaks.add(Kind.LINK, shard, sequence, place, UNLINKED)
+                last_hash = entry.hash
+                if entry.action == ROTATE:
+                    run.end(sequence, last_hash, entry.next_key_id)
+                    shard, sequence, last_hash, key_id = _end_of(run)
+            else:
+                run.end(sequence, last_hash, run.next_key_id)
+                run = self._run_of(entry, place)
+                shard, sequence, last_hash, key_id = _end_of(run)
+        run.end(sequence, last_hash, run.next_key_id)
+        self._run = run
 
     def report(self) -> SegmentReport:
         """What was found."""
         entries = sum(run.last - run.first + 1 for run in self._runs)
         return SegmentReport(entries, self._runs, list(self._breaks), self._watched, b"".join(self._hashes))
+
+    def _run_of(self, entry: AuditEntry, place: int) -> Run:
+        """Where an entry belongs that does not follow the one before it; returns the run that the next one may follow.
+
+        One that comes late, or again, is a run by itself: what comes next follows those that it is late for.
+        """
+        last = self._last.get(entry.shard)
+        if last is not None and last.is_continued_by(entry):
+            if entry.prev_hash != last.last_hash:
+                self._breaks.add(Kind.LINK, entry.shard, entry.sequence, place, UNLINKED)
+            last.end(entry.sequence, entry.hash, entry.next_key_id)
+            return last
+        run = _run_from(entry, place)
+        self._runs.append(run)
+        if last is not None and entry.sequence <= last.last:
+            return last
+        self._last[entry.shard] = run
+        return run
 
     def _look_at(self, entry: AuditEntry) -> None:
         if self._keep_hashes:
@@ -141,7 +166,13 @@ def _run_from(entry: AuditEntry, place: int) -> Run:
 
 
 def _end_of(run: Run) -> tuple[int, int, str, str]:
-    return run.shard, run.last, run.last_hash, run.next_key_id
+    """Shard, sequence, hash and key of what may be continued: of a run that rotates the shard is none."""
+    rotates = run.next_key_id != run.first_key_id
+    return -1 if rotates else run.shard, run.last, run.last_hash, run.first_key_id
+
+
+_NO_RUN = Run(-1, -2, -2, "", "", "", "", -1)
+"""What no entry continues."""
 
 
 def _bytes_of(hash_: str) -> bytes:
@@ -150,4 +181,4 @@ def _bytes_of(hash_: str) -> bytes:
         found = bytes.fromhex(hash_)
     except ValueError:
         return bytes(HASH_BYTES)
-    return found if len(found) == HASH_BYTES else bytes(HASH_BYTES)
+    return found if len(found) == HASH_BYTES and found.hex() == hash_ else bytes(HASH_BYTES)

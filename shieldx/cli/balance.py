@@ -11,11 +11,12 @@ import click
 from shieldx.bootstrap import Platform
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.moment import MomentType, rfc3339
-from shieldx.cli.projected_account import Behind, projected_account
+from shieldx.cli.projected_account import projected_account
 from shieldx.cli.stdout import as_json, print_json, printable
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
+    from shieldx.cli.behind import Behind
     from shieldx.cli.moment import Moment
 
 
@@ -33,7 +34,7 @@ def command(tenant: str, moment: Moment | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"tenant_id": tenant, **found, "behind": behind})
     else:
-        for name, value in [("tenant", printable(tenant)), *found.items(), ("this is", behind)]:
+        for name, value in [("tenant", printable(tenant)), *found.items(), ("this is", behind.log("ledger"))]:
             shown = f"{value:,}" if isinstance(value, int) else value or "none"
             click.echo(f"{name.replace('_', ' '):<17}{shown}")
 

@@ -24,12 +24,17 @@ class MomentType(click.ParamType[Moment]):
                 self.fail(f"{text} is no offset: the greatest is {LAST_OFFSET}", param, ctx)
             return int(text)
         try:
-            at = datetime.fromisoformat(text)
-            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+            return in_utc(text)
         except ValueError:
             self.fail(f"{text!r} is neither an offset nor a time such as 2026-11-22T13:07:11Z", param, ctx)
         except OverflowError:
             self.fail(f"{text} is not within the years 1 to 9999 of UTC", param, ctx)
+
+
+def in_utc(text: str) -> datetime:
+    """A time in ISO 8601, which is UTC unless it says otherwise. Raises ValueError, OverflowError."""
+    at = datetime.fromisoformat(text)
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def rfc3339(at: datetime) -> str:

@@ -6,15 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from shieldx.cli.committed_records import committed_consumer, partitions_of
-from shieldx.cli.group_lag import lags_of
-from shieldx.cli.moment import rfc3339
+from shieldx.cli.behind import Behind, last_applied, records_behind
+from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.sink_positions import sink_positions
-from shieldx.cli.stdout import counted
 from shieldx.credits.tables import ACCOUNTS
 from shieldx.engine.errors import FixConfiguration, ShieldXError
 from shieldx.engine.home import home_partition
@@ -62,23 +59,6 @@ class Movement(NamedTuple):
     idempotency_key: str
 
 
-class Behind(msgspec.Struct, frozen=True):
-    """Records of the tenant's home partition that Postgres lacks, and the time of the last one that it has.
-
-    No number where Kafka does not say; no time where there is none, or where only Kafka could say which partition.
-    """
-
-    records: int | None
-    applied_at: str | None
-
-    def __str__(self) -> str:
-        if self.records is None:
-            behind = "an unknown number of records behind the ledger, since Kafka does not say"
-        else:
-            behind = f"{counted(self.records, 'record')} behind the ledger"
-        return f"{behind}; last applied {self.applied_at or 'none'}"
-
-
 class ProjectedAccount:
     """What Postgres has of one tenant, all of it as of one moment."""
 
@@ -104,9 +84,9 @@ class ProjectedAccount:
         """
         row = await self._connection.fetchrow(_ACCOUNT, self._tenant_id)
         if row is None:
+            behind = (await self.behind()).log("ledger")
             raise CheckTheTenant(
-                f"tenant {self._tenant_id!r} is unknown to Postgres ({await self.behind()}). A tenant begins with its "
-                "first purchase"
+                f"tenant {self._tenant_id!r} is unknown to Postgres ({behind}). A tenant begins with its first purchase"
             )
         figures = dict(row)
         self._home = figures.pop("source_partition")
@@ -144,25 +124,17 @@ class ProjectedAccount:
 
     async def behind(self) -> Behind:
         """How far what is read here is behind the ends that Kafka's topics have by now."""
+        records: int | None = None
         try:
             count = await partitions_of(self._platform, ACCOUNTS)
             if self._home is None:
                 self._home = home_partition(self._tenant_id, count)
             inputs = [TopicPartition(topic, self._home) for topic in self._platform.agent(SINK).reads]
-            next_offsets = {tp: self._positions[tp].next_offset for tp in inputs if tp in self._positions}
-            async with committed_consumer(self._platform) as consumer:
-                lags = await lags_of(consumer, inputs, next_offsets)
+            records = await records_behind(self._platform, inputs, self._positions)
         except (KafkaError, FixConfiguration):
-            return Behind(None, self._applied_at())
-        return Behind(sum(lag.lag for lag in lags), self._applied_at())
-
-    def _applied_at(self) -> str | None:
-        times = [
-            position.record_at
-            for tp, position in self._positions.items()
-            if tp.partition == self._home and position.record_at is not None
-        ]
-        return rfc3339(max(times)) if times else None
+            pass  # then the number is unknown
+        home = [position for tp, position in self._positions.items() if tp.partition == self._home]
+        return Behind(records, last_applied(home))
 
 
 @asynccontextmanager

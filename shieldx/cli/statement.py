@@ -11,11 +11,12 @@ import click
 from shieldx.bootstrap import Platform
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.moment import MomentType, rfc3339
-from shieldx.cli.projected_account import Behind, Movement, projected_account
+from shieldx.cli.projected_account import Movement, projected_account
 from shieldx.cli.stdout import as_json, counted, print_json, print_table, printable, say
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
+    from shieldx.cli.behind import Behind
     from shieldx.cli.moment import Moment
 
 LONGEST_TEXT = 48
@@ -94,7 +95,7 @@ def _print(tenant: str, statement: Statement) -> None:
     credit = sum(movement.amount for movement in statement.movements if movement.amount > 0)
     rows.append((None, "closing balance", debit, credit, statement.closing))
     print_table(("date", "what", "debit", "credit", "balance"), rows)
-    click.echo(f"\nThis is {statement.behind}.")
+    click.echo(f"\nThis is {statement.behind.log('ledger')}.")
 
 
 def _what(movement: Movement) -> str:

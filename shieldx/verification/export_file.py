@@ -10,7 +10,7 @@ import msgspec
 
 from shieldx.audit.breaks import Kind
 from shieldx.audit.manifest import LastLine, Manifest
-from shieldx.audit.record import Malformed, decode
+from shieldx.audit.record import Malformed, check_spelling, decode
 from shieldx.audit.segment import Unusable
 from shieldx.engine.errors import ShieldXError
 
@@ -74,8 +74,9 @@ def open_export(path: Path) -> Export:
             size = file.seek(0, 2)
             last = _last_line_start(file, size)
             file.seek(last)
-            manifest = _manifest_in(file.read())
-            end = size if manifest is None else last
+            line = file.read()
+            manifest = _manifest_in(line)
+            end = last if manifest is not None or line.startswith(_LAST_LINE) else size
             cuts = [0]
             while cuts[-1] < end:
                 file.seek(min(cuts[-1] + SEGMENT_BYTES, end))
@@ -110,23 +111,25 @@ def _observed(lines: list[bytes], place: int, end: int) -> Iterator[Observation]
 
 
 def _last_line_start(file: BinaryIO, size: int) -> int:
-    """Where the last line that is not empty begins."""
+    """Where the last line begins."""
     start, tail = size, b""
     while start > 0:
         step = min(READ_BYTES, start)
         start -= step
         file.seek(start)
         tail = file.read(step) + tail
-        found = tail.rstrip(b"\r\n").rfind(b"\n")
+        found = tail.rfind(b"\n", 0, -1)
         if found >= 0:
             return start + found + 1
     return 0
 
 
 def _manifest_in(line: bytes) -> Manifest | None:
-    if not line.startswith(_LAST_LINE):
+    """The manifest, if the line is one, and whole: its end says that the file was finished."""
+    if not line.startswith(_LAST_LINE) or not line.endswith(b"\n"):
         return None
     try:
+        check_spelling(line)
         return msgspec.json.decode(line, type=LastLine).manifest
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, Malformed):
         return None

@@ -21,17 +21,19 @@ def manifest_breaks(
 ) -> Iterator[Break]:
     """Whether the manifest is there, is genuine, and speaks of these entries in this order."""
     if manifest is None:
-        yield _break(Kind.MANIFEST, "the file does not end with its manifest: lines were cut off")
+        yield _break("the file does not end with its manifest: lines were cut off")
         return
     if manifest.key_id not in keys:
-        yield _break(Kind.UNKNOWN_KEY, f"the manifest is signed by key {manifest.key_id!r}")
+        yield _break(f"the manifest is signed by key {manifest.key_id!r}, which is not in the keyring")
     elif not manifest.is_genuine(keys):
-        yield _break(Kind.MANIFEST, f"the manifest is not signed by key {manifest.key_id!r}")
+        yield _break(f"the manifest is not signed by key {manifest.key_id!r}")
+    if not manifest.is_consistent:
+        yield _break("the manifest contradicts itself, or leaves out entries without a filter")
     digest = sha256()
     for report in reports:
         digest.update(report.hashes)
     if digest.hexdigest() != manifest.digest:
-        yield _break(Kind.MANIFEST, "the entries, or their order, are not those that were exported")
+        yield _break("the entries, or their order, are not those that were exported")
 
 
 def expected_entries(manifest: Manifest | None) -> dict[int, Ranges] | Extent:
@@ -41,5 +43,5 @@ def expected_entries(manifest: Manifest | None) -> dict[int, Ranges] | Extent:
     return {shard: part.sequences for shard, part in manifest.shards.items()}
 
 
-def _break(kind: Kind, detail: str) -> Break:
-    return Break(kind, None, None, None, None, detail)
+def _break(detail: str) -> Break:
+    return Break(Kind.MANIFEST, None, None, None, None, detail)

@@ -9,6 +9,7 @@ import msgspec
 from shieldx.audit.breaks import Break, Kind
 from shieldx.audit.head import Head
 from shieldx.audit.joining import SeenHead
+from shieldx.audit.record import Malformed, check_spelling
 from shieldx.verification.export_file import CheckFile
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def read_heads(path: Path, keys: Mapping[str, bytes]) -> tuple[list[SeenHead], l
     for number, line in enumerate(lines, 1):
         try:
             head = msgspec.json.decode(line, type=Head)
-        except msgspec.MsgspecError as error:
+            check_spelling(line)
+        except (msgspec.MsgspecError, Malformed) as error:
             breaks.append(_break(None, None, f"line {number} of {path} is no head: {error}"))
             continue
         if head.next_key_id not in keys:

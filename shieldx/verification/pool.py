@@ -12,7 +12,7 @@ from shieldx.audit.segment import SegmentCheck
 from shieldx.engine.errors import ShieldXError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from shieldx.audit.segment import SegmentReport
     from shieldx.verification.segments import Segment
@@ -31,15 +31,13 @@ async def check_segments(
     jobs: int,
     progress: Callable[[int], None],
 ) -> list[SegmentReport]:
-    """The reports of all segments in their order; `progress` is told the weight of each as it is done.
+    """The reports of all segments in their order, or one of all; `progress` is told the weight of each as it is done.
 
     Raises:
         ShieldXError: a segment cannot be read, or a process was ended.
     """
     if jobs == 1 or len(segments) == 1:
-        return [
-            await _here(segment, SegmentCheck(keys, watch, keep_hashes=keep_hashes), progress) for segment in segments
-        ]
+        return [await check_in_order(segments, keys, watch=watch, keep_hashes=keep_hashes, progress=progress)]
     # Not forked: this process has threads and connections, which a copy of it would break.
     context = get_context("spawn")
     loop = asyncio.get_running_loop()
@@ -63,19 +61,29 @@ async def check_segments(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _here(segment: Segment, check: SegmentCheck, progress: Callable[[int], None]) -> SegmentReport:
-    report = await _read(segment, check)
-    progress(segment.weight)
-    return report
+async def check_in_order(
+    segments: Iterable[Segment],
+    keys: Mapping[str, bytes],
+    *,
+    watch: Mapping[int, frozenset[int]],
+    keep_hashes: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> SegmentReport:
+    """One report of all segments, read here, one after the other.
+
+    Raises:
+        ShieldXError: one cannot be read.
+    """
+    check = SegmentCheck(keys, watch, keep_hashes=keep_hashes)
+    for segment in segments:
+        async for observed in segment.read():
+            check.take(observed)
+        if progress is not None:
+            progress(segment.weight)
+    return check.report()
 
 
 def _check(
     segment: Segment, keys: Mapping[str, bytes], watch: Mapping[int, frozenset[int]], keep_hashes: bool
 ) -> SegmentReport:
-    return asyncio.run(_read(segment, SegmentCheck(keys, watch, keep_hashes=keep_hashes)))
-
-
-async def _read(segment: Segment, check: SegmentCheck) -> SegmentReport:
-    async for observed in segment.read():
-        check.take(observed)
-    return check.report()
+    return asyncio.run(check_in_order([segment], keys, watch=watch, keep_hashes=keep_hashes))

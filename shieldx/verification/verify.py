@@ -10,7 +10,7 @@ from shieldx.audit.joining import Extent, SeenHead, Verdict, join
 from shieldx.verification.export_file import open_export
 from shieldx.verification.export_verdict import expected_entries, manifest_breaks
 from shieldx.verification.heads import watched
-from shieldx.verification.pool import check_segments
+from shieldx.verification.pool import check_in_order, check_segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,8 +34,10 @@ class Verifier:
         Raises:
             ShieldXError: it cannot be read; says what to do.
         """
-        reports = await self._check(segments, heads, keep_hashes=False)
-        return join(reports, heads, Extent.WHOLE)
+        verdict = join(await self._check(segments, heads, keep_hashes=False), heads, Extent.WHOLE)
+        if verdict.is_certain:
+            return verdict
+        return join([await check_in_order(segments, self._keys, watch=watched(heads))], heads, Extent.WHOLE)
 
     async def export(self, path: Path, heads: Sequence[SeenHead]) -> Verdict:
         """An exported file, which may be a part of a log; only heads of the entries that it has say anything.
@@ -45,6 +47,8 @@ class Verifier:
         """
         export = open_export(path)
         reports = await self._check(export.segments, heads, keep_hashes=True)
+        if not join(reports).is_certain:
+            reports = [await check_in_order(export.segments, self._keys, watch=watched(heads), keep_hashes=True)]
         there = {(shard, sequence) for report in reports for shard, sequence, _ in report.watched}
         verdict = join(
             reports,

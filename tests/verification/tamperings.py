@@ -230,7 +230,11 @@ TAMPERINGS = [
     Tampering("deletion", without(EDITED), everywhere(("gap", EDITED, EDITED))),
     Tampering("deletion of several", without(2, 3, 7), everywhere(("gap", 2, 3), ("gap", 7, 7))),
     Tampering("deletion of the first", without(0), everywhere(("gap", 0, 0))),
-    Tampering("insertion", insert_forged, everywhere(("mac", EDITED, EDITED), ("duplicate", EDITED, EDITED))),
+    Tampering(
+        "insertion",
+        insert_forged,
+        everywhere(("mac", EDITED, EDITED), ("duplicate", EDITED, EDITED), ("link", EDITED + 1, EDITED + 1)),
+    ),
     Tampering(
         "two in another order",
         lambda shard: [*shard[:3], shard[4], shard[3], *shard[5:]],

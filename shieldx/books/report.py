@@ -1,0 +1,171 @@
+"""What a check of the books found: for each check how much was compared, what is wrong and where, and what lags."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEPT_FAULTS = 1000
+"""Faults of each kind that are kept one by one; all are counted. A topic that is wholly wrong must not fill memory."""
+
+
+RESULTS = "results"
+ENTRIES = "audit entries"
+LETTERS = "dead letters"
+ACCOUNTS = "accounts"
+SUMS = "sums of results"
+ACCOUNTS_OF_RESULTS = "accounts by results"
+ENTRIES_OF_RESULTS = "audit entries by results"
+ENTRIES_OF_COMMANDS = "audit entries by commands"
+MIRRORED_ACCOUNTS = "accounts in Postgres"
+MIRRORED_MOVEMENTS = "movements in Postgres"
+MIRRORED_SUMS = "sums in Postgres"
+OF_THE_REPLAY = (RESULTS, ENTRIES, LETTERS, ACCOUNTS)
+OF_WHAT_IS_RETAINED = (ENTRIES_OF_RESULTS, ENTRIES_OF_COMMANDS)
+OF_POSTGRES = (MIRRORED_ACCOUNTS, MIRRORED_MOVEMENTS, MIRRORED_SUMS)
+
+
+class Kind(StrEnum):
+    """What is wrong with a record or a row."""
+
+    DIFFERS = "differs"
+    MISSING = "missing"
+    TWICE = "twice"
+    FOREIGN = "not of the ledger"
+    UNREADABLE = "unreadable"
+    BALANCE = "does not add up"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing that is wrong. `place` is a topic or a table; a missing record stands before `offset`, or at the end.
+
+    `expected` and `found` name figures, codes and coordinates, never what a producer wrote.
+    """
+
+    check: str
+    kind: Kind
+    place: str
+    partition: int
+    offset: int | None = None
+    tenant_id: str | None = None
+    expected: str = ""
+    found: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.place}/{self.partition}" + ("" if self.offset is None else f"/{self.offset}")
+        tenant = "" if self.tenant_id is None else f" tenant {self.tenant_id!r}"
+        said = "; ".join(
+            f"{name} {what}" for name, what in (("expected", self.expected), ("found", self.found)) if what
+        )
+        return f"{where} {self.kind}{tenant}" + (f": {said}" if said else "")
+
+
+@dataclass
+class Check:
+    """One comparison, over all partitions."""
+
+    name: str
+    compared: int = 0
+    counts: Counter[Kind] = field(default_factory=Counter)
+    """Of all faults by kind, also of those that are not kept."""
+    faults: list[Fault] = field(default_factory=list)
+    lagging: Counter[str] = field(default_factory=Counter)
+    """What could not be compared yet, or any more, by reason."""
+
+    def fault(self, kind: Kind, place: str, partition: int, **where: int | str | None) -> None:
+        """Note that something is wrong."""
+        self.counts[kind] += 1
+        if self.counts[kind] <= KEPT_FAULTS:
+            self.faults.append(Fault(check=self.name, kind=kind, place=place, partition=partition, **where))  # type: ignore[arg-type] # the names are Fault's
+
+    def lags(self, reason: str, count: int = 1) -> None:
+        """Note what could not be compared."""
+        if count:
+            self.lagging[reason] += count
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionBooks:
+    """What was done with one partition of the commands."""
+
+    partition: int
+    first_offset: int
+    """Records below it are deleted; the ledger can be replayed from 0 only."""
+    position: int
+    """The ledger's, when the check came to this partition: what it answered below it must be everywhere."""
+    commands: int
+    """Records of `credits.commands` that were read."""
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the ledger was run again over it."""
+        return self.first_offset == 0
+
+    def __str__(self) -> str:
+        if self.replayed:
+            return f"partition {self.partition}: {self.commands} commands replayed, position {self.position}"
+        return (
+            f"partition {self.partition}: replayed from offset 0 is not possible: records below {self.first_offset} "
+            f"are deleted. Compared what is retained, {self.commands} commands"
+        )
+
+
+class BooksReport:
+    """All that was found."""
+
+    def __init__(self) -> None:
+        self.checks: dict[str, Check] = {}
+        self.partitions: list[PartitionBooks] = []
+        self.replay_s = 0.0
+        """Seconds spent in the ledger itself, without reading and comparing."""
+        self.seconds = 0.0
+
+    def check(self, name: str) -> Check:
+        """The check of that name, begun if it was not."""
+        return self.checks.setdefault(name, Check(name))
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong; what lags is not."""
+        return not any(check.counts for check in self.checks.values())
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Those that were kept."""
+        return [fault for check in self.checks.values() for fault in check.faults]
+
+    @property
+    def commands(self) -> int:
+        """Records of `credits.commands` that were read."""
+        return sum(partition.commands for partition in self.partitions)
+
+    def rows(self) -> list[tuple[str, int, int, str]]:
+        """For each check: its name, how much was compared, how many faults, and what lags, for a table."""
+        return [
+            (
+                check.name,
+                check.compared,
+                check.counts.total(),
+                ", ".join(f"{count} {reason}" for reason, count in check.lagging.items()),
+            )
+            for check in self.checks.values()
+        ]
+
+    def lines(self) -> Iterator[str]:
+        """The report as text: partitions that could not be replayed, checks, and the faults that were kept."""
+        for partition in self.partitions:
+            if not partition.replayed:
+                yield str(partition)
+        for name, compared, faults, lagging in self.rows():
+            yield f"{name}: {compared} compared, {faults} wrong" + (f"; {lagging}" if lagging else "")
+        for check in self.checks.values():
+            for fault in check.faults:
+                yield f"{check.name}: {fault}"
+            if check.counts.total() > len(check.faults):
+                yield f"{check.name}: {check.counts.total() - len(check.faults)} more"

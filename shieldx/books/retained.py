@@ -1,0 +1,204 @@
+"""The check of a partition whose first commands are deleted: what is left is held against each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shieldx.audit.tables import LOG
+from shieldx.books import report, streams
+from shieldx.books.alignment import Alignment, Found
+from shieldx.books.answers import (
+    EXPIRED,
+    SAID,
+    AnswerableFold,
+    Commanded,
+    Said,
+    is_within_batch,
+    offset_of,
+    read_answer,
+    said_by,
+)
+from shieldx.books.mirror import key_of
+from shieldx.books.readings import Unreadable
+from shieldx.books.report import Kind
+from shieldx.books.streams import decoded
+from shieldx.books.sums import Sums
+from shieldx.credits.tables import AUDIT, COMMANDS, RESULTS, TRANSACTIONS
+from shieldx.engine.log import TopicPartition
+from shieldx.messages import AuditAppend
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection, Sequence
+
+    from shieldx.books.accounts import TopicAccounts
+    from shieldx.books.ends import Ends
+    from shieldx.books.ledger import Ledger
+    from shieldx.books.mirror import Mirror
+    from shieldx.engine.log import Record
+
+SLACK_MS = 60_000
+"""The log is read from so long before the first record that is left: entries come later, but brokers' clocks differ."""
+FIRST_KEYS = 64
+"""Results that are looked for in the log to find where it begins to concern them: the entry of one may be gone."""
+
+_append = msgspec.json.Decoder(AuditAppend).decode
+
+
+class RetainedPartition:
+    """One partition: results and entries in pairs, commands and entries in pairs, sums from each first result on."""
+
+    def __init__(self, ledger: Ledger, ends: Ends, accounts: TopicAccounts, mirror: Mirror | None) -> None:
+        self._ledger = ledger
+        self._ends = ends
+        self._accounts = accounts
+        self._mirror = mirror
+        check = ledger.report.check
+        self._sums = Sums(check(report.SUMS), RESULTS, ends.partition, from_nothing=False)
+        self.commands = 0
+
+    async def check(self) -> None:
+        """Compare what is left."""
+        await self._results_with_entries()
+        await self._commands_with_entries()
+        self._sums.finish()
+        self._accounts.compare_known(self._ledger.report.check(report.ACCOUNTS_OF_RESULTS), self._sums)
+        if self._mirror is not None:
+            await self._movements(self._mirror)
+
+    async def _results_with_entries(self) -> None:
+        ends, alignment = self._ends, None
+        check = self._ledger.report.check(report.ENTRIES_OF_RESULTS)
+        place = TopicPartition(RESULTS, ends.partition)
+        reading = self._ledger.topics.read(place, ends.results_first, ends.results)
+        async for records in reading:
+            said = self._said(records)
+            if alignment is None:
+                keys = [each.key for each in said if each.key is not None][:FIRST_KEYS]
+                if not keys:
+                    check.lags("repeated results before the first that says where it belongs", len(said))
+                    continue
+                said = said[next(n for n, each in enumerate(said) if each.key is not None) :]
+                alignment = await self._alignment(report.ENTRIES_OF_RESULTS, self._answers(records[0], keys))
+            settled = sum(record.offset < ends.results_settled for record in records) - (len(records) - len(said))
+            await alignment.expect(said[: max(0, settled)])
+            if records[-1].offset >= ends.results_settled:
+                alignment.now_in_flight()
+                await alignment.expect(said[max(0, settled) :])
+        if alignment is not None:
+            await self._finish(alignment)
+
+    def _said(self, records: Sequence[Record]) -> list[Said]:
+        """What the entries of some results must say. What is no result is a fault, and has no entry to look for."""
+        said = []
+        for record in records:
+            streams.add_to(self._sums, record, self._ends)
+            answer = decoded(read_answer, record.value)
+            if isinstance(answer, Unreadable):
+                check = self._ledger.report.check(report.ENTRIES_OF_RESULTS)
+                check.fault(Kind.UNREADABLE, RESULTS, self._ends.partition, offset=record.offset)
+            else:
+                said.append(said_by(answer, self._ends.partition))
+        return said
+
+    async def _answers(self, first: Record, keys: Collection[str]) -> AsyncGenerator[Sequence[Found], None]:
+        """The log's entries from the first one on that has one of the keys, a batch's in one."""
+        within: list[Said] = []
+        began = False
+        async for entries in streams.entries(self._ledger.topics, self._ends, await self._log_from(first)):
+            answers = []
+            for found in entries:
+                entry = found.content
+                if isinstance(entry, Unreadable):
+                    answers.append(found)
+                    continue
+                said = Said(entry.tenant_id, entry.action, entry.outcome, entry.idempotency_key)
+                if is_within_batch(entry):
+                    within.append(said)
+                    continue
+                answers.append(found._replace(content=said._replace(within=tuple(within))))
+                within = []
+            if not began:
+                answers = _from_first(answers, keys)
+                began = bool(answers)
+            if answers:
+                yield answers
+
+    async def _commands_with_entries(self) -> None:
+        ends, alignment, in_flight = self._ends, None, False
+        replay = self._ledger.replay(ends.partition, AnswerableFold)
+        await replay.start()
+        place = TopicPartition(COMMANDS, ends.partition)
+        async for records in self._ledger.topics.read(place, ends.commands_first, ends.commands):
+            if alignment is None:
+                alignment = await self._alignment(report.ENTRIES_OF_COMMANDS, self._commanded(records[0]))
+            settled = [record for record in records if record.offset < ends.position]
+            for part in (settled, records[len(settled) :]):
+                if part and part[0].offset >= ends.position and not in_flight:
+                    in_flight = True
+                    alignment.now_in_flight()
+                written = await replay.process(part)
+                appends = written.get(TopicPartition(AUDIT, ends.partition), [])
+                await alignment.expect([_commanded(_append(write.value or b"")) for write in appends])
+            self.commands += len(records)
+            self._ledger.progress(ends.partition, records[-1].offset + 1, ends.commands)
+        await replay.close()
+        if alignment is not None:
+            await self._finish(alignment)
+
+    async def _commanded(self, first: Record) -> AsyncGenerator[Sequence[Found], None]:
+        """The log's entries of commands from the first one on that is left, without those within batches."""
+        began = False
+        async for entries in streams.entries(self._ledger.topics, self._ends, await self._log_from(first)):
+            commanded = []
+            for found in entries:
+                entry = found.content
+                if isinstance(entry, Unreadable) or entry.action == EXPIRED:
+                    continue
+                offset = offset_of(entry)
+                began = began or (offset is not None and offset >= first.offset)
+                if began and not is_within_batch(entry):
+                    commanded.append(found._replace(content=_commanded(entry)))
+            if commanded:
+                yield commanded
+
+    async def _log_from(self, first: Record) -> int:
+        return await self._ledger.topics.offset_at(
+            TopicPartition(LOG, self._ends.partition), first.timestamp - SLACK_MS
+        )
+
+    async def _alignment(self, name: str, found: AsyncGenerator[Sequence[Found], None]) -> Alignment:
+        check, partition = self._ledger.report.check(name), self._ends.partition
+        return Alignment(check, SAID, found, place=LOG, partition=partition, late=streams.NOT_CHAINED)
+
+    async def _finish(self, alignment: Alignment) -> None:
+        await alignment.finish()
+        await alignment.close()
+
+    async def _movements(self, mirror: Mirror) -> None:
+        """The topic of transactions is kept longer than the commands are."""
+        topics, partition = self._ledger.topics, self._ends.partition
+        tp = TopicPartition(TRANSACTIONS, partition)
+        first, _, end = await topics.bounds(tp)
+        movements = None
+        async for records in topics.read(tp, first, end):
+            values = [record.value or b"" for record in records]
+            if movements is None:
+                check = self._ledger.report.check(report.MIRRORED_MOVEMENTS)
+                movements = mirror.movements(check, key_of(values[0]))
+            await movements.expect(values)
+        if movements is not None:
+            await movements.finish()
+
+
+def _from_first(answers: list[Found], keys: Collection[str]) -> list[Found]:
+    for number, found in enumerate(answers):
+        if isinstance(found.content, Said) and found.content.key in keys:
+            return answers[number:]
+    return []
+
+
+def _commanded(said: object) -> Commanded:
+    """What an append, or the entry of one, says of its command."""
+    return Commanded(said.tenant_id, said.action, said.idempotency_key, said.digest)  # type: ignore[attr-defined] # both have them

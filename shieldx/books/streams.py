@@ -1,0 +1,90 @@
+"""What stands in the topics that the ledger, and the audit log after it, have written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shieldx.audit.tables import APPENDS, LOG
+from shieldx.books.alignment import Found
+from shieldx.books.readings import LEDGER, LetterRead, LoggedEntry, Unreadable, entry_of
+from shieldx.books.sums import read_result
+from shieldx.credits.tables import COMMANDS, RESULTS
+from shieldx.engine.log import TopicPartition
+from shieldx.messages import DEAD_LETTERS, AuditAppend
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from shieldx.books.ends import Ends
+    from shieldx.books.sums import Sums
+    from shieldx.books.topics import Topics
+    from shieldx.engine.log import Record
+
+NOT_CHAINED = "not yet in the log"
+_logged = msgspec.json.Decoder(LoggedEntry).decode
+_append = msgspec.json.Decoder(AuditAppend).decode
+_letter = msgspec.json.Decoder(LetterRead).decode
+_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+async def results(topics: Topics, ends: Ends, start: int, sums: Sums) -> AsyncGenerator[Sequence[Found], None]:
+    """The results of a partition from one offset on; each is added to the sums as it is read."""
+    async for records in topics.read(TopicPartition(RESULTS, ends.partition), start, ends.results):
+        for record in records:
+            add_to(sums, record, ends)
+        yield [Found(record.value, RESULTS, record.offset) for record in records]
+
+
+def add_to(sums: Sums, record: Record, ends: Ends) -> None:
+    """Add one result to the sums, if it is one."""
+    result = decoded(read_result, record.value)
+    if not isinstance(result, Unreadable):
+        sums.take(result, record.offset, in_flight=record.offset >= ends.results_settled)
+
+
+async def entries(topics: Topics, ends: Ends, start: int = 0) -> AsyncGenerator[Sequence[Found], None]:
+    """The ledger's entries in the log, and behind them the appends that the audit agent has not come to.
+
+    Entries of what it came to meanwhile are passed over: they are among those appends.
+    """
+    async for records in topics.read(TopicPartition(LOG, ends.partition), start, ends.log):
+        logged = [(decoded(_logged, record.value), record.offset) for record in records]
+        yield [
+            Found(entry if isinstance(entry, Unreadable) else entry.entry(), LOG, offset)
+            for entry, offset in logged
+            if isinstance(entry, Unreadable) or (entry.action.startswith(LEDGER) and _asked_before(entry, ends))
+        ]
+    async for records in topics.read(TopicPartition(APPENDS, ends.partition), ends.appends_start, ends.appends):
+        appended = [(decoded(_append, record.value), record.offset) for record in records]
+        yield [
+            Found(entry_of(append), APPENDS, offset, pending=True)
+            for append, offset in appended
+            if not isinstance(append, Unreadable) and append.action.startswith(LEDGER)
+        ]
+
+
+async def letters(topics: Topics, ends: Ends) -> AsyncGenerator[Sequence[Found], None]:
+    """The dead letters of commands."""
+    async for records in topics.read(TopicPartition(DEAD_LETTERS, ends.partition), 0, ends.letters):
+        yield [Found(record.value, DEAD_LETTERS, record.offset) for record in records if _of_a_command(record)]
+
+
+def decoded(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
+    """What a value says, or that it says nothing."""
+    try:
+        return decode(value or b"")
+    except _BROKEN:
+        return Unreadable(len(value or b""))
+
+
+def _of_a_command(record: Record) -> bool:
+    letter = decoded(_letter, record.value)
+    return isinstance(letter, Unreadable) or letter.source.topic == COMMANDS
+
+
+def _asked_before(entry: LoggedEntry, ends: Ends) -> bool:
+    """Whether an append led to it that the audit agent had taken when its position was read."""
+    offset = entry.input.rpartition("/")[2]
+    return not offset.isdigit() or int(offset) < ends.appended

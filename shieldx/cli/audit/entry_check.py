@@ -1,0 +1,51 @@
+"""Whether one entry is genuine by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shieldx.audit.breaks import Kind
+from shieldx.audit.segment import SegmentCheck
+from shieldx.bootstrap import knows_keyring
+from shieldx.engine.errors import ShieldXError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shieldx.audit.entry import AuditEntry
+    from shieldx.bootstrap import Platform
+
+
+class EntryCheck(msgspec.Struct, frozen=True):
+    """What was found; None of the MAC where it was not verified, and `reason` says why."""
+
+    hash_is_right: bool
+    mac_is_right: bool | None
+    reason: str | None = None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether something is known to be wrong."""
+        return not self.hash_is_right or self.mac_is_right is False
+
+
+def check_entry(platform: Platform, entry: AuditEntry) -> EntryCheck:
+    """Check hash and, where a keyring is at hand, MAC. The chain is for `shieldx audit verify`."""
+    keys, reason = _keys(platform)
+    check = SegmentCheck(keys)
+    check.take([(0, entry)])
+    found = {each.kind: each.detail for each in check.report().breaks}
+    if Kind.UNKNOWN_KEY in found:
+        return EntryCheck(Kind.HASH not in found, None, reason or f"the keyring has no key {entry.key_id!r}")
+    return EntryCheck(Kind.HASH not in found, Kind.MAC not in found)
+
+
+def _keys(platform: Platform) -> tuple[Mapping[str, bytes], str | None]:
+    if not knows_keyring(platform.settings):
+        return {}, "no keyring is known"
+    try:
+        return platform.keyring, None
+    except ShieldXError as error:
+        return {}, str(error)

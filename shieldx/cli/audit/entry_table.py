@@ -1,0 +1,35 @@
+"""Entries as rows of a table, and as lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shieldx.cli.stdout import printable
+
+if TYPE_CHECKING:
+    from shieldx.audit.entry import AuditEntry
+
+HEADINGS = ("entry", "at", "tenant", "actor", "action", "subject", "outcome")
+
+
+def row(entry: AuditEntry) -> tuple[str | None, ...]:
+    """An entry under the headings."""
+    return (
+        f"{entry.shard}/{entry.sequence}",
+        entry.at,
+        entry.tenant_id,
+        entry.actor,
+        entry.action,
+        entry.subject,
+        entry.outcome,
+    )
+
+
+def line(entry: AuditEntry) -> str:
+    """An entry without a table, whose columns are as wide as its last row demands."""
+    return "  ".join(printable(text) if text is not None else "-" for text in row(entry))
+
+
+def entries_counted(number: int) -> str:
+    """`1 entry`, `2 entries`."""
+    return f"{number:,} entry" if number == 1 else f"{number:,} entries"

@@ -1,0 +1,144 @@
+"""`shieldx audit export`: entries in a file that can be verified by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+from aiokafka.errors import KafkaError
+
+from shieldx.audit.breaks import Breaks
+from shieldx.audit.manifest import Filter
+from shieldx.audit.tables import LOG
+from shieldx.bootstrap import Platform
+from shieldx.cli.audit.criteria import Criteria
+from shieldx.cli.audit.entry_table import entries_counted
+from shieldx.cli.audit.export_sources import in_kafka, in_postgres
+from shieldx.cli.audit.log_time import from_option, to_option
+from shieldx.cli.audit.mirror import mirror
+from shieldx.cli.audit.record_ranges import spans_of
+from shieldx.cli.audit.stored_heads import stored_heads
+from shieldx.cli.audit.whole_file import output_option, whole_file
+from shieldx.cli.committed_records import committed_consumer, partitions_of
+from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.stdout import counted, printable, say
+from shieldx.cli.work_progress import work_progress
+from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.home import home_partition
+from shieldx.settings import load_settings
+from shieldx.verification.export_writer import ExportWriter, NotExportable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import datetime
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from shieldx.audit.breaks import Break
+    from shieldx.cli.audit.export_sources import Candidate
+    from shieldx.keyring.keyring import Keyring
+
+KAFKA, POSTGRES = "kafka", "postgres"
+SHOWN = 20
+
+
+class Exported(NamedTuple):
+    """What became of an export."""
+
+    entries: int
+    left_out: list[Break]
+
+
+@click.command()
+@output_option
+@click.option("--tenant", metavar="T", help="This tenant's only.")
+@from_option
+@to_option
+@click.option(
+    "--source",
+    type=click.Choice([KAFKA, POSTGRES]),
+    default=KAFKA,
+    show_default=True,
+    help="Read the log, or its mirror.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context, output: Path, tenant: str | None, start: datetime | None, end: datetime | None, source: str
+) -> None:
+    """Write entries as JSON lines and behind them a signed manifest, for `shieldx audit verify --file FILE`.
+
+    What is appended meanwhile is not exported. Exit code 1: there are records that cannot be exported; the file has
+    the others.
+    """
+    silence_aiokafka()
+    platform = Platform(load_settings(os.environ))
+    keys, criteria = platform.keyring, Criteria(tenant, start=start, end=end)
+    export = _from_kafka if source == KAFKA else _from_postgres
+    with named_kafka_errors(platform.bootstrap), whole_file(output) as file:
+        done = asyncio.run(export(platform, criteria, keys, file))
+    say(f"exported {entries_counted(done.entries)}")
+    for each in done.left_out[:SHOWN]:
+        say(_left_out(each))
+    if done.left_out:
+        number = sum(each.entries for each in done.left_out)
+        say(f"left out {counted(number, 'record')}: no export can hold them. Run `shieldx audit verify`")
+        ctx.exit(1)
+
+
+async def _from_kafka(platform: Platform, criteria: Criteria, keys: Keyring, file: BinaryIO) -> Exported:
+    key_id = await _signing_key(platform, keys)
+    partitions = await partitions_of(platform, LOG)
+    tenant_id = criteria.tenant_id
+    numbers = range(partitions) if tenant_id is None else [home_partition(tenant_id, partitions)]
+    unusable = Breaks()
+    async with committed_consumer(platform) as consumer:
+        spans = await spans_of(consumer, LOG, numbers)
+        with work_progress("exporting") as progress:
+            found = in_kafka(consumer, spans, criteria.predicate(), unusable, progress)
+            return await _write(found, criteria, keys, key_id, unusable, file)
+
+
+async def _from_postgres(platform: Platform, criteria: Criteria, keys: Keyring, file: BinaryIO) -> Exported:
+    try:
+        key_id = await _signing_key(platform, keys)
+    except (KafkaError, FixConfiguration) as error:
+        key_id = keys.first
+        say(f"Kafka does not say which key signs now ({error}); key {key_id!r}, the keyring's first, signs the export")
+    unusable = Breaks()
+    async with mirror(platform) as found:
+        say(f"the mirror is {(await found.behind()).log('log')}")
+        return await _write(in_postgres(found, criteria, unusable), criteria, keys, key_id, unusable, file)
+
+
+async def _write(
+    found: AsyncIterator[Candidate], criteria: Criteria, keys: Keyring, key_id: str, unusable: Breaks, file: BinaryIO
+) -> Exported:
+    writer = ExportWriter(file)
+    async for shard, place, entry, value in found:
+        try:
+            writer.add(shard, entry, value)
+        except NotExportable as error:
+            unusable.add(error.kind, shard, entry.sequence, place, str(error))
+    chosen = Filter(tenant_id=criteria.tenant_id, start=criteria.start_text, end=criteria.end_text)
+    writer.finish(chosen, keys, key_id)
+    return Exported(writer.entries, list(unusable))
+
+
+async def _signing_key(platform: Platform, keys: Keyring) -> str:
+    """The id of the key that signs the log now, as its last genuine head says: a rotation leaves the first one behind.
+
+    Raises:
+        MissingKey: the keyring does not have a key that signs now.
+    """
+    heads = [stored.head for stored in await stored_heads(platform) if stored.head is not None]
+    genuine = [head for head in heads if head.is_genuine(keys)]
+    return max(genuine, key=lambda head: head.at).next_key_id if genuine else keys.first
+
+
+def _left_out(each: Break) -> str:
+    sequences = (
+        "?" if each.first is None else f"{each.first}" if each.first == each.last else f"{each.first} to {each.last}"
+    )
+    return printable(f"left out {each.shard}/{sequences}, at {each.place}: {each.kind}, {each.detail}")

@@ -1,0 +1,69 @@
+"""Where an export has its entries from: the log in Kafka, or its mirror. What cannot be exported is set aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from shieldx.audit.breaks import Break, Breaks, Kind
+from shieldx.audit.projections import entry_of
+from shieldx.audit.record import encode, observe
+from shieldx.audit.segment import Unusable
+from shieldx.cli.audit.record_ranges import records_in
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+
+    from shieldx.audit.entry import AuditEntry
+    from shieldx.cli.audit.criteria import Criteria
+    from shieldx.cli.audit.mirror import Mirror
+    from shieldx.cli.audit.record_ranges import Span
+
+REPORT_RECORDS = 1000
+"""Redrawing for every record would take longer than writing it."""
+
+
+class Candidate(NamedTuple):
+    """An entry that is wanted, its value in the log, and where it stands: an offset, or its sequence in the mirror."""
+
+    shard: int
+    place: int
+    entry: AuditEntry
+    value: bytes
+
+
+async def in_kafka(
+    consumer: AIOKafkaConsumer,
+    spans: Mapping[TopicPartition, Span],
+    wanted: Callable[[AuditEntry], bool],
+    unusable: Breaks,
+    progress: Callable[[int, int], None],
+) -> AsyncIterator[Candidate]:
+    """The entries of some spans, partition by partition. `progress` is told of offsets passed, and of all."""
+    before, total = 0, sum(span.end - span.begin for span in spans.values())
+    for tp, span in sorted(spans.items()):
+        async for record in records_in(consumer, {tp: span}):
+            _, found = next(observe(tp.partition, record.offset, record.key, record.value))
+            if isinstance(found, Unusable):
+                unusable.add_range(
+                    Break(found.kind, tp.partition, found.sequence, found.sequence, record.offset, found.detail)
+                )
+            elif wanted(found):
+                yield Candidate(tp.partition, record.offset, found, record.value)
+            if record.offset % REPORT_RECORDS == 0:
+                progress(before + record.offset - span.begin, total)
+        before += span.end - span.begin
+        progress(before, total)
+
+
+async def in_postgres(mirror: Mirror, criteria: Criteria, unusable: Breaks) -> AsyncIterator[Candidate]:
+    """The entries in the mirror, as the log has written them."""
+    async for row in mirror.rows(criteria):
+        shard, sequence, exact = row["shard"], row["sequence"], row["exact"]
+        try:
+            entry = entry_of(row)
+        except ValueError as error:
+            unusable.add(Kind.MALFORMED, shard, sequence, sequence, str(error))
+        else:
+            yield Candidate(shard, sequence, entry, encode(entry) if exact is None else exact)

@@ -1,0 +1,110 @@
+"""The mirror of the audit log in Postgres, and how far it is behind the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import asyncpg
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from shieldx.audit.projections import COLUMNS, KEY, TABLE
+from shieldx.audit.tables import LOG
+from shieldx.cli.behind import Behind, last_applied, records_behind
+from shieldx.cli.committed_records import partitions_of
+from shieldx.cli.sink_positions import sink_positions
+from shieldx.engine.errors import FixConfiguration
+from shieldx.stores.database import connected, place_of
+from shieldx.verification.postgres_log import SINK
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from shieldx.bootstrap import Platform
+    from shieldx.cli.audit.criteria import Criteria
+    from shieldx.cli.audit.entry_id import EntryId
+    from shieldx.cli.sink_positions import Position
+
+FETCH_ROWS = 2000
+_ROWS = f"SELECT {', '.join([*KEY, *COLUMNS])} FROM {TABLE}"  # noqa: S608 - constants
+_LAST = f"SELECT max(sequence) FROM {TABLE} WHERE shard = $1"  # noqa: S608 - a constant
+
+
+Row = Mapping[str, Any]
+"""A row of `audit.entries`, its columns by name."""
+
+
+class Mirror:
+    """What Postgres has of the log, all of it as of one moment."""
+
+    def __init__(
+        self, platform: Platform, connection: asyncpg.Connection, positions: Mapping[TopicPartition, Position]
+    ) -> None:
+        self._platform = platform
+        self._connection = connection
+        self._positions = positions
+
+    async def rows_of(self, entry_id: EntryId) -> list[Row]:
+        """The rows of one entry: one, none, or several where somebody has added some."""
+        condition = "WHERE shard = $1 AND sequence = $2 ORDER BY logged_at"
+        return [cast("Row", row) for row in await self._connection.fetch(f"{_ROWS} {condition}", *entry_id)]
+
+    async def last_sequence(self, shard: int) -> int | None:
+        """How far a shard goes here, None where there is nothing of it."""
+        last = await self._connection.fetchval(_LAST, shard)
+        return None if last is None else int(last)
+
+    async def last_rows(self, criteria: Criteria, limit: int) -> list[Row]:
+        """The last rows that are wanted, in the order of log time."""
+        condition, arguments = criteria.sql()
+        rows = await self._connection.fetch(
+            f"{_ROWS} WHERE {condition} ORDER BY logged_at DESC, shard DESC, sequence DESC LIMIT ${len(arguments) + 1}",
+            *arguments,
+            limit,
+        )
+        return [cast("Row", row) for row in reversed(rows)]
+
+    async def rows(self, criteria: Criteria) -> AsyncIterator[Row]:
+        """All rows that are wanted, by shard and sequence."""
+        condition, arguments = criteria.sql()
+        statement = f"{_ROWS} WHERE {condition} ORDER BY shard, sequence, logged_at"
+        # Of a declared cursor Postgres plans for the first rows: it goes along the index and never sorts the mirror.
+        await self._connection.execute(f"DECLARE export NO SCROLL CURSOR FOR {statement}", *arguments)
+        while rows := await self._connection.fetch(f"FETCH {FETCH_ROWS} FROM export"):
+            for row in rows:
+                yield cast("Row", row)
+
+    async def behind(self) -> Behind:
+        """How far what is read here is behind the ends that the log has by now."""
+        records: int | None = None
+        try:
+            count = await partitions_of(self._platform, LOG)
+            inputs = [TopicPartition(LOG, number) for number in range(count)]
+            records = await records_behind(self._platform, inputs, self._positions)
+        except (KafkaError, FixConfiguration):
+            pass  # then the number is unknown
+        return Behind(records, last_applied(self._positions.values()))
+
+
+@asynccontextmanager
+async def mirror(platform: Platform) -> AsyncIterator[Mirror]:
+    """The mirror, with the positions that belong to its rows: one snapshot of the database.
+
+    Raises:
+        FixConfiguration: no Postgres is known, its schema is not this program's, or it refuses to be read.
+        CheckPostgres: Postgres does not answer.
+    """
+    (await platform.schema.state()).check()
+    try:
+        async with (
+            connected(platform.postgres_dsn) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield Mirror(platform, connection, await sink_positions(connection, SINK))
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise FixConfiguration(
+            f"Postgres at {place_of(platform.postgres_dsn)}: the user lacks a privilege that docs/postgres.md lists "
+            f"({error})"
+        ) from error

@@ -1,0 +1,90 @@
+"""`shieldx audit search`: entries by what they have, from the mirror in Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shieldx.audit.projections import entry_of
+from shieldx.bootstrap import Platform
+from shieldx.cli.audit.criteria import Criteria
+from shieldx.cli.audit.entry_table import HEADINGS, entries_counted, row
+from shieldx.cli.audit.log_time import from_option, to_option
+from shieldx.cli.audit.mirror import mirror
+from shieldx.cli.kafka_errors import silence_aiokafka
+from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, say
+from shieldx.engine.errors import FixConfiguration
+from shieldx.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from shieldx.audit.entry import AuditEntry
+    from shieldx.cli.audit.mirror import Row
+    from shieldx.cli.behind import Behind
+
+DEFAULT_LIMIT = 100
+
+
+@click.command()
+@click.option("--tenant", "tenant_id", metavar="T", help="Of this tenant.")
+@click.option("--actor", metavar="A", help="By this actor.")
+@click.option("--action", metavar="X", help="Of this action; `credits.*` is all that begin so.")
+@click.option("--outcome", metavar="O", help="That ended so.")
+@click.option("--subject", metavar="S", help="On this subject.")
+@from_option
+@to_option
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=DEFAULT_LIMIT,
+    show_default=True,
+    help="The last N of them.",
+)
+@as_json
+@click.pass_context
+def command(ctx: click.Context, /, *, limit: int, as_json: bool, **given: Any) -> None:
+    """Print entries from Postgres, the newest last, and how far that is behind the log."""
+    criteria = Criteria(**given)
+    if criteria == Criteria():
+        raise click.UsageError(
+            "say what to search for: --tenant, --actor, --action, --outcome, --subject, --from or --to"
+        )
+    silence_aiokafka()
+    platform = Platform(load_settings(os.environ))
+    if not platform.knows_postgres:
+        raise FixConfiguration(
+            "there is no Postgres to search in: set SHIELDX_POSTGRES_DSN, or run `shieldx up`. `shieldx audit tail` "
+            "reads the log itself, from its end"
+        )
+    rows, behind = asyncio.run(_read(platform, criteria, limit + 1))
+    edited: list[str] = []
+    entries = list(_entries(rows[-limit:], edited))
+    if json_wanted(as_json=as_json):
+        for entry in entries:
+            print_json(entry)
+    else:
+        print_table(HEADINGS, map(row, entries))
+    for remark in edited:
+        say(remark)
+    if len(rows) > limit:
+        say(f"the last {entries_counted(limit)}; --limit shows more")
+    say(f"the mirror is {behind.log('log')}")
+    if edited:
+        ctx.exit(1)
+
+
+async def _read(platform: Platform, criteria: Criteria, limit: int) -> tuple[list[Row], Behind]:
+    async with mirror(platform) as found:
+        return await found.last_rows(criteria, limit), await found.behind()
+
+
+def _entries(rows: Iterable[Row], edited: list[str]) -> Iterator[AuditEntry]:
+    for found in rows:
+        try:
+            yield entry_of(found)
+        except ValueError as error:
+            edited.append(f"{found['shard']}/{found['sequence']} is left out: {error}. Run `shieldx audit verify`")

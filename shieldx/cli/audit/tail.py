@@ -1,0 +1,133 @@
+"""`shieldx audit tail`: the last entries, and those to come."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shieldx.audit.record import Malformed, decode
+from shieldx.audit.tables import LOG
+from shieldx.bootstrap import Platform
+from shieldx.cli.audit.criteria import Criteria
+from shieldx.cli.audit.entry_table import HEADINGS, line, row
+from shieldx.cli.audit.record_ranges import records_from, records_in, spans_of, steps_back
+from shieldx.cli.committed_records import committed_consumer, partitions_of
+from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, printable, say
+from shieldx.engine.home import home_partition
+from shieldx.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+
+    from shieldx.audit.entry import AuditEntry
+    from shieldx.cli.audit.record_ranges import Span
+
+FIRST_STEP_OFFSETS = 64
+"""Beside the records, for the markers of their transactions."""
+
+
+@click.command()
+@click.option(
+    "-n", "count", type=click.IntRange(0, 100_000), default=20, show_default=True, help="The last N entries of all."
+)
+@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--tenant", metavar="T", help="This tenant's only.")
+@click.option("--actor", metavar="A", help="This actor's only.")
+@click.option("--action", metavar="X", help="Of this action only; `credits.*` is all that begin so.")
+@as_json
+def command(
+    count: int, tenant: str | None, actor: str | None, action: str | None, *, follow: bool, as_json: bool
+) -> None:
+    """Print the last entries of all shards in the order of log time, as far as they are committed."""
+    silence_aiokafka()
+    platform = Platform(load_settings(os.environ))
+    show = _shown_as(as_json=json_wanted(as_json=as_json), follow=follow)
+    with named_kafka_errors(platform.bootstrap):
+        asyncio.run(_tail(platform, Criteria(tenant, actor, action), count, show, follow=follow))
+
+
+def _shown_as(*, as_json: bool, follow: bool) -> Callable[[Iterable[AuditEntry]], None]:
+    def lines(entries: Iterable[AuditEntry]) -> None:
+        for entry in entries:
+            if as_json:
+                print_json(entry)
+            else:
+                click.echo(line(entry))
+
+    return lines if as_json or follow else lambda entries: print_table(HEADINGS, map(row, entries))
+
+
+async def _tail(
+    platform: Platform,
+    criteria: Criteria,
+    count: int,
+    show: Callable[[Iterable[AuditEntry]], None],
+    *,
+    follow: bool,
+) -> None:
+    partitions = await partitions_of(platform, LOG)
+    tenant_id, wanted = criteria.tenant_id, criteria.predicate()
+    numbers = range(partitions) if tenant_id is None else [home_partition(tenant_id, partitions)]
+    async with committed_consumer(platform) as consumer:
+        spans = await spans_of(consumer, LOG, numbers)
+        show(await last_entries(consumer, spans, count, wanted))
+        if follow:
+            async for record in records_from(consumer, {tp: span.end for tp, span in spans.items()}):
+                entry = _entry(record)
+                if entry is not None and wanted(entry):
+                    show([entry])
+
+
+async def last_entries(
+    consumer: AIOKafkaConsumer,
+    spans: Mapping[TopicPartition, Span],
+    count: int,
+    wanted: Callable[[AuditEntry], bool],
+) -> list[AuditEntry]:
+    """The last entries that are wanted, in the order of log time.
+
+    All partitions are read backwards by growing steps, each until it cannot have a later one than those found.
+    """
+    found: list[AuditEntry] = []
+    left = {tp: steps_back(span, count + FIRST_STEP_OFFSETS) for tp, span in spans.items()} if count else {}
+    while left:
+        step = {tp: span for tp, steps in left.items() if (span := next(steps, None)) is not None}
+        earliest: dict[int, str] = {}
+        async for record in records_in(consumer, step):
+            entry = _entry(record)
+            if entry is not None:
+                earliest.setdefault(record.partition, entry.at)
+                if wanted(entry):
+                    found.append(entry)
+            if len(found) > 2 * count:
+                found = _last(found, count)
+        found = _last(found, count)
+        enough = len(found) == count
+        left = {
+            tp: left[tp]
+            for tp in step
+            # Log time does not go back within a partition.
+            if not enough or earliest.get(tp.partition, found[0].at) >= found[0].at
+        }
+    return found
+
+
+def _last(entries: list[AuditEntry], count: int) -> list[AuditEntry]:
+    return sorted(entries, key=lambda entry: (entry.at, entry.shard, entry.sequence))[-count:]
+
+
+def _entry(record: Any) -> AuditEntry | None:
+    reason = "a tombstone"
+    if record.value is not None:
+        try:
+            return decode(record.value)
+        except Malformed as error:
+            reason = printable(str(error))
+    say(f"{record.topic}/{record.partition}/{record.offset} is no entry: {reason}. Run `shieldx audit verify`")
+    return None

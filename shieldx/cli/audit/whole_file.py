@@ -1,0 +1,61 @@
+"""A file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkstemp
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from shieldx.engine.errors import ShieldXError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUFFER_BYTES = 1024 * 1024
+STDOUT = Path("-")
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    default=STDOUT,
+    help="Write it there instead of stdout, for its owner's eyes alone.",
+)
+
+
+class ChooseAnotherPlace(ShieldXError):
+    """The file cannot be written there."""
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which has its name once all is written; `-` is stdout.
+
+    Raises:
+        ChooseAnotherPlace: it cannot be written; nothing of it remains.
+    """
+    if path == STDOUT:
+        yield sys.stdout.buffer
+        return
+    try:
+        descriptor, name = mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".partial")
+        try:
+            with os.fdopen(descriptor, "wb", buffering=BUFFER_BYTES) as partial:
+                yield partial
+                partial.flush()
+                os.fsync(descriptor)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink()
+            raise
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        raise ChooseAnotherPlace(f"{path} cannot be written: {error}") from error

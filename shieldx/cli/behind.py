@@ -1,0 +1,53 @@
+"""How far what a sink has written to Postgres is behind the log that it reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shieldx.cli.committed_records import committed_consumer
+from shieldx.cli.group_lag import lags_of
+from shieldx.cli.moment import rfc3339
+from shieldx.cli.stdout import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aiokafka import TopicPartition
+
+    from shieldx.bootstrap import Platform
+    from shieldx.cli.sink_positions import Position
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """Records that Postgres lacks, and the time of the last one that it has.
+
+    No number where Kafka does not say; no time where there is none, or where only Kafka could say which partition.
+    """
+
+    records: int | None
+    applied_at: str | None
+
+    def log(self, name: str) -> str:
+        """`3 records behind the ledger; last applied …`."""
+        if self.records is None:
+            behind = f"an unknown number of records behind the {name}, since Kafka does not say"
+        else:
+            behind = f"{counted(self.records, 'record')} behind the {name}"
+        return f"{behind}; last applied {self.applied_at or 'none'}"
+
+
+async def records_behind(
+    platform: Platform, inputs: list[TopicPartition], positions: Mapping[TopicPartition, Position]
+) -> int:
+    """How many records of some partitions stand behind a sink's positions. Raises KafkaError."""
+    next_offsets = {tp: positions[tp].next_offset for tp in inputs if tp in positions}
+    async with committed_consumer(platform) as consumer:
+        return sum(lag.lag for lag in await lags_of(consumer, inputs, next_offsets))
+
+
+def last_applied(positions: Iterable[Position]) -> str | None:
+    """When the last of the records was appended that a sink has written."""
+    times = [position.record_at for position in positions if position.record_at is not None]
+    return rfc3339(max(times)) if times else None
