@@ -80,6 +80,8 @@ def decoded(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
 
 
 def _of_a_command(record: Record) -> bool:
+    if record.value is None:
+        return False  # the mark of a letter whose record was sent again
     letter = decoded(_letter, record.value)
     return isinstance(letter, Unreadable) or letter.source.topic == COMMANDS
 

@@ -403,19 +403,23 @@ async def log(asked: list[str]) -> tuple[list[Record], list[bytes]]:
 def by_product(
     records: list[Record], keys: dict[str, bytes], heads: list[bytes], cuts: list[int], path: Path
 ) -> set[Break]:
-    """What the product finds in segments of these sizes."""
+    """What the product finds in segments of these sizes; in all of them, where cuts leave it uncertain."""
     path.write_bytes(b"\n".join(heads))
     seen, breaks = read_heads(path, keys)
-    reports, sizes = [], cycle(cuts)
+    reports, sizes, whole = [], cycle(cuts), SegmentCheck(keys, watched(seen))
     for partition in sorted({record[0] for record in records}):
         of_partition = [record for record in records if record[0] == partition]
         while of_partition:
             check, size = SegmentCheck(keys, watched(seen)), next(sizes)
             for place, (_, key, value) in enumerate(of_partition[:size]):
-                check.take(observe(partition, place, key, value))
+                for each in (check, whole):
+                    each.take(observe(partition, place, key, value))
             reports.append(check.report())
             of_partition = of_partition[size:]
-    found = [*breaks, *join(reports, seen).breaks]
+    verdict = join(reports, seen)
+    if not verdict.is_certain:
+        verdict = join([whole.report()], seen)
+    found = [*breaks, *verdict.breaks]
     spans = ((each.kind.value, each.shard, each.first, each.last) for each in found)
     return set(expanded(spans))
 

@@ -238,7 +238,9 @@ def test_status_finds_everything_in_order(place: Place) -> None:
     status = place.status_without_lag()
     assert status["ok"]
     assert (status["bootstrap"], status["workers"], status["differences"]) == (place.stack["bootstrap"], "ready", [])
-    agent, sink = status["agents"]
+    agents = {each["agent"]: each for each in status["agents"]}
+    assert set(agents) == {"audit", "audit-mirror", "credits", "credits-statements"}
+    agent, sink = agents["credits"], agents["credits-statements"]
     assert (sink["agent"], sink["members"], sink["lag"]) == ("credits-statements", 1, 0)
     assert (status["postgres"]["reachable"], status["postgres"]["error"]) == (True, None)
     assert (agent["agent"], agent["members"], agent["lag"], len(agent["partitions"])) == ("credits", 1, 0, PARTITIONS)
@@ -441,3 +443,39 @@ def test_a_killed_postgres_is_started_again_and_the_agents_go_on(place: Place) -
     assert json.loads(done.stdout)["code"] == "ok"
     place.until_applied("kp")
     assert place.read("balance", "kp", "--json")[0]["balance"] == 7
+
+
+def test_the_audit_log_and_the_books_of_all_that_was_done_here_are_right(place: Place) -> None:
+    done = place.call("audit", "verify", "--against-ledger", "--json")
+    log, mirror, books = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert (log["whole"], mirror["whole"], books["books"]) == (True, True, "right")
+    assert log["entries"] > 0
+    assert {check["check"] for check in books["checks"]} >= {"results", "audit entries", "accounts in Postgres"}
+    whole = place.call("audit", "verify", "--only", "kafka")
+    assert f"{log['entries']:,} entries: whole" in whole.stdout
+
+
+def test_a_forged_entry_is_found_and_located(place: Place, tmp_path: Path) -> None:
+    before = place.call("audit", "heads", "-o", str(tmp_path / "heads.ndjson"))
+    assert before.returncode == 0, before.stderr
+    (entry,) = place.read("audit", "tail", "-n", "1", "--json")
+    forged = json.dumps(entry | {"outcome": "forged"}).encode()
+    key = f"{entry['shard']}/{entry['sequence']}".encode()
+
+    async def write() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=place.stack["bootstrap"]) as producer:
+            await producer.send_and_wait("audit.log", forged, key=key, partition=entry["shard"])
+
+    asyncio.run(write())
+    metrics = tmp_path / "audit.prom"
+    options = ("--only", "kafka", "--heads", str(tmp_path / "heads.ndjson"), "--metrics-file", str(metrics))
+    done = place.call("audit", "verify", *options, "--json")
+    assert done.returncode == 1
+    (log,) = [json.loads(line) for line in done.stdout.splitlines()]
+    found = {(each["kind"], each["shard"], each["first"]) for each in log["breaks"]}
+    assert found == {(kind, entry["shard"], entry["sequence"]) for kind in ("hash", "duplicate")}
+    assert 'audit_verification_failures{kind="hash",log="audit.log in Kafka"} 1.0' in metrics.read_text()
+    shown = place.call("audit", "verify", "--only", "kafka")
+    assert "NOT WHOLE" in shown.stdout
+    assert "its content is not what was hashed" in shown.stdout

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from shieldx.cli.audit.entry_table import entries_counted
 from shieldx.cli.stdout import counted, print_table
 from shieldx.verification.export_file import line_number
 
@@ -27,10 +28,10 @@ def print_verdict(name: str, verdict: Verdict, file: Path | None) -> None:
         [(s.shard, s.entries, s.first, s.last, s.last_hash[:HASH_SHOWN]) for s in verdict.shards],
     )
     if verdict.is_whole:
-        click.echo(f"{_entries(verdict.entries)}: whole\n")
+        click.echo(f"{entries_counted(verdict.entries)}: whole\n")
         return
     broken = sum(each.entries for each in verdict.breaks)
-    click.echo(f"{_entries(verdict.entries)}: NOT WHOLE, {counted(broken, 'break')}\n")
+    click.echo(f"{entries_counted(verdict.entries)}: NOT WHOLE, {counted(broken, 'break')}\n")
     print_table(
         ("break", "shard", "entries", "where", "what"),
         [(each.kind, each.shard, _sequences(each), _where(each, file), each.detail) for each in verdict.breaks],
@@ -47,10 +48,6 @@ def verdict_json(name: str, verdict: Verdict, file: Path | None) -> dict[str, An
         "shards": [msgspec.to_builtins(shard) for shard in verdict.shards],
         "breaks": [msgspec.to_builtins(each) | {"where": _where(each, file)} for each in verdict.breaks],
     }
-
-
-def _entries(number: int) -> str:
-    return f"{number:,} entry" if number == 1 else f"{number:,} entries"
 
 
 def _sequences(each: Break) -> str | None:

@@ -1,4 +1,4 @@
-"""`shieldx audit verify`: whether the log is whole."""
+"""`shieldx audit verify`: whether the log is whole, and the books are right."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import asyncio
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from shieldx.audit.tables import LOG
-from shieldx.bootstrap import Platform, keyring
+from shieldx.bootstrap import Platform, keyring, knows_keyring
+from shieldx.cli.audit.books import books, print_books
 from shieldx.cli.audit.verdict_table import print_verdict, verdict_json
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.stdout import as_json, print_json, say
 from shieldx.cli.work_progress import work_progress
+from shieldx.engine.errors import FixConfiguration
 from shieldx.settings import load_settings
 from shieldx.verification.heads import read_heads
 from shieldx.verification.kafka_log import heads_below, kafka_segments
@@ -26,8 +28,9 @@ from shieldx.verification.verify import Verifier
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.audit.breaks import Break
     from shieldx.audit.joining import SeenHead, Verdict
+    from shieldx.books.report import BooksReport
+    from shieldx.keyring.keyring import Keyring
     from shieldx.settings import Settings
 
 KAFKA, POSTGRES = "kafka", "postgres"
@@ -36,15 +39,15 @@ KAFKA, POSTGRES = "kafka", "postgres"
 class Asked(NamedTuple):
     """What to verify, and what it is compared with."""
 
-    logs: tuple[str, ...]
     file: Path | None
+    only: str | None
     topic: str
     heads: list[SeenHead]
 
 
 @click.command()
 @click.option("--file", type=click.Path(path_type=Path), help="An exported file, instead of Kafka and Postgres.")
-@click.option("--only", type=click.Choice([KAFKA, POSTGRES]), help="One of the two; both if Postgres is known.")
+@click.option("--only", type=click.Choice([KAFKA, POSTGRES]), help="One of the two, by itself.")
 @click.option(
     "--heads",
     "head_files",
@@ -52,6 +55,7 @@ class Asked(NamedTuple):
     multiple=True,
     help="Heads that `shieldx audit heads` has saved: what was there then must still be. Can be repeated.",
 )
+@click.option("--against-ledger", is_flag=True, help="Run the ledger again; ledger, log and Postgres must agree.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=os.cpu_count() or 1, show_default=True, help="Processes.")
 @click.option("--topic", default=LOG, show_default=True, help="The topic of the log.")
 @click.option("--metrics-file", type=click.Path(path_type=Path), help="Write what was found for Prometheus.")
@@ -61,24 +65,26 @@ def command(
     file: Path | None,
     only: str | None,
     head_files: Sequence[Path],
+    against_ledger: bool,
     jobs: int,
     topic: str,
     metrics_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Check every entry's hash and signature, every link, and that nothing is missing. Exit code 1: something is wrong.
+    """Check every entry's hash and signature, every link, and that nothing is missing, in Kafka and in Postgres.
 
-    The log in Kafka is compared with the last entries that its mirror has seen as well, and the mirror with how far it
-    says that it has read.
+    What the mirror in Postgres has seen, the log must have, and the mirror all that it says to have read. Exit code 1:
+    something is wrong.
     """
+    if file is not None and (only or against_ledger):
+        raise click.UsageError("--file stands alone: it takes neither --only nor --against-ledger")
     silence_aiokafka()
     settings = load_settings(os.environ)
-    keys = keyring(settings)
-    heads, broken_heads = _heads(head_files, keys)
-    logs = (only,) if only else (KAFKA, POSTGRES)
+    keys = _keys(settings)
+    heads, is_right = _heads(head_files, keys)
     with work_progress("verifying") as progress:
         verifier = Verifier(keys, jobs=jobs, progress=progress)
-        verdicts = asyncio.run(_verify(settings, verifier, Asked(logs, file, topic, heads), explicit=bool(only)))
+        verdicts = asyncio.run(_verify(settings, verifier, Asked(file, only, topic, heads)))
     if metrics_file is not None:
         write_metrics(metrics_file, verdicts, at_s=time.time())
     for name, verdict in verdicts.items():
@@ -86,35 +92,57 @@ def command(
             print_json(verdict_json(name, verdict, file))
         else:
             print_verdict(name, verdict, file)
-    for each in broken_heads:
-        say(each.detail)
-    if broken_heads or not all(verdict.is_whole for verdict in verdicts.values()):
+        is_right &= verdict.is_whole
+    if against_ledger:
+        is_right &= _compare_books(settings, as_json=as_json).ok
+    if not is_right:
         click.get_current_context().exit(1)
 
 
-def _heads(files: Sequence[Path], keys: Any) -> tuple[list[SeenHead], list[Break]]:
+def _keys(settings: Settings) -> Keyring:
+    if not knows_keyring(settings):  # asked for it, the embedded stack would make new ones
+        raise FixConfiguration(
+            "the audit log's keys are not known: set SHIELDX_AUDIT_KEYRING_FILE, or run this where `shieldx up` does"
+        )
+    return keyring(settings)
+
+
+def _heads(files: Sequence[Path], keys: Keyring) -> tuple[list[SeenHead], bool]:
+    """The heads in files, and whether all of them are genuine; those that are not are named."""
     heads: list[SeenHead] = []
-    breaks: list[Break] = []
+    are_genuine = True
     for path in files:
         found, wrong = read_heads(path, keys)
         heads += found
-        breaks += wrong
-    return heads, breaks
+        are_genuine &= not wrong
+        for each in wrong:
+            say(each.detail)
+    return heads, are_genuine
 
 
-async def _verify(settings: Settings, verifier: Verifier, asked: Asked, *, explicit: bool) -> dict[str, Verdict]:
+async def _verify(settings: Settings, verifier: Verifier, asked: Asked) -> dict[str, Verdict]:
     if asked.file is not None:
         return {str(asked.file): await verifier.export(asked.file, asked.heads)}
     platform = Platform(settings)
-    dsn = platform.postgres_dsn if platform.knows_postgres or (POSTGRES in asked.logs and explicit) else None
+    kafka = asked.only != POSTGRES
+    postgres = asked.only == POSTGRES or (platform.knows_postgres and asked.only is None)
     verdicts = {}
-    if KAFKA in asked.logs:
+    if kafka:
         # Heads first: what the mirror has seen by now, the log must have when it is read.
-        heads = [*asked.heads, *([] if dsn is None else await mirrored_heads(dsn))]
+        heads = [*asked.heads, *(await mirrored_heads(platform.postgres_dsn) if postgres else ())]
         segments = await kafka_segments(settings, platform.bootstrap, asked.topic, platform.partitions)
         verdicts[f"{asked.topic} in Kafka"] = await verifier.log(segments, heads)
-    if POSTGRES in asked.logs and dsn is not None:
-        positions = await mirrored_positions(dsn, asked.topic)
-        heads = [*asked.heads, *await heads_below(settings, platform.bootstrap, asked.topic, positions, MIRROR)]
-        verdicts[MIRROR] = await verifier.log(await postgres_segments(dsn), heads)
+    if postgres:
+        heads = list(asked.heads)
+        if kafka:
+            positions = await mirrored_positions(platform.postgres_dsn, asked.topic)
+            heads += await heads_below(settings, platform.bootstrap, asked.topic, positions, MIRROR)
+        verdicts[MIRROR] = await verifier.log(await postgres_segments(platform.postgres_dsn), heads)
     return verdicts
+
+
+def _compare_books(settings: Settings, *, as_json: bool) -> BooksReport:
+    with work_progress("replaying the ledger") as progress:
+        report = asyncio.run(books(Platform(settings), progress))
+    print_books(report, as_json=as_json)
+    return report

@@ -1,0 +1,85 @@
+"""What `shieldx audit verify --against-ledger` does and prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import click
+
+from shieldx.books.check import check_books
+from shieldx.cli.kafka_errors import named_kafka_errors
+from shieldx.cli.stdout import counted, print_json, print_table, printable
+from shieldx.engine.agent import Agent
+from shieldx.engine.errors import FixConfiguration
+from shieldx.stores.rocks import RocksStores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shieldx.books.report import BooksReport
+    from shieldx.bootstrap import Platform
+
+LEDGER = "credits"
+MEMORY_BYTES = 256_000_000
+
+
+async def books(platform: Platform, progress: Callable[[int, int], None]) -> BooksReport:
+    """Run the ledger again, its state in a temporary folder; `progress` is told what is done, in hundredths.
+
+    Raises:
+        FixConfiguration: a topic is missing, or the schema in Postgres is not this program's.
+        CheckConnection: Kafka fails.
+        CheckPostgres: Postgres fails.
+    """
+    agent = platform.agent(LEDGER)
+    if not isinstance(agent, Agent):
+        raise FixConfiguration(f"{LEDGER!r} is not the ledger's agent; see agents/")
+    await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
+    if platform.knows_postgres:
+        (await platform.schema.state()).check()
+
+    def advance(partition: int, offset: int, end: int) -> None:
+        progress(100 * partition + (100 * offset // end if end else 100), 100 * platform.partitions)
+
+    with TemporaryDirectory(prefix="shieldx-books-") as folder, named_kafka_errors(platform.bootstrap):
+        return await check_books(
+            platform.connection,
+            agent=agent,
+            manifests=platform.topics,
+            partitions=platform.partitions,
+            application=platform.settings.application,
+            dsn=platform.postgres_dsn if platform.knows_postgres else None,
+            progress=advance,
+            stores=RocksStores(Path(folder), memory_bytes=MEMORY_BYTES),
+        )
+
+
+def print_books(report: BooksReport, *, as_json: bool) -> None:
+    """Print what was compared, and whatever is wrong."""
+    if as_json:
+        print_json(
+            {
+                "books": "right" if report.ok else "wrong",
+                "checks": [
+                    {"check": name, "compared": compared, "faults": faults, "behind": behind}
+                    for name, compared, faults, behind in report.rows()
+                ],
+                "faults": [str(fault) for fault in report.faults],
+                "partitions": [str(each) for each in report.partitions if not each.replayed],
+            }
+        )
+        return
+    click.echo("the books")
+    print_table(("check", "compared", "faults", "behind"), report.rows())
+    for each in report.partitions:
+        if not each.replayed:
+            click.echo(printable(str(each)))
+    if report.ok:
+        click.echo(f"{counted(report.commands, 'command')}: ledger, log and Postgres agree\n")
+        return
+    click.echo(f"{counted(report.commands, 'command')}: NOT RIGHT\n")
+    for fault in report.faults:
+        click.echo(f"{fault.check}: {printable(str(fault))}")
+    click.echo()
