@@ -22,6 +22,7 @@ from bench.audit.verifying import bare_loop, export_rate, whole
 from bench.grid import Grid
 from bench.machine import this_machine
 from bench.page import PAGE, check_part, write_part
+from bench.quick import parse
 from bench.reading import Reader
 from bench.rounds import Rounds
 from shieldx.audit.tables import LOG
@@ -168,12 +169,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="see that it runs; the page is left alone")
     parser.add_argument("--page", type=Path, help="where to write; by default docs/benchmarks.md, after a whole run")
-    given = parser.parse_args()
-    if given.quick:
-        for name, quick in QUICK.items():
-            if getattr(given, name) == parser.get_default(name):
-                setattr(given, name, quick)
-    return given
+    return parse(parser, QUICK)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from bench.growth import large, restart, scaling
 from bench.growth.preload import State
 from bench.machine import this_machine
 from bench.page import PAGE, check_part, write_part
+from bench.quick import parse
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
@@ -135,12 +136,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--state-limit-mb", type=int, help="for restart and large: SHIELDX_STATE_LIMIT_MB")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs; docs/ is left alone")
     parser.add_argument("--page", type=Path, help="where to write; by default docs/benchmarks.md")
-    given = parser.parse_args()
-    if given.quick:
-        for name, quick in QUICK.items():
-            if getattr(given, name) == parser.get_default(name):
-                setattr(given, name, quick)
-    return given
+    return parse(parser, QUICK)
 
 
 def _numbers(text: str) -> list[int]:
