@@ -3,7 +3,8 @@
 from shieldx.audit import tables
 from shieldx.audit.fold import AuditFold
 from shieldx.audit.metrics import entries, head
-from shieldx.engine.agent import Agent, Count, Level
+from shieldx.engine.agent import Agent
+from shieldx.engine.measures import Count, Level
 
 agent = Agent(
     name="audit",

@@ -3,7 +3,8 @@
 from shieldx.credits import tables
 from shieldx.credits.fold import CreditsFold
 from shieldx.credits.messages import Result
-from shieldx.engine.agent import Agent, Count
+from shieldx.engine.agent import Agent
+from shieldx.engine.measures import Count
 
 agent = Agent(
     name="credits",

@@ -11,9 +11,10 @@ from shieldx.engine.errors import FixConfiguration
 from shieldx.engine.sink import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from shieldx.engine.measures import Count, Level
     from shieldx.messages import Change, Output, Source
     from shieldx.state import StateBatch
 
@@ -46,30 +47,6 @@ class Fold(Protocol):
 
     def spilled(self, *, evict: bool) -> None:
         """The store has taken it. With `evict`, memory keeps nothing that the store has."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Count:
-    """A Prometheus counter over what an agent has committed to one topic."""
-
-    name: str
-    documentation: str
-    labels: tuple[str, ...]
-    topic: str
-    of: Callable[[Any], Iterable[tuple[str, ...]]]
-    """The label values to count for one output."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Level:
-    """A Prometheus gauge: what the last output that an agent has committed to one topic says."""
-
-    name: str
-    documentation: str
-    labels: tuple[str, ...]
-    topic: str
-    of: Callable[[Any], tuple[tuple[str, ...], float]]
-    """The label values and the figure of an output."""
 
 
 @dataclass(frozen=True, kw_only=True)

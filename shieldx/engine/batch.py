@@ -13,8 +13,8 @@ from shieldx.messages import DEAD_LETTERS, DeadLetter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shieldx.engine.agent import Count, Level
     from shieldx.engine.codec import Codec
+    from shieldx.engine.measures import Count, Level
     from shieldx.messages import Change, Output, Source
 
 MAX_CONTEXT_BYTES = 4096

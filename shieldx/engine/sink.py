@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from shieldx.engine.agent import Count, Level
+    from shieldx.engine.measures import Count, Level
 
 Row = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
 """A table's name, the values of its key, and those of its other columns; None deletes the row."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.engine.agent import Agent, Count
+from shieldx.engine.agent import Agent
 from shieldx.engine.driver import AgentDriver
 from shieldx.engine.manifests import Topic, load_manifests
+from shieldx.engine.measures import Count
 from shieldx.messages import Change, Id, Output
 
 if TYPE_CHECKING:
