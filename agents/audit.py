@@ -1,4 +1,4 @@
-"""audit: appends and rotations in; the log, its heads, and which appends were made out."""
+"""audit: appends, decisions and rotations in; the log, its heads, and which appends were made out."""
 
 from shieldx.audit import tables
 from shieldx.audit.fold import AuditFold
@@ -8,7 +8,7 @@ from shieldx.engine.measures import Count, Level
 
 agent = Agent(
     name="audit",
-    reads=(tables.APPENDS, tables.ROTATIONS),
+    reads=(tables.APPENDS, tables.DECISIONS, tables.ROTATIONS),
     fold=AuditFold,
     takes_keyring=True,
     state_format="audit/1",

@@ -68,7 +68,7 @@ class AuditAppend(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="appe
 
     `idempotency_key` is unique per tenant, so that a repeated append is recognised. `digest` is the hexadecimal SHA-256
     of what is kept elsewhere, of the command's bytes as they were received for instance; `payload` is any JSON value.
-    Actions that begin with `audit.` are the platform's own. A `personal` payload must be sealed.
+    Actions that begin with a domain's name are the platform's own. A `personal` payload must be sealed.
     """
 
     tenant_id: Id

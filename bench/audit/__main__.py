@@ -143,7 +143,7 @@ async def _postgres(arena: Arena) -> AsyncIterator[str]:
 async def _timed(segments: Sequence[Segment]) -> float:
     clock = asyncio.get_running_loop().time
     began_s = clock()
-    entries = whole(await Verifier(KEYS, jobs=2, progress=lambda _done, _total: None).log(segments, []))
+    entries = whole(await Verifier(KEYS, jobs=2, progress=lambda _done, _total: None).log(segments))
     return entries / (clock() - began_s)
 
 

@@ -30,7 +30,7 @@ def bare_loop(hashed: Sequence[bytes]) -> float:
 async def export_rate(path: Path, jobs: int) -> float:
     """Entries a second of verifying a file, with so many processes, their start included."""
     began_s = perf_counter()
-    verdict = await Verifier(KEYS, jobs=jobs, progress=_ignore).export(path, [])
+    verdict = await Verifier(KEYS, jobs=jobs, progress=_ignore).export(path)
     seconds = perf_counter() - began_s
     return whole(verdict) / seconds
 

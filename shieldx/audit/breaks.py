@@ -45,6 +45,13 @@ class Break(msgspec.Struct, frozen=True):
     detail: str
 
     @property
+    def sequences(self) -> str | None:
+        """`7`, or `7 to 9`; None where no entry can be named."""
+        if self.first is None:
+            return None
+        return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
+
+    @property
     def entries(self) -> int:
         """How many entries it concerns; 1 where none can be named."""
         return 1 if self.first is None or self.last is None else self.last - self.first + 1

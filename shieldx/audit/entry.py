@@ -104,6 +104,15 @@ def hashed_bytes(entry: AuditEntry) -> bytes:
     return lengths + encoded
 
 
+def is_genuine(entry: AuditEntry, keys: Mapping[str, bytes]) -> bool:
+    """Whether an entry by itself is as it was signed, by a key that is known."""
+    if entry.key_id not in keys:
+        return False
+    hashed = sha256(hashed_bytes(entry))
+    mac = hmac_digest(keys[entry.key_id], hashed.digest(), "sha256").hex()
+    return (entry.hash, entry.mac) == (hashed.hexdigest(), mac)
+
+
 def _utf8_length(text: str) -> int:
     return len(text.encode())
 

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from shieldx.messages import Source
     from shieldx.state import StateBatch, StateStore
 
-RESERVED = "audit."
+RESERVED = {
+    tables.APPENDS: ("audit.", "credits.", "shadow.", "camouflage.", "privacy."),
+    tables.DECISIONS: ("audit.",),
+}
+"""What the actions that are taken from a topic may not begin with: nobody enters what only an agent can have done."""
 _PACKED = struct.Struct(">Q16s")
 """When an append was chained, and a digest of what it said."""
 _HEAD_TABLE, _HEAD_KEY = "head", b"head"
@@ -129,15 +133,17 @@ class AuditFold:
         self._remembered.spilled()
 
     def _append(self, append: AuditAppend, source: Source) -> list[Output]:
-        digest = key_digest(append.tenant_id, append.idempotency_key)
+        # By topic: a key that a client foresees must not keep an agent's entry out.
+        digest = key_digest(append.tenant_id, f"{source.topic}/{append.idempotency_key}")
         packed = _PACKED.pack(source.at_ms, body_digest(_encode(append)))
         before = self._remembered.find(digest)
         if before is not None:
             if before[8:] == packed[8:]:
                 return []
             raise Refused("idempotency_conflict", "another append had this idempotency key: give each one its own")
-        if append.action.startswith(RESERVED):
-            raise Refused("reserved_action", f"actions that begin with {RESERVED} are the platform's own")
+        reserved = RESERVED[source.topic]
+        if append.action.startswith(reserved):
+            raise Refused("reserved_action", f"actions that begin with {', '.join(reserved)} are the platform's own")
         payload = _payload_of(append)
         if 2 * len(source.value) + _ADDED_BYTES > self._max_entry_bytes:
             self._check_size(append, payload)

@@ -230,11 +230,13 @@ def _check_heads(
     for report in reports:
         for shard, sequence, hash_ in report.watched:
             hashes.setdefault((shard, sequence), hash_)  # of an entry that is there twice, the first is the chain's
+    furthest: dict[int, SeenHead] = {}
     for head in heads:
-        last = lasts.get(head.shard, -1)
-        if head.sequence > last:
-            detail = f"{head.seen_by} has seen them"
-            breaks.add_range(Break(Kind.TRUNCATED, head.shard, last + 1, head.sequence, None, detail))
+        if head.sequence > lasts.get(head.shard, -1):
+            furthest[head.shard] = max(head, furthest.get(head.shard, head), key=lambda each: each.sequence)
         elif hashes.get((head.shard, head.sequence), head.hash) != head.hash:
             detail = f"{head.seen_by} has seen another entry there"
             breaks.add_range(Break(Kind.HEAD, head.shard, head.sequence, head.sequence, None, detail))
+    for shard, head in furthest.items():
+        detail = f"{head.seen_by} has seen them"
+        breaks.add_range(Break(Kind.TRUNCATED, shard, lasts.get(shard, -1) + 1, head.sequence, None, detail))

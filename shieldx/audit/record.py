@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from shieldx.audit.segment import Observation
 
 _decode = msgspec.json.Decoder(AuditEntry).decode
+_KEY = re.compile(rb"(?:0|[1-9][0-9]{0,9})/(0|[1-9][0-9]{0,15})")
 encode = msgspec.json.Encoder().encode
 
 
@@ -69,8 +71,8 @@ def observe(shard: int, place: int, key: bytes | None, value: bytes | None) -> I
 
 
 def _sequence_in(key: bytes | None) -> int | None:
-    _, _, sequence = (key or b"").partition(b"/")
-    return int(sequence) if sequence.isdigit() and len(sequence) < 20 else None  # noqa: PLR2004 - 64 bits have 19
+    found = _KEY.fullmatch(key or b"")
+    return None if found is None else int(found[1])
 
 
 def _natural(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 APPENDS = "audit.appends"
+DECISIONS = "audit.decisions"
 ROTATIONS = "audit.rotations"
 LOG = "audit.log"
 CHECKPOINTS = "audit.checkpoints"

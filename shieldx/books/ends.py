@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.audit.tables import APPENDS, LOG
+from shieldx.audit.tables import DECISIONS, LOG
 from shieldx.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.log import TopicPartition
 from shieldx.messages import DEAD_LETTERS
@@ -56,9 +56,9 @@ async def settled(topics: Topics, agent: str, partition: int) -> Settled:
 
 async def ends(topics: Topics, partition: int, before: Settled) -> Ends:
     """The ends as they are now."""
-    appended = await topics.position(AUDIT, TopicPartition(APPENDS, partition))
+    appended = await topics.position(AUDIT, TopicPartition(DECISIONS, partition))
     log = await topics.bounds(TopicPartition(LOG, partition))
-    appends = await topics.bounds(TopicPartition(APPENDS, partition))
+    appends = await topics.bounds(TopicPartition(DECISIONS, partition))
     letters = await topics.bounds(TopicPartition(DEAD_LETTERS, partition))
     results = await topics.bounds(TopicPartition(RESULTS, partition))
     commands = await topics.bounds(TopicPartition(COMMANDS, partition))

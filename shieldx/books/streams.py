@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.audit.tables import APPENDS, LOG
+from shieldx.audit.tables import DECISIONS, LOG
 from shieldx.books.alignment import Found
 from shieldx.books.readings import LEDGER, LetterRead, LoggedEntry, Unreadable, entry_of
 from shieldx.books.sums import read_result
@@ -56,10 +56,10 @@ async def entries(topics: Topics, ends: Ends, start: int = 0) -> AsyncGenerator[
             for entry, offset in logged
             if isinstance(entry, Unreadable) or (entry.action.startswith(LEDGER) and _asked_before(entry, ends))
         ]
-    async for records in topics.read(TopicPartition(APPENDS, ends.partition), ends.appends_start, ends.appends):
+    async for records in topics.read(TopicPartition(DECISIONS, ends.partition), ends.appends_start, ends.appends):
         appended = [(decoded(_append, record.value), record.offset) for record in records]
         yield [
-            Found(entry_of(append), APPENDS, offset, pending=True)
+            Found(entry_of(append), DECISIONS, offset, pending=True)
             for append, offset in appended
             if not isinstance(append, Unreadable) and append.action.startswith(LEDGER)
         ]

@@ -12,7 +12,7 @@ ACCOUNTS = "credits.accounts"
 RESERVATIONS = "credits.reservations"
 OUTCOMES = "credits.outcomes"
 TRANSACTIONS = "credits.transactions"
-AUDIT = "audit.appends"
+AUDIT = "audit.decisions"
 
 
 class AccountRow(msgspec.Struct, frozen=True):

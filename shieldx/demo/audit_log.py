@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.audit.tables import APPENDS, LOG
+from shieldx.audit.tables import APPENDS, DECISIONS, LOG
 from shieldx.dev.first_to_end import first_to_end
 from shieldx.dev.worker_process import WorkerProcess
 from shieldx.engine.kafka_log import KafkaLog
@@ -51,13 +51,13 @@ async def chain_and_verify(platform: Platform, folder: Path, environment: Mappin
     segments = await kafka_segments(platform.settings, platform.bootstrap, LOG, platform.partitions)
     verifier = Verifier(read_keyring(keyring), jobs=os.cpu_count() or 1, progress=lambda _done, _total: None)
     began_s = clock()
-    verdict = await verifier.log(segments, [])
+    verdict = await verifier.log(segments)
     return AuditLog(verdict, chained_s, clock() - began_s)
 
 
 async def _all_chained(platform: Platform) -> None:
     """Wait until the agent's positions are behind the last append."""
-    inputs = [TopicPartition(APPENDS, number) for number in range(platform.partitions)]
+    inputs = [TopicPartition(topic, n) for topic in (APPENDS, DECISIONS) for n in range(platform.partitions)]
     log = KafkaLog(platform.connection, f"{AGENT}.positions", application=platform.settings.application)
     await log.start()
     try:

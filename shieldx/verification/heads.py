@@ -1,8 +1,8 @@
-"""Heads that were seen before: in a file that somebody kept, and by the mirror."""
+"""Heads that were seen before: in a file that somebody kept, in the topic of heads, and by the mirror."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -17,8 +17,62 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read_heads(path: Path, keys: Mapping[str, bytes]) -> tuple[list[SeenHead], list[Break]]:
-    """The heads in a file, as `shieldx audit heads` writes it, and what is wrong with the file.
+class Heads(NamedTuple):
+    """Genuine heads, and what is wrong with the others."""
+
+    seen: list[SeenHead]
+    breaks: list[Break]
+
+
+NO_HEADS = Heads([], [])
+
+
+class NotGenuine(ValueError):
+    """A head that this log did not write: do not rely on it. It names the shard and sequence that the head claims."""
+
+    def __init__(self, shard: int | None, sequence: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.shard = shard
+        self.sequence = sequence
+
+
+def genuine(value: bytes | None, shard: int | None, keys: Mapping[str, bytes]) -> Head:
+    """The head in a value, which must be of that shard, if one is given.
+
+    Raises:
+        NotGenuine: it is none, is of another shard, or has not been signed by the log.
+    """
+    try:
+        head = msgspec.json.decode(value or b"", type=Head)
+        check_spelling(value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Malformed) as error:
+        raise NotGenuine(shard, None, f"is no head ({str(error).partition(' - ')[0]})") from None
+    if shard not in (None, head.shard):
+        raise NotGenuine(head.shard, head.sequence, "is another shard's head")
+    if head.next_key_id not in keys:
+        said = f"is signed by key {head.next_key_id!r}, which is not in the keyring"
+        raise NotGenuine(head.shard, head.sequence, said)
+    if not head.is_genuine(keys):
+        raise NotGenuine(head.shard, head.sequence, "was not signed by this log")
+    return head
+
+
+def judge(values: Iterable[tuple[str, int | None, bytes | None]], keys: Mapping[str, bytes]) -> Heads:
+    """Tell genuine heads from others; each comes with where it stands, and the shard that it must be of, if any."""
+    heads = Heads([], [])
+    for where, shard, value in values:
+        try:
+            head = genuine(value, shard, keys)
+        except NotGenuine as error:
+            found = Break(Kind.HEAD, error.shard, error.sequence, error.sequence, None, f"{where} {error}")
+            heads.breaks.append(found)
+        else:
+            heads.seen.append(SeenHead(head.shard, head.sequence, head.hash, where))
+    return heads
+
+
+def read_heads(path: Path, keys: Mapping[str, bytes]) -> Heads:
+    """The heads in a file, as `shieldx audit heads` writes it.
 
     Raises:
         CheckFile: it cannot be read.
@@ -27,22 +81,7 @@ def read_heads(path: Path, keys: Mapping[str, bytes]) -> tuple[list[SeenHead], l
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise CheckFile(f"{path} cannot be read: {error}") from error
-    heads: list[SeenHead] = []
-    breaks: list[Break] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            head = msgspec.json.decode(line, type=Head)
-            check_spelling(line)
-        except (msgspec.MsgspecError, Malformed) as error:
-            breaks.append(_break(None, None, f"line {number} of {path} is no head: {error}"))
-            continue
-        if head.next_key_id not in keys:
-            breaks.append(_break(head.shard, head.sequence, f"line {number} of {path} is signed by an unknown key"))
-        elif not head.is_genuine(keys):
-            breaks.append(_break(head.shard, head.sequence, f"line {number} of {path} is not signed by this log"))
-        else:
-            heads.append(SeenHead(head.shard, head.sequence, head.hash, str(path)))
-    return heads, breaks
+    return judge(((f"line {number} of {path}", None, line) for number, line in enumerate(lines, 1)), keys)
 
 
 def watched(heads: Iterable[SeenHead]) -> dict[int, frozenset[int]]:
@@ -51,7 +90,3 @@ def watched(heads: Iterable[SeenHead]) -> dict[int, frozenset[int]]:
     for head in heads:
         found.setdefault(head.shard, set()).add(head.sequence)
     return {shard: frozenset(sequences) for shard, sequences in found.items()}
-
-
-def _break(shard: int | None, sequence: int | None, detail: str) -> Break:
-    return Break(Kind.HEAD, shard, sequence, sequence, None, detail)

@@ -9,7 +9,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 
-from shieldx.audit.entry import AuditEntry
+from shieldx.audit.entry import AuditEntry, is_genuine
 from shieldx.audit.joining import SeenHead
 from shieldx.audit.record import observe
 from shieldx.engine.errors import ShieldXError
@@ -98,9 +98,9 @@ async def kafka_segments(settings: Settings, bootstrap: str, topic: str, partiti
 
 
 async def heads_below(
-    settings: Settings, bootstrap: str, topic: str, positions: Mapping[int, int], seen_by: str
+    settings: Settings, bootstrap: str, topic: str, positions: Mapping[int, int], keys: Mapping[str, bytes]
 ) -> list[SeenHead]:
-    """The last entry of each partition below a position: what has come so far must have seen it.
+    """The last genuine entry of each partition below a position: who has come so far must have seen it.
 
     Raises:
         RestoreTask, CheckKafka: the brokers do not answer.
@@ -119,8 +119,8 @@ async def heads_below(
             begin = max(bound.beginning, end - step)  # markers of transactions take offsets too
             async for observed in KafkaSegment(settings, bootstrap, topic, tp.partition, begin, end).read():
                 for _, entry in observed:
-                    last = entry if isinstance(entry, AuditEntry) else last
+                    last = entry if isinstance(entry, AuditEntry) and is_genuine(entry, keys) else last
             end, step = begin, step * 8
         if last is not None:
-            heads.append(SeenHead(last.shard, last.sequence, last.hash, seen_by))
+            heads.append(SeenHead(last.shard, last.sequence, last.hash, f"{topic}/{tp.partition}"))
     return heads

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.audit.breaks import Kind
+from shieldx.audit.entry import AuditEntry, is_genuine
 from shieldx.audit.joining import SeenHead
 from shieldx.audit.projections import COLUMNS, KEY, TABLE, entry_of
 from shieldx.audit.segment import Unusable
 from shieldx.stores.database import connected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     import asyncpg
 
@@ -21,15 +22,25 @@ if TYPE_CHECKING:
 
 SEGMENT_ROWS = 100_000
 BATCH_ROWS = 4000
+TAIL_ROWS = 100
+"""How many forged rows at a shard's end are passed over in search of its head."""
 MIRROR = "the mirror in Postgres"
 SINK = "audit-mirror"
-_SHARDS = f"SELECT shard, min(sequence) AS first, max(sequence) AS last FROM {TABLE} GROUP BY shard ORDER BY shard"  # noqa: S608 - a constant
+# By the rows that are there, since a forged one may have any sequence; by rank, so that rows of one stay together.
+_SEGMENTS = (
+    f"SELECT shard, min(sequence) AS first, max(sequence) AS last, count(*) AS rows FROM ("  # noqa: S608 - constants
+    f"SELECT shard, sequence, (rank() OVER (PARTITION BY shard ORDER BY sequence) - 1) / {SEGMENT_ROWS} AS part "
+    f"FROM {TABLE}) AS ranked GROUP BY shard, part ORDER BY shard, part"
+)
 _ROWS = (
     f"SELECT {', '.join([*KEY, *COLUMNS])} FROM {TABLE} "  # noqa: S608 - constants
     "WHERE shard = $1 AND sequence BETWEEN $2 AND $3 ORDER BY sequence, logged_at"
 )
 _POSITIONS = "SELECT partition, next_offset FROM shieldx.positions WHERE sink = $1 AND topic = $2"
-_LAST = f"SELECT hash FROM {TABLE} WHERE shard = $1 AND sequence = $2 ORDER BY logged_at LIMIT 1"  # noqa: S608 - a constant
+_TAIL = (
+    f"SELECT {', '.join([*KEY, *COLUMNS])} FROM {TABLE} "  # noqa: S608 - constants
+    f"WHERE shard = $1 ORDER BY sequence DESC, logged_at LIMIT {TAIL_ROWS}"
+)
 
 
 class PostgresSegment(msgspec.Struct, frozen=True):
@@ -39,11 +50,8 @@ class PostgresSegment(msgspec.Struct, frozen=True):
     shard: int
     first: int
     last: int
-
-    @property
-    def weight(self) -> int:
-        """How many sequence numbers it spans."""
-        return self.last - self.first + 1
+    weight: int
+    """How many rows it has."""
 
     async def read(self) -> AsyncIterator[Iterable[Observation]]:
         """Its rows by sequence number; each stands at its own. Raises CheckPostgres."""
@@ -56,27 +64,20 @@ class PostgresSegment(msgspec.Struct, frozen=True):
 async def postgres_segments(dsn: str) -> list[PostgresSegment]:
     """All rows that there are now. Raises CheckPostgres."""
     async with connected(dsn) as connection:
-        shards = await connection.fetch(_SHARDS)
-    return [
-        PostgresSegment(dsn, row["shard"], first, min(first + SEGMENT_ROWS - 1, row["last"]))
-        for row in shards
-        for first in range(row["first"], row["last"] + 1, SEGMENT_ROWS)
-    ]
+        found = await connection.fetch(_SEGMENTS)
+    return [PostgresSegment(dsn, row["shard"], row["first"], row["last"], row["rows"]) for row in found]
 
 
-async def mirrored_heads(dsn: str) -> list[SeenHead]:
-    """The last entry of each shard that the mirror has: the log must have it too. Raises CheckPostgres."""
+async def mirrored_heads(dsn: str, shards: Iterable[int], keys: Mapping[str, bytes]) -> list[SeenHead]:
+    """The last genuine entry of each shard that the mirror has: the log must have it too. Raises CheckPostgres."""
+    heads = []
     async with connected(dsn) as connection:
-        shards = await connection.fetch(_SHARDS)
-        return [
-            SeenHead(
-                row["shard"],
-                row["last"],
-                (await connection.fetchval(_LAST, row["shard"], row["last"])).hex(),
-                MIRROR,
-            )
-            for row in shards
-        ]
+        for shard in shards:
+            entries = [entry for _, entry in _observed(await connection.fetch(_TAIL, shard))]
+            head = next((each for each in entries if isinstance(each, AuditEntry) and is_genuine(each, keys)), None)
+            if head is not None:
+                heads.append(SeenHead(head.shard, head.sequence, head.hash, MIRROR))
+    return heads
 
 
 async def mirrored_positions(dsn: str, topic: str) -> dict[int, int]:

@@ -9,13 +9,14 @@ import msgspec
 from shieldx.audit.joining import Extent, SeenHead, Verdict, join
 from shieldx.verification.export_file import open_export
 from shieldx.verification.export_verdict import expected_entries, manifest_breaks
-from shieldx.verification.heads import watched
+from shieldx.verification.heads import NO_HEADS, Heads, watched
 from shieldx.verification.pool import check_in_order, check_segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from shieldx.audit.breaks import Break
     from shieldx.audit.segment import SegmentReport
     from shieldx.verification.segments import Segment
 
@@ -28,35 +29,37 @@ class Verifier:
         self._jobs = jobs
         self._progress = progress
 
-    async def log(self, segments: Sequence[Segment], heads: Sequence[SeenHead]) -> Verdict:
+    async def log(self, segments: Sequence[Segment], heads: Heads = NO_HEADS) -> Verdict:
         """A log that should be whole: in Kafka, or its mirror.
 
         Raises:
             ShieldXError: it cannot be read; says what to do.
         """
-        verdict = join(await self._check(segments, heads, keep_hashes=False), heads, Extent.WHOLE)
-        if verdict.is_certain:
-            return verdict
-        return join([await check_in_order(segments, self._keys, watch=watched(heads))], heads, Extent.WHOLE)
+        reports = await self._check(segments, heads.seen, keep_hashes=False)
+        verdict = join(reports, heads.seen, Extent.WHOLE)
+        if not verdict.is_certain:
+            report = await check_in_order(segments, self._keys, watch=watched(heads.seen))
+            verdict = join([report], heads.seen, Extent.WHOLE)
+        return _with_breaks(heads.breaks, verdict)
 
-    async def export(self, path: Path, heads: Sequence[SeenHead]) -> Verdict:
+    async def export(self, path: Path, heads: Heads = NO_HEADS) -> Verdict:
         """An exported file, which may be a part of a log; only heads of the entries that it has say anything.
 
         Raises:
             CheckFile: it cannot be read.
         """
         export = open_export(path)
-        reports = await self._check(export.segments, heads, keep_hashes=True)
+        reports = await self._check(export.segments, heads.seen, keep_hashes=True)
         if not join(reports).is_certain:
-            reports = [await check_in_order(export.segments, self._keys, watch=watched(heads), keep_hashes=True)]
+            reports = [await check_in_order(export.segments, self._keys, watch=watched(heads.seen), keep_hashes=True)]
         there = {(shard, sequence) for report in reports for shard, sequence, _ in report.watched}
         verdict = join(
             reports,
-            [head for head in heads if (head.shard, head.sequence) in there],
+            [head for head in heads.seen if (head.shard, head.sequence) in there],
             expected_entries(export.manifest),
         )
-        wrong = list(manifest_breaks(export.manifest, reports, self._keys))
-        return msgspec.structs.replace(verdict, breaks=[*wrong, *verdict.breaks])
+        wrong = manifest_breaks(export.manifest, reports, self._keys)
+        return _with_breaks([*heads.breaks, *wrong], verdict)
 
     async def _check(
         self, segments: Sequence[Segment], heads: Sequence[SeenHead], *, keep_hashes: bool
@@ -76,3 +79,7 @@ class Verifier:
             jobs=self._jobs,
             progress=advance,
         )
+
+
+def _with_breaks(more: Sequence[Break], verdict: Verdict) -> Verdict:
+    return msgspec.structs.replace(verdict, breaks=[*more, *verdict.breaks])

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shieldx.audit.tables import APPENDS, LOG
+from shieldx.audit.tables import DECISIONS, LOG
 from shieldx.books.check import check_ledger
 from shieldx.books.ledger import Ledger
 from shieldx.books.report import BooksReport
@@ -110,7 +110,7 @@ async def audited(ran: AgentDriver, *, unchained: int = 0) -> StoredTopics:
     audit = AgentDriver(agent("audit"), MANIFESTS, partitions=ran.partitions)
     stored = StoredTopics()
     for partition in range(ran.partitions):
-        tp = TopicPartition(APPENDS, partition)
+        tp = TopicPartition(DECISIONS, partition)
         appends = ran.log.read(tp)
         for record in appends:
             audit.log.append(tp, record.value, key=record.key, headers=record.headers, at_ms=record.timestamp)
@@ -125,7 +125,7 @@ async def audited(ran: AgentDriver, *, unchained: int = 0) -> StoredTopics:
             log = audit.log if topic.startswith("audit.") else ran.log
             records = log.read(tp)
             if topic == LOG:
-                records = records[: stored.positions["audit", TopicPartition(APPENDS, partition)]]
+                records = records[: stored.positions["audit", TopicPartition(DECISIONS, partition)]]
             stored.records[tp] = records
     return stored
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from shieldx.engine.memory_log import MemoryRecord
 
-LOG, APPENDS = "audit.log", "audit.appends"
+LOG, DECISIONS = "audit.log", "audit.decisions"
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def test_books_that_are_right(stored: StoredTopics) -> None:
     assert report.ok, list(report.lines())
     compared = {name: compared for name, compared, _, _ in report.rows()}
     assert compared[names.RESULTS] == len(stored.all(RESULTS))
-    assert compared[names.ENTRIES] == len(stored.all(LOG)) == len(stored.all(APPENDS))
+    assert compared[names.ENTRIES] == len(stored.all(LOG)) == len(stored.all(DECISIONS))
     assert compared[names.LETTERS] == len(stored.all(DEAD_LETTERS)) == 5
     assert compared[names.ACCOUNTS] == len(TENANTS)
     assert not any(each.lagging for each in report.checks.values())
@@ -181,7 +181,7 @@ async def test_an_entry_that_is_not_of_the_ledger(stored: StoredTopics) -> None:
 async def test_what_the_audit_agent_has_not_come_to_is_no_fault() -> None:
     stored = await audited(await ledger_that_ran(), unchained=4)
     foreign = AuditAppend(tenant_id="acme", idempotency_key="x", action="credits.gift", subject="", outcome="ok", at="")
-    stored.append(APPENDS, 0, msgspec.json.encode(foreign))
+    stored.append(DECISIONS, 0, msgspec.json.encode(foreign))
     report = await check(stored)
     assert report.ok, list(report.lines())
     assert report.check(names.ENTRIES).lagging == {"not yet in the log": 8}
@@ -189,7 +189,7 @@ async def test_what_the_audit_agent_has_not_come_to_is_no_fault() -> None:
 
 async def test_an_append_that_never_came(stored: StoredTopics) -> None:
     stored = await audited(await ledger_that_ran(), unchained=4)
-    stored.remove(stored.records[TopicPartition(APPENDS, 0)][-2])
+    stored.remove(stored.records[TopicPartition(DECISIONS, 0)][-2])
     report = await check(stored)
     assert kinds(report) == {names.ENTRIES: ["missing"]}
 

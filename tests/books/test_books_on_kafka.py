@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from databases import copy, named, new_database, query
 from projections import caught_up
 
-from shieldx.audit.tables import APPENDS, LOG
+from shieldx.audit.tables import DECISIONS, LOG
 from shieldx.books import report as names
 from shieldx.books.check import check_books
 from shieldx.books.kafka_topics import KafkaTopics
@@ -111,7 +111,7 @@ async def spend(client: Client, tenant_id: str, prefix: str = "") -> None:
 async def chained(platform: Platform) -> None:
     """Return once the audit agent has taken every append."""
     async with KafkaTopics(platform.connection, platform.settings.application) as topics, asyncio.timeout(30):
-        for tp in [TopicPartition(APPENDS, number) for number in range(PARTITIONS)]:
+        for tp in [TopicPartition(DECISIONS, number) for number in range(PARTITIONS)]:
             last = [r.offset async for records in topics.read(tp, 0, (await topics.bounds(tp)).end) for r in records]
             while last and await topics.position("audit", tp) <= last[-1]:  # noqa: ASYNC110 - a broker's, not ours
                 await asyncio.sleep(POLL_S)

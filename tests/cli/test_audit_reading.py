@@ -366,7 +366,7 @@ def test_an_export_of_a_tenant_is_whole_and_verbatim(shieldx: Shieldx, tmp_path:
 
 def breaks_of(path: Path) -> list[Break]:
     verifier = Verifier(KEYS, jobs=1, progress=lambda _done, _total: None)
-    return asyncio.run(verifier.export(path, [])).breaks
+    return asyncio.run(verifier.export(path)).breaks
 
 
 @pytest.mark.usefixtures("log")

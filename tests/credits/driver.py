@@ -65,5 +65,5 @@ class Driver:
 
     @property
     def appends(self) -> list[AuditAppend]:
-        """What the last record gave to `audit.appends`."""
+        """What the last record gave to `audit.decisions`."""
         return [output.value for output in self.outputs if isinstance(output.value, AuditAppend)]

@@ -127,7 +127,7 @@ class PlainLedger:
                 at=rfc3339(at_ms),
             )
             outputs.append(Output("credits.results", tenant_id, result))
-            outputs.append(Output("audit.appends", tenant_id, append))
+            outputs.append(Output("audit.decisions", tenant_id, append))
         return outputs, len(due) > limit
 
     def apply(self, command: Command, source: Source) -> list[Output]:
@@ -151,7 +151,7 @@ class PlainLedger:
         appends.append(_append(command, result, source, None))
         return [
             Output("credits.results", command.tenant_id, result),
-            *(Output("audit.appends", command.tenant_id, append) for append in appends),
+            *(Output("audit.decisions", command.tenant_id, append) for append in appends),
         ]
 
     # Time

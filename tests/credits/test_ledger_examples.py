@@ -458,7 +458,7 @@ def test_a_batch_whose_result_is_too_large_is_a_dead_letter_too() -> None:
     assert isinstance(letter, DeadLetter)
     assert (letter.reason, letter.source) == ("result_too_large", Coordinates("credits.commands", 0, 1))
     ledger.send(batch("b", Consume(**acme("c"), amount=10), atomic=False))
-    assert [output.topic for output in ledger.outputs] == ["credits.results", "audit.appends"], (
+    assert [output.topic for output in ledger.outputs] == ["credits.results", "audit.decisions"], (
         "a replay sets none aside"
     )
 

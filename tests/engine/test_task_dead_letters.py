@@ -181,7 +181,7 @@ async def test_every_record_is_answered_forwarded_or_set_aside_once(
         ran.send("credits.commands", **record)
     await ran.run()
     letters = [letter for letter in ran.messages(DEAD_LETTERS) if letter.reason != "reply_to_refused"]
-    appends = [a for a in ran.messages("audit.appends") if a.source.index is UNSET and a.action != "credits.expire"]
+    appends = [a for a in ran.messages("audit.decisions") if a.source.index is UNSET and a.action != "credits.expire"]
     settled = [each.source for each in (*letters, *appends)]
     forwarded = [record for record in ran.read("credits.commands") if HOP in dict(record.headers)]
     assert len(set(settled)) == len(settled)

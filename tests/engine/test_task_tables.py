@@ -108,5 +108,5 @@ async def test_the_ledger_answers_as_if_it_had_never_been_restarted(
             await ran.run()
     for each in (undisturbed, ran):
         await each.run()
-    for topic in ("credits.results", "audit.appends", DEAD_LETTERS):
+    for topic in ("credits.results", "audit.decisions", DEAD_LETTERS):
         assert [record.value for record in ran.read(topic)] == [record.value for record in undisturbed.read(topic)]

@@ -56,5 +56,5 @@ async def test_compaction_takes_entries_only_where_the_manifest_is_not_kept(kafk
 
 async def breaks(kafka: str, topic: str) -> list[tuple[str, int | None, int | None]]:
     verifier = Verifier(KEYS, jobs=1, progress=lambda _done, _total: None)
-    verdict = await verifier.log(await kafka_segments(Settings(), kafka, topic, 1), [])
+    verdict = await verifier.log(await kafka_segments(Settings(), kafka, topic, 1))
     return [(each.kind.value, each.first, each.last) for each in verdict.breaks]

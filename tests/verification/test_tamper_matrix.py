@@ -31,6 +31,7 @@ from shieldx.audit.projections import COLUMNS, KEY
 from shieldx.audit.record import encode
 from shieldx.settings import Settings
 from shieldx.verification.export_file import line_number
+from shieldx.verification.heads import Heads
 from shieldx.verification.kafka_log import kafka_segments
 from shieldx.verification.postgres_log import postgres_segments
 from shieldx.verification.verify import Verifier
@@ -77,7 +78,7 @@ async def test_in_kafka(kafka: str, jobs: int) -> None:
     await producer.stop()
 
     segments = await kafka_segments(Settings(), kafka, topic, len(TAMPERINGS))
-    verdict = await verifier(jobs).log(segments, seen_heads())
+    verdict = await verifier(jobs).log(segments, Heads(seen_heads(), []))
     assert found_in(verdict) == expected(KAFKA)
     assert len(verdict.breaks) == len(expected(KAFKA)), "all of them name an entry"
     (edited,) = [each for each in verdict.breaks if each.shard == 0]
@@ -98,7 +99,7 @@ async def test_in_postgres(postgres: str) -> None:
         rows.append(_of_another_format())
         await connection.copy_records_to_table("entries", schema_name="audit", columns=[*KEY, *COLUMNS], records=rows)
         await connection.close()
-        verdict = await verifier().log(await postgres_segments(dsn), seen_heads())
+        verdict = await verifier().log(await postgres_segments(dsn), Heads(seen_heads(), []))
     assert found_in(verdict) == expected(POSTGRES)
     assert len(verdict.breaks) == len(expected(POSTGRES))
 
@@ -127,7 +128,7 @@ def export(path: Path, shards: list[list[bytes]]) -> None:
 async def test_in_an_export(tmp_path: Path, jobs: int) -> None:
     path = tmp_path / "audit.ndjson"
     export(path, [[value or b"" for _, value in records] for records in tampered(EXPORT)])
-    verdict = await verifier(jobs).export(path, seen_heads())
+    verdict = await verifier(jobs).export(path, Heads(seen_heads(), []))
     assert found_in(verdict) == expected(EXPORT)
     whole_file = [each for each in verdict.breaks if each.shard is None]
     assert sorted(each.kind.value for each in whole_file) == ["malformed"] * 4 + ["manifest"]
@@ -139,7 +140,7 @@ async def test_in_an_export(tmp_path: Path, jobs: int) -> None:
 async def test_an_export_as_it_was_written_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "audit.ndjson"
     export(path, [[value or b"" for _, value in chain(shard)] for shard in range(len(TAMPERINGS))])
-    verdict = await verifier().export(path, [])
+    verdict = await verifier().export(path)
     assert verdict.is_whole
     assert verdict.entries == ENTRIES * len(TAMPERINGS)
 
@@ -148,7 +149,7 @@ async def test_an_export_without_its_end_is_not_whole(tmp_path: Path) -> None:
     path = tmp_path / "audit.ndjson"
     export(path, [[value or b"" for _, value in chain(0)]])
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-3]))
-    verdict = await verifier().export(path, [])
+    verdict = await verifier().export(path)
     (cut,) = verdict.breaks
     assert (cut.kind.value, "does not end with its manifest" in cut.detail) == ("manifest", True)
 
@@ -157,5 +158,5 @@ async def test_a_manifest_is_signed(tmp_path: Path) -> None:
     path = tmp_path / "audit.ndjson"
     export(path, [[value or b"" for _, value in chain(shard)] for shard in range(len(TAMPERINGS))])
     path.write_bytes(path.read_bytes().replace(b'"tenant_id":null,"from":null', b'"tenant_id":"acme","from":null'))
-    (forged,) = (await verifier().export(path, [])).breaks
+    (forged,) = (await verifier().export(path)).breaks
     assert (forged.kind.value, "not signed" in forged.detail) == ("manifest", True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -29,6 +30,7 @@ from shieldx.engine.errors import FixConfiguration
 from shieldx.engine.home import home_partition
 from shieldx.settings import load_settings
 from shieldx.verification.export_writer import ExportWriter, NotExportable
+from shieldx.verification.heads import NotGenuine, genuine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -132,13 +134,12 @@ async def _signing_key(platform: Platform, keys: Keyring) -> str:
     Raises:
         MissingKey: the keyring does not have a key that signs now.
     """
-    heads = [stored.head for stored in await stored_heads(platform) if stored.head is not None]
-    genuine = [head for head in heads if head.is_genuine(keys)]
-    return max(genuine, key=lambda head: head.at).next_key_id if genuine else keys.first
+    heads = []
+    for _, shard, value in await stored_heads(platform):
+        with suppress(NotGenuine):  # `shieldx audit verify` says which
+            heads.append(genuine(value, shard, keys))
+    return max(heads, key=lambda head: head.at).next_key_id if heads else keys.first
 
 
 def _left_out(each: Break) -> str:
-    sequences = (
-        "?" if each.first is None else f"{each.first}" if each.first == each.last else f"{each.first} to {each.last}"
-    )
-    return printable(f"left out {each.shard}/{sequences}, at {each.place}: {each.kind}, {each.detail}")
+    return printable(f"left out {each.shard}/{each.sequences or '?'}, at {each.place}: {each.kind}, {each.detail}")

@@ -34,7 +34,7 @@ def print_verdict(name: str, verdict: Verdict, file: Path | None) -> None:
     click.echo(f"{entries_counted(verdict.entries)}: NOT WHOLE, {counted(broken, 'break')}\n")
     print_table(
         ("break", "shard", "entries", "where", "what"),
-        [(each.kind, each.shard, _sequences(each), _where(each, file), each.detail) for each in verdict.breaks],
+        [(each.kind, each.shard, each.sequences, _where(each, file), each.detail) for each in verdict.breaks],
     )
     click.echo()
 
@@ -48,12 +48,6 @@ def verdict_json(name: str, verdict: Verdict, file: Path | None) -> dict[str, An
         "shards": [msgspec.to_builtins(shard) for shard in verdict.shards],
         "breaks": [msgspec.to_builtins(each) | {"where": _where(each, file)} for each in verdict.breaks],
     }
-
-
-def _sequences(each: Break) -> str | None:
-    if each.first is None:
-        return None
-    return f"{each.first}" if each.first == each.last else f"{each.first} to {each.last}"
 
 
 def _where(each: Break, file: Path | None) -> str | None:

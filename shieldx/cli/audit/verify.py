@@ -13,13 +13,15 @@ import click
 from shieldx.audit.tables import LOG
 from shieldx.bootstrap import Platform, keyring, knows_keyring
 from shieldx.cli.audit.books import books, print_books
+from shieldx.cli.audit.stored_heads import stored_heads
 from shieldx.cli.audit.verdict_table import print_verdict, verdict_json
+from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import silence_aiokafka
-from shieldx.cli.stdout import as_json, print_json, say
+from shieldx.cli.stdout import as_json, print_json
 from shieldx.cli.work_progress import work_progress
 from shieldx.engine.errors import FixConfiguration
 from shieldx.settings import load_settings
-from shieldx.verification.heads import read_heads
+from shieldx.verification.heads import Heads, judge, read_heads
 from shieldx.verification.kafka_log import heads_below, kafka_segments
 from shieldx.verification.metrics import write_metrics
 from shieldx.verification.postgres_log import MIRROR, mirrored_heads, mirrored_positions, postgres_segments
@@ -28,7 +30,7 @@ from shieldx.verification.verify import Verifier
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.audit.joining import SeenHead, Verdict
+    from shieldx.audit.joining import Verdict
     from shieldx.books.report import BooksReport
     from shieldx.keyring.keyring import Keyring
     from shieldx.settings import Settings
@@ -42,7 +44,7 @@ class Asked(NamedTuple):
     file: Path | None
     only: str | None
     topic: str
-    heads: list[SeenHead]
+    heads: Heads
 
 
 @click.command()
@@ -81,10 +83,11 @@ def command(
     silence_aiokafka()
     settings = load_settings(os.environ)
     keys = _keys(settings)
-    heads, is_right = _heads(head_files, keys)
+    heads = _heads(head_files, keys)
     with work_progress("verifying") as progress:
         verifier = Verifier(keys, jobs=jobs, progress=progress)
-        verdicts = asyncio.run(_verify(settings, verifier, Asked(file, only, topic, heads)))
+        verdicts = asyncio.run(_verify(settings, verifier, keys, Asked(file, only, topic, heads)))
+    is_right = all(verdict.is_whole for verdict in verdicts.values())
     if metrics_file is not None:
         write_metrics(metrics_file, verdicts, at_s=time.time())
     for name, verdict in verdicts.items():
@@ -92,7 +95,6 @@ def command(
             print_json(verdict_json(name, verdict, file))
         else:
             print_verdict(name, verdict, file)
-        is_right &= verdict.is_whole
     if against_ledger:
         is_right &= _compare_books(settings, as_json=as_json).ok
     if not is_right:
@@ -107,36 +109,33 @@ def _keys(settings: Settings) -> Keyring:
     return keyring(settings)
 
 
-def _heads(files: Sequence[Path], keys: Keyring) -> tuple[list[SeenHead], bool]:
-    """The heads in files, and whether all of them are genuine; those that are not are named."""
-    heads: list[SeenHead] = []
-    are_genuine = True
-    for path in files:
-        found, wrong = read_heads(path, keys)
-        heads += found
-        are_genuine &= not wrong
-        for each in wrong:
-            say(each.detail)
-    return heads, are_genuine
+def _heads(files: Sequence[Path], keys: Keyring) -> Heads:
+    found = [read_heads(path, keys) for path in files]
+    return Heads([head for each in found for head in each.seen], [each for of in found for each in of.breaks])
 
 
-async def _verify(settings: Settings, verifier: Verifier, asked: Asked) -> dict[str, Verdict]:
+async def _verify(settings: Settings, verifier: Verifier, keys: Keyring, asked: Asked) -> dict[str, Verdict]:
     if asked.file is not None:
         return {str(asked.file): await verifier.export(asked.file, asked.heads)}
     platform = Platform(settings)
-    kafka = asked.only != POSTGRES
-    postgres = asked.only == POSTGRES or (platform.knows_postgres and asked.only is None)
     verdicts = {}
-    if kafka:
-        # Heads first: what the mirror has seen by now, the log must have when it is read.
-        heads = [*asked.heads, *(await mirrored_heads(platform.postgres_dsn) if postgres else ())]
-        segments = await kafka_segments(settings, platform.bootstrap, asked.topic, platform.partitions)
+    if asked.only is None and not platform.knows_postgres:
+        asked = asked._replace(only=KAFKA)
+    partitions = 0 if asked.only == POSTGRES else await partitions_of(platform, asked.topic)
+    if asked.only != POSTGRES:
+        # Heads first: what anybody has seen by now, the log must have when it is read.
+        seen, broken = judge(await stored_heads(platform) if asked.topic == LOG else (), keys)
+        if asked.only is None:
+            seen += await mirrored_heads(platform.postgres_dsn, range(partitions), keys)
+        segments = await kafka_segments(settings, platform.bootstrap, asked.topic, partitions)
+        heads = Heads([*asked.heads.seen, *seen], [*asked.heads.breaks, *broken])
         verdicts[f"{asked.topic} in Kafka"] = await verifier.log(segments, heads)
-    if postgres:
-        heads = list(asked.heads)
-        if kafka:
+    if asked.only != KAFKA:
+        heads = asked.heads
+        if asked.only is None:
             positions = await mirrored_positions(platform.postgres_dsn, asked.topic)
-            heads += await heads_below(settings, platform.bootstrap, asked.topic, positions, MIRROR)
+            below = await heads_below(settings, platform.bootstrap, asked.topic, positions, keys)
+            heads = Heads([*asked.heads.seen, *below], [])
         verdicts[MIRROR] = await verifier.log(await postgres_segments(platform.postgres_dsn), heads)
     return verdicts
 
