@@ -32,9 +32,13 @@ _SIGNS = {"purchase": 1, "refund": 1, "consume": -1, "commit": -1}
 
 async def caught_up(connection: Mapping[str, Any], dsn: str, *, partitions: int, timeout_s: float = 60.0) -> None:
     """Return once the sink has written all that its topics hold now; TimeoutError when it has not in time."""
-    last = await _last_offsets(connection, partitions)
+    await passed(dsn, SINK, await _last_offsets(connection, partitions), timeout_s)
+
+
+async def passed(dsn: str, sink: str, last: Mapping[tuple[str, int], int], timeout_s: float) -> None:
+    """Return once a sink has written the records at the offsets given by topic and partition; else TimeoutError."""
     async with asyncio.timeout(timeout_s):
-        while not _passed(await _positions(dsn), last):  # noqa: ASYNC110 - it happens in another process
+        while not _passed(await _positions(dsn, sink), last):  # noqa: ASYNC110 - it happens in another process
             await asyncio.sleep(POLL_S)
 
 
@@ -42,10 +46,12 @@ async def differences(connection: Mapping[str, Any], dsn: str, *, partitions: in
     """Where rows in Postgres differ from the committed records of the topics, offset by offset; the first few."""
     accounts: dict[str, tuple[Any, ...]] = {}
     transactions: dict[str, tuple[Any, ...]] = {}
+    found: list[str] = []
     for record in await _records(connection, partitions):
         if record.topic == TRANSACTIONS:
             row = msgspec.json.decode(record.value, type=TransactionRow)
-            assert row.transaction_id not in transactions, f"{row.transaction_id} stands in its topic twice"
+            if row.transaction_id in transactions:
+                found.append(f"transaction {row.transaction_id} stands in its topic twice")
             transactions[row.transaction_id] = _transaction(row)
         elif record.value is None:
             accounts.pop(record.key.decode(), None)
@@ -59,12 +65,12 @@ async def differences(connection: Mapping[str, Any], dsn: str, *, partitions: in
         unreadable = [tuple(row) for row in await database.fetch(_UNREADABLE, SINK)]
     finally:
         await database.close()
-    found = [f"unreadable: {place}" for place in unreadable]
+    found += [f"unreadable: {place}" for place in unreadable]
     found += _compared("account", accounts, found_accounts) + _compared("transaction", transactions, found_transactions)
     return found[:SHOWN]
 
 
-def _passed(positions: Mapping[TopicPartition, int], last: Mapping[TopicPartition, int]) -> bool:
+def _passed(positions: Mapping[tuple[str, int], int], last: Mapping[tuple[str, int], int]) -> bool:
     return all(positions.get(tp, 0) > offset for tp, offset in last.items())
 
 
@@ -96,21 +102,21 @@ def _compared(what: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) ->
     ]
 
 
-async def _positions(dsn: str) -> dict[TopicPartition, int]:
+async def _positions(dsn: str, sink: str) -> dict[tuple[str, int], int]:
     """None yet, as long as Postgres does not answer."""
     try:
         database = await asyncpg.connect(dsn, timeout=5)
     except (OSError, asyncpg.PostgresError):
         return {}
     try:
-        rows = await database.fetch(_POSITIONS, SINK)
+        rows = await database.fetch(_POSITIONS, sink)
     finally:
         await database.close()
-    return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
 
-async def _last_offsets(connection: Mapping[str, Any], partitions: int) -> dict[TopicPartition, int]:
-    return {TopicPartition(r.topic, r.partition): r.offset for r in await _records(connection, partitions)}
+async def _last_offsets(connection: Mapping[str, Any], partitions: int) -> dict[tuple[str, int], int]:
+    return {(r.topic, r.partition): r.offset for r in await _records(connection, partitions)}
 
 
 async def _records(connection: Mapping[str, Any], partitions: int) -> list[Any]:

@@ -62,7 +62,8 @@ class Answers:
         for name, content in record.headers:
             if name == CORRELATION_ID and (future := self._waiting.pop(content, None)) is not None:
                 self.first.set()
-                future.set_result(self._decode(record.value).transaction_id)
+                if not future.cancelled():  # the run is being given up: its own error must be seen, not this one
+                    future.set_result(self._decode(record.value).transaction_id)
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,12 +16,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
+from shieldx.audit.tables import LOG
 from shieldx.credits.tables import COMMANDS, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from base_backup import BaseBackup
     from fleet import Fleet
 
     from shieldx.dev.broker import KafkaBroker
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
 SESSION_TIMEOUT_S = 2.0
 TRANSACTION_TIMEOUT_S = 5.0
 REFUSED_BATCH_BYTES = 3000
-"""Batches of results beyond it are refused for a while: a few results fit, a busy partition's batch does not."""
+"""Batches beyond it are refused for a while: a few results or entries fit, a busy partition's batch does not."""
+REFUSED = (RESULTS, LOG)
+MOVE_ON_S = 15.0
+"""By then the sinks have gone on after a base backup, and there is something to be written again."""
 
 
 class Kind(StrEnum):
@@ -47,11 +53,12 @@ class Kind(StrEnum):
     BROKER_KILL = "broker killed and restarted"
     BROKER_KILL_MOVING = "worker killed, and the broker while partitions move"
     BROKER_FREEZE = "broker frozen"
-    REFUSE = "broker refuses large batches of results"
+    REFUSE = "broker refuses large batches of results and entries"
     SINK_KILL = "sink killed"
     SINK_FREEZE = "sink frozen past the session timeout"
     POSTGRES_KILL = "Postgres killed and restarted"
     POSTGRES_FREEZE = "Postgres frozen"
+    POSTGRES_STALE = "Postgres put back to an older base backup"
     DISK_FULL = "disk of the workers full"
     DISK_DAMAGED = "worker killed, and its state on disk damaged"
     DISK_STALE = "state on disk put back to what it was"
@@ -74,11 +81,17 @@ LASTS_S: dict[Kind, tuple[float, float]] = {
     Kind.SINK_FREEZE: (SESSION_TIMEOUT_S + 0.5, SESSION_TIMEOUT_S + 2.0),
     Kind.POSTGRES_KILL: (0.0, 1.0),
     Kind.POSTGRES_FREEZE: (0.5, 2.0),
+    Kind.POSTGRES_STALE: (2.0, 4.0),
     Kind.DISK_FULL: (1.0, 3.0),
     Kind.DISK_DAMAGED: (0.0, 0.5),
     Kind.DISK_STALE: (2.0, 4.0),
 }
 """Between which bounds each lasts, or how long until its second blow."""
+FULL = ("checkpoints are put off, state stays in memory", "without a checkpoint, in memory alone")
+"""What the engine logs of a full disk."""
+DISK_SHOWS_S = 10.0
+"""By then a worker has met it, even one that has only just started."""
+POLL_S = 0.2
 PAUSE_S = (0.2, 1.5)
 """Between one fault and the next: some strike while the last one is still being recovered from."""
 USUAL_FLEET = 3
@@ -125,6 +138,8 @@ class Happened:
     """Stores on disk that were damaged."""
     put_back: int = 0
     """Stores on disk that were put back to what they were."""
+    rewound: int = 0
+    """Records, at the least, that sinks had written when Postgres was put back to before them."""
 
     def note(self, fault: Fault) -> None:
         self.counts[fault.kind] += 1
@@ -144,19 +159,21 @@ class Servers(NamedTuple):
 
     kafka: KafkaCluster
     postgres: PostgresServer
+    backup: BaseBackup
 
 
 class Conductor:
     """Carries out a plan, one fault after another, and leaves a whole system behind."""
 
     def __init__(
-        self, servers: Servers, fleet: Fleet, sinks: Fleet, state: Path, results_config: Mapping[str, str]
+        self, servers: Servers, fleet: Fleet, sinks: Fleet, state: Path, configs: Mapping[str, Mapping[str, str]]
     ) -> None:
-        self._kafka, self._postgres = servers
+        """Describe it. `configs` are those of the topics that can be made to refuse."""
+        self._kafka, self._postgres, self._backup = servers
         self._fleet = fleet
         self._sinks = sinks
         self._state = state
-        self._results_config = dict(results_config)
+        self._configs = configs
         self.happened = Happened(monotonic(), Counter(), [])
         self._actions = {
             Kind.KILL: self._kill,
@@ -175,6 +192,7 @@ class Conductor:
             Kind.SINK_FREEZE: self._freeze_sink,
             Kind.POSTGRES_KILL: self._kill_postgres,
             Kind.POSTGRES_FREEZE: self._freeze_postgres,
+            Kind.POSTGRES_STALE: self._put_postgres_back,
             Kind.DISK_FULL: self._fill_disk,
             Kind.DISK_DAMAGED: self._damage_disk,
             Kind.DISK_STALE: self._put_disk_back,
@@ -244,9 +262,9 @@ class Conductor:
         await broker.thaw()
 
     async def _refuse(self, fault: Fault) -> None:
-        await self._configure_results({"max.message.bytes": str(REFUSED_BATCH_BYTES)})
+        await self._configure({"max.message.bytes": str(REFUSED_BATCH_BYTES)})
         await asyncio.sleep(fault.lasts_s)
-        await self._configure_results({})
+        await self._configure({})
 
     async def _leader(self, fault: Fault) -> KafkaBroker:
         """The leader of one partition of the commands, as it is now; any broker while nobody can be asked."""
@@ -283,12 +301,22 @@ class Conductor:
         await asyncio.sleep(fault.lasts_s)
         await self._postgres.thaw()
 
+    async def _put_postgres_back(self, fault: Fault) -> None:
+        taken = await self._backup.take()
+        await asyncio.sleep(fault.lasts_s)
+        in_order = fault.victim < 0.5
+        self.happened.rewound += await self._backup.put_back(taken, in_order=in_order, timeout_s=MOVE_ON_S)
+
     async def _fill_disk(self, fault: Fault) -> None:
         """The disk is one for all workers."""
         victims = list(self._fleet.running)
         for victim in victims:
             victim.fill_disk()
         await asyncio.sleep(fault.lasts_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DISK_SHOWS_S):
+                while not any(self._fleet.events()[message] for message in FULL):  # noqa: ASYNC110 - in other processes
+                    await asyncio.sleep(POLL_S)
         for victim in victims:
             victim.free_disk()
 
@@ -322,11 +350,15 @@ class Conductor:
         for _ in range(USUAL_FLEET):
             self._fleet.start()
 
-    async def _configure_results(self, more: Mapping[str, str]) -> None:
+    async def _configure(self, more: Mapping[str, str]) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._kafka.bootstrap)
         await admin.start()
         try:
-            config = self._results_config | dict(more)
-            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, RESULTS, config)])
+            await admin.alter_configs(
+                [
+                    ConfigResource(ConfigResourceType.TOPIC, topic, dict(config) | dict(more))
+                    for topic, config in self._configs.items()
+                ]
+            )
         finally:
             await admin.close()

@@ -118,15 +118,20 @@ class WorkerProcess:
 
 
 class Fleet:
-    """All workers of one agent or sink."""
+    """Workers that are alike: each process runs all the agents or sinks that are named."""
 
     def __init__(
-        self, agent: str, folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...] = ()
+        self,
+        name: str,
+        agents: tuple[str, ...],
+        folder: Path,
+        environment: Mapping[str, str],
+        arguments: tuple[str, ...] = (),
     ) -> None:
-        self._agent = agent
+        self._name = name
         self._folder = folder
         self._environment = dict(environment)
-        self._arguments = (agent, *arguments)
+        self._arguments = (*agents, *arguments)
         self._running: list[WorkerProcess] = []
         self._gone: list[WorkerProcess] = []
         self.restarted = 0
@@ -145,7 +150,7 @@ class Fleet:
         return len(self._running) + len(self._gone)
 
     def start(self) -> WorkerProcess:
-        name = f"{self._agent}-{self.started}"
+        name = f"{self._name}-{self.started}"
         worker = WorkerProcess(name, self._folder, self._environment, self._arguments)
         self._running.append(worker)
         return worker

@@ -1,4 +1,4 @@
-"""One run: a broker, workers, clients, faults, and the verdict."""
+"""One run: brokers, Postgres, workers, clients, faults, and the verdict."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from io import StringIO
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import msgspec
 from answers import Answers
+from appender import NEXT_KEY, Appended
+from audit_verdict import AuditJudge
+from base_backup import BaseBackup
 from faults import (
+    REFUSED,
     SESSION_TIMEOUT_S,
     TRANSACTION_TIMEOUT_S,
     USUAL_FLEET,
@@ -24,7 +29,6 @@ from faults import (
     expected_s,
 )
 from fleet import Fleet, WorkerEnded
-from projections import SINK
 from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
@@ -32,19 +36,23 @@ from traffic import Tally, Traffic
 from verdict import Judge, Verdict
 
 from shieldx.bootstrap import Platform
-from shieldx.credits.tables import RESULTS
 from shieldx.dev.kafka_cluster import KafkaCluster
 from shieldx.dev.postgres import PostgresServer
 from shieldx.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
     from pathlib import Path
 
 BROKERS = 3
 PARTITIONS = 4
 CLIENTS = 6
 APPLICATION = "chaos"
+AGENTS = ("credits", "audit")
+SINKS = ("credits-statements", "audit-mirror")
+KEYS = {"first": b"1" * 32, NEXT_KEY: b"2" * 32}
+STARTING_S = 90.0
+"""For the first answer: however little patience a run has for stalls, a busy machine must be let begin."""
 FOLDED_PER_S = 1000
 """By the model, at the least, on a busy machine."""
 
@@ -71,9 +79,11 @@ class Outcome:
 
     ordeal: Ordeal
     tally: Tally
+    appended: Appended
     client_restarts: int
     happened: Happened
     verdict: Verdict
+    audit: Counter[str]
     workers_started: int
     events: Counter[str]
     elapsed_s: float
@@ -87,16 +97,20 @@ class Outcome:
         console.print(
             f"CHAOS_SEED={self.ordeal.seed} CHAOS_COMMANDS={self.ordeal.commands} "
             f"sabotage={self.ordeal.sabotage}: {self.elapsed_s:.1f} s, {tally.commands} commands, "
-            f"{tally.retries} retries, {self.client_restarts} restarts of clients, "
+            f"{tally.retries} retries, {self.appended.resent} appends sent again, "
+            f"{self.client_restarts} restarts of clients, "
             f"{self.workers_started} workers started, {self.happened.worker_kills} SIGKILLs of workers, "
-            f"{self.happened.damaged} stores damaged and {self.happened.put_back} put back"
+            f"{self.happened.damaged} stores damaged and {self.happened.put_back} put back, "
+            f"{self.happened.rewound} records taken from Postgres again"
         )
         counters: list[tuple[str, Counter[str]]] = [
             ("sent, by kind", tally.kinds),
+            ("appended, by kind", self.appended.kinds),
             ("results, by code", verdict.results),
             ("faults", Counter({str(kind): number for kind, number in self.happened.counts.items()})),
             ("dead letters, by reason", verdict.dead_letters),
             ("records read back", verdict.records),
+            ("audit log", self.audit),
             ("logged by workers", self.events),
         ]
         console.print(Columns([_table(title, counter) for title, counter in counters]))
@@ -112,25 +126,34 @@ async def undergo(ordeal: Ordeal, folder: Path) -> Outcome:
         stack.push_async_callback(postgres.kill)
         await asyncio.gather(kafka.start(), postgres.start())
         bootstrap = kafka.bootstrap
-        platform = await _platform(bootstrap, postgres.dsn)
+        keyring_file = _write_keyring(folder)
+        platform = await _platform(bootstrap, postgres.dsn, keyring_file)
         arguments = () if ordeal.sabotage is None else ("--sabotage", ordeal.sabotage)
-        environment, state = _environment(bootstrap, postgres.dsn), folder / "state"
+        environment, state = _environment(bootstrap, postgres.dsn, keyring_file), folder / "state"
         # Sabotage takes out a rule of transactions; it must be found out by what stands in the topics.
         on_disk = {} if ordeal.sabotage else {"SHIELDX_STATE_FOLDER": str(state)}
-        fleet, sinks = Fleet("credits", folder, environment | on_disk, arguments), Fleet(SINK, folder, environment)
+        fleet = Fleet("worker", AGENTS, folder, environment | on_disk, arguments)
+        sinks = Fleet("sink", SINKS, folder, environment)
         stack.callback(fleet.close)
         stack.callback(sinks.close)
-        conductor = Conductor(Servers(kafka, postgres), fleet, sinks, state, platform.topics[RESULTS].config())
+        servers = Servers(kafka, postgres, BaseBackup(postgres, folder))
+        configs = {topic: platform.topics[topic].config() for topic in REFUSED}
+        conductor = Conductor(servers, fleet, sinks, state, configs)
         judge = Judge(bootstrap, f"{APPLICATION}.credits", PARTITIONS)
+        audit = AuditJudge(platform, f"{APPLICATION}.audit", platform.keyring)
         answers = await stack.enter_async_context(Answers(bootstrap, PARTITIONS))
         traffic = Traffic(ordeal.seed, CLIENTS, PARTITIONS, bootstrap, answers)
         async with _supervised(sinks, USUAL_SINKS), _supervised(fleet, USUAL_FLEET):
             unanswered = await _strike(ordeal, traffic, answers.first, conductor)
             await judge.settle(ordeal.patience_s + ordeal.commands / FOLDED_PER_S)
+            await audit.settle(ordeal.patience_s)
             await fleet.stop_all()
             verdict = await judge.judge(traffic.tally.keys)
             await judge.compare_projections(postgres.dsn, ordeal.patience_s)
+            await audit.judge(traffic.appender.appended.keys)
+            await audit.compare_mirror(postgres.dsn, ordeal.patience_s)
         await sinks.stop_all()
+        verdict.wrong += audit.wrong
         events = fleet.events() + sinks.events()
         if defects := events[DEFECT]:
             verdict.wrong.append(f"workers met {defects} defects; their logs say which")
@@ -138,9 +161,11 @@ async def undergo(ordeal: Ordeal, folder: Path) -> Outcome:
         return Outcome(
             ordeal=ordeal,
             tally=traffic.tally,
+            appended=traffic.appender.appended,
             client_restarts=traffic.restarts,
             happened=conductor.happened,
             verdict=verdict,
+            audit=audit.counts,
             workers_started=fleet.started,
             events=events,
             elapsed_s=monotonic() - began_s,
@@ -167,34 +192,48 @@ async def _strike(ordeal: Ordeal, traffic: Traffic, working: asyncio.Event, cond
     pace = ordeal.commands / expected_s(ordeal.faults)
     sending = asyncio.create_task(traffic.run(ordeal.commands, pace), name="traffic")
     try:
-        async with asyncio.timeout(ordeal.patience_s):
-            await working.wait()
+        if not await _happens(working.wait(), STARTING_S):
+            return [f"nothing was answered {STARTING_S:.0f} s after the start"]
         await conductor.run(ordeal.faults)
-        async with asyncio.timeout(ordeal.patience_s):
-            await sending
-    except TimeoutError:
-        when = "after the last fault" if working.is_set() else "after the start"
-        return [f"not all was answered {ordeal.patience_s:.0f} s {when}"]
+        if not await _happens(sending, ordeal.patience_s):
+            return [f"not all was answered {ordeal.patience_s:.0f} s after the last fault"]
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
     return []
 
 
-async def _platform(bootstrap: str, dsn: str) -> Platform:
-    settings = Settings(application=APPLICATION, postgres_dsn=dsn)
+async def _happens(awaited: Awaitable[object], timeout_s: float) -> bool:
+    """Whether it happens in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await awaited
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _platform(bootstrap: str, dsn: str, keyring_file: Path) -> Platform:
+    settings = Settings(application=APPLICATION, postgres_dsn=dsn, audit_keyring_file=keyring_file)
     platform = Platform(settings, bootstrap=bootstrap, partitions=PARTITIONS)
     await platform.topic_admin.create(platform.topics, partitions=PARTITIONS, replication=BROKERS)
     await platform.schema.up()
     return platform
 
 
-def _environment(bootstrap: str, dsn: str) -> dict[str, str]:
+def _write_keyring(folder: Path) -> Path:
+    path = folder / "audit-keyring.json"
+    path.write_bytes(msgspec.json.encode({"first": next(iter(KEYS)), "keys": KEYS}))
+    return path
+
+
+def _environment(bootstrap: str, dsn: str, keyring_file: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
     return inherited | {
         "SHIELDX_APPLICATION": APPLICATION,
         "SHIELDX_KAFKA_BOOTSTRAP": bootstrap,
         "SHIELDX_POSTGRES_DSN": dsn,
+        "SHIELDX_AUDIT_KEYRING_FILE": str(keyring_file),
         "SHIELDX_PARTITIONS": str(PARTITIONS),
         "SHIELDX_SESSION_TIMEOUT_MS": str(int(SESSION_TIMEOUT_S * 1000)),
         "SHIELDX_TRANSACTION_TIMEOUT_MS": str(int(TRANSACTION_TIMEOUT_S * 1000)),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from aiokafka import ConsumerRecord
+    from aiokafka.structs import OffsetAndMetadata
 
 _POLL_MS = 500
 _POLL_S = 0.25
@@ -62,12 +63,12 @@ async def unreadable(bootstrap: str, topics: Iterable[str], partitions: int) -> 
 
 
 class Tail:
-    """Follows a topic and gives each committed record once."""
+    """Follows the inputs of a group and gives each committed record once."""
 
-    def __init__(self, bootstrap: str, group: str, topic: str, partitions: int) -> None:
+    def __init__(self, bootstrap: str, group: str, topics: Iterable[str], partitions: int) -> None:
         self._bootstrap = bootstrap
         self._group = group
-        self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
+        self._partitions = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
 
     async def until(self, quiet: Callable[[], bool], take: Callable[[ConsumerRecord], None]) -> None:
         """Read on until the group has committed all that there is, and what was read makes `quiet` true."""
@@ -97,4 +98,9 @@ class Tail:
 
     async def _done(self, admin: AIOKafkaAdminClient, last: dict[TopicPartition, int]) -> bool:
         committed = await admin.list_consumer_group_offsets(self._group, partitions=self._partitions)
-        return all(tp in committed and committed[tp].offset == offset + 1 for tp, offset in last.items())
+        return all(_next_offset(committed.get(tp)) > offset for tp, offset in last.items())
+
+
+def _next_offset(committed: OffsetAndMetadata | None) -> int:
+    """0 where none is committed yet. It may be behind markers too, which are no records."""
+    return 0 if committed is None else max(0, int(committed.offset))

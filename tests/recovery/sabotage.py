@@ -1,4 +1,4 @@
-"""The engine with one rule taken out. Only a worker process of the recovery test ever calls this."""
+"""The engine or the audit fold with one rule taken out. Only a worker process of the recovery test ever calls this."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from uuid import uuid4
 
 from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
 
+from shieldx.audit.fold import AuditFold
+from shieldx.audit.tables import REMEMBERED
 from shieldx.engine.errors import LeaveTask, RestoreTask
 from shieldx.engine.intake import Intake
 from shieldx.engine.kafka_log import KafkaLog, KafkaTransactions
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
     from aiokafka import TopicPartition as KafkaTopicPartition
 
+    from shieldx.audit.head import Head
+    from shieldx.audit.messages import Rotate
     from shieldx.engine.log import Record, TopicPartition, Write
+    from shieldx.messages import AuditAppend, Output, Source
 
 
 def no_fence() -> None:
@@ -90,4 +95,40 @@ def no_await() -> None:
     KafkaTransactions.commit = commit  # type: ignore[method-assign]
 
 
-VARIANTS: dict[str, Callable[[], None]] = {"no-fence": no_fence, "no-seek": no_seek, "no-await": no_await}
+def no_recall() -> None:
+    """Let a shard that is restored know nothing of what it has chained before."""
+    restore = AuditFold.restore
+
+    def restore_head(fold: AuditFold, topic: str, key: bytes, value: bytes | None) -> None:
+        if topic != REMEMBERED:
+            restore(fold, topic, key, value)
+
+    AuditFold.restore = restore_head  # type: ignore[method-assign]
+
+
+def kept_head() -> None:
+    """Let a shard that is restored go on from the entry that this process signed last, committed or not."""
+    apply, check = AuditFold.apply, AuditFold._check_head  # noqa: SLF001 - sabotage reaches inside
+    heads: dict[int, Head] = {}
+
+    def keep(fold: AuditFold, message: AuditAppend | Rotate, source: Source) -> list[Output]:
+        outputs = apply(fold, message, source)
+        heads[fold._shard] = fold._head  # noqa: SLF001 - sabotage reaches inside
+        return outputs
+
+    def go_on(fold: AuditFold) -> None:
+        if not fold._trusted and fold._shard in heads:  # noqa: SLF001 - sabotage reaches inside
+            fold._head, fold._trusted = heads[fold._shard], True  # noqa: SLF001 - sabotage reaches inside
+        check(fold)
+
+    AuditFold.apply = keep  # type: ignore[method-assign]
+    AuditFold._check_head = go_on  # type: ignore[method-assign] # noqa: SLF001 - sabotage reaches inside
+
+
+VARIANTS: dict[str, Callable[[], None]] = {
+    "no-fence": no_fence,
+    "no-seek": no_seek,
+    "no-await": no_await,
+    "no-recall": no_recall,
+    "kept-head": kept_head,
+}

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 
-from shieldx.credits.tables import COMMANDS
-
 if TYPE_CHECKING:
     from shieldx.engine.log import Header
 
@@ -21,7 +19,7 @@ _RETRY_S = 0.3
 
 
 class Sender:
-    """Sends to `credits.commands`; what became of a record is for the answers to tell."""
+    """Sends records, each to a partition that is given."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -30,16 +28,27 @@ class Sender:
         self._broken: AIOKafkaProducer | None = None
         self.replaced = 0
 
-    async def send(self, partition: int, key: bytes | None, value: bytes | None, headers: list[Header]) -> None:
-        """Hand a record over. If that fails it is lost, or not: who waits for an answer sends it again."""
+    async def send(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[Header]
+    ) -> asyncio.Future[Any] | None:
+        """Hand a record over; what is returned tells whether it was delivered, if its producer lives so long.
+
+        If that fails the record is lost, or not: who waits for an answer sends it again.
+        """
         async with self._replacing:
             producer = await self._healthy()
         try:
-            delivery = await producer.send(COMMANDS, value, key=key, partition=partition, headers=headers)
+            delivery = await producer.send(topic, value, key=key, partition=partition, headers=headers)
         except (KafkaError, ProducerClosed):
             self._broken = producer
-        else:
-            delivery.add_done_callback(partial(self._note, producer))
+            return None
+        delivery.add_done_callback(partial(self._note, producer))
+        return delivery
+
+    async def restart(self) -> None:
+        """Go on with a new producer, as a client does that has ended and knows nothing of what it sent."""
+        async with self._replacing:
+            await self.close()
 
     async def close(self) -> None:
         """Let go of the producer, whatever it still holds."""

@@ -20,12 +20,16 @@ PROVOKED_BY = {
     "no-fence": (Kind.FREEZE, Kind.FREEZE_LONG, Kind.BLINK),
     "no-seek": (Kind.ADD, Kind.REMOVE, Kind.KILL),
     "no-await": (Kind.REFUSE, Kind.REFUSE),
+    "no-recall": (Kind.KILL, Kind.ADD, Kind.REMOVE),
+    "kept-head": (Kind.REFUSE, Kind.REFUSE),
 }
 
-RESULTS_FOUND = {
+FOUND = {
     "no-fence": r"credits.results/\d+: .* [1-9]\d* too many",
     "no-seek": r"credits.results/\d+: .* [1-9]\d* too many",
     "no-await": r"credits.results/\d+: .*; [1-9]\d* missing",
+    "no-recall": r"audit.log/\d+: \d+ should not be there",
+    "kept-head": r"broken: \('gap', \d+, \d+\)",
 }
 """A stall would be wrong too, and says nothing of the rule."""
 
@@ -42,7 +46,7 @@ async def test_an_engine_without_one_of_its_rules_is_found_out(variant: str, tmp
     faults = plan(SEED, ROUNDS, PROVOKED_BY[variant])
     outcome = await undergo(Ordeal(SEED, COMMANDS, faults, variant, patience_s=15.0), tmp_path)
     print("\n".join([outcome.report(), *outcome.verdict.wrong, *outcome.happened.lines]))  # noqa: T201 - to be read
-    assert any(re.match(RESULTS_FOUND[variant], wrong) for wrong in outcome.verdict.wrong), outcome.verdict.wrong
+    assert any(re.match(FOUND[variant], wrong) for wrong in outcome.verdict.wrong), outcome.verdict.wrong
 
 
 @pytest.mark.parametrize("variant", PROVOKED_BY)

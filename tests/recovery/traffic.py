@@ -9,10 +9,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from append_drafts import AppendDrafts
+from appender import Appender
 from drafts import Draft, Drafts, headers_of
 from sender import Sender
 
 from shieldx.credits.messages import Refund
+from shieldx.credits.tables import COMMANDS
 from shieldx.engine.codec import encode
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ RETRY_S = 3.0
 WINDOW = 400
 """Unanswered commands at a time and client."""
 CHECK_S = 0.25
+APPENDS_SHARE = 0.04
+"""Appends of a client's own, beside those of the ledger; for each command."""
 KEPT = 1000
 """More than drafts look back."""
 
@@ -119,7 +124,8 @@ class Client:
 
     async def _transmit(self, sending: Sending) -> None:
         draft = sending.draft
-        await self.sender.send(draft.partition, draft.key, sending.value, headers_of(draft, sending.correlation_id))
+        headers = headers_of(draft, sending.correlation_id)
+        await self.sender.send(COMMANDS, draft.partition, draft.key, sending.value, headers)
 
     async def _retry(self) -> None:
         while True:
@@ -140,6 +146,7 @@ class Traffic:
 
     def __init__(self, seed: int, clients: int, partitions: int, bootstrap: str, answers: Answers) -> None:
         self.tally = Tally()
+        self.appender = Appender(AppendDrafts(seed, partitions), bootstrap)
         self._clients = [
             Client(Drafts(seed, number, partitions), number, bootstrap, answers, self.tally)
             for number in range(clients)
@@ -151,8 +158,9 @@ class Traffic:
         return sum(client.sender.replaced for client in self._clients)
 
     async def run(self, commands: int, commands_per_s: float) -> None:
-        """Send so many commands and return when each is answered."""
+        """Send so many commands, and appends beside them; return when each is answered, or acknowledged."""
         share, rest = divmod(commands, len(self._clients))
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.appender.run(round(commands * APPENDS_SHARE), commands_per_s * APPENDS_SHARE))
             for index, client in enumerate(self._clients):
                 group.create_task(client.run(share + (index < rest), commands_per_s / len(self._clients)))

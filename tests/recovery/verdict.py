@@ -55,7 +55,7 @@ class Judge:
     def __init__(self, bootstrap: str, group: str, partitions: int) -> None:
         self._bootstrap = bootstrap
         self._partitions = partitions
-        self._tail = Tail(bootstrap, group, tables.COMMANDS, partitions)
+        self._tail = Tail(bootstrap, group, (tables.COMMANDS,), partitions)
         self._models = [SequentialModel(number) for number in range(partitions)]
         self._verdict = Verdict()
         self._shown = 0
@@ -79,7 +79,7 @@ class Judge:
         self._check_keys(results, keys)
         await self._compare(tables.AUDIT)
         await self._compare(REPLIES)
-        letters = await self._compare(DEAD_LETTERS, _without_detail)
+        letters = await self._compare(DEAD_LETTERS, _without_detail, of_ledger=_is_of_a_command)
         self._verdict.dead_letters.update(_decode_letter(r.value).reason for records in letters for r in records)
         await self._check_tables()
         self._check_forwarded()
@@ -104,10 +104,14 @@ class Judge:
     # Topics
 
     async def _compare(
-        self, topic: str, told: Callable[[bytes], bytes] = lambda value: value
+        self,
+        topic: str,
+        told: Callable[[bytes], bytes] = lambda value: value,
+        of_ledger: Callable[[ConsumerRecord], bool] = lambda _: True,
     ) -> list[list[ConsumerRecord]]:
-        """Each partition of a topic must hold exactly what the model wrote, in its order."""
-        actual = await read_topic(self._bootstrap, topic, self._partitions)
+        """Each partition of a topic must hold of the ledger exactly what the model wrote, in its order."""
+        everything = await read_topic(self._bootstrap, topic, self._partitions)
+        actual = [list(filter(of_ledger, records)) for records in everything]
         for model, records in zip(self._models, actual, strict=True):
             expected = model.written[topic]
             self._verdict.records[topic] += len(records)
@@ -190,6 +194,10 @@ class Judge:
         for key in sorted(differing)[:SHOWN]:
             self._wrong(f"{place} {key!r}\n  expected {expected.get(key)}\n  found    {rows.get(key)}")
         self._wrong(f"{place}: {len(differing)} of {len(expected)} rows differ")
+
+
+def _is_of_a_command(record: ConsumerRecord) -> bool:
+    return _decode_letter(record.value).source.topic == tables.COMMANDS
 
 
 def _without_detail(value: bytes) -> bytes:

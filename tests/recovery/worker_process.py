@@ -1,4 +1,4 @@
-"""The process of one worker: the platform as it ships, or broken on purpose."""
+"""The process of some workers: the platform as it ships, or broken on purpose."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 
 import sabotage
 
 from shieldx.bootstrap import Platform
+from shieldx.cli.running_workers import run_workers
+from shieldx.cli.stop_signals import stop_event
 from shieldx.engine.json_logs import JsonFormatter
-from shieldx.engine.metrics import Metrics
 from shieldx.settings import load_settings
 
 
-async def main(name: str) -> None:
+async def main(names: list[str]) -> None:
+    stopping = stop_event()
     platform = Platform(load_settings(os.environ))
-    agent = platform.agent(name)
-    await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
-    ((worker, log),) = platform.workers([agent], Metrics([agent]))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
-    await log.start()
     try:
-        await worker.run()
-    finally:
-        await log.stop()
+        await run_workers(platform, [platform.agent(name) for name in names], stopping, lambda _: None)
+    except ExceptionGroup as group:
+        raise _first(group) from None  # its message is the last line of the log, which tells why it ended
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("agent")
+    parser.add_argument("agents", nargs="+")
     parser.add_argument("--sabotage", choices=sorted(sabotage.VARIANTS))
     given = parser.parse_args()
     handler = logging.StreamHandler(sys.stdout)
@@ -40,4 +41,4 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     if given.sabotage is not None:
         sabotage.VARIANTS[given.sabotage]()
-    asyncio.run(main(given.agent))
+    asyncio.run(main(given.agents))
