@@ -62,6 +62,12 @@ class Coordinates(msgspec.Struct, frozen=True, gc=False):
     offset: int
     index: int | msgspec.UnsetType = msgspec.UNSET
 
+    @property
+    def place(self) -> str:
+        """`topic/partition/offset`, and `/index` behind it if there is one: as entries of the audit log name it."""
+        index = "" if self.index is msgspec.UNSET else f"/{self.index}"
+        return f"{self.topic}/{self.partition}/{self.offset}{index}"
+
 
 class AuditAppend(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="append", tag_field="type"):
     """One entry for the audit log: who did what to which subject, and how it ended.

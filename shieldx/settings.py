@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "SHIELDX_"
+SECRETS = frozenset({"audit_keyring", "audit_vault_token", "kafka_password", "postgres_dsn"})
+"""Settings that are, or may hold, a secret: shown nowhere."""
+MASK = "********"
 TEST_SWITCHES = frozenset({"stack"})
 """Names after the prefix that choose what the tests run on (tests/conftest.py); to the program they mean nothing."""
 Positive = Annotated[int, Meta(ge=1)]
@@ -141,6 +144,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def _set(self, *fields: str) -> list[str]:
         """The variables of those fields that have a value."""
         return [PREFIX + field.upper() for field in fields if getattr(self, field) is not None]
+
+    def __repr__(self) -> str:
+        """Without a secret: a traceback may show it."""
+        given = msgspec.structs.asdict(self)
+        shown = {name: MASK if name in SECRETS and value is not None else value for name, value in given.items()}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def connection(self, bootstrap: str) -> dict[str, Any]:
         """What aiokafka's clients need to reach the cluster.

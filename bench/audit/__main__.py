@@ -62,6 +62,7 @@ ROWS = (
     Row(CHAINED, LEDGER, 1),
     Row(MIRRORED, LEDGER, 1),
     Row(COPY),
+    Row(MIRRORED, COPY),
     Row(BARE),
     Row(ONE, BARE, 0.5),
     Row(TWO, ONE, 1.8),

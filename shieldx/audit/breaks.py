@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
+MOST_SAID = 120
+
+
+def brief(text: str) -> str:
+    """A text for a message, cut: what is said of a record may quote a megabyte of it."""
+    return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}…"
+
+
 class Kind(StrEnum):
     """Kinds of breaks, as docs/audit-format.md lists them."""
 

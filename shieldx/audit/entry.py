@@ -122,3 +122,12 @@ def signed(entry: AuditEntry, keys: Mapping[str, bytes]) -> AuditEntry:
     hashed = sha256(hashed_bytes(entry))
     mac = hmac_digest(keys[entry.key_id], hashed.digest(), "sha256").hex()
     return msgspec.structs.replace(entry, hash=hashed.hexdigest(), mac=mac)
+
+
+def digest_of(text: str) -> bytes | None:
+    """The bytes of a hash or MAC as entries write one; None of what is not 64 lower-case hexadecimal digits."""
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return found if len(text) == len(GENESIS) and found.hex() == text else None

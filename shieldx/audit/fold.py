@@ -36,8 +36,8 @@ _head = msgspec.json.Decoder(Head)
 _sealed = msgspec.json.Decoder(Sealed)
 
 
-class TamperedHead(Exception):
-    """A shard's head was not signed by this log: find out who wrote to its topic, and run `shieldx audit verify`."""
+class TamperedState(Exception):
+    """Somebody else has written to a topic of the audit agent's state: find out who, and run `shieldx audit verify`."""
 
 
 class Refused(Exception):
@@ -89,7 +89,7 @@ class AuditFold:
         """Chain one entry, unless it was chained before, or is refused.
 
         Raises:
-            TamperedHead: the head was not written by this log.
+            TamperedState: the head was not written by this log.
         """
         self._check_head()
         try:
@@ -114,12 +114,21 @@ class AuditFold:
         for key, block in self._remembered.take_blocks():
             yield Change(tables.REMEMBERED, key, block)
 
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:  # noqa: ARG002 - a partition has one head
-        """Take back one record of a table."""
-        if topic == tables.CHECKPOINTS:
-            self._go_on_from(value or b"{}")
-        elif value is not None:
-            self._remembered.load_block(value)
+    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
+        """Take back one record of a table.
+
+        Raises:
+            TamperedState: no audit agent has written it.
+        """
+        try:
+            if topic == tables.REMEMBERED:
+                self._remembered.load_block(value or b"")
+            elif key == str(self._shard).encode():
+                self._go_on_from(value or b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError, struct.error) as error:
+            raise TamperedState(
+                f"{topic}/{self._shard} has a record that no audit agent writes, under the key {key[:64]!r}"
+            ) from error
 
     def spill(self, batch: StateBatch) -> None:
         """Give the store what it has not taken yet."""
@@ -224,7 +233,7 @@ class AuditFold:
             return
         head = self._head
         if head.shard != self._shard or not head.is_genuine(self._keys):
-            raise TamperedHead(
+            raise TamperedState(
                 f"the head of shard {self._shard}, sequence {head.sequence}, does not bear the MAC of key "
                 f"{head.next_key_id!r}: {tables.CHECKPOINTS}/{self._shard} was written to by somebody else"
             )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.audit.breaks import Break, Breaks, Kind
+from shieldx.audit.breaks import Break, Breaks, Kind, brief
 from shieldx.audit.entry import GENESIS
 from shieldx.audit.segment import UNLINKED
 
@@ -147,7 +147,9 @@ class _ShardChain:
             if None in (key_id, piece.first_key_id) or key_id == piece.first_key_id:
                 key_id = piece.next_key_id
             else:
-                detail = f"key {piece.first_key_id!r} signs, where the chain's is {key_id!r} and no entry rotates"
+                detail = brief(
+                    f"key {piece.first_key_id!r} signs, where the chain's is {key_id!r} and no entry rotates"
+                )
                 self._break(Kind.KEY_CHANGE, piece.first, piece.last, piece.place, detail)
         if self.pieces and self.pieces[0].first == 0 and self.pieces[0].prev_hash not in (GENESIS, None):
             self._break(Kind.LINK, 0, 0, self.pieces[0].place, "it is the first, but its prev_hash is not zero")

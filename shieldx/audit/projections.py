@@ -37,6 +37,8 @@ COLUMNS = {
     "mac": "bytea",
     "exact": "bytea",
 }
+SELECT_COLUMNS = f"SELECT {', '.join([*KEY, *COLUMNS])} FROM {TABLE}"  # noqa: S608 - constants
+"""All that `entry_of` needs."""
 MONTHS_OF = "logged_at"
 MAKE_PARTITION = "audit.make_partition"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.audit.breaks import Kind
+from shieldx.audit.breaks import Kind, brief
 from shieldx.audit.entry import AuditEntry
 from shieldx.audit.segment import Unusable
 
@@ -37,7 +37,7 @@ def decode(value: bytes) -> AuditEntry:
     except UnicodeDecodeError as error:
         raise Malformed(f"not UTF-8 at byte {error.start}") from None
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Malformed(str(error).partition("\n")[0]) from None
+        raise Malformed(brief(str(error).partition("\n")[0])) from None
     if encode(entry) != value:
         check_spelling(value)
     return entry
@@ -51,8 +51,8 @@ def check_spelling(text: bytes) -> None:
     """
     try:
         json.loads(text, object_pairs_hook=_once, parse_int=_natural)
-    except ValueError as error:
-        raise Malformed(str(error)) from None
+    except (ValueError, RecursionError) as error:
+        raise Malformed(brief(str(error))) from None
 
 
 def observe(shard: int, place: int, key: bytes | None, value: bytes | None) -> Iterator[Observation]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.audit.breaks import Break, Breaks, Kind
+from shieldx.audit.breaks import Break, Breaks, Kind, brief
 from shieldx.audit.entry import ROTATE, AuditEntry, hashed_bytes
 
 if TYPE_CHECKING:
@@ -152,9 +152,9 @@ class SegmentCheck:
         if hashed != entry.hash:
             add(Kind.HASH, entry.shard, entry.sequence, place, "its content is not what was hashed")
         if secret is None:
-            add(Kind.UNKNOWN_KEY, entry.shard, entry.sequence, place, f"signed by key {entry.key_id!r}")
+            add(Kind.UNKNOWN_KEY, entry.shard, entry.sequence, place, brief(f"signed by key {entry.key_id!r}"))
         elif hmac_digest(secret, found, "sha256").hex() != entry.mac:
-            add(Kind.MAC, entry.shard, entry.sequence, place, f"not signed by key {entry.key_id!r}")
+            add(Kind.MAC, entry.shard, entry.sequence, place, brief(f"not signed by key {entry.key_id!r}"))
 
     def _unusable(self, place: int, found: Unusable) -> None:
         self._breaks.add_range(Break(found.kind, found.shard, found.sequence, found.sequence, place, found.detail))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
     from shieldx.bootstrap import Platform
 
@@ -48,22 +49,47 @@ async def committed_consumer(platform: Platform) -> AsyncIterator[AIOKafkaConsum
         await consumer.stop()  # also one that could not start, which aiokafka's own context would leave open
 
 
+async def spans_of(consumer: AIOKafkaConsumer, topic: str, numbers: Iterable[int]) -> dict[TopicPartition, Span]:
+    """What some partitions hold now, without transactions that are still open."""
+    partitions = [TopicPartition(topic, number) for number in numbers]
+    begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    return {tp: Span(begins[tp], ends[tp]) for tp in partitions}
+
+
+async def records_in(consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span]) -> AsyncGenerator[Any, None]:
+    """The records of some spans; those of a partition in their order."""
+    consumer.assign(list(spans))
+    for tp, span in spans.items():
+        consumer.seek(tp, span.begin)
+    unread = {tp for tp, span in spans.items() if span.begin < span.end}
+    while unread:
+        consumer.pause(*(set(spans) - unread))
+        for tp, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+            for record in records:
+                if record.offset < spans[tp].end:
+                    yield record
+        unread = {tp for tp in unread if await consumer.position(tp) < spans[tp].end}
+
+
+async def records_from(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> AsyncIterator[Any]:
+    """The records from some offsets on, for ever."""
+    consumer.assign(list(offsets))
+    for tp, offset in offsets.items():
+        consumer.seek(tp, offset)
+    while True:
+        for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
+            for record in records:
+                yield record
+
+
 async def committed_records(
     consumer: AIOKafkaConsumer, topic: str, numbers: Iterable[int], *, from_end: bool = False, follow: bool = False
 ) -> AsyncIterator[Any]:
     """Records of some partitions up to their present ends; with `follow`, for ever."""
-    partitions = [TopicPartition(topic, number) for number in numbers]
-    consumer.assign(partitions)
-    ends = await consumer.end_offsets(partitions)
-    starts = ends if from_end else await consumer.beginning_offsets(partitions)
-    for tp, offset in starts.items():
-        consumer.seek(tp, offset)
-    unread = set(partitions)
-    while follow or unread:
-        for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
-            for record in records:
-                if follow or record.offset < ends[TopicPartition(record.topic, record.partition)]:
-                    yield record
-        if not follow:
-            unread = {tp for tp in unread if await consumer.position(tp) < ends[tp]}
-            consumer.pause(*(set(partitions) - unread))
+    spans = await spans_of(consumer, topic, numbers)
+    if not from_end:
+        async for record in records_in(consumer, spans):
+            yield record
+    if follow:
+        async for record in records_from(consumer, {tp: span.end for tp, span in spans.items()}):
+            yield record

@@ -11,10 +11,7 @@ import click
 import msgspec
 
 from shieldx.cli.stdout import as_json, print_json, print_table
-from shieldx.settings import PREFIX, Settings, load_settings
-
-MASK = "********"
-SECRETS = frozenset({"audit_keyring", "audit_vault_token", "kafka_password", "postgres_dsn"})
+from shieldx.settings import MASK, PREFIX, SECRETS, Settings, load_settings
 
 
 class Setting(NamedTuple):

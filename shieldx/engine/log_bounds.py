@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Bounds(NamedTuple):
-    """A partition's first offset that still exists, and the one that its next record will have."""
+    """A partition's first offset that still exists, and the one behind its last committed record."""
 
     beginning: int
     end: int
@@ -36,7 +36,10 @@ class LogBounds:
         Raises:
             RestoreTask: no broker answers.
         """
-        self._consumer = AIOKafkaConsumer(**self._connection, enable_auto_commit=False)
+        # Committed: who waited for the end of an open transaction would wait for as long as it is open.
+        self._consumer = AIOKafkaConsumer(
+            **self._connection, enable_auto_commit=False, isolation_level="read_committed"
+        )
         admin = AIOKafkaAdminClient(**self._connection)
         try:
             await admin.start()

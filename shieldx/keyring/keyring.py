@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 
@@ -74,6 +75,8 @@ class Keyring(Mapping[str, bytes]):
             raise _no_keyring(source, _QUOTED.sub("an unknown field", str(error).partition(" - ")[0])) from None
         except UnicodeDecodeError:
             raise _no_keyring(source, "not UTF-8") from None
+        if json.loads(text, object_pairs_hook=_says_twice):
+            raise _no_keyring(source, "something is there twice")  # of an id's two secrets the first would be lost
         return cls(written.first, written.keys, source=source)
 
     def __getitem__(self, key_id: str) -> bytes:
@@ -106,3 +109,8 @@ class Keyring(Mapping[str, bytes]):
 
 def _no_keyring(source: str, reason: str) -> FixConfiguration:
     return FixConfiguration(f'{source} is no keyring, which is {{"first": "ID", "keys": {{"ID": "BASE64"}}}}: {reason}')
+
+
+def _says_twice(pairs: list[tuple[str, object]]) -> bool:
+    """Whether an object, or one within it, has a name twice."""
+    return len({name for name, _ in pairs}) != len(pairs) or any(value is True for _, value in pairs)

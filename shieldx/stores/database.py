@@ -72,10 +72,20 @@ class CheckPostgres(ShieldXError):
     """Postgres does not answer, or refuses the login."""
 
 
+UNNAMED = "SHIELDX_POSTGRES_DSN"
+
+
 def place_of(dsn: str) -> str:
     """Where a database is, without user and password: `host:port/name`."""
-    parts = urlsplit(dsn)
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+    try:
+        parts = urlsplit(dsn)
+        port = parts.port
+    except ValueError:
+        return UNNAMED
+    # An unescaped character of the password may have ended the part that holds it.
+    if parts.hostname is None or "@" in parts.path or "@" in parts.query or "@" in parts.fragment:
+        return UNNAMED
+    return f"{parts.hostname}{'' if port is None else f':{port}'}{parts.path}"
 
 
 def said(place: str, error: Exception) -> str:
@@ -93,18 +103,28 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         CheckPostgres: there is none to be had, or it broke.
     """
     try:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_S)
+        connection = await _connect(dsn)
         try:
             yield connection
         finally:
             await connection.close(timeout=CONNECT_S)
-    except (*_UNREACHABLE, asyncpg.InterfaceError, ValueError) as error:
+    except (*_UNREACHABLE, asyncpg.InterfaceError) as error:
         raise CheckPostgres(
             f"Postgres at {place_of(dsn)} does not answer ({type(error).__name__}: {error}). Start one with "
             "`shieldx up`, or set SHIELDX_POSTGRES_DSN"
         ) from error
     except asyncpg.PostgresError as error:
         raise CheckPostgres(said(place_of(dsn), error)) from error
+
+
+async def _connect(dsn: str) -> asyncpg.Connection:
+    try:
+        return await asyncpg.connect(dsn, timeout=CONNECT_S)
+    except (ValueError, asyncpg.ClientConfigurationError) as error:  # which may quote a part of the password
+        raise CheckPostgres(
+            f"{UNNAMED} is no address of Postgres ({type(error).__name__}): in its password write / as %2F, and other "
+            "special characters likewise"
+        ) from None
 
 
 class Database:

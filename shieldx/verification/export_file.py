@@ -111,16 +111,15 @@ def _observed(lines: list[bytes], place: int, end: int) -> Iterator[Observation]
 
 
 def _last_line_start(file: BinaryIO, size: int) -> int:
-    """Where the last line begins."""
-    start, tail = size, b""
+    """Where the last line begins: behind the last line feed but the one that ends it."""
+    start = end = size - 1
     while start > 0:
-        step = min(READ_BYTES, start)
-        start -= step
+        start = max(0, start - READ_BYTES)
         file.seek(start)
-        tail = file.read(step) + tail
-        found = tail.rfind(b"\n", 0, -1)
+        found = file.read(end - start).rfind(b"\n")
         if found >= 0:
             return start + found + 1
+        end = start
     return 0
 
 
@@ -131,5 +130,5 @@ def _manifest_in(line: bytes) -> Manifest | None:
     try:
         check_spelling(line)
         return msgspec.json.decode(line, type=LastLine).manifest
-    except (msgspec.MsgspecError, Malformed):
+    except (msgspec.MsgspecError, RecursionError, Malformed):
         return None

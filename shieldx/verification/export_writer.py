@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.audit.breaks import Kind
+from shieldx.audit.entry import digest_of
 from shieldx.audit.manifest import LastLine, Manifest, ShardPart
-from shieldx.audit.segment import HASH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Mapping
+    from collections.abc import Mapping
     from typing import BinaryIO
 
     from shieldx.audit.entry import AuditEntry
@@ -57,7 +57,9 @@ class ExportWriter:
             raise NotExportable(Kind.ORDER, "it comes after a later one, or is there a second time")
         if b"\n" in value:
             raise NotExportable(Kind.MALFORMED, "its value has more than one line")
-        self._digest.update(_hash_of(entry))
+        if (hash_ := digest_of(entry.hash)) is None:
+            raise NotExportable(Kind.HASH, "its hash is not 64 lower-case hexadecimal digits")
+        self._digest.update(hash_)
         self._file.write(value + b"\n")
         self._entries[shard] = self._entries.get(shard, 0) + 1
         if ranges and entry.sequence == ranges[_LAST][1] + 1:
@@ -75,31 +77,3 @@ class ExportWriter:
         manifest = unsigned.signed(keys)
         self._file.write(msgspec.json.encode(LastLine(manifest)) + b"\n")
         return manifest
-
-
-async def write_export(
-    file: BinaryIO,
-    entries: AsyncIterable[tuple[int, AuditEntry, bytes]],
-    chosen: Filter,
-    keys: Mapping[str, bytes],
-    key_id: str,
-) -> Manifest:
-    """Write entries, each with its shard and its value in the log, and their manifest.
-
-    Raises:
-        NotExportable: one of them cannot be in an export.
-    """
-    writer = ExportWriter(file)
-    async for shard, entry, value in entries:
-        writer.add(shard, entry, value)
-    return writer.finish(chosen, keys, key_id)
-
-
-def _hash_of(entry: AuditEntry) -> bytes:
-    try:
-        found = bytes.fromhex(entry.hash)
-    except ValueError:
-        found = b""
-    if len(found) != HASH_BYTES or found.hex() != entry.hash:
-        raise NotExportable(Kind.HASH, "its hash is not 64 lower-case hexadecimal digits")
-    return found

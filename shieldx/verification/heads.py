@@ -81,6 +81,8 @@ def read_heads(path: Path, keys: Mapping[str, bytes]) -> Heads:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise CheckFile(f"{path} cannot be read: {error}") from error
+    if not lines:
+        return Heads([], [Break(Kind.HEAD, None, None, None, None, f"{path} has no head")])
     return judge(((f"line {number} of {path}", None, line) for number, line in enumerate(lines, 1)), keys)
 
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from shieldx.audit.joining import Verdict
 
 
-def write_metrics(path: Path, verdicts: Mapping[str, Verdict], *, at_s: float) -> None:
-    """Write the verdicts on logs by name; `at_s` is when they were given, in seconds since the epoch.
+def write_metrics(path: Path, verdicts: Mapping[str, Verdict], books: Mapping[str, int] | None, *, at_s: float) -> None:
+    """Write the verdicts on logs by name, and the faults of the books by check if they were looked at.
+
+    `at_s` is when they were given, in seconds since the epoch.
 
     Raises:
         CheckFile: it cannot be written.
@@ -40,6 +42,10 @@ def write_metrics(path: Path, verdicts: Mapping[str, Verdict], *, at_s: float) -
             found[each.kind] += each.entries
         for kind in Kind:  # also those that there are none of: an alert needs a series that was 0
             failures.labels(log, kind).set(found[kind])
+    if books is not None:
+        faults = Gauge("audit_books_faults", "Faults found by replaying the ledger", ("check",), registry=registry)
+        for check, count in books.items():
+            faults.labels(check).set(count)
     try:
         write_to_textfile(str(path), registry)
     except OSError as error:

@@ -53,6 +53,10 @@ class PostgresSegment(msgspec.Struct, frozen=True):
     weight: int
     """How many rows it has."""
 
+    def __repr__(self) -> str:
+        """Without the address, which may hold a password."""
+        return f"PostgresSegment({self.shard}: {self.first} to {self.last})"
+
     async def read(self) -> AsyncIterator[Iterable[Observation]]:
         """Its rows by sequence number; each stands at its own. Raises CheckPostgres."""
         async with connected(self.dsn) as connection, connection.transaction(readonly=True):

@@ -11,7 +11,7 @@ from dict_store import DictStore
 from signing import AT, KEYRING, append, audit_agent, driver
 
 from shieldx.audit.entry import GENESIS, AuditEntry, hashed_bytes
-from shieldx.audit.fold import AuditFold, TamperedHead
+from shieldx.audit.fold import AuditFold, TamperedState
 from shieldx.audit.head import Head
 from shieldx.audit.messages import Rotate
 from shieldx.keyring.keyring import Keyring, MissingKey
@@ -175,7 +175,7 @@ def test_a_head_that_the_log_did_not_write_is_refused() -> None:
     forged = Head(shard=0, sequence=41, at=AT, hash="f" * 64, next_key_id="k1", mac="0" * 64)
     fold = audit_agent().fold(0, 1_000_000, None)
     fold.restore("audit.checkpoints", b"0", msgspec.json.encode(forged))
-    with pytest.raises(TamperedHead, match="sequence 41"):
+    with pytest.raises(TamperedState, match="sequence 41"):
         fold.spill(DictStore().begin())
 
 

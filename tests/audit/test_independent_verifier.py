@@ -29,7 +29,7 @@ from shieldx.audit.joining import join
 from shieldx.audit.messages import Rotate
 from shieldx.audit.record import observe
 from shieldx.audit.segment import SegmentCheck
-from shieldx.verification.heads import read_heads, watched
+from shieldx.verification.heads import NO_HEADS, read_heads, watched
 
 PAGE = Path(__file__).parents[2] / "docs" / "audit-format.md"
 VECTORS = json.loads(PAGE.read_text(encoding="utf-8").split("```json\n")[1].split("```")[0])
@@ -405,7 +405,7 @@ def by_product(
 ) -> set[Break]:
     """What the product finds in segments of these sizes; in all of them, where cuts leave it uncertain."""
     path.write_bytes(b"\n".join(heads))
-    seen, breaks = read_heads(path, keys)
+    seen, breaks = read_heads(path, keys) if heads else NO_HEADS
     reports, sizes, whole = [], cycle(cuts), SegmentCheck(keys, watched(seen))
     for partition in sorted({record[0] for record in records}):
         of_partition = [record for record in records if record[0] == partition]

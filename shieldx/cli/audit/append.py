@@ -18,7 +18,7 @@ from shieldx.bootstrap import Platform
 from shieldx.cli.audit.chaining import Outgoing, send_and_await
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
-from shieldx.cli.moment import in_utc, rfc3339
+from shieldx.cli.moment import TimeType, rfc3339
 from shieldx.cli.stdout import print_json, printable, say
 from shieldx.engine.codec import Codec, Undecodable, encode
 from shieldx.engine.errors import ShieldXError
@@ -40,19 +40,6 @@ class CorrectAppend(ShieldXError):
 
 class StartAuditAgent(ShieldXError):
     """Nothing was heard of the append in time; it stays in its topic until an audit agent reads it."""
-
-
-class TimeType(click.ParamType[str]):
-    """A time as a command's option."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read ISO 8601, which is UTC unless it says otherwise."""
-        try:
-            return rfc3339(in_utc(str(value)))
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time such as 2026-11-22T13:07:11Z", param, ctx)
 
 
 @click.command()
@@ -85,7 +72,7 @@ def command(
     seal_keyring: Path | None,
     timeout_s: float,
     key: str | None,
-    at: str | None,
+    at: datetime | None,
     **fields: Any,
 ) -> None:
     """Append one entry and print it as JSON once it is chained.
@@ -97,7 +84,7 @@ def command(
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     codec = Codec(platform.topics, [APPENDS])
-    append = AuditAppend(idempotency_key=key or str(uuid4()), at=at or rfc3339(datetime.now(UTC)), **fields)
+    append = AuditAppend(idempotency_key=key or str(uuid4()), at=rfc3339(at or datetime.now(UTC)), **fields)
     _check(codec, append)
     append = _with_payload(append, _text(payload, payload_file), seal_with, seal_keyring)
     record = Outgoing(append.tenant_id.encode(), encode(append), codec.schema_header(AuditAppend))

@@ -9,7 +9,8 @@ from aiokafka import TopicPartition
 
 from shieldx.audit.record import Malformed, decode
 from shieldx.audit.tables import LOG
-from shieldx.cli.audit.record_ranges import Span, records_in, spans_of, steps_back
+from shieldx.cli.committed_records import records_in, spans_of
+from shieldx.engine.span import Span, steps_back
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer

@@ -19,10 +19,10 @@ from shieldx.cli.audit.entry_table import entries_counted
 from shieldx.cli.audit.export_sources import in_kafka, in_postgres
 from shieldx.cli.audit.log_time import from_option, to_option
 from shieldx.cli.audit.mirror import mirror
-from shieldx.cli.audit.record_ranges import spans_of
+from shieldx.cli.audit.sources import KAFKA, SOURCES
 from shieldx.cli.audit.stored_heads import stored_heads
 from shieldx.cli.audit.whole_file import output_option, whole_file
-from shieldx.cli.committed_records import committed_consumer, partitions_of
+from shieldx.cli.committed_records import committed_consumer, partitions_of, spans_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import counted, printable, say
 from shieldx.cli.work_progress import work_progress
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from shieldx.cli.audit.export_sources import Candidate
     from shieldx.keyring.keyring import Keyring
 
-KAFKA, POSTGRES = "kafka", "postgres"
 SHOWN = 20
 
 
@@ -60,7 +59,7 @@ class Exported(NamedTuple):
 @to_option
 @click.option(
     "--source",
-    type=click.Choice([KAFKA, POSTGRES]),
+    type=SOURCES,
     default=KAFKA,
     show_default=True,
     help="Read the log, or its mirror.",

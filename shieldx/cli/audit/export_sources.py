@@ -8,7 +8,7 @@ from shieldx.audit.breaks import Break, Breaks, Kind
 from shieldx.audit.projections import entry_of
 from shieldx.audit.record import encode, observe
 from shieldx.audit.segment import Unusable
-from shieldx.cli.audit.record_ranges import records_in
+from shieldx.cli.committed_records import records_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shieldx.audit.entry import AuditEntry
     from shieldx.cli.audit.criteria import Criteria
     from shieldx.cli.audit.mirror import Mirror
-    from shieldx.cli.audit.record_ranges import Span
+    from shieldx.engine.span import Span
 
 REPORT_RECORDS = 1000
 """Redrawing for every record would take longer than writing it."""

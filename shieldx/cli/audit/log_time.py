@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
-from shieldx.cli.moment import in_utc
+from shieldx.cli.moment import TimeType
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
-class LogTimeType(click.ParamType[datetime]):
+class LogTimeType(TimeType):
     """A bound on log time, which has milliseconds: one within a millisecond is as good as the next one's begin."""
-
-    name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Read a time in ISO 8601, which is UTC unless it says otherwise."""
-        text = str(value)
+        at = super().convert(value, param, ctx)
         try:
-            at = in_utc(text)
             return at + timedelta(microseconds=-at.microsecond % 1000)
-        except ValueError:
-            self.fail(f"{text!r} is no time such as 2026-11-22T13:07:11Z", param, ctx)
         except OverflowError:
-            self.fail(f"{text} is not within the years 1 to 9999 of UTC", param, ctx)
+            self.fail(f"{value} is not within the years 1 to 9999 of UTC", param, ctx)
 
 
 from_option = click.option("--from", "start", type=LogTimeType(), help="Log time from then on.")

@@ -10,7 +10,7 @@ import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from shieldx.audit.projections import COLUMNS, KEY, TABLE
+from shieldx.audit.projections import SELECT_COLUMNS, TABLE
 from shieldx.audit.tables import LOG
 from shieldx.cli.behind import Behind, last_applied, records_behind
 from shieldx.cli.committed_records import partitions_of
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from shieldx.cli.sink_positions import Position
 
 FETCH_ROWS = 2000
-_ROWS = f"SELECT {', '.join([*KEY, *COLUMNS])} FROM {TABLE}"  # noqa: S608 - constants
 _LAST = f"SELECT max(sequence) FROM {TABLE} WHERE shard = $1"  # noqa: S608 - a constant
 
 
@@ -49,7 +48,7 @@ class Mirror:
     async def rows_of(self, entry_id: EntryId) -> list[Row]:
         """The rows of one entry: one, none, or several where somebody has added some."""
         condition = "WHERE shard = $1 AND sequence = $2 ORDER BY logged_at"
-        return [cast("Row", row) for row in await self._connection.fetch(f"{_ROWS} {condition}", *entry_id)]
+        return [cast("Row", row) for row in await self._connection.fetch(f"{SELECT_COLUMNS} {condition}", *entry_id)]
 
     async def last_sequence(self, shard: int) -> int | None:
         """How far a shard goes here, None where there is nothing of it."""
@@ -60,7 +59,8 @@ class Mirror:
         """The last rows that are wanted, in the order of log time."""
         condition, arguments = criteria.sql()
         rows = await self._connection.fetch(
-            f"{_ROWS} WHERE {condition} ORDER BY logged_at DESC, shard DESC, sequence DESC LIMIT ${len(arguments) + 1}",
+            f"{SELECT_COLUMNS} WHERE {condition} "
+            f"ORDER BY logged_at DESC, shard DESC, sequence DESC LIMIT ${len(arguments) + 1}",
             *arguments,
             limit,
         )
@@ -69,7 +69,7 @@ class Mirror:
     async def rows(self, criteria: Criteria) -> AsyncIterator[Row]:
         """All rows that are wanted, by shard and sequence."""
         condition, arguments = criteria.sql()
-        statement = f"{_ROWS} WHERE {condition} ORDER BY shard, sequence, logged_at"
+        statement = f"{SELECT_COLUMNS} WHERE {condition} ORDER BY shard, sequence, logged_at"
         # Of a declared cursor Postgres plans for the first rows: it goes along the index and never sorts the mirror.
         await self._connection.execute(f"DECLARE export NO SCROLL CURSOR FOR {statement}", *arguments)
         while rows := await self._connection.fetch(f"FETCH {FETCH_ROWS} FROM export"):

@@ -17,17 +17,16 @@ from shieldx.cli.audit.entry_id import EntryIdType
 from shieldx.cli.audit.entry_in_kafka import find_entry, last_entry
 from shieldx.cli.audit.entry_sheet import print_entry
 from shieldx.cli.audit.mirror import mirror
+from shieldx.cli.audit.sources import KAFKA, POSTGRES, SOURCES
 from shieldx.cli.committed_records import committed_consumer, partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
-from shieldx.cli.stdout import as_json, print_json, printable, say
+from shieldx.cli.stdout import as_json, json_wanted, print_json, printable, say
 from shieldx.engine.errors import ShieldXError
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
     from shieldx.audit.entry import AuditEntry
     from shieldx.cli.audit.entry_id import EntryId
-
-KAFKA, POSTGRES = "kafka", "postgres"
 
 
 class CheckTheEntry(ShieldXError):
@@ -47,7 +46,7 @@ class Shown(NamedTuple):
 @click.option(
     "--from",
     "source",
-    type=click.Choice([KAFKA, POSTGRES]),
+    type=SOURCES,
     help="Where to read it. Default: Postgres, if one is known.",
 )
 @as_json
@@ -61,7 +60,7 @@ def command(ctx: click.Context, entry_id: EntryId, source: str | None, *, as_jso
     with named_kafka_errors(platform.bootstrap):
         shown = asyncio.run((_in_postgres if source == POSTGRES else _in_kafka)(platform, entry_id))
     check = check_entry(platform, shown.entry)
-    if as_json:
+    if json_wanted(as_json=as_json):
         print_json({"entry": shown.entry, "read_from": shown.read_from, **msgspec.structs.asdict(check)})
     else:
         print_entry(shown.entry, shown.read_from, check)

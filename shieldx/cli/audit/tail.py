@@ -13,11 +13,11 @@ from shieldx.audit.tables import LOG
 from shieldx.bootstrap import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import HEADINGS, line, row
-from shieldx.cli.audit.record_ranges import records_from, records_in, spans_of, steps_back
-from shieldx.cli.committed_records import committed_consumer, partitions_of
+from shieldx.cli.committed_records import committed_consumer, partitions_of, records_from, records_in, spans_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, printable, say
 from shieldx.engine.home import home_partition
+from shieldx.engine.span import steps_back
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, TopicPartition
 
     from shieldx.audit.entry import AuditEntry
-    from shieldx.cli.audit.record_ranges import Span
+    from shieldx.engine.span import Span
 
 FIRST_STEP_OFFSETS = 64
 """Beside the records, for the markers of their transactions."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 import msgspec
@@ -12,15 +12,18 @@ from shieldx.cli.stdout import counted, print_table
 from shieldx.verification.export_file import line_number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from shieldx.audit.breaks import Break
     from shieldx.audit.joining import Verdict
 
+    Where: TypeAlias = Callable[[Break], str | None]
+
 HASH_SHOWN = 16
 
 
-def print_verdict(name: str, verdict: Verdict, file: Path | None) -> None:
+def print_verdict(name: str, verdict: Verdict, where: Where) -> None:
     """Print the shards, and whatever is wrong."""
     click.echo(name)
     print_table(
@@ -34,23 +37,32 @@ def print_verdict(name: str, verdict: Verdict, file: Path | None) -> None:
     click.echo(f"{entries_counted(verdict.entries)}: NOT WHOLE, {counted(broken, 'break')}\n")
     print_table(
         ("break", "shard", "entries", "where", "what"),
-        [(each.kind, each.shard, each.sequences, _where(each, file), each.detail) for each in verdict.breaks],
+        [(each.kind, each.shard, each.sequences, where(each), each.detail) for each in verdict.breaks],
     )
     click.echo()
 
 
-def verdict_json(name: str, verdict: Verdict, file: Path | None) -> dict[str, Any]:
+def verdict_json(name: str, verdict: Verdict, where: Where) -> dict[str, Any]:
     """The same as one object."""
     return {
         "log": name,
         "whole": verdict.is_whole,
         "entries": verdict.entries,
         "shards": [msgspec.to_builtins(shard) for shard in verdict.shards],
-        "breaks": [msgspec.to_builtins(each) | {"where": _where(each, file)} for each in verdict.breaks],
+        "breaks": [msgspec.to_builtins(each) | {"where": where(each)} for each in verdict.breaks],
     }
 
 
-def _where(each: Break, file: Path | None) -> str | None:
-    if each.place is None:
-        return None
-    return f"offset {each.place}" if file is None else f"line {line_number(file, each.place)}"
+def in_partition(each: Break) -> str | None:
+    """Where a break stands in Kafka."""
+    return None if each.place is None else f"offset {each.place}"
+
+
+def in_table(each: Break) -> str | None:
+    """Where a break stands in Postgres: its shard and sequence say all."""
+    return None if each.first is None else f"row {each.shard}/{each.first}"
+
+
+def in_file(path: Path) -> Where:
+    """Where a break stands in a file."""
+    return lambda each: None if each.place is None else f"line {line_number(path, each.place)}"

@@ -14,10 +14,10 @@ from shieldx.audit.tables import LOG
 from shieldx.bootstrap import Platform, keyring, knows_keyring
 from shieldx.cli.audit.books import books, print_books
 from shieldx.cli.audit.stored_heads import stored_heads
-from shieldx.cli.audit.verdict_table import print_verdict, verdict_json
+from shieldx.cli.audit.verdict_table import in_file, in_partition, in_table, print_verdict, verdict_json
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import silence_aiokafka
-from shieldx.cli.stdout import as_json, print_json
+from shieldx.cli.stdout import as_json, json_wanted, print_json
 from shieldx.cli.work_progress import work_progress
 from shieldx.engine.errors import FixConfiguration
 from shieldx.settings import load_settings
@@ -84,20 +84,21 @@ def command(
     settings = load_settings(os.environ)
     keys = _keys(settings)
     heads = _heads(head_files, keys)
+    as_json = json_wanted(as_json=as_json)
     with work_progress("verifying") as progress:
         verifier = Verifier(keys, jobs=jobs, progress=progress)
         verdicts = asyncio.run(_verify(settings, verifier, keys, Asked(file, only, topic, heads)))
-    is_right = all(verdict.is_whole for verdict in verdicts.values())
-    if metrics_file is not None:
-        write_metrics(metrics_file, verdicts, at_s=time.time())
     for name, verdict in verdicts.items():
+        where = in_file(file) if file is not None else in_table if name == MIRROR else in_partition
         if as_json:
-            print_json(verdict_json(name, verdict, file))
+            print_json(verdict_json(name, verdict, where))
         else:
-            print_verdict(name, verdict, file)
-    if against_ledger:
-        is_right &= _compare_books(settings, as_json=as_json).ok
-    if not is_right:
+            print_verdict(name, verdict, where)
+    report = _compare_books(settings, as_json=as_json) if against_ledger else None
+    if metrics_file is not None:
+        faults = None if report is None else {check: count for check, _, count, _ in report.rows()}
+        write_metrics(metrics_file, verdicts, faults, at_s=time.time())
+    if not all(verdict.is_whole for verdict in verdicts.values()) or (report is not None and not report.ok):
         click.get_current_context().exit(1)
 
 
@@ -133,7 +134,8 @@ async def _verify(settings: Settings, verifier: Verifier, keys: Keyring, asked: 
     if asked.only != KAFKA:
         heads = asked.heads
         if asked.only is None:
-            positions = await mirrored_positions(platform.postgres_dsn, asked.topic)
+            said = await mirrored_positions(platform.postgres_dsn, asked.topic)
+            positions = {number: offset for number, offset in said.items() if 0 <= number < partitions}
             below = await heads_below(settings, platform.bootstrap, asked.topic, positions, keys)
             heads = Heads([*asked.heads.seen, *below], [])
         verdicts[MIRROR] = await verifier.log(await postgres_segments(platform.postgres_dsn), heads)
