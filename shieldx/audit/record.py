@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _decode = msgspec.json.Decoder(AuditEntry).decode
 _KEY = re.compile(rb"(?:0|[1-9][0-9]{0,9})/(0|[1-9][0-9]{0,15})")
+_decode_lines = msgspec.json.Decoder(AuditEntry).decode_lines
+_encode_lines = msgspec.json.Encoder().encode_lines
 encode = msgspec.json.Encoder().encode
 
 
@@ -41,6 +43,18 @@ def decode(value: bytes) -> AuditEntry:
     if encode(entry) != value:
         check_spelling(value)
     return entry
+
+
+def decode_lines(text: bytes) -> list[AuditEntry] | None:
+    """The entries in lines that are all spelled as the audit agent does; None where one is not, or is no entry.
+
+    Decoding and encoding many at once takes half the time of doing it one by one.
+    """
+    try:
+        entries = _decode_lines(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return entries if _encode_lines(entries) == text else None
 
 
 def check_spelling(text: bytes) -> None:

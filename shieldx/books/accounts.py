@@ -11,10 +11,9 @@ from shieldx.books.sums import NOTHING, Figures
 from shieldx.credits.tables import ACCOUNTS, AccountRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from shieldx.books.report import Check
-    from shieldx.books.sums import Sums
     from shieldx.engine.log import Record, Write
 
 read_row = msgspec.json.Decoder(AccountRow).decode
@@ -53,30 +52,28 @@ class TopicAccounts:
             self.rows[tenant_id] = row
 
     def compare(
-        self, check: Check, wanted: Iterable[tuple[str, Figures]], may_be: Callable[[str], Iterable[Figures]]
+        self,
+        check: Check,
+        wanted: Iterable[tuple[str, Figures]],
+        may_be: Mapping[str, set[Figures]],
+        *,
+        are_all: bool = False,
     ) -> None:
-        """Hold every row against these figures, all of them; `may_be` gives others that are in flight."""
+        """Hold the rows of some tenants against these figures, or against others that are in flight.
+
+        With `are_all`, no other tenant has a row.
+        """
         seen = set()
         for tenant_id, figures in wanted:
             seen.add(tenant_id)
             row = self.rows.get(tenant_id)
-            found = None if row is None else row.figures
+            found = (row and row.figures) or NOTHING
             check.compared += 1
-            if found == figures or (found or NOTHING) in may_be(tenant_id) or (figures == NOTHING and found is None):
-                continue
-            self._fault(check, tenant_id, figures, found, None if row is None else row.offset)
-        for tenant_id, row in self.rows.items():
-            if tenant_id not in seen and row.figures is not None and row.figures not in may_be(tenant_id):
-                self._fault(check, tenant_id, None, row.figures, row.offset)
-
-    def compare_known(self, check: Check, sums: Sums) -> None:
-        """Hold the rows of tenants that have results against what those say."""
-        for tenant_id, figures in sums.tenants():
-            row = self.rows.get(tenant_id)
-            found = None if row is None else row.figures
-            check.compared += 1
-            if (found or NOTHING) != figures and (found or NOTHING) not in sums.recent.get(tenant_id, ()):
-                self._fault(check, tenant_id, figures, found, None if row is None else row.offset)
+            if found != figures and found not in may_be.get(tenant_id, ()):
+                self._fault(check, tenant_id, figures, row)
+        for tenant_id, row in self.rows.items() if are_all else ():
+            if tenant_id not in seen and row.figures is not None and row.figures not in may_be.get(tenant_id, ()):
+                self._fault(check, tenant_id, None, row)
 
     def _read(self, record: Record, tenant_id: str) -> Row:
         if record.value is None:
@@ -86,18 +83,16 @@ class TopicAccounts:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             self._unread.fault(Kind.UNREADABLE, ACCOUNTS, self._partition, offset=record.offset, tenant_id=tenant_id)
             return Row(None, record.offset)
-        figures = Figures(row.balance, row.reserved_funds, row.total_spent, row.total_purchased)
-        return Row(figures, record.offset)
+        return Row(Figures.of(row), record.offset)
 
-    def _fault(
-        self, check: Check, tenant_id: str, wanted: Figures | None, found: Figures | None, offset: int | None
-    ) -> None:
+    def _fault(self, check: Check, tenant_id: str, wanted: Figures | None, row: Row | None) -> None:
+        found = None if row is None else row.figures
         kind = Kind.DIFFERS if wanted and found else Kind.FOREIGN if found else Kind.MISSING
         check.fault(
             kind,
             ACCOUNTS,
             self._partition,
-            offset=offset,
+            offset=None if row is None else row.offset,
             tenant_id=tenant_id,
             expected=str(wanted or ""),
             found=str(found or ""),
@@ -108,26 +103,21 @@ class ReplayedAccounts:
     """The last figures of each tenant in a replay."""
 
     def __init__(self) -> None:
-        self._figures: dict[str, Figures] = {}
-        self._recent: dict[str, set[Figures]] = {}
+        self.figures: dict[str, Figures] = {}
+        self.recent: dict[str, set[Figures]] = {}
+        """Of tenants with rows in flight: what else their rows may show."""
 
     def take(self, rows: Iterable[Write], *, in_flight: bool) -> None:
         """The next rows. Of what is in flight, the topic may have rows as yet, or not."""
         for write in rows:
             tenant_id = (write.key or b"").decode()
             if in_flight:
-                self.may_be(tenant_id, self._figures.get(tenant_id, NOTHING))
+                self.may_be(tenant_id, self.figures.get(tenant_id, NOTHING))
             if write.value is None:
-                self._figures.pop(tenant_id, None)
-                continue
-            row = read_row(write.value)
-            figures = Figures(row.balance, row.reserved_funds, row.total_spent, row.total_purchased)
-            self._figures[tenant_id] = figures
+                self.figures.pop(tenant_id, None)
+            else:
+                self.figures[tenant_id] = Figures.of(read_row(write.value))
 
     def may_be(self, tenant_id: str, figures: Figures) -> None:
         """A row in flight may show these."""
-        self._recent.setdefault(tenant_id, set()).add(figures)
-
-    def compare_with(self, topic: TopicAccounts, check: Check) -> None:
-        """Hold the topic's rows against them."""
-        topic.compare(check, self._figures.items(), lambda tenant_id: self._recent.get(tenant_id, ()))
+        self.recent.setdefault(tenant_id, set()).add(figures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shieldx.books.report import Kind
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WINDOW = 512
 """How far is looked ahead, on both sides, for a place from which on they agree again. Where more than that is gone in
 one piece, all is still found, but as records that differ."""
-IN_FLIGHT = "in flight"
+IN_FLIGHT, NOT_CHAINED = "in flight", "not yet in the log"
 UNREADABLE = "unreadable"
 """The one field of what cannot be read: its length in bytes."""
 _SHOWN_CHARACTERS = 80
@@ -28,7 +28,7 @@ PRIVATE = frozenset({"actor", "description"})
 class Found(NamedTuple):
     """A record that was read: its content, and where it stands.
 
-    A `pending` one is not yet where it belongs, which is no fault.
+    A `pending` one is not yet chained, which is no fault.
     """
 
     content: Any
@@ -37,17 +37,26 @@ class Found(NamedTuple):
     pending: bool = False
 
 
-class Reading(Protocol):
-    """How contents are compared and named."""
+class Unreadable(NamedTuple):
+    """A record that is not what its topic holds."""
+
+    length: int
+
+
+class Reading:
+    """How contents are compared and named: here such as are named tuples already."""
 
     def read(self, content: Any) -> Any:
         """What a content says: two contents that say the same may differ in their bytes."""
+        return content
 
     def agree(self, expected: Any, found: Any) -> bool:
         """Whether two contents, as `read` gave them, are what they should be."""
+        return bool(expected == found)
 
     def fields(self, said: Any) -> Mapping[str, Any]:
         """What it says, by field; `tenant_id` among them."""
+        return {UNREADABLE: said.length} if isinstance(said, Unreadable) else said._asdict()
 
 
 class Alignment:
@@ -64,15 +73,13 @@ class Alignment:
         *,
         place: str,
         partition: int,
-        late: str,
     ) -> None:
-        """`place` is where something missing is missing; `late` says why a record may be pending."""
+        """`place` is where something missing is missing."""
         self._check = check
         self._reading = reading
         self._source = found
         self._place = place
         self._partition = partition
-        self._late = late
         self._expected: deque[Any] = deque()
         self._found: deque[Found] = deque()
         self._drained = False
@@ -135,7 +142,7 @@ class Alignment:
             if wanted != content and not reading.agree(reading.read(wanted), reading.read(content)):
                 return
             if pending:
-                check.lags(self._late)
+                check.lags(NOT_CHAINED)
             else:
                 check.compared += 1
             self._last = self._take()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from shieldx.books import report as names
@@ -12,9 +11,9 @@ from shieldx.books.ends import ends, settled
 from shieldx.books.kafka_topics import KafkaTopics
 from shieldx.books.ledger import Ledger
 from shieldx.books.mirror import mirror, stray_rows
-from shieldx.books.replayed import ReplayedPartition
+from shieldx.books.replayed_partition import ReplayedPartition
 from shieldx.books.report import BooksReport, PartitionBooks
-from shieldx.books.retained import RetainedPartition
+from shieldx.books.retained_partition import RetainedPartition
 from shieldx.credits.tables import ACCOUNTS
 from shieldx.engine.log import TopicPartition
 
@@ -68,13 +67,11 @@ async def check_ledger(ledger: Ledger, dsn: str | None) -> BooksReport:
     Raises:
         CheckPostgres: Postgres does not answer.
     """
-    began_s = perf_counter()
     for partition in range(ledger.partitions):
         async with nullcontext() if dsn is None else mirror(dsn, partition) as snapshot:
             await _check_partition(ledger, partition, snapshot)
     if dsn is not None:
         await stray_rows(dsn, ledger.partitions, ledger.report.check(names.MIRRORED_ACCOUNTS))
-    ledger.report.seconds = perf_counter() - began_s
     return ledger.report
 
 
@@ -91,17 +88,17 @@ async def _check_partition(ledger: Ledger, partition: int, snapshot: Mirror | No
     async for records in topics.read(tp, first, end):
         accounts.take(records)
     until = await ends(topics, partition, before)
-    kind = RetainedPartition if until.commands_first else ReplayedPartition
+    kind = RetainedPartition if until.commands.first else ReplayedPartition
     checked = kind(ledger, until, accounts, snapshot)
     await checked.check()
     if snapshot is not None:
         await snapshot.compare_accounts(accounts, report.check(names.MIRRORED_ACCOUNTS))
         sums = report.check(names.MIRRORED_SUMS)
-        await snapshot.compare_sums(topics, accounts, sums, from_nothing=until.commands_first == 0)
+        await snapshot.compare_sums(topics, accounts, sums, from_nothing=until.commands.first == 0)
     report.partitions.append(
         PartitionBooks(
             partition=partition,
-            first_offset=until.commands_first,
+            first_offset=until.commands.first,
             position=before.position,
             commands=checked.commands,
         )

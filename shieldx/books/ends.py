@@ -10,7 +10,7 @@ from shieldx.engine.log import TopicPartition
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from shieldx.books.topics import Topics
+    from shieldx.books.topics import Bounds, Topics
 
 AUDIT = "audit"
 
@@ -32,20 +32,14 @@ class Ends(NamedTuple):
     """
 
     partition: int
-    position: int
-    results_settled: int
+    settled: Settled
     appended: int
-    """The audit agent's next offset in its appends."""
-    log: int
-    appends_start: int
-    """Where appends begin that are not in the log: the position, or what retention has left."""
-    appends: int
-    letters_first: int
-    letters: int
-    results_first: int
-    results: int
-    commands_first: int
-    commands: int
+    """The audit agent's next offset in its appends: those behind it are not in the log."""
+    log: Bounds
+    appends: Bounds
+    letters: Bounds
+    results: Bounds
+    commands: Bounds
 
 
 async def settled(topics: Topics, agent: str, partition: int) -> Settled:
@@ -57,23 +51,7 @@ async def settled(topics: Topics, agent: str, partition: int) -> Settled:
 async def ends(topics: Topics, partition: int, before: Settled) -> Ends:
     """The ends as they are now."""
     appended = await topics.position(AUDIT, TopicPartition(DECISIONS, partition))
-    log = await topics.bounds(TopicPartition(LOG, partition))
-    appends = await topics.bounds(TopicPartition(DECISIONS, partition))
-    letters = await topics.bounds(TopicPartition(DEAD_LETTERS, partition))
-    results = await topics.bounds(TopicPartition(RESULTS, partition))
-    commands = await topics.bounds(TopicPartition(COMMANDS, partition))
+    order = (LOG, DECISIONS, DEAD_LETTERS, RESULTS, COMMANDS)
     return Ends(
-        partition,
-        before.position,
-        before.results,
-        appended,
-        log.end,
-        max(appended, appends.first),
-        appends.end,
-        letters.first,
-        letters.end,
-        results.first,
-        results.end,
-        commands.first,
-        commands.committed,
+        partition, before, appended, *[await topics.bounds(TopicPartition(topic, partition)) for topic in order]
     )

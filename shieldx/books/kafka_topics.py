@@ -82,14 +82,18 @@ class KafkaTopics:
         consumer, place = self._readers[tp.topic], KafkaTopicPartition(*tp)
         consumer.assign([place])
         consumer.seek(place, start)
-        fetching = asyncio.create_task(consumer.getmany(place, timeout_ms=POLL_MS, max_records=AT_A_TIME))
+
+        def fetch() -> asyncio.Task[Any]:
+            return asyncio.create_task(consumer.getmany(place, timeout_ms=POLL_MS, max_records=AT_A_TIME))
+
+        fetching = fetch()
         try:
             more = True
             while more:
                 records = (await fetching).get(place, [])
                 more = await consumer.position(place) < end
                 if more:  # the broker answers while these are looked at
-                    fetching = asyncio.create_task(consumer.getmany(place, timeout_ms=POLL_MS, max_records=AT_A_TIME))
+                    fetching = fetch()
                 if records and records[-1].offset >= end:
                     records = [record for record in records if record.offset < end]
                 if records:

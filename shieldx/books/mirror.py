@@ -12,6 +12,7 @@ from shieldx.books.report import Kind
 from shieldx.credits.projections import ACCOUNTS_TABLE, TRANSACTIONS_TABLE, signed
 from shieldx.credits.tables import ACCOUNTS, TRANSACTIONS, TransactionRow
 from shieldx.engine.log import TopicPartition
+from shieldx.engine.span import Span, steps_back
 from shieldx.stores.database import connected
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 
 SINK = "credits-statements"
 FETCHED_ROWS = 2000
-FIRST_STEP, STEP_TIMES = 8, 8
-"""Offsets that are read back for the last record before the sink's position: markers and what was aborted stand there
-too."""
+FIRST_STEP_OFFSETS = 64
+"""Before the sink's position, for the last record: markers and what was aborted stand there too."""
 NOT_MIRRORED = "rows not yet in Postgres"
 SET_ASIDE = "rows that Postgres cannot hold"
 FIRST_KEY = (-(2**63), -1)
@@ -184,12 +184,11 @@ class Mirror:
         """Find out which movement is the last that the database should have."""
         tp = TopicPartition(TRANSACTIONS, self._partition)
         first, _, end = await topics.bounds(tp)
-        stop, step = min(self._movements_position, end), FIRST_STEP
-        while stop > first and self._last is None:
-            start = max(first, stop - step)
-            async for records in topics.read(tp, start, stop):
+        for step in steps_back(Span(first, min(self._movements_position, end)), FIRST_STEP_OFFSETS):
+            async for records in topics.read(tp, *step):
                 self._last = key_of(records[-1].value or b"")
-            stop, step = start, step * STEP_TIMES
+            if self._last is not None:
+                return
 
     def movements(self, check: Check, start: tuple[int, int] = FIRST_KEY) -> Movements:
         """The movements from a key on, to be compared in their order."""

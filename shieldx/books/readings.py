@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from shieldx.books.alignment import UNREADABLE
+from shieldx.books.alignment import Reading, Unreadable
 from shieldx.credits.messages import Result
 from shieldx.messages import AuditAppend, Coordinates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 LEDGER = "credits."
 """How the actions of the ledger's entries begin."""
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 
 class LoggedEntry(msgspec.Struct, frozen=True, gc=False):
-    """The fields of a record of `audit.log` that are looked at; the log's own verification covers the others."""
+    """Those of an `Entry` in a record of `audit.log`, and its input; the log's own verification covers the others."""
 
     tenant_id: str | None
     idempotency_key: str
@@ -47,17 +47,7 @@ class LoggedEntry(msgspec.Struct, frozen=True, gc=False):
 
     def entry(self) -> Entry:
         """What it says."""
-        return Entry(
-            self.tenant_id,
-            self.idempotency_key,
-            self.actor,
-            self.action,
-            self.subject,
-            self.outcome,
-            self.digest,
-            self.source,
-            self.occurred_at,
-        )
+        return Entry(*msgspec.structs.astuple(self)[: len(Entry._fields)])
 
 
 def entry_of(append: AuditAppend) -> Entry:
@@ -70,40 +60,12 @@ def entry_of(append: AuditAppend) -> Entry:
         append.subject,
         append.outcome,
         append.digest,
-        place_of(append.source) if isinstance(append.source, Coordinates) else None,
+        append.source.place if isinstance(append.source, Coordinates) else None,
         append.at,
     )
 
 
-def place_of(source: Coordinates) -> str:
-    """Coordinates as entries name them."""
-    index = "" if source.index is msgspec.UNSET else f"/{source.index}"
-    return f"{source.topic}/{source.partition}/{source.offset}{index}"
-
-
-class Unreadable(NamedTuple):
-    """A record that is not what its topic holds."""
-
-    length: int
-
-
-class Entries:
-    """Entries are `Entry` from the start."""
-
-    def read(self, content: Any) -> Any:
-        """It is read."""
-        return content
-
-    def agree(self, expected: Any, found: Any) -> bool:
-        """Every field is the same."""
-        return bool(expected == found)
-
-    def fields(self, said: Any) -> Mapping[str, Any]:
-        """By name."""
-        return {UNREADABLE: said.length} if isinstance(said, Unreadable) else said._asdict()
-
-
-class Encoded:
+class Encoded(Reading):
     """Messages in records' values: compared as bytes, and where those differ, by what they say."""
 
     def __init__(self, kind: type[msgspec.Struct]) -> None:
@@ -111,20 +73,11 @@ class Encoded:
 
     def read(self, content: Any) -> Any:
         """The message; what is none agrees with nothing."""
-        try:
-            return self._decode(content or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return Unreadable(len(content or b""))
-
-    def agree(self, expected: Any, found: Any) -> bool:
-        """They say the same."""
-        return bool(expected == found)
+        return decoded(self._decode, content)
 
     def fields(self, said: Any) -> Mapping[str, Any]:
         """By name, those of a message within it as `balance.reserved_funds`, `results[3].code`."""
-        if isinstance(said, Unreadable):
-            return {UNREADABLE: said.length}
-        return dict(_flat("", msgspec.to_builtins(said)))
+        return super().fields(said) if isinstance(said, Unreadable) else dict(_flat("", msgspec.to_builtins(said)))
 
 
 class LetterRead(msgspec.Struct, frozen=True, gc=False):
@@ -139,7 +92,16 @@ class LetterRead(msgspec.Struct, frozen=True, gc=False):
 
 RESULTS = Encoded(Result)
 LETTERS = Encoded(LetterRead)
-ENTRIES = Entries()
+ENTRIES = Reading()
+read_append = msgspec.json.Decoder(AuditAppend).decode
+
+
+def decoded(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
+    """What a value says, or that it says nothing."""
+    try:
+        return decode(value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Unreadable(len(value or b""))
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:

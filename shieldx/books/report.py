@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 KEPT_FAULTS = 1000
 """Faults of each kind that are kept one by one; all are counted. A topic that is wholly wrong must not fill memory."""
@@ -25,9 +21,6 @@ ENTRIES_OF_COMMANDS = "audit entries by commands"
 MIRRORED_ACCOUNTS = "accounts in Postgres"
 MIRRORED_MOVEMENTS = "movements in Postgres"
 MIRRORED_SUMS = "sums in Postgres"
-OF_THE_REPLAY = (RESULTS, ENTRIES, LETTERS, ACCOUNTS)
-OF_WHAT_IS_RETAINED = (ENTRIES_OF_RESULTS, ENTRIES_OF_COMMANDS)
-OF_POSTGRES = (MIRRORED_ACCOUNTS, MIRRORED_MOVEMENTS, MIRRORED_SUMS)
 
 
 class Kind(StrEnum):
@@ -122,9 +115,6 @@ class BooksReport:
     def __init__(self) -> None:
         self.checks: dict[str, Check] = {}
         self.partitions: list[PartitionBooks] = []
-        self.replay_s = 0.0
-        """Seconds spent in the ledger itself, without reading and comparing."""
-        self.seconds = 0.0
 
     def check(self, name: str) -> Check:
         """The check of that name, begun if it was not."""
@@ -156,16 +146,3 @@ class BooksReport:
             )
             for check in self.checks.values()
         ]
-
-    def lines(self) -> Iterator[str]:
-        """The report as text: partitions that could not be replayed, checks, and the faults that were kept."""
-        for partition in self.partitions:
-            if not partition.replayed:
-                yield str(partition)
-        for name, compared, faults, lagging in self.rows():
-            yield f"{name}: {compared} compared, {faults} wrong" + (f"; {lagging}" if lagging else "")
-        for check in self.checks.values():
-            for fault in check.faults:
-                yield f"{check.name}: {fault}"
-            if check.counts.total() > len(check.faults):
-                yield f"{check.name}: {check.counts.total() - len(check.faults)} more"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from shieldx.books.report import Kind
+from shieldx.credits.tables import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shieldx.books.ends import Ends
     from shieldx.books.report import Check
 
 
@@ -21,6 +23,11 @@ class Figures(NamedTuple):
     reserved_funds: int
     total_spent: int
     total_purchased: int
+
+    @classmethod
+    def of(cls, said: Any) -> Figures:
+        """Those of a row or of a result's balance, which have more."""
+        return cls(said.balance, said.reserved_funds, said.total_spent, said.total_purchased)
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={figure}" for name, figure in self._asdict().items())
@@ -35,11 +42,12 @@ class _Balance(msgspec.Struct, frozen=True, gc=False):
 
 
 class ResultRead(msgspec.Struct, frozen=True, gc=False):
-    """What the sums need of a result."""
+    """What of a result the sums need, and what knows its entry."""
 
     tenant_id: str
     type: str
     code: str
+    transaction_id: str
     balance: _Balance
     replayed: bool
     results: list[ResultRead] = []
@@ -79,32 +87,27 @@ class Sums:
     With `from_nothing`, every tenant begins with nothing; else with the figures of its first result.
     """
 
-    def __init__(self, check: Check, place: str, partition: int, *, from_nothing: bool) -> None:
+    def __init__(self, check: Check, ends: Ends, *, from_nothing: bool) -> None:
         self._check = check
-        self._place = place
-        self._partition = partition
+        self._ends = ends
         self._from_nothing = from_nothing
         self._books: dict[str, _Book] = {}
         self.recent: dict[str, set[Figures]] = {}
         """Of tenants with results in flight: all figures that their rows may show."""
 
-    def take(self, result: ResultRead, offset: int, *, in_flight: bool = False) -> None:
+    def take(self, result: ResultRead, offset: int) -> None:
         """The next result of the partition. One that only repeats an earlier one moves nothing."""
         if result.replayed:
             return
-        before = self.figures(result.tenant_id)
+        book = self._books.get(result.tenant_id)
+        before = () if book is None else (book.figures,)
         for each in result.results if result.code == "ok" else ():
             if not each.replayed:
                 self._step(each, offset)
         self._step(result, offset)
-        if in_flight:
-            seen = self.recent.setdefault(result.tenant_id, set() if before is None else {before})
+        if offset >= self._ends.settled.results:
+            seen = self.recent.setdefault(result.tenant_id, set(before))
             seen.add(self._books[result.tenant_id].figures)
-
-    def figures(self, tenant_id: str) -> Figures | None:
-        """What a tenant has by its last result."""
-        book = self._books.get(tenant_id)
-        return None if book is None else book.figures
 
     def tenants(self) -> Iterator[tuple[str, Figures]]:
         """Every tenant, with its figures."""
@@ -122,7 +125,7 @@ class Sums:
     def _step(self, result: ResultRead, offset: int) -> None:
         self._check.compared += 1
         balance = result.balance
-        now = Figures(balance.balance, balance.reserved_funds, balance.total_spent, balance.total_purchased)
+        now = Figures.of(balance)
         book = self._books.get(result.tenant_id)
         if book is None:
             book = self._books[result.tenant_id] = _Book(NOTHING if self._from_nothing else now)
@@ -141,7 +144,7 @@ class Sums:
 
     def _fault(self, tenant_id: str, offset: int | None, expected: str, found: str) -> None:
         where = {"offset": offset, "tenant_id": tenant_id, "expected": expected, "found": found}
-        self._check.fault(Kind.BALANCE, self._place, self._partition, **where)
+        self._check.fault(Kind.BALANCE, RESULTS, self._ends.partition, **where)
 
 
 def _inconsistency(balance: _Balance) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from bisect import bisect_left
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -10,7 +11,7 @@ import msgspec
 
 from shieldx.audit.breaks import Kind
 from shieldx.audit.manifest import LastLine, Manifest
-from shieldx.audit.record import Malformed, check_spelling, decode
+from shieldx.audit.record import Malformed, check_spelling, decode, decode_lines
 from shieldx.audit.segment import Unusable
 from shieldx.engine.errors import ShieldXError
 
@@ -99,15 +100,20 @@ def line_number(path: Path, place: int) -> int:
     return number
 
 
-def _observed(lines: list[bytes], place: int, end: int) -> Iterator[Observation]:
-    for line in lines:
-        if place >= end:
-            return
+def _observed(lines: list[bytes], place: int, end: int) -> Iterable[Observation]:
+    """Lines as entries, as far as they begin before the end; each stands where it begins."""
+    places = list(accumulate(map(len, lines), initial=place))
+    count = bisect_left(places, end, hi=len(lines))
+    entries = decode_lines(b"".join(lines[:count]))
+    return _one_by_one(lines[:count], places) if entries is None else zip(places, entries, strict=False)
+
+
+def _one_by_one(lines: list[bytes], places: list[int]) -> Iterator[Observation]:
+    for place, line in zip(places, lines, strict=False):
         try:
             yield place, decode(line.rstrip(b"\r\n"))
         except Malformed as error:
             yield place, Unusable(Kind.MALFORMED, None, None, str(error))
-        place += len(line)
 
 
 def _last_line_start(file: BinaryIO, size: int) -> int:

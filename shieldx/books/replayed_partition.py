@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from shieldx.audit.tables import LOG
-from shieldx.books import readings, report, streams
+from shieldx.books import contents, readings, report
 from shieldx.books.accounts import ReplayedAccounts
-from shieldx.books.alignment import Alignment
-from shieldx.books.readings import Unreadable, entry_of
-from shieldx.books.streams import decoded
+from shieldx.books.alignment import Alignment, Unreadable
+from shieldx.books.readings import entry_of, read_append
 from shieldx.books.sums import Figures, Sums, read_result
 from shieldx.credits.tables import ACCOUNTS, AUDIT, COMMANDS, RESULTS, TRANSACTIONS
 from shieldx.engine.log import TopicPartition
-from shieldx.messages import DEAD_LETTERS, AuditAppend
+from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from shieldx.books.accounts import TopicAccounts
+    from shieldx.books.alignment import Found, Reading
     from shieldx.books.ends import Ends
     from shieldx.books.ledger import Ledger
     from shieldx.books.mirror import Mirror, Movements
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from shieldx.engine.log import Record, Write
 
 DELETED = "deleted by retention"
-_append = msgspec.json.Decoder(AuditAppend).decode
 
 
 class ReplayedPartition:
@@ -40,12 +36,11 @@ class ReplayedPartition:
         self._ledger = ledger
         self._ends = ends
         self._topic_accounts = accounts
-        self._mirror = mirror
         self._report = ledger.report
         self._accounts = ReplayedAccounts()
         self._in_flight = False
         check = self._report.check
-        self._sums = Sums(check(report.SUMS), RESULTS, ends.partition, from_nothing=ends.results_first == 0)
+        self._sums = Sums(check(report.SUMS), ends, from_nothing=ends.results.first == 0)
         self._movements: Movements | None = None
         if mirror is not None:
             self._movements = mirror.movements(check(report.MIRRORED_MOVEMENTS))
@@ -70,67 +65,49 @@ class ReplayedPartition:
             await self._movements.finish()
         self._sums.finish()
         check = self._report.check
-        self._accounts.compare_with(self._topic_accounts, check(report.ACCOUNTS))
-        self._topic_accounts.compare_known(check(report.ACCOUNTS_OF_RESULTS), self._sums)
+        rows, replayed, sums = self._topic_accounts, self._accounts, self._sums
+        rows.compare(check(report.ACCOUNTS), replayed.figures.items(), replayed.recent, are_all=True)
+        rows.compare(check(report.ACCOUNTS_OF_RESULTS), sums.tenants(), sums.recent)
 
     async def _open(self) -> None:
-        topics, ends, check = self._ledger.topics, self._ends, self._report.check
-        start, self._skipped_to = 0, None
-        if ends.results_first:
+        topics, ends, start = self._ledger.topics, self._ends, 0
+        if ends.results.first:
             start, self._skipped_to = await self._first_answer()
-        partition = ends.partition
-        self._results = Alignment(
-            check(report.RESULTS),
-            readings.RESULTS,
-            streams.results(topics, ends, start, self._sums),
-            place=RESULTS,
-            partition=partition,
-            late="",
-        )
-        self._entries = Alignment(
-            check(report.ENTRIES),
-            readings.ENTRIES,
-            streams.entries(topics, ends),
-            place=LOG,
-            partition=partition,
-            late=streams.NOT_CHAINED,
-        )
-        self._letters = Alignment(
-            check(report.LETTERS),
-            readings.LETTERS,
-            streams.letters(topics, ends),
-            place=DEAD_LETTERS,
-            partition=partition,
-            late="",
-        )
+
+        def aligned(name: str, reading: Reading, found: AsyncGenerator[Sequence[Found], None], place: str) -> Alignment:
+            return Alignment(self._report.check(name), reading, found, place=place, partition=ends.partition)
+
+        results = contents.results(topics, ends, start, self._sums)
+        self._results = aligned(report.RESULTS, readings.RESULTS, results, RESULTS)
+        self._entries = aligned(report.ENTRIES, readings.ENTRIES, contents.entries(topics, ends), LOG)
+        self._letters = aligned(report.LETTERS, readings.LETTERS, contents.letters(topics, ends), DEAD_LETTERS)
         self._alignments = [self._results, self._entries]
-        if ends.letters_first == 0:
+        if ends.letters.first == 0:
             self._alignments.append(self._letters)
 
     async def _first_answer(self) -> tuple[int, str]:
         """The first result that is left and can be told from all others: one that repeats none."""
         ends = self._ends
-        async for records in self._ledger.topics.read(
-            TopicPartition(RESULTS, ends.partition), ends.results_first, ends.results
-        ):
+        place = TopicPartition(RESULTS, ends.partition)
+        async for records in self._ledger.topics.read(place, ends.results.first, ends.results.end):
             for record in records:
-                result = decoded(readings.RESULTS.read, record.value)
+                result = readings.RESULTS.read(record.value)
                 if not isinstance(result, Unreadable) and _is_first_answer(result):
                     return record.offset, result.transaction_id
-        return ends.results, ""
+        return ends.results.end, ""
 
     async def _run(self, replay: Replay) -> None:
         ends, place = self._ends, TopicPartition(COMMANDS, self._ends.partition)
-        reading = self._ledger.topics.read(place, 0, ends.commands)
+        reading = self._ledger.topics.read(place, 0, ends.commands.committed)
         try:
             async for records in reading:
-                settled = [record for record in records if record.offset < ends.position]
+                settled = [record for record in records if record.offset < ends.settled.position]
                 await self._process(replay, settled)
                 rest = records[len(settled) :]
                 if rest and await self._is_all_compared():
                     return
                 await self._process(replay, rest)
-                self._ledger.progress(ends.partition, records[-1].offset + 1, ends.commands)
+                self._ledger.progress(ends.partition, records[-1].offset + 1, ends.commands.committed)
         finally:
             await reading.aclose()
 
@@ -145,11 +122,8 @@ class ReplayedPartition:
     async def _process(self, replay: Replay, records: Sequence[Record]) -> None:
         if not records:
             return
-        began_s = perf_counter()
-        written = await replay.process(records)
-        self._report.replay_s += perf_counter() - began_s
         self.commands += len(records)
-        await self._compare(written)
+        await self._compare(await replay.process(records))
 
     async def _compare(self, written: Written) -> None:
         partition = self._ends.partition
@@ -163,9 +137,9 @@ class ReplayedPartition:
             for tenant_id, figures in _figures(results):
                 self._accounts.may_be(tenant_id, figures)
         await self._results.expect(self._left(results))
-        await self._entries.expect([entry_of(_append(write.value or b"")) for write in of(AUDIT)])
+        await self._entries.expect([entry_of(read_append(write.value or b"")) for write in of(AUDIT)])
         letters = [write.value for write in of(DEAD_LETTERS)]
-        if self._ends.letters_first == 0:
+        if self._ends.letters.first == 0:
             await self._letters.expect(letters)
         else:
             self._report.check(report.LETTERS).lags(DELETED, len(letters))
@@ -196,6 +170,4 @@ def _figures(results: list[bytes | None]) -> Iterator[tuple[str, Figures]]:
     for value in results:
         result = read_result(value or b"")
         if result.code == "ok" and not result.replayed:
-            found = result.balance
-            figures = Figures(found.balance, found.reserved_funds, found.total_spent, found.total_purchased)
-            yield result.tenant_id, figures
+            yield result.tenant_id, Figures.of(result.balance)

@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from shieldx.audit.tables import DECISIONS, LOG
-from shieldx.books.alignment import Found
-from shieldx.books.readings import LEDGER, LetterRead, LoggedEntry, Unreadable, entry_of
+from shieldx.books.alignment import Found, Unreadable
+from shieldx.books.readings import LEDGER, LetterRead, LoggedEntry, decoded, entry_of, read_append
 from shieldx.books.sums import read_result
 from shieldx.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.log import TopicPartition
-from shieldx.messages import DEAD_LETTERS, AuditAppend
+from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from shieldx.books.ends import Ends
     from shieldx.books.sums import Sums
     from shieldx.books.topics import Topics
     from shieldx.engine.log import Record
 
-NOT_CHAINED = "not yet in the log"
 _logged = msgspec.json.Decoder(LoggedEntry).decode
-_append = msgspec.json.Decoder(AuditAppend).decode
 _letter = msgspec.json.Decoder(LetterRead).decode
-_BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 async def results(topics: Topics, ends: Ends, start: int, sums: Sums) -> AsyncGenerator[Sequence[Found], None]:
     """The results of a partition from one offset on; each is added to the sums as it is read."""
-    async for records in topics.read(TopicPartition(RESULTS, ends.partition), start, ends.results):
+    async for records in topics.read(TopicPartition(RESULTS, ends.partition), start, ends.results.end):
         for record in records:
-            add_to(sums, record, ends)
+            result = decoded(read_result, record.value)
+            if not isinstance(result, Unreadable):
+                sums.take(result, record.offset)
         yield [Found(record.value, RESULTS, record.offset) for record in records]
-
-
-def add_to(sums: Sums, record: Record, ends: Ends) -> None:
-    """Add one result to the sums, if it is one."""
-    result = decoded(read_result, record.value)
-    if not isinstance(result, Unreadable):
-        sums.take(result, record.offset, in_flight=record.offset >= ends.results_settled)
 
 
 async def entries(topics: Topics, ends: Ends, start: int = 0) -> AsyncGenerator[Sequence[Found], None]:
@@ -49,15 +41,17 @@ async def entries(topics: Topics, ends: Ends, start: int = 0) -> AsyncGenerator[
 
     Entries of what it came to meanwhile are passed over: they are among those appends.
     """
-    async for records in topics.read(TopicPartition(LOG, ends.partition), start, ends.log):
+    async for records in topics.read(TopicPartition(LOG, ends.partition), start, ends.log.end):
         logged = [(decoded(_logged, record.value), record.offset) for record in records]
         yield [
             Found(entry if isinstance(entry, Unreadable) else entry.entry(), LOG, offset)
             for entry, offset in logged
             if isinstance(entry, Unreadable) or (entry.action.startswith(LEDGER) and _asked_before(entry, ends))
         ]
-    async for records in topics.read(TopicPartition(DECISIONS, ends.partition), ends.appends_start, ends.appends):
-        appended = [(decoded(_append, record.value), record.offset) for record in records]
+    async for records in topics.read(
+        TopicPartition(DECISIONS, ends.partition), max(ends.appended, ends.appends.first), ends.appends.end
+    ):
+        appended = [(decoded(read_append, record.value), record.offset) for record in records]
         yield [
             Found(entry_of(append), DECISIONS, offset, pending=True)
             for append, offset in appended
@@ -67,16 +61,8 @@ async def entries(topics: Topics, ends: Ends, start: int = 0) -> AsyncGenerator[
 
 async def letters(topics: Topics, ends: Ends) -> AsyncGenerator[Sequence[Found], None]:
     """The dead letters of commands."""
-    async for records in topics.read(TopicPartition(DEAD_LETTERS, ends.partition), 0, ends.letters):
+    async for records in topics.read(TopicPartition(DEAD_LETTERS, ends.partition), 0, ends.letters.end):
         yield [Found(record.value, DEAD_LETTERS, record.offset) for record in records if _of_a_command(record)]
-
-
-def decoded(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
-    """What a value says, or that it says nothing."""
-    try:
-        return decode(value or b"")
-    except _BROKEN:
-        return Unreadable(len(value or b""))
 
 
 def _of_a_command(record: Record) -> bool:

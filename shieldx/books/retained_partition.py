@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from shieldx.audit.tables import LOG
-from shieldx.books import report, streams
-from shieldx.books.alignment import Alignment, Found
-from shieldx.books.answers import (
-    EXPIRED,
-    SAID,
-    AnswerableFold,
-    Commanded,
-    Said,
-    is_within_batch,
-    offset_of,
-    read_answer,
-    said_by,
-)
+from shieldx.books import contents, report
+from shieldx.books.alignment import Alignment, Found, Unreadable
+from shieldx.books.answerable import AnswerableFold
+from shieldx.books.entry_pairs import EXPIRED, SAID, Commanded, Said, is_within_batch, offset_of, said_by
 from shieldx.books.mirror import key_of
-from shieldx.books.readings import Unreadable
+from shieldx.books.readings import decoded, read_append
 from shieldx.books.report import Kind
-from shieldx.books.streams import decoded
-from shieldx.books.sums import Sums
+from shieldx.books.sums import Sums, read_result
 from shieldx.credits.tables import AUDIT, COMMANDS, RESULTS, TRANSACTIONS
 from shieldx.engine.log import TopicPartition
-from shieldx.messages import AuditAppend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Sequence
@@ -43,8 +30,6 @@ SLACK_MS = 60_000
 FIRST_KEYS = 64
 """Results that are looked for in the log to find where it begins to concern them: the entry of one may be gone."""
 
-_append = msgspec.json.Decoder(AuditAppend).decode
-
 
 class RetainedPartition:
     """One partition: results and entries in pairs, commands and entries in pairs, sums from each first result on."""
@@ -55,7 +40,7 @@ class RetainedPartition:
         self._accounts = accounts
         self._mirror = mirror
         check = ledger.report.check
-        self._sums = Sums(check(report.SUMS), RESULTS, ends.partition, from_nothing=False)
+        self._sums = Sums(check(report.SUMS), ends, from_nothing=False)
         self.commands = 0
 
     async def check(self) -> None:
@@ -63,7 +48,8 @@ class RetainedPartition:
         await self._results_with_entries()
         await self._commands_with_entries()
         self._sums.finish()
-        self._accounts.compare_known(self._ledger.report.check(report.ACCOUNTS_OF_RESULTS), self._sums)
+        check = self._ledger.report.check(report.ACCOUNTS_OF_RESULTS)
+        self._accounts.compare(check, self._sums.tenants(), self._sums.recent)
         if self._mirror is not None:
             await self._movements(self._mirror)
 
@@ -71,7 +57,7 @@ class RetainedPartition:
         ends, alignment = self._ends, None
         check = self._ledger.report.check(report.ENTRIES_OF_RESULTS)
         place = TopicPartition(RESULTS, ends.partition)
-        reading = self._ledger.topics.read(place, ends.results_first, ends.results)
+        reading = self._ledger.topics.read(place, ends.results.first, ends.results.end)
         async for records in reading:
             said = self._said(records)
             if alignment is None:
@@ -80,10 +66,10 @@ class RetainedPartition:
                     check.lags("repeated results before the first that says where it belongs", len(said))
                     continue
                 said = said[next(n for n, each in enumerate(said) if each.key is not None) :]
-                alignment = await self._alignment(report.ENTRIES_OF_RESULTS, self._answers(records[0], keys))
-            settled = sum(record.offset < ends.results_settled for record in records) - (len(records) - len(said))
+                alignment = self._alignment(report.ENTRIES_OF_RESULTS, self._answers(records[0], keys))
+            settled = sum(record.offset < ends.settled.results for record in records) - (len(records) - len(said))
             await alignment.expect(said[: max(0, settled)])
-            if records[-1].offset >= ends.results_settled:
+            if records[-1].offset >= ends.settled.results:
                 alignment.now_in_flight()
                 await alignment.expect(said[max(0, settled) :])
         if alignment is not None:
@@ -93,20 +79,20 @@ class RetainedPartition:
         """What the entries of some results must say. What is no result is a fault, and has no entry to look for."""
         said = []
         for record in records:
-            streams.add_to(self._sums, record, self._ends)
-            answer = decoded(read_answer, record.value)
-            if isinstance(answer, Unreadable):
+            result = decoded(read_result, record.value)
+            if isinstance(result, Unreadable):
                 check = self._ledger.report.check(report.ENTRIES_OF_RESULTS)
                 check.fault(Kind.UNREADABLE, RESULTS, self._ends.partition, offset=record.offset)
             else:
-                said.append(said_by(answer, self._ends.partition))
+                self._sums.take(result, record.offset)
+                said.append(said_by(result, self._ends.partition))
         return said
 
     async def _answers(self, first: Record, keys: Collection[str]) -> AsyncGenerator[Sequence[Found], None]:
         """The log's entries from the first one on that has one of the keys, a batch's in one."""
         within: list[Said] = []
         began = False
-        async for entries in streams.entries(self._ledger.topics, self._ends, await self._log_from(first)):
+        async for entries in contents.entries(self._ledger.topics, self._ends, await self._log_from(first)):
             answers = []
             for found in entries:
                 entry = found.content
@@ -130,19 +116,19 @@ class RetainedPartition:
         replay = self._ledger.replay(ends.partition, AnswerableFold)
         await replay.start()
         place = TopicPartition(COMMANDS, ends.partition)
-        async for records in self._ledger.topics.read(place, ends.commands_first, ends.commands):
+        async for records in self._ledger.topics.read(place, ends.commands.first, ends.commands.committed):
             if alignment is None:
-                alignment = await self._alignment(report.ENTRIES_OF_COMMANDS, self._commanded(records[0]))
-            settled = [record for record in records if record.offset < ends.position]
+                alignment = self._alignment(report.ENTRIES_OF_COMMANDS, self._commanded(records[0]))
+            settled = [record for record in records if record.offset < ends.settled.position]
             for part in (settled, records[len(settled) :]):
-                if part and part[0].offset >= ends.position and not in_flight:
+                if part and part[0].offset >= ends.settled.position and not in_flight:
                     in_flight = True
                     alignment.now_in_flight()
                 written = await replay.process(part)
                 appends = written.get(TopicPartition(AUDIT, ends.partition), [])
-                await alignment.expect([_commanded(_append(write.value or b"")) for write in appends])
+                await alignment.expect([_commanded(read_append(write.value or b"")) for write in appends])
             self.commands += len(records)
-            self._ledger.progress(ends.partition, records[-1].offset + 1, ends.commands)
+            self._ledger.progress(ends.partition, records[-1].offset + 1, ends.commands.committed)
         await replay.close()
         if alignment is not None:
             await self._finish(alignment)
@@ -150,7 +136,7 @@ class RetainedPartition:
     async def _commanded(self, first: Record) -> AsyncGenerator[Sequence[Found], None]:
         """The log's entries of commands from the first one on that is left, without those within batches."""
         began = False
-        async for entries in streams.entries(self._ledger.topics, self._ends, await self._log_from(first)):
+        async for entries in contents.entries(self._ledger.topics, self._ends, await self._log_from(first)):
             commanded = []
             for found in entries:
                 entry = found.content
@@ -168,9 +154,8 @@ class RetainedPartition:
             TopicPartition(LOG, self._ends.partition), first.timestamp - SLACK_MS
         )
 
-    async def _alignment(self, name: str, found: AsyncGenerator[Sequence[Found], None]) -> Alignment:
-        check, partition = self._ledger.report.check(name), self._ends.partition
-        return Alignment(check, SAID, found, place=LOG, partition=partition, late=streams.NOT_CHAINED)
+    def _alignment(self, name: str, found: AsyncGenerator[Sequence[Found], None]) -> Alignment:
+        return Alignment(self._ledger.report.check(name), SAID, found, place=LOG, partition=self._ends.partition)
 
     async def _finish(self, alignment: Alignment) -> None:
         await alignment.finish()
