@@ -18,7 +18,7 @@ from bench import contestants, throughput
 from bench.arena import open_arena
 from bench.audit.chain import KEY_ID, KEYS, export
 from bench.audit.mirroring import copy_rate, mirror_rate
-from bench.audit.verifying import bare_loop, export_rate, whole
+from bench.audit.verifying import bare_loop, command_rate, export_rate, whole
 from bench.grid import Grid
 from bench.machine import this_machine
 from bench.page import PAGE, check_part, write_part
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 PART = "audit"
 QUICK = {"backlog": 20_000, "entries": 50_000, "rounds": 1}
 LEDGER, CHAINED, MIRRORED, COPY = "ledger", "chained", "mirrored", "bare COPY"
-BARE, ONE, TWO = "bare loop of SHA-256 and HMAC", "export, one process", "export, two processes"
+BARE, EXPORT = "bare loop of SHA-256 and HMAC", "export, in one process"
+ONE, TWO = "the command, one process", "the command, two processes"
 KAFKA, POSTGRES = "Kafka, two processes", "Postgres, two processes"
 console = Console()
 
@@ -64,7 +65,8 @@ ROWS = (
     Row(COPY),
     Row(MIRRORED, COPY),
     Row(BARE),
-    Row(ONE, BARE, 0.5),
+    Row(EXPORT, BARE, 0.5),
+    Row(ONE, BARE),
     Row(TWO, ONE, 1.8),
     Row(KAFKA, BARE),
     Row(POSTGRES, BARE),
@@ -102,8 +104,9 @@ async def _round(settings: Settings, given: argparse.Namespace) -> dict[str, flo
     with TemporaryDirectory(prefix="shieldx-bench-") as name:
         exported = await asyncio.to_thread(export, Path(name) / "audit.ndjson", given.entries)
         rates[BARE] = bare_loop(exported.hashed)
-        rates[ONE] = await export_rate(exported.path, 1)
-        rates[TWO] = await export_rate(exported.path, 2)
+        rates[EXPORT] = await export_rate(exported.path)
+        for row, jobs in ((ONE, 1), (TWO, 2)):
+            rates[row] = await command_rate(exported.path, given.entries, jobs, Path(name) / row)
     async with open_arena(settings, given.partitions, console.print) as arena, _postgres(arena) as dsn:
         keyring = arena.folder / "keyring.json"
         keyring.write_bytes(msgspec.json.encode({"first": KEY_ID, "keys": KEYS}))

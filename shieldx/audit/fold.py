@@ -11,7 +11,7 @@ from shieldx.audit import tables
 from shieldx.audit.entry import FORMAT, ROTATE, AuditEntry, rotation_subject, signed
 from shieldx.audit.head import Head
 from shieldx.audit.messages import Rotate
-from shieldx.messages import DEAD_LETTERS, AuditAppend, Change, Coordinates, DeadLetter, Output, Sealed, rfc3339
+from shieldx.messages import DEAD_LETTERS, AuditAppend, Change, DeadLetter, Output, Sealed, rfc3339
 from shieldx.remembered import Remembered, body_digest, key_digest
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class AuditFold:
                 outcome=append.outcome,
                 idempotency_key=append.idempotency_key,
                 occurred_at=append.at,
-                source=None if isinstance(append.source, msgspec.UnsetType) else _place(append.source),
+                source=None if isinstance(append.source, msgspec.UnsetType) else append.source.place,
                 digest=append.digest,
                 payload=payload,
                 input=f"{source.topic}/{source.partition}/{source.offset}",
@@ -259,8 +259,3 @@ def _payload_of(append: AuditAppend) -> str | None:
         except msgspec.MsgspecError as error:
             raise Refused("personal_not_sealed", "a personal payload must be sealed before it is sent") from error
     return payload
-
-
-def _place(source: Coordinates) -> str:
-    index = "" if source.index is msgspec.UNSET else f"/{source.index}"
-    return f"{source.topic}/{source.partition}/{source.offset}{index}"

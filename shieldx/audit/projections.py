@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.audit.entry import FORMAT, AuditEntry
+from shieldx.audit.entry import FORMAT, AuditEntry, digest_of
 from shieldx.audit.record import decode
 from shieldx.messages import rfc3339
 
@@ -44,7 +44,6 @@ MAKE_PARTITION = "audit.make_partition"
 
 Row = tuple[str, tuple[Any, ...], tuple[Any, ...]]
 
-_DIGEST_BYTES = 32
 _NUL, _STAND_IN = "\0", "\ufffd"
 _NUL_IN_JSON = b"\\u0000"
 """JSON has no other way to write U+0000. It is also part of a backslash, escaped, and the letters `u0000`."""
@@ -138,8 +137,8 @@ def _columns(entry: AuditEntry, value: bytes) -> tuple[Any, ...]:
 
 
 def _digest(text: str) -> bytes:
-    digest = bytes.fromhex(text)
-    if len(digest) != _DIGEST_BYTES or digest.hex() != text:
+    digest = digest_of(text)
+    if digest is None:
         raise ValueError("a hash or MAC is not 64 lower-case hexadecimal digits")
     return digest
 

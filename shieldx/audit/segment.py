@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.audit.breaks import Break, Breaks, Kind, brief
-from shieldx.audit.entry import ROTATE, AuditEntry, hashed_bytes
+from shieldx.audit.entry import ROTATE, AuditEntry, digest_of, hashed_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -183,8 +183,4 @@ _NO_RUN = Run(-1, -2, -2, "", "", "", "", -1)
 
 def _bytes_of(hash_: str) -> bytes:
     """The bytes of a hash; of a text that is none, what equals no hash."""
-    try:
-        found = bytes.fromhex(hash_)
-    except ValueError:
-        return bytes(HASH_BYTES)
-    return found if len(found) == HASH_BYTES and found.hex() == hash_ else bytes(HASH_BYTES)
+    return digest_of(hash_) or bytes(HASH_BYTES)

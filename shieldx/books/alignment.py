@@ -85,11 +85,11 @@ class Alignment:
         self._drained = False
         self._last: Any = None
         self._taken = 0
-        self._in_flight_from = inf
+        self._in_flight_from: float = inf
 
     def now_in_flight(self) -> None:
         """What is expected from here on may not have been written yet."""
-        self._in_flight_from = self._taken + len(self._expected)
+        self._in_flight_from = min(self._in_flight_from, self._taken + len(self._expected))
 
     async def expect(self, contents: Iterable[Any]) -> None:
         """These come next."""
@@ -195,15 +195,8 @@ class Alignment:
         self._check.compared += 1
         wanted, got = self._both(content, found)
         names = [name for name in {**wanted, **got} if wanted.get(name) != got.get(name)]
-        self._check.fault(
-            Kind.DIFFERS,
-            found.place,
-            self._partition,
-            offset=found.offset,
-            tenant_id=wanted.get("tenant_id"),
-            expected=shown(wanted, names),
-            found=shown(got, names),
-        )
+        said = {"expected": shown(wanted, names), "found": shown(got, names)}
+        self._fault(Kind.DIFFERS, found.place, found.offset, wanted, **said)
 
     def _lack(self, contents: Sequence[Any], *, at_end: bool) -> None:
         before = self._found[0].offset if self._found else None
@@ -212,14 +205,7 @@ class Alignment:
                 self._check.lags(IN_FLIGHT)
                 continue
             said = self._reading.fields(self._reading.read(content))
-            self._check.fault(
-                Kind.MISSING,
-                self._place,
-                self._partition,
-                offset=before,
-                tenant_id=said.get("tenant_id"),
-                expected=shown(said, said),
-            )
+            self._fault(Kind.MISSING, self._place, before, said, expected=shown(said, said))
 
     def _too_much(self, found: Found) -> None:
         if found.pending:
@@ -227,14 +213,11 @@ class Alignment:
         said = self._reading.read(found.content)
         again = self._last is not None and self._reading.agree(self._reading.read(self._last), said)
         fields = self._reading.fields(said)
-        self._check.fault(
-            Kind.TWICE if again else Kind.FOREIGN,
-            found.place,
-            self._partition,
-            offset=found.offset,
-            tenant_id=fields.get("tenant_id"),
-            found=shown(fields, fields),
-        )
+        kind = Kind.TWICE if again else Kind.FOREIGN
+        self._fault(kind, found.place, found.offset, fields, found=shown(fields, fields))
+
+    def _fault(self, kind: Kind, place: str, offset: int | None, fields: Mapping[str, Any], **said: str) -> None:
+        self._check.fault(kind, place, self._partition, offset=offset, tenant_id=fields.get("tenant_id"), **said)
 
 
 def shown(fields: Mapping[str, Any], names: Iterable[str]) -> str:

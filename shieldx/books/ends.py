@@ -51,7 +51,7 @@ async def settled(topics: Topics, agent: str, partition: int) -> Settled:
 async def ends(topics: Topics, partition: int, before: Settled) -> Ends:
     """The ends as they are now."""
     appended = await topics.position(AUDIT, TopicPartition(DECISIONS, partition))
-    order = (LOG, DECISIONS, DEAD_LETTERS, RESULTS, COMMANDS)
+    order = (LOG, DECISIONS, DEAD_LETTERS, RESULTS, COMMANDS)  # that of the fields of `Ends`
     return Ends(
         partition, before, appended, *[await topics.bounds(TopicPartition(topic, partition)) for topic in order]
     )

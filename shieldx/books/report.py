@@ -109,12 +109,12 @@ class PartitionBooks:
         )
 
 
+@dataclass
 class BooksReport:
     """All that was found."""
 
-    def __init__(self) -> None:
-        self.checks: dict[str, Check] = {}
-        self.partitions: list[PartitionBooks] = []
+    checks: dict[str, Check] = field(default_factory=dict)
+    partitions: list[PartitionBooks] = field(default_factory=list)
 
     def check(self, name: str) -> Check:
         """The check of that name, begun if it was not."""

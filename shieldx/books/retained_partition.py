@@ -73,7 +73,7 @@ class RetainedPartition:
                 alignment.now_in_flight()
                 await alignment.expect(said[max(0, settled) :])
         if alignment is not None:
-            await self._finish(alignment)
+            await alignment.finish()
 
     def _said(self, records: Sequence[Record]) -> list[Said]:
         """What the entries of some results must say. What is no result is a fault, and has no entry to look for."""
@@ -112,7 +112,7 @@ class RetainedPartition:
                 yield answers
 
     async def _commands_with_entries(self) -> None:
-        ends, alignment, in_flight = self._ends, None, False
+        ends, alignment = self._ends, None
         replay = self._ledger.replay(ends.partition, AnswerableFold)
         await replay.start()
         place = TopicPartition(COMMANDS, ends.partition)
@@ -121,8 +121,7 @@ class RetainedPartition:
                 alignment = self._alignment(report.ENTRIES_OF_COMMANDS, self._commanded(records[0]))
             settled = [record for record in records if record.offset < ends.settled.position]
             for part in (settled, records[len(settled) :]):
-                if part and part[0].offset >= ends.settled.position and not in_flight:
-                    in_flight = True
+                if part and part[0].offset >= ends.settled.position:
                     alignment.now_in_flight()
                 written = await replay.process(part)
                 appends = written.get(TopicPartition(AUDIT, ends.partition), [])
@@ -131,7 +130,7 @@ class RetainedPartition:
             self._ledger.progress(ends.partition, records[-1].offset + 1, ends.commands.committed)
         await replay.close()
         if alignment is not None:
-            await self._finish(alignment)
+            await alignment.finish()
 
     async def _commanded(self, first: Record) -> AsyncGenerator[Sequence[Found], None]:
         """The log's entries of commands from the first one on that is left, without those within batches."""
@@ -150,16 +149,11 @@ class RetainedPartition:
                 yield commanded
 
     async def _log_from(self, first: Record) -> int:
-        return await self._ledger.topics.offset_at(
-            TopicPartition(LOG, self._ends.partition), first.timestamp - SLACK_MS
-        )
+        log = TopicPartition(LOG, self._ends.partition)
+        return await self._ledger.topics.offset_at(log, first.timestamp - SLACK_MS)
 
     def _alignment(self, name: str, found: AsyncGenerator[Sequence[Found], None]) -> Alignment:
         return Alignment(self._ledger.report.check(name), SAID, found, place=LOG, partition=self._ends.partition)
-
-    async def _finish(self, alignment: Alignment) -> None:
-        await alignment.finish()
-        await alignment.close()
 
     async def _movements(self, mirror: Mirror) -> None:
         """The topic of transactions is kept longer than the commands are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -69,16 +70,14 @@ _SIGNS = {"purchase": 1, "refund": 1, "consume": -1, "commit": -1}
 NOTHING = Figures(0, 0, 0, 0)
 
 
+@dataclass(slots=True)
 class _Book:
-    """One tenant: where its figures began, where they are, and the sum of what moved them, by the results' types."""
+    """One tenant: the balance it began with, where it is, and the sum of what moved it, by the results' types."""
 
-    __slots__ = ("broken", "figures", "moved", "opening")
-
-    def __init__(self, opening: Figures) -> None:
-        self.opening = opening.balance
-        self.figures = opening
-        self.moved = 0
-        self.broken = False
+    opening: int
+    figures: Figures
+    moved: int = 0
+    broken: bool = False
 
 
 class Sums:
@@ -128,7 +127,8 @@ class Sums:
         now = Figures.of(balance)
         book = self._books.get(result.tenant_id)
         if book is None:
-            book = self._books[result.tenant_id] = _Book(NOTHING if self._from_nothing else now)
+            begun = NOTHING if self._from_nothing else now
+            book = self._books[result.tenant_id] = _Book(begun.balance, begun)
             if not self._from_nothing:
                 return
         before, book.figures = book.figures, now

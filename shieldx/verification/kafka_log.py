@@ -16,6 +16,7 @@ from shieldx.engine.errors import ShieldXError
 from shieldx.engine.kafka_log import FAILURES
 from shieldx.engine.log import TopicPartition
 from shieldx.engine.log_bounds import LogBounds
+from shieldx.engine.span import Span, steps_back
 from shieldx.settings import Settings
 
 if TYPE_CHECKING:
@@ -113,14 +114,13 @@ async def heads_below(
         await bounds.stop()
     heads = []
     for tp, bound in found.items():
-        end, step = min(positions[tp.partition], bound.end), LOOK_BACK
-        last: AuditEntry | None = None
-        while last is None and end > bound.beginning:
-            begin = max(bound.beginning, end - step)  # markers of transactions take offsets too
+        span = Span(bound.beginning, min(positions[tp.partition], bound.end))
+        for begin, end in steps_back(span, LOOK_BACK):
+            last: AuditEntry | None = None
             async for observed in KafkaSegment(settings, bootstrap, topic, tp.partition, begin, end).read():
                 for _, entry in observed:
                     last = entry if isinstance(entry, AuditEntry) and is_genuine(entry, keys) else last
-            end, step = begin, step * 8
-        if last is not None:
-            heads.append(SeenHead(last.shard, last.sequence, last.hash, f"{topic}/{tp.partition}"))
+            if last is not None:
+                heads.append(SeenHead(last.shard, last.sequence, last.hash, f"{topic}/{tp.partition}"))
+                break
     return heads

@@ -9,7 +9,7 @@ import msgspec
 from shieldx.audit.breaks import Kind
 from shieldx.audit.entry import AuditEntry, is_genuine
 from shieldx.audit.joining import SeenHead
-from shieldx.audit.projections import COLUMNS, KEY, TABLE, entry_of
+from shieldx.audit.projections import SELECT_COLUMNS, TABLE, entry_of
 from shieldx.audit.segment import Unusable
 from shieldx.stores.database import connected
 
@@ -32,15 +32,9 @@ _SEGMENTS = (
     f"SELECT shard, sequence, (rank() OVER (PARTITION BY shard ORDER BY sequence) - 1) / {SEGMENT_ROWS} AS part "
     f"FROM {TABLE}) AS ranked GROUP BY shard, part ORDER BY shard, part"
 )
-_ROWS = (
-    f"SELECT {', '.join([*KEY, *COLUMNS])} FROM {TABLE} "  # noqa: S608 - constants
-    "WHERE shard = $1 AND sequence BETWEEN $2 AND $3 ORDER BY sequence, logged_at"
-)
+_ROWS = f"{SELECT_COLUMNS} WHERE shard = $1 AND sequence BETWEEN $2 AND $3 ORDER BY sequence, logged_at"
 _POSITIONS = "SELECT partition, next_offset FROM shieldx.positions WHERE sink = $1 AND topic = $2"
-_TAIL = (
-    f"SELECT {', '.join([*KEY, *COLUMNS])} FROM {TABLE} "  # noqa: S608 - constants
-    f"WHERE shard = $1 ORDER BY sequence DESC, logged_at LIMIT {TAIL_ROWS}"
-)
+_TAIL = f"{SELECT_COLUMNS} WHERE shard = $1 ORDER BY sequence DESC, logged_at LIMIT {TAIL_ROWS}"
 
 
 class PostgresSegment(msgspec.Struct, frozen=True):

@@ -16,8 +16,8 @@ from shieldx.cli.audit.entry_id import EntryId, EntryIdType
 from shieldx.cli.audit.entry_sheet import print_entry, spread_out
 from shieldx.cli.audit.entry_table import line
 from shieldx.cli.audit.log_time import LogTimeType
-from shieldx.cli.audit.record_ranges import Span, steps_back
 from shieldx.cli.audit.whole_file import ChooseAnotherPlace, whole_file
+from shieldx.engine.span import Span, steps_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +102,22 @@ def test_an_entry_is_shown_with_every_field_and_its_payload(capsys: pytest.Captu
     assert re.search(r"^the hash is +right *\nthe mac is +right *$", shown, re.MULTILINE)
     assert shown.endswith('\n\n{\n  "n": 1.50,\n  "text": "\\u001b"\n}\n')
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("check", "hash_", "mac"),
+    [
+        (EntryCheck(hash_is_right=False, mac_is_right=True), "WRONG: the content is not what was hashed", "right"),
+        (EntryCheck(hash_is_right=True, mac_is_right=False), "right", "WRONG: not signed by key k1"),
+        (EntryCheck(hash_is_right=True, mac_is_right=None, reason="why"), "right", "not verified: why"),
+    ],
+)
+def test_an_entry_is_shown_with_what_is_wrong_with_it(
+    capsys: pytest.CaptureFixture[str], check: EntryCheck, hash_: str, mac: str
+) -> None:
+    print_entry(chain(0)[0], "audit.log/0/0", check)
+    shown = capsys.readouterr().out
+    assert re.search(rf"^the hash is +{hash_} *\nthe mac is +{mac} *$", shown, re.MULTILINE)
 
 
 def test_a_sealed_payload_is_named_with_its_key(capsys: pytest.CaptureFixture[str]) -> None:

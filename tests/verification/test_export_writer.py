@@ -10,11 +10,11 @@ import pytest
 from tamperings import ENTRIES, KEYS, chain, entry_in
 
 from shieldx.audit.manifest import Filter, LastLine, Manifest
-from shieldx.verification.export_writer import ExportWriter, NotExportable, write_export
+from shieldx.verification.export_writer import ExportWriter, NotExportable
 from shieldx.verification.verify import Verifier
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
     from shieldx.audit.entry import AuditEntry
@@ -28,14 +28,12 @@ def candidate(shard: int, sequence: int) -> Candidate:
     return shard, entry_in(found), found[1]
 
 
-async def one_by_one(candidates: Iterable[Candidate]) -> AsyncIterator[Candidate]:
-    for each in candidates:
-        yield each
-
-
-async def exported(path: Path, candidates: Iterable[Candidate], chosen: Filter | None = None) -> Manifest:
+def exported(path: Path, candidates: Iterable[Candidate], chosen: Filter | None = None) -> Manifest:
     with path.open("wb") as file:
-        return await write_export(file, one_by_one(candidates), chosen or Filter(), KEYS, "k2")
+        writer = ExportWriter(file)
+        for shard, entry, value in candidates:
+            writer.add(shard, entry, value)
+        return writer.finish(chosen or Filter(), KEYS, "k2")
 
 
 def verifier() -> Verifier:
@@ -45,7 +43,7 @@ def verifier() -> Verifier:
 async def test_the_lines_are_the_values_and_the_last_one_is_the_manifest(tmp_path: Path) -> None:
     path = tmp_path / "audit.ndjson"
     candidates = [candidate(shard, sequence) for shard in (0, 7) for sequence in range(ENTRIES)]
-    manifest = await exported(path, candidates)
+    manifest = exported(path, candidates)
     *lines, last = path.read_bytes().splitlines()
     assert lines == [value for _, _, value in candidates]
     assert msgspec.json.decode(last, type=LastLine).manifest == manifest
@@ -57,7 +55,7 @@ async def test_the_lines_are_the_values_and_the_last_one_is_the_manifest(tmp_pat
 async def test_a_part_of_a_log_has_the_ranges_of_its_entries(tmp_path: Path) -> None:
     path = tmp_path / "audit.ndjson"
     candidates = [candidate(3, sequence) for sequence in (1, 2, 4, 9, 10, 11)]
-    manifest = await exported(path, candidates, Filter(tenant_id='a"\u0007é', start="2026-01-01T12:00:00.000Z"))
+    manifest = exported(path, candidates, Filter(tenant_id='a"\u0007é', start="2026-01-01T12:00:00.000Z"))
     (part,) = manifest.shards.values()
     assert (part.entries, part.sequences) == (6, ((1, 2), (4, 4), (9, 11)))
     assert (await verifier().export(path)).is_whole
@@ -65,13 +63,13 @@ async def test_a_part_of_a_log_has_the_ranges_of_its_entries(tmp_path: Path) -> 
 
 async def test_an_empty_export_can_be_verified(tmp_path: Path) -> None:
     path = tmp_path / "audit.ndjson"
-    assert (await exported(path, [])).shards == {}
+    assert exported(path, []).shards == {}
     assert (await verifier().export(path)).is_whole
 
 
 async def test_each_line_taken_out_is_missed(tmp_path: Path) -> None:
     path, cut = tmp_path / "audit.ndjson", tmp_path / "cut.ndjson"
-    await exported(path, [candidate(0, sequence) for sequence in (1, 2, 4, 5)])
+    exported(path, [candidate(0, sequence) for sequence in (1, 2, 4, 5)])
     lines = path.read_bytes().splitlines(keepends=True)
     for number in range(len(lines)):
         cut.write_bytes(b"".join(lines[:number] + lines[number + 1 :]))

@@ -14,7 +14,7 @@ from shieldx.cli.audit.whole_file import STDOUT, output_option, whole_file
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import counted, say
 from shieldx.settings import load_settings
-from shieldx.verification.heads import judge
+from shieldx.verification.heads import NotGenuine, genuine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,13 +32,18 @@ def command(ctx: click.Context, output: Path) -> None:
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.bootstrap):
         found = asyncio.run(stored_heads(platform))
-    wrong = judge(found, platform.keyring).breaks if knows_keyring(platform.settings) else []
-    left_out = {each.shard for each in wrong}
+    keys = platform.keyring if knows_keyring(platform.settings) else None
+    left_out = 0
     with whole_file(output) as file:
-        file.writelines((value or b"") + b"\n" for _, shard, value in found if shard not in left_out)
-    for each in wrong:
-        say(f"{each.detail}: left out. Run `shieldx audit verify`")
+        for where, shard, value in found:
+            try:
+                if keys is not None:
+                    genuine(value, shard, keys)
+                file.write((value or b"") + b"\n")
+            except NotGenuine as error:
+                left_out += 1
+                say(f"{where} {error}: left out. Run `shieldx audit verify`")
     if output != STDOUT:
-        say(f"wrote {counted(len(found) - len(left_out), 'head')} to {output}")
-    if wrong:
+        say(f"wrote {counted(len(found) - left_out, 'head')} to {output}")
+    if left_out:
         ctx.exit(1)

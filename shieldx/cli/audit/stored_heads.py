@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shieldx.audit.tables import CHECKPOINTS
-from shieldx.cli.audit.record_ranges import records_in, spans_of, steps_back
-from shieldx.cli.committed_records import committed_consumer, partitions_of
+from shieldx.cli.committed_records import committed_consumer, partitions_of, records_in, spans_of
+from shieldx.engine.span import steps_back
 
 if TYPE_CHECKING:
     from shieldx.bootstrap import Platform

@@ -13,6 +13,7 @@ import click
 from shieldx.audit.tables import LOG
 from shieldx.bootstrap import Platform, keyring, knows_keyring
 from shieldx.cli.audit.books import books, print_books
+from shieldx.cli.audit.sources import KAFKA, POSTGRES, SOURCES
 from shieldx.cli.audit.stored_heads import stored_heads
 from shieldx.cli.audit.verdict_table import in_file, in_partition, in_table, print_verdict, verdict_json
 from shieldx.cli.committed_records import partitions_of
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from shieldx.keyring.keyring import Keyring
     from shieldx.settings import Settings
 
-KAFKA, POSTGRES = "kafka", "postgres"
-
 
 class Asked(NamedTuple):
     """What to verify, and what it is compared with."""
@@ -49,7 +48,7 @@ class Asked(NamedTuple):
 
 @click.command()
 @click.option("--file", type=click.Path(path_type=Path), help="An exported file, instead of Kafka and Postgres.")
-@click.option("--only", type=click.Choice([KAFKA, POSTGRES]), help="One of the two, by itself.")
+@click.option("--only", type=SOURCES, help="One of the two, by itself.")
 @click.option(
     "--heads",
     "head_files",
