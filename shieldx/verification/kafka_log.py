@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ POLL_MS = 1000
 BATCH_RECORDS = 4000
 FETCH_BYTES = 8 * 1024 * 1024
 LOOK_BACK = 64
+STALL_S = 60.0
+"""A topic that is deleted meanwhile gives nothing any more, and no error."""
 
 
 class CheckKafka(ShieldXError):
@@ -66,7 +69,13 @@ class KafkaSegment(msgspec.Struct, frozen=True):
             await consumer.start()
             consumer.assign([tp])
             consumer.seek(tp, self.begin)
-            while await consumer.position(tp) < self.end:
+            clock = asyncio.get_running_loop().time
+            moved_s, before = clock(), -1
+            while (position := await consumer.position(tp)) < self.end:
+                if position != before:
+                    moved_s, before = clock(), position
+                elif clock() - moved_s > STALL_S:
+                    raise CheckKafka(f"{self.topic}/{self.partition} gives nothing from offset {position} on")
                 found = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
                 yield chain.from_iterable(
                     observe(self.partition, record.offset, record.key, record.value)

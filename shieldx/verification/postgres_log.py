@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.audit.breaks import Kind
+from shieldx.audit.breaks import Kind, brief
 from shieldx.audit.entry import AuditEntry, is_genuine
 from shieldx.audit.joining import SeenHead
 from shieldx.audit.projections import SELECT_COLUMNS, TABLE, entry_of
 from shieldx.audit.segment import Unusable
-from shieldx.stores.database import connected
+from shieldx.stores.database import CheckPostgres, connected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,12 @@ _SEGMENTS = (
     f"FROM {TABLE}) AS ranked GROUP BY shard, part ORDER BY shard, part"
 )
 _ROWS = f"{SELECT_COLUMNS} WHERE shard = $1 AND sequence BETWEEN $2 AND $3 ORDER BY sequence, logged_at"
+# From one shard to the next by the index: looking at every row would take as long as verifying them.
+_SHARDS = (
+    f"WITH RECURSIVE found AS (SELECT min(shard) AS shard FROM {TABLE} UNION ALL "  # noqa: S608 - constants
+    f"SELECT (SELECT min(shard) FROM {TABLE} WHERE shard > found.shard) FROM found WHERE found.shard IS NOT NULL) "
+    "SELECT shard FROM found WHERE shard IS NOT NULL"
+)
 _POSITIONS = "SELECT partition, next_offset FROM shieldx.positions WHERE sink = $1 AND topic = $2"
 _TAIL = f"{SELECT_COLUMNS} WHERE shard = $1 ORDER BY sequence DESC, logged_at LIMIT {TAIL_ROWS}"
 
@@ -53,7 +60,7 @@ class PostgresSegment(msgspec.Struct, frozen=True):
 
     async def read(self) -> AsyncIterator[Iterable[Observation]]:
         """Its rows by sequence number; each stands at its own. Raises CheckPostgres."""
-        async with connected(self.dsn) as connection, connection.transaction(readonly=True):
+        async with connected(self.dsn) as connection, _times_of_entries(), connection.transaction(readonly=True):
             cursor = await connection.cursor(_ROWS, self.shard, self.first, self.last)
             while rows := await cursor.fetch(BATCH_ROWS):
                 yield _observed(rows)
@@ -66,11 +73,11 @@ async def postgres_segments(dsn: str) -> list[PostgresSegment]:
     return [PostgresSegment(dsn, row["shard"], row["first"], row["last"], row["rows"]) for row in found]
 
 
-async def mirrored_heads(dsn: str, shards: Iterable[int], keys: Mapping[str, bytes]) -> list[SeenHead]:
+async def mirrored_heads(dsn: str, keys: Mapping[str, bytes]) -> list[SeenHead]:
     """The last genuine entry of each shard that the mirror has: the log must have it too. Raises CheckPostgres."""
     heads = []
-    async with connected(dsn) as connection:
-        for shard in shards:
+    async with connected(dsn) as connection, _times_of_entries():
+        for (shard,) in await connection.fetch(_SHARDS):
             entries = [entry for _, entry in _observed(await connection.fetch(_TAIL, shard))]
             head = next((each for each in entries if isinstance(each, AuditEntry) and is_genuine(each, keys)), None)
             if head is not None:
@@ -90,5 +97,17 @@ def _observed(rows: Sequence[asyncpg.Record]) -> Iterator[Observation]:
         sequence = row["sequence"]
         try:
             yield sequence, entry_of(row)  # type: ignore[arg-type] # a Record reads like a mapping
-        except ValueError as error:
-            yield sequence, Unusable(Kind.MALFORMED, row["shard"], sequence, str(error))
+        except (ValueError, TypeError, OverflowError, AttributeError) as error:  # of what its owner may have put there
+            yield sequence, Unusable(Kind.MALFORMED, row["shard"], sequence, brief(str(error)))
+
+
+@asynccontextmanager
+async def _times_of_entries() -> AsyncIterator[None]:
+    """Name what Python cannot even read. Raises CheckPostgres."""
+    try:
+        yield
+    except OverflowError as error:
+        raise CheckPostgres(
+            f"a row of {TABLE} has a logged_at beyond the year 9999, which no entry has: look for it by SQL, where all "
+            "other rows can then be verified"
+        ) from error

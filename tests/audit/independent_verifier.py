@@ -225,10 +225,10 @@ def record_breaks(records: Iterable[Record], keys: dict[str, bytes], heads: Iter
 
 # "Export"
 def export_breaks(content: bytes, keys: dict[str, bytes], heads: Iterable[bytes]) -> Iterator[Span]:
-    lines = content.removesuffix(b"\n").split(b"\n")
+    lines = content.removesuffix(b"\n").split(b"\n") if content else [b'{"manifest"']
     manifest = (read_object(lines[-1], LAST_LINE) or {"manifest": None})["manifest"]
-    if manifest or not read_object(lines[-1], ENTRY):
-        lines.pop()  # the manifest, or what is left of it; but where it is not there, the last line may be an entry
+    if lines[-1].startswith(b'{"manifest"'):
+        lines.pop()  # the manifest, or what is left of it
     read = [read_object(line, ENTRY) for line in lines]
     yield from (("malformed", None, None, None) for entry in read if entry is None)
     entries = [entry for entry in read if entry]

@@ -130,7 +130,7 @@ class AuditJudge:
         settings, bootstrap = self._platform.settings, self._bootstrap
         verifier = Verifier(self._keys, jobs=1, progress=lambda _done, _total: None)
         segments = await kafka_segments(settings, bootstrap, LOG, self._partitions)
-        seen = await mirrored_heads(dsn, range(self._partitions), self._keys)
+        seen = await mirrored_heads(dsn, self._keys)
         kafka = await verifier.log(segments, Heads(seen, []))
         positions = await mirrored_positions(dsn, LOG)
         below = await heads_below(settings, bootstrap, LOG, positions, self._keys)

@@ -24,6 +24,8 @@ ROTATION = 5
 EDITED = 8
 """The entry that most tamperings change."""
 FAR_SHARD = 900
+FURTHEST = 2**53 - 1
+"""The largest sequence that an entry can have."""
 
 KAFKA, POSTGRES, EXPORT = "Kafka", "Postgres", "export"
 
@@ -161,6 +163,11 @@ def tombstone(shard: Shard) -> Shard:
     return [*without(EDITED)(shard), (shard[EDITED][0], None)]
 
 
+def add_far(shard: Shard) -> Shard:
+    """The last entry once more, numbered as no chain ever will be: nobody may count up to it."""
+    return [*shard, record(msgspec.structs.replace(entry_in(shard[-1]), sequence=FURTHEST))]
+
+
 def _edits() -> list[Tampering]:
     texts = ("at", "tenant_id", "actor", "action", "subject", "outcome", "idempotency_key", "occurred_at", "source")
     hash_only = everywhere(("hash", EDITED, EDITED))
@@ -259,6 +266,16 @@ TAMPERINGS = [
         "the shard written anew from an entry on, with a key that is no longer in force",
         rewrite(EDITED, KEYS["k1"], "k1"),
         everywhere(("key_change", EDITED, ENTRIES - 1)),
+    ),
+    Tampering(
+        "a row far beyond the end",
+        add_far,
+        {
+            KAFKA: [("hash", FURTHEST, FURTHEST), ("gap", ENTRIES, FURTHEST - 1)],
+            POSTGRES: [("hash", FURTHEST, FURTHEST), ("gap", ENTRIES, FURTHEST - 1)],
+            EXPORT: [("hash", FURTHEST, FURTHEST), ("extra", FURTHEST, FURTHEST)],
+        },
+        head=ENTRIES - 1,
     ),
     Tampering("key swap", swap_key, everywhere(("key_change", EDITED, EDITED), ("link", EDITED + 1, EDITED + 1))),
     Tampering(

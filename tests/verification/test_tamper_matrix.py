@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from databases import new_database
 from tamperings import (
+    EDITED,
     ENTRIES,
     EXPORT,
     KAFKA,
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOPIC = "tampered.log"
+MALFORMED_LINES = [
+    shard
+    for shard, each in enumerate(TAMPERINGS)
+    if ("malformed", EDITED, EDITED) in each.breaks.get(KAFKA, ()) and EXPORT in each.breaks
+]
+"""Shards one line of which is no entry: in an export its break names the line only."""
 
 
 def verifier(jobs: int = 1) -> Verifier:
@@ -127,14 +134,17 @@ def export(path: Path, shards: list[list[bytes]]) -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 async def test_in_an_export(tmp_path: Path, jobs: int) -> None:
     path = tmp_path / "audit.ndjson"
-    export(path, [[value or b"" for _, value in records] for records in tampered(EXPORT)])
+    shards = [[value or b"" for _, value in records] for records in tampered(EXPORT)]
+    export(path, shards)
     verdict = await verifier(jobs).export(path, Heads(seen_heads(), []))
     assert found_in(verdict) == expected(EXPORT)
     whole_file = [each for each in verdict.breaks if each.shard is None]
-    assert sorted(each.kind.value for each in whole_file) == ["malformed"] * 4 + ["manifest"]
+    assert sorted(each.kind.value for each in whole_file) == ["malformed"] * len(MALFORMED_LINES) + ["manifest"]
     (edited,) = [each for each in verdict.breaks if each.shard == 0]
     assert edited.place is not None
     assert line_number(path, edited.place) == edited.first + 1, "shard 0 is the first in the file"
+    malformed = [line_number(path, each.place) for each in whole_file if each.place is not None]
+    assert malformed == [sum(map(len, shards[:shard])) + EDITED + 1 for shard in MALFORMED_LINES]
 
 
 async def test_an_export_as_it_was_written_is_whole(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ async def _verify(settings: Settings, verifier: Verifier, keys: Keyring, asked: 
         # Heads first: what anybody has seen by now, the log must have when it is read.
         seen, broken = judge(await stored_heads(platform) if asked.topic == LOG else (), keys)
         if asked.only is None:
-            seen += await mirrored_heads(platform.postgres_dsn, range(partitions), keys)
+            seen += await mirrored_heads(platform.postgres_dsn, keys)
         segments = await kafka_segments(settings, platform.bootstrap, asked.topic, partitions)
         heads = Heads([*asked.heads.seen, *seen], [*asked.heads.breaks, *broken])
         verdicts[f"{asked.topic} in Kafka"] = await verifier.log(segments, heads)
