@@ -45,7 +45,7 @@ PART = "audit"
 QUICK = {"backlog": 20_000, "entries": 50_000, "rounds": 1}
 LEDGER, CHAINED, MIRRORED, COPY = "ledger", "chained", "mirrored", "bare COPY"
 BARE, EXPORT = "bare loop of SHA-256 and HMAC", "export, in one process"
-ONE, TWO = "the command, one process", "the command, two processes"
+ONE, TWO = "command, one process", "command, two processes"
 KAFKA, POSTGRES = "Kafka, two processes", "Postgres, two processes"
 console = Console()
 
