@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def test_a_tree_is_printed_unless_another_form_is_asked_for(shieldx: Callable[..., Result]) -> None:
-    assert shieldx("topology").stdout.startswith("credits  transactional agent\n├─ reads     credits.commands")
+    assert shieldx("topology").stdout.startswith("audit  transactional agent\n├─ reads     audit.appends")
     assert shieldx("topology", "--format", "mermaid").stdout.startswith("flowchart LR\n")
 
 
