@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT = 1
+MOST_SEQUENCE = 2**53 - 1
+"""JSON parsers that know doubles only read no larger integer exactly."""
 GENESIS = "0" * 64
 """What the first entry of a shard has as the hash of its predecessor."""
 ROTATE = "audit.rotate"
@@ -36,7 +38,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unk
 
     format: Annotated[int, msgspec.Meta(ge=FORMAT, le=FORMAT)]
     shard: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-    sequence: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=MOST_SEQUENCE)]
     at: str
     tenant_id: Id | None
     actor: str | None

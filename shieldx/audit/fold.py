@@ -221,7 +221,8 @@ class AuditFold:
 
     def _check_size(self, append: AuditAppend, payload: str | None) -> None:
         """Refuse what the broker would: texts are escaped anew in an entry, which may double a payload."""
-        size = len(_encode(append)) + len(_encode(payload)) + _ADDED_BYTES
+        escaped = 0 if payload is None else len(_encode(payload)) - len(payload.encode())
+        size = len(_encode(append)) + escaped + _ADDED_BYTES
         if size > self._max_entry_bytes:
             raise Refused("entry_too_large", f"about {size} bytes; append the payload's digest instead")
 

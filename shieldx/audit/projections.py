@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.audit.entry import FORMAT, AuditEntry, digest_of
+from shieldx.audit.entry import FORMAT, MOST_SEQUENCE, AuditEntry, digest_of
 from shieldx.audit.record import decode
 from shieldx.messages import rfc3339
 
@@ -75,6 +75,8 @@ def entry_of(row: Mapping[str, Any]) -> AuditEntry:
     Raises:
         ValueError: `exact` is not what the other columns show: somebody has edited either.
     """
+    if not (0 <= row["sequence"] <= MOST_SEQUENCE and row["shard"] >= 0):
+        raise ValueError("its shard or sequence is one that no entry has")
     if row["format"] != FORMAT:
         raise ValueError(f"format {row['format']} is not known; this is format {FORMAT}")
     exact: bytes | None = row["exact"]

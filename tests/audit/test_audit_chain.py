@@ -15,7 +15,7 @@ from shieldx.audit.fold import AuditFold, TamperedState
 from shieldx.audit.head import Head
 from shieldx.audit.messages import Rotate
 from shieldx.keyring.keyring import Keyring, MissingKey
-from shieldx.messages import Coordinates, Sealed
+from shieldx.messages import Coordinates, Sealed, Source
 
 HOUR_MS = 3_600_000
 
@@ -101,7 +101,7 @@ async def test_tenants_do_not_share_their_keys() -> None:
         (append("second", action="audit.rotate", subject="key/k2"), "reserved_action"),
         (append("second", personal=True, payload=msgspec.Raw(b'{"name":"Ada"}')), "personal_not_sealed"),
         (append("second", payload=msgspec.Raw(b'"\xff"')), "unreadable"),
-        (append("second", payload=msgspec.Raw(b'"' + b"\\u001f" * 120_000 + b'"')), "entry_too_large"),
+        (append("second", payload=msgspec.Raw(b'"' + b"\\u001f" * 160_000 + b'"')), "entry_too_large"),
     ],
 )
 async def test_what_may_not_be_chained_is_set_aside(second: object, reason: str) -> None:
@@ -190,3 +190,39 @@ async def test_the_metrics_say_how_far_each_shard_is() -> None:
         sample = ran.metrics.registry.get_sample_value
         assert sample("audit_entries_total", {"shard": str(shard)}) == number
         assert sample("audit_head_sequence", {"shard": str(shard)}) == number - 1
+
+
+def test_a_shard_goes_on_from_its_store() -> None:
+    store = DictStore()
+    before = AuditFold(0, store=store, keys=KEYRING, first_key_id="k1")
+    (first,) = before.apply(append("a"), source(0))
+    batch = store.begin()
+    before.spill(batch)
+    store.apply(batch)
+    before.spilled(evict=True)
+    assert before.size_bytes == 0
+
+    after = AuditFold(0, store=store, keys=KEYRING, first_key_id="k1")
+    assert after.apply(append("a"), source(1)) == [], "it was chained before"
+    (second,) = after.apply(append("b"), source(2))
+    assert (second.value.sequence, second.value.prev_hash) == (1, first.value.hash)
+
+
+def source(offset: int) -> Source:
+    return Source("audit.appends", 0, offset, 1_767_268_800_000, b"{}")
+
+
+@pytest.mark.parametrize("value", [b"", b"[]", b"\xff"])
+@pytest.mark.parametrize(("topic", "key"), [("audit.checkpoints", b"0"), ("audit.remembered", b"1/a")])
+def test_rubbish_in_the_state_is_said_to_be_tampered_with(topic: str, key: bytes, value: bytes) -> None:
+    fold = AuditFold(0, keys=KEYRING, first_key_id="k1")
+    with pytest.raises(TamperedState, match=f"{topic}/0 has a record that no audit agent writes"):
+        fold.restore(topic, key, value)
+
+
+async def test_an_append_that_only_just_fits_is_chained() -> None:
+    ran = driver()
+    ran.send("audit.appends", append("k", payload=msgspec.Raw(b'"' + b"a" * 600_000 + b'"')))
+    await ran.run()
+    (entry,) = ran.messages("audit.log")
+    assert len(entry.payload) == 600_002
