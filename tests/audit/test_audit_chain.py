@@ -226,3 +226,16 @@ async def test_an_append_that_only_just_fits_is_chained() -> None:
     await ran.run()
     (entry,) = ran.messages("audit.log")
     assert len(entry.payload) == 600_002
+
+
+async def test_a_client_can_neither_keep_an_agents_entry_out_nor_enter_something_in_its_name() -> None:
+    ran = driver()
+    foreseen = "credits.commands/0/3"
+    ran.send("audit.appends", append(foreseen))
+    ran.send("audit.decisions", append(foreseen, action="credits.consume"))
+    ran.send("audit.appends", append("other", action="credits.consume"))
+    await ran.run()
+    entries = {entry.input.partition("/")[0]: entry.action for entry in ran.messages("audit.log")}
+    assert entries == {"audit.appends": "user.login", "audit.decisions": "credits.consume"}
+    (letter,) = ran.messages("dead-letters")
+    assert (letter.reason, letter.source.topic) == ("reserved_action", "audit.appends")
