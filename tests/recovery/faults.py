@@ -116,10 +116,19 @@ def plan(seed: int, rounds: int, kinds: Sequence[Kind] = tuple(Kind)) -> list[Fa
     random = Random(f"{seed}/faults")  # noqa: S311 - to be repeated, not to be secret
     faults = []
     for _ in range(rounds):
-        for kind in random.sample(list(kinds), len(kinds)):
+        for kind in _with_traffic(random.sample(list(kinds), len(kinds))):
             wait_s, lasts_s = random.uniform(*PAUSE_S), random.uniform(*LASTS_S[kind])
             faults.append(Fault(kind, wait_s, lasts_s, random.random()))
     return faults
+
+
+def _with_traffic(order: list[Kind]) -> list[Kind]:
+    """The order with the older Postgres in its first half: at the end nothing comes any more that it could lack."""
+    half = len(order) // 2
+    if Kind.POSTGRES_STALE in order[half:]:
+        late = order.index(Kind.POSTGRES_STALE)
+        order[late], order[late - half] = order[late - half], order[late]
+    return order
 
 
 def expected_s(faults: Sequence[Fault]) -> float:
