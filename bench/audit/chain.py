@@ -6,8 +6,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from shieldx.audit.entry import FORMAT, GENESIS, AuditEntry, hashed_bytes, signed
-from shieldx.audit.manifest import Filter, LastLine, Manifest, ShardPart
+from shieldx.audit.manifest import Filter
 from shieldx.audit.record import encode
+from shieldx.verification.export_writer import ExportWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,19 +28,12 @@ class Exported(NamedTuple):
 def export(path: Path, entries: int) -> Exported:
     """Write a file with one shard."""
     hashed: list[bytes] = []
-    digest = sha256()
     with path.open("wb") as file:
+        writer = ExportWriter(file)
         for entry in _chain(entries):
             hashed.append(hashed_bytes(entry))
-            digest.update(bytes.fromhex(entry.hash))
-            file.write(encode(entry) + b"\n")
-        manifest = Manifest(
-            filter=Filter(),
-            shards={0: ShardPart(entries=entries, sequences=((0, entries - 1),))},
-            digest=digest.hexdigest(),
-            key_id=KEY_ID,
-        ).signed(KEYS)
-        file.write(encode(LastLine(manifest)) + b"\n")
+            writer.add(entry.shard, entry, encode(entry))
+        writer.finish(Filter(), KEYS, KEY_ID)
     return Exported(path, hashed)
 
 

@@ -108,11 +108,7 @@ def hashed_bytes(entry: AuditEntry) -> bytes:
 
 def is_genuine(entry: AuditEntry, keys: Mapping[str, bytes]) -> bool:
     """Whether an entry by itself is as it was signed, by a key that is known."""
-    if entry.key_id not in keys:
-        return False
-    hashed = sha256(hashed_bytes(entry))
-    mac = hmac_digest(keys[entry.key_id], hashed.digest(), "sha256").hex()
-    return (entry.hash, entry.mac) == (hashed.hexdigest(), mac)
+    return entry.key_id in keys and (entry.hash, entry.mac) == _hash_and_mac(entry, keys[entry.key_id])
 
 
 def _utf8_length(text: str) -> int:
@@ -121,9 +117,13 @@ def _utf8_length(text: str) -> int:
 
 def signed(entry: AuditEntry, keys: Mapping[str, bytes]) -> AuditEntry:
     """The entry with its hash and MAC. `keys` holds the secret of `entry.key_id`."""
+    hash_, mac = _hash_and_mac(entry, keys[entry.key_id])
+    return msgspec.structs.replace(entry, hash=hash_, mac=mac)
+
+
+def _hash_and_mac(entry: AuditEntry, secret: bytes) -> tuple[str, str]:
     hashed = sha256(hashed_bytes(entry))
-    mac = hmac_digest(keys[entry.key_id], hashed.digest(), "sha256").hex()
-    return msgspec.structs.replace(entry, hash=hashed.hexdigest(), mac=mac)
+    return hashed.hexdigest(), hmac_digest(secret, hashed.digest(), "sha256").hex()
 
 
 def digest_of(text: str) -> bytes | None:
