@@ -280,6 +280,9 @@ class Platform:
         if agent.takes_keyring:
             ring = self.keyring
             agent = replace(agent, fold=partial(agent.fold, keys=ring, first_key_id=ring.first))
+        if agent.takes_settings:
+            given = {name: getattr(settings, name) for name in agent.takes_settings}
+            agent = replace(agent, fold=partial(agent.fold, **given))
         surroundings = Surroundings(
             application=settings.application,
             partitions=self.partitions,

@@ -62,6 +62,8 @@ class Agent:
     """Makes the fold of a partition: (partition, most bytes a record may have, store on disk if there is one)."""
     takes_keyring: bool = False
     """Whether `fold` is given the keyring as well: `keys` by id, and the `first_key_id`."""
+    takes_settings: tuple[str, ...] = ()
+    """Settings whose values `fold` is given as well, each under its name."""
     state_format: str = "1"
     """Names what the fold keeps in a store. Change it with the format: checkpoints of another one are not used."""
     counts: tuple[Count, ...] = ()

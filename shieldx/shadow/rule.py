@@ -1,0 +1,91 @@
+"""What a detection rule says, as its author writes it in JSON, and the hash that names its content."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Annotated, Literal
+
+import msgspec
+
+MAX_RULE_BYTES = 256 * 1024
+"""A rule travels with each batch of samples; most are below a kilobyte."""
+
+Target = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+"""A part of a request: `args`, or one by its name: `headers:user-agent`. shieldx/shadow/parts.py lists them."""
+Transformation = Literal[
+    "url_decode",
+    "html_entity_decode",
+    "js_decode",
+    "css_decode",
+    "base64_decode",
+    "escape_sequence_decode",
+    "utf8_to_unicode",
+    "lowercase",
+    "remove_nulls",
+    "remove_whitespace",
+    "compress_whitespace",
+    "replace_comments",
+    "remove_comment_characters",
+    "normalize_path",
+    "command_line",
+]
+DEFAULT_TARGETS = ("path", "args", "arg_names", "headers", "cookies", "body")
+DEFAULT_TRANSFORMATIONS: tuple[Transformation, ...] = ("url_decode",)
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a rule looks: in each value of its targets but those `excluded`, after all transformations, in order."""
+
+    targets: Annotated[tuple[Target, ...], msgspec.Meta(min_length=1)] = DEFAULT_TARGETS
+    excluded: tuple[Target, ...] = ()
+    """Parts to leave out: `headers:cookie`, or those whose name a regular expression matches: `args:/^csrf_/`."""
+    transformations: tuple[Transformation, ...] = DEFAULT_TRANSFORMATIONS
+
+
+class Signature(Scope, frozen=True, kw_only=True, tag="signature", tag_field="type"):
+    """Fires where a pattern is found. Patterns match bytes, in RE2's syntax; `literal` takes the text as it stands."""
+
+    pattern: Annotated[str, msgspec.Meta(min_length=1)]
+    match: Literal["regex", "literal"] = "regex"
+
+
+class Keywords(Scope, frozen=True, kw_only=True, tag="keywords", tag_field="type"):
+    """Fires where at least one of many literal words is found."""
+
+    keywords: Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1)], ...], msgspec.Meta(min_length=1)]
+    case_sensitive: bool = False
+    whole_words: bool = False
+    """Whether a keyword must not be part of a longer word of letters, digits and underscores."""
+
+
+class Composite(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="composite", tag_field="type"
+):
+    """Fires where all (`and`), any (`or`) or none (`not`) of its rules do."""
+
+    operator: Literal["and", "or", "not"]
+    rules: Annotated[tuple[RuleConfig, ...], msgspec.Meta(min_length=1)]
+
+
+class Weighted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a score: what its rule adds where it fires."""
+
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+    rule: Signature | Keywords
+
+
+class Scored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="scored", tag_field="type"):
+    """Fires where the weights of the signatures that do add up to the threshold at least."""
+
+    signatures: Annotated[tuple[Weighted, ...], msgspec.Meta(min_length=1)]
+    threshold: Annotated[float, msgspec.Meta(gt=0)]
+
+
+RuleConfig = Signature | Keywords | Composite | Scored
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def rule_hash(config: RuleConfig) -> str:
+    """The hexadecimal SHA-256 of a rule's content: of its JSON with all defaults, names sorted, nothing else added."""
+    return sha256(_encode(config)).hexdigest()
