@@ -16,6 +16,18 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 """An identifier that a producer chose. The bound keeps every single result far below a record's size limit."""
 
 
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """What the answer to a message needs, whenever it is given."""
+
+    context: tuple[tuple[str, bytes], ...] = ()
+    """Headers that everything it leads to carries on."""
+    reply_to: str | None = None
+    """The topic that gets a copy of the answer."""
+
+
+NO_ORIGIN = Origin()
+
+
 class Source(msgspec.Struct, frozen=True, gc=False):
     """Where a message stands in the log, and when the broker appended it."""
 
@@ -26,6 +38,7 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     """Log time: milliseconds since the epoch by the broker's clock, never decreasing within a task."""
     value: bytes
     """The record's value as it was received."""
+    origin: Origin = NO_ORIGIN
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
@@ -34,6 +47,10 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     topic: str
     key: str
     value: msgspec.Struct
+    origin: Origin | None = None
+    """The message that it answers, if that is an earlier one than the one being applied."""
+    reply_to: str | None = None
+    """Where an agent that gets a command is asked to copy its answer."""
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,7 @@ LAST_OFFSET = 2**63 - 1
 """Kafka has no greater offset, and Postgres no greater `bigint`."""
 
 
-class TimeType(click.ParamType[datetime]):
+class TimeType(click.ParamType):
     """A time as a command's option."""
 
     name = "time"
@@ -32,7 +32,7 @@ class TimeType(click.ParamType[datetime]):
             self.fail(f"{text} is not within the years 1 to 9999 of UTC", param, ctx)
 
 
-class MomentType(click.ParamType[Moment]):
+class MomentType(click.ParamType):
     """A moment as a command's option."""
 
     name = "offset|time"

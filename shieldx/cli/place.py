@@ -18,7 +18,7 @@ class Place(NamedTuple):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-class PlaceType(click.ParamType[Place]):
+class PlaceType(click.ParamType):
     """A place as a command's argument."""
 
     name = "place"

@@ -28,7 +28,7 @@ class WorkerAddress(NamedTuple):
         return self.host_and_port + self.path
 
 
-class WorkerAddressType(click.ParamType[WorkerAddress]):
+class WorkerAddressType(click.ParamType):
     """An address as a command's argument: host:port, or a URL with or without /metrics."""
 
     name = "url"

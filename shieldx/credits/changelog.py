@@ -8,12 +8,12 @@ import msgspec
 
 from shieldx.credits import tables
 from shieldx.credits.answers import TAGS
-from shieldx.credits.keys import parse_row_key, row_key
 from shieldx.credits.messages import Commit, Consume, Refund
 from shieldx.credits.outcomes import Figures
 from shieldx.credits.reservations import Hold
 from shieldx.credits.transactions import parse_transaction_id, transaction_id_of
 from shieldx.messages import Change
+from shieldx.row_key import parse_row_key, row_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

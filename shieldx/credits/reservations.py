@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.credits.keys import parse_row_key, row_key
+from shieldx.row_key import parse_row_key, row_key
 
 if TYPE_CHECKING:
     from shieldx.credits.journal import Journal

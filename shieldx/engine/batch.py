@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from shieldx.engine.codec import encode
+from shieldx.engine.codec import REPLY_TO, encode
 from shieldx.engine.errors import OutputTooLarge
 from shieldx.engine.log import Header, TopicPartition, Write
 from shieldx.messages import DEAD_LETTERS, DeadLetter
@@ -68,7 +68,10 @@ class Batch:
             raise OutputTooLarge(
                 f"{place} leads to a record of {size} bytes in {topic}; the limit is {self._max_record_bytes}"
             )
-        write = Write(key, value, [self._codec.schema_header(type(message)), *context])
+        headers = [self._codec.schema_header(type(message)), *context]
+        if output.reply_to is not None:
+            headers.append((REPLY_TO, output.reply_to.encode()))
+        write = Write(key, value, headers)
         self._own(topic).append(write)
         self.size_bytes += size
         if topic in self._level_topics:

@@ -13,7 +13,7 @@ from shieldx.engine.errors import FixConfiguration
 from shieldx.messages import Tick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from shieldx.engine.manifests import Topic
 
@@ -48,7 +48,7 @@ class Codec:
         for topic in topics.values():
             for schema, kind in topic.types().items():
                 self._schemas[kind] = (SCHEMA, schema.encode())
-        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {name: _decoder(name, topics) for name in inputs}
+        self._decoders = {name: _decoder(name, topics) for name in inputs}
 
     def decode(self, topic: str, value: bytes | None) -> Any:
         """The message in a record's value.
@@ -59,7 +59,7 @@ class Codec:
         if value is None:
             raise Undecodable("a record without a value")
         try:
-            return self._decoders[topic].decode(value)
+            return self._decoders[topic](value)
         except UnicodeDecodeError as error:
             raise Undecodable(f"not UTF-8 at byte {error.start}") from error
         except RecursionError as error:
@@ -72,11 +72,15 @@ class Codec:
         return self._schemas[kind]
 
 
-def _decoder(name: str, topics: Mapping[str, Topic]) -> msgspec.json.Decoder[Any]:
+def _decoder(name: str, topics: Mapping[str, Topic]) -> Callable[[bytes], Any]:
     if name not in topics:
         raise FixConfiguration(f"no manifest declares topic {name!r}")
+    types = list(topics[name].types().values())
+    if len(types) == 1 and types[0].__struct_config__.tag is None:
+        decode = msgspec.json.Decoder(types[0]).decode
+        return lambda value: Tick() if value == TICK_VALUE else decode(value)
     try:
-        return msgspec.json.Decoder(reduce(or_, [*topics[name].types().values(), Tick]))
+        return msgspec.json.Decoder(reduce(or_, [*types, Tick])).decode
     except TypeError as error:
         raise FixConfiguration(f"the message types of topic {name!r} cannot be told apart: {error}") from error
 

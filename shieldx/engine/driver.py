@@ -215,5 +215,7 @@ class AgentDriver:
 
 def _any_of(topic: Topic, *, ticks: bool) -> Any:
     """The type of a record that does not say what it is."""
-    types: list[Any] = [*topic.types().values(), *([Tick] if ticks else [])]
+    declared = list(topic.types().values())
+    tagged = all(kind.__struct_config__.tag is not None for kind in declared)
+    types: list[Any] = [*declared, *([Tick] if ticks and tagged else [])]
     return reduce(or_, types) if types else Any

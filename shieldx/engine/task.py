@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from shieldx.engine.batch import MAX_CONTEXT_BYTES, OVERHEAD_BYTES, Batch, headers_bytes
 from shieldx.engine.codec import CARRIED, CORRELATION_ID, HOP, REPLY_TO, TICK_VALUE, Undecodable
 from shieldx.engine.errors import FixConfiguration, FreeMemory, OutputTooLarge, RestoreTask
 from shieldx.engine.home import home_partition
 from shieldx.engine.log import TopicPartition, Write
 from shieldx.engine.task_state import TaskState
-from shieldx.messages import ForPartition, Source, Tick
+from shieldx.messages import NO_ORIGIN, ForPartition, Origin, Source, Tick
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from shieldx.engine.log import Header, Record, Transactions
     from shieldx.engine.metrics import TaskMetrics
     from shieldx.engine.surroundings import Surroundings
+    from shieldx.messages import Output
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +161,7 @@ class Task:
             outputs, more = self._fold.expire(at_ms, self._limits.expire_at_a_time)
             source = Source(record.topic, record.partition, record.offset, at_ms, b"")
             for output in outputs:
-                batch.add_output(output, (), source)
+                self._write(output, source, batch)
             if more:
                 batch = await self._commit(batch)
         self._expired_ms = at_ms
@@ -177,18 +180,13 @@ class Task:
         """Answer one record, forward it, or set it aside."""
         batch.records += 1
         value = record.value
-        source = Source(record.topic, record.partition, record.offset, self._log_time_ms, value or b"")
-        context: Sequence[Header] = ()
-        reply_to, hopped = None, False
+        origin, hopped = NO_ORIGIN, False
         if record.headers:
-            context = [(name, content or b"") for name, content in record.headers if name in CARRIED]
-            for name, content in record.headers:
-                if name == REPLY_TO:
-                    reply_to = (content or b"").decode(errors="replace")
-                elif name == HOP:
-                    hopped = True
+            origin = _origin_of(record.headers)
+            hopped = any(name == HOP for name, _ in record.headers)
+        source = Source(record.topic, record.partition, record.offset, self._log_time_ms, value or b"", origin)
         try:
-            self._check(record, context)
+            self._check(record, origin.context)
             message = self._codec.decode(record.topic, value)
         except Undecodable as error:
             self._set_aside(record, source, "unreadable", str(error), batch)
@@ -200,7 +198,7 @@ class Task:
         else:
             at_home = self._route(record, message.tenant_id, source, hopped=hopped, batch=batch)
         if at_home:
-            self._fold_one(message, source, context, reply_to, batch)
+            self._fold_one(message, source, batch)
 
     def _check(self, record: Record, context: Sequence[Header]) -> None:
         """Refuse what cannot be answered.
@@ -249,26 +247,25 @@ class Task:
             place["correlation_id"] = correlation_id[:MAX_LOGGED].decode(errors="replace")
         logger.info("set aside as a dead letter: %s: %s", reason, detail, extra=place)
 
-    def _fold_one(
-        self, message: Any, source: Source, context: Sequence[Header], reply_to: str | None, batch: Batch
-    ) -> None:
-        results = self._agent.writes[0]
+    def _fold_one(self, message: Any, source: Source, batch: Batch) -> None:
+        reply_to = source.origin.reply_to
+        if reply_to is not None and reply_to not in self._around.reply_topics:
+            detail = "reply-to names a topic that no manifest declares with accepts_replies"
+            batch.add_dead_letter(source, source.value, "reply_to_refused", detail)
+            source = msgspec.structs.replace(source, origin=Origin(source.origin.context))
         try:
             for output in self._fold.apply(message, source):
-                write = batch.add_output(output, context, source)
-                if reply_to is not None and output.topic == results:
-                    self._reply(reply_to, write, source, batch)
+                self._write(output, source, batch)
         except OutputTooLarge:
             self._refused.add((source.topic, source.partition, source.offset))
             raise
 
-    def _reply(self, topic: str, write: Write, source: Source, batch: Batch) -> None:
-        """Give a result to the topic that its sender named, if that topic is meant for replies."""
-        if topic in self._around.reply_topics:
-            batch.add_reply(topic, write)
-        else:
-            detail = "reply-to names a topic that no manifest declares with accepts_replies"
-            batch.add_dead_letter(source, source.value, "reply_to_refused", detail)
+    def _write(self, output: Output, source: Source, batch: Batch) -> None:
+        """Add an output to a batch; a result also goes to the topic that the sender of what it answers has named."""
+        origin = source.origin if output.origin is None else output.origin
+        write = batch.add_output(output, origin.context, source)
+        if origin.reply_to is not None and output.topic == self._agent.writes[0]:
+            batch.add_reply(origin.reply_to, write)
 
     def _new_batch(self) -> Batch:
         return Batch(self.partition, self._codec, self._agent.counts, self._agent.levels, self._limits.max_record_bytes)
@@ -284,3 +281,10 @@ class Task:
             self._state.committed(written, batch.writes, batch.records)
             self._metrics.committed(batch, self.size_bytes)
         return self._new_batch()
+
+
+def _origin_of(headers: Sequence[Header]) -> Origin:
+    """What a record's headers say that its answer needs."""
+    context = tuple((name, content or b"") for name, content in headers if name in CARRIED)
+    reply_to = next((content for name, content in reversed(headers) if name == REPLY_TO), None)
+    return Origin(context, None if reply_to is None else reply_to.decode(errors="replace"))

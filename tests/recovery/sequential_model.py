@@ -12,7 +12,7 @@ from drafts import EXPECT, Expect
 from plain_ledger import DAY_MS, PlainLedger
 
 from shieldx.credits import tables
-from shieldx.credits.keys import row_key
+from shieldx.row_key import row_key
 from shieldx.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve, Single
 from shieldx.credits.reservations import State as HoldState
 from shieldx.credits.tables import AccountRow, ReservationRow, TransactionRow

@@ -21,7 +21,7 @@ class EntryId(NamedTuple):
         return f"{self.shard}/{self.sequence}"
 
 
-class EntryIdType(click.ParamType[EntryId]):
+class EntryIdType(click.ParamType):
     """An entry as a command's argument."""
 
     name = "shard/sequence"
