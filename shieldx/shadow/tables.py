@@ -1,0 +1,58 @@
+"""The topics of shadow evaluation by name, and the rows of its tables."""
+
+from __future__ import annotations
+
+import msgspec
+
+from shieldx.messages import Id
+from shieldx.shadow.messages import Stratum
+from shieldx.shadow.rule import RuleConfig
+
+COMMANDS = "shadow.commands"
+RESULTS = "shadow.results"
+RULES = "shadow.rules"
+SAMPLES = "shadow.samples"
+SAMPLE_SETS = "shadow.sample-sets"
+EVALUATIONS = "shadow.evaluations"
+PAYMENTS = "shadow.payments"
+PLANS = "shadow.plans"
+BATCHES = "shadow.batches"
+SCORES = "shadow.scores"
+COLLECTED = "shadow.collected"
+REPORTS = "shadow.reports"
+
+
+class RuleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a rule. `hash` names its content; `parent` is the version that it was made from."""
+
+    tenant_id: Id
+    rule_id: Id
+    version: int
+    name: str
+    config: RuleConfig
+    hash: str
+    author: str | None
+    parent: int | None
+    note: str
+    at: str
+
+
+class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a set of samples that is complete, and where its samples stand in `shadow.samples`.
+
+    Of several versions of a set, the one with the highest `sequence` was sealed last.
+    """
+
+    tenant_id: Id
+    sample_set: Id
+    version: str
+    sequence: int
+    strata: tuple[Stratum, ...]
+    first_offset: int
+    last_offset: int
+    at: str
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return sum(stratum.samples for stratum in self.strata)
