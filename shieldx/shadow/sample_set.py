@@ -13,7 +13,7 @@ from shieldx.shadow.messages import Stratum
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shieldx.shadow.sample import Sample
+    from shieldx.shadow.sample import Label, Sample
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _VERSION_DIGITS = 16
@@ -47,5 +47,5 @@ def version_of(samples: Sequence[Sample]) -> str:
     return digest.hexdigest()[:_VERSION_DIGITS]
 
 
-def _stratum_key(sample: Sample) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
+def _stratum_key(sample: Sample) -> tuple[Label, str, tuple[str, ...], tuple[str, ...]]:
     return sample.label, sample.category, sample.expected_rules, sample.unexpected_rules

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from shieldx.messages import Id
-from shieldx.shadow.messages import Stratum
+from shieldx.shadow.messages import Evaluate, Stratum
+from shieldx.shadow.report import Report
 from shieldx.shadow.rule import RuleConfig
 
 COMMANDS = "shadow.commands"
@@ -56,3 +57,36 @@ class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
     def samples(self) -> int:
         """How many there are."""
         return sum(stratum.samples for stratum in self.strata)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="type"):
+    """An evaluation that runs: what was asked, and what it was resolved to when it began.
+
+    `digest` is of the request's content: the same `eval_id` with another one is a conflict.
+    """
+
+    evaluate: Evaluate
+    eval_id: str
+    digest: str
+    config: RuleConfig
+    rule_version: int | None
+    compared: RuleConfig | None
+    sample_set_version: str
+    amount: int
+    paid: bool
+    hold_until_ms: int
+    requested_ms: int
+    deadline_ms: int
+    context: tuple[tuple[str, str], ...]
+    reply_to: str | None
+
+
+class Reported(msgspec.Struct, frozen=True, kw_only=True, tag="reported", tag_field="type"):
+    """A report that may still be asked for again, until log time `forget_ms`, or serve the cache, until `fresh_ms`."""
+
+    digest: str
+    outcomes: str
+    """A digest of all that decides on its outcomes: what the cache is looked up by."""
+    report: Report
+    fresh_ms: int
+    forget_ms: int
