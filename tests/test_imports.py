@@ -15,18 +15,21 @@ PACKAGE = ROOT / "shieldx"
 ALLOWED = {
     "audit": {"messages", "remembered", "state"},
     "books": {"audit", "credits", "engine", "messages", "stores"},
-    "credits": {"messages", "remembered", "state"},
+    "credits": {"messages", "remembered", "row_key", "state"},
     "engine": {"messages", "state"},
     "keyring": {"engine.errors"},
     "privacy": {"messages"},
     "stores": {"engine", "messages", "state"},
     "dev": {"engine.errors"},
+    "shadow": {"credits.messages", "credits.tables", "messages", "row_key", "state"},
     "topology": {"engine", "messages"},
     "top": set(),
-    "agents": {"audit", "credits", "engine", "messages"},
+    "evaluators": {"engine", "messages", "shadow"},
+    "importers": {"engine.errors", "shadow"},
+    "agents": {"audit", "credits", "engine", "evaluators", "messages", "shadow"},
 }
-PURE = {"audit", "credits", "privacy"}
-PURE_PACKAGES = {"privacy": {"cryptography"}}
+PURE = {"audit", "credits", "privacy", "shadow"}
+PURE_PACKAGES = {"privacy": {"cryptography"}, "shadow": {"numpy", "re2", "scipy"}}
 """What a pure part may use beside msgspec: it computes, and nothing else."""
 IMPURE_MODULES = {
     "asyncio",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from shieldx.engine.codec import Codec
-    from shieldx.engine.measures import Count, Level
+    from shieldx.engine.measures import Count, Distribution, Level
     from shieldx.messages import Change, Output, Source
 
 MAX_CONTEXT_BYTES = 4096
@@ -35,12 +35,22 @@ class Batch:
     """Gathers what a task will commit. Its size is known before anything is sent."""
 
     def __init__(
-        self, partition: int, codec: Codec, counts: Sequence[Count], levels: Sequence[Level], max_record_bytes: int
+        self,
+        partition: int,
+        codec: Codec,
+        counts: Sequence[Count],
+        levels: Sequence[Level],
+        max_record_bytes: int,
+        distributions: Sequence[Distribution] = (),
     ) -> None:
         self._partition = partition
         self._codec = codec
         self._counts = counts
-        self._level_topics = {level.topic for level in levels}
+        self._level_topics = {level.topic for level in levels if not level.every}
+        self._of_every_output: tuple[Level | Distribution, ...] = (
+            *distributions,
+            *(level for level in levels if level.every),
+        )
         self._max_record_bytes = max_record_bytes
         self._own_writes: dict[str, list[Write]] = {}
         self.writes: dict[TopicPartition, list[Write]] = {}
@@ -50,7 +60,9 @@ class Batch:
         self.dead_letters = 0
         self.counted: dict[str, Counter[tuple[str, ...]]] = {count.name: Counter() for count in counts}
         self.last: dict[str, Any] = {}
-        """The last output to each topic that a gauge looks at."""
+        """The last output to each topic of which a gauge looks at the last."""
+        self.observed: list[tuple[Level | Distribution, Any]] = []
+        """Every output that a histogram, or a gauge of each, looks at."""
 
     def add_output(self, output: Output, context: Sequence[Header], source: Source) -> Write:
         """Write an output to this task's own partition.
@@ -76,6 +88,9 @@ class Batch:
         self.size_bytes += size
         if topic in self._level_topics:
             self.last[topic] = message
+        for measure in self._of_every_output:
+            if measure.topic == topic:
+                self.observed.append((measure, message))
         for count in self._counts:
             if count.topic == topic:
                 counted = self.counted[count.name]

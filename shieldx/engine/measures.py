@@ -29,5 +29,19 @@ class Level:
     documentation: str
     labels: tuple[str, ...]
     topic: str
-    of: Callable[[Any], tuple[tuple[str, ...], float]]
-    """The label values and the figure of an output."""
+    of: Callable[[Any], tuple[tuple[str, ...], float] | None]
+    """The label values and the figure of an output, or None if it has no figure."""
+    every: bool = False
+    """Whether each output of a transaction is looked at, where the label values differ, rather than the last alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """A Prometheus histogram over what an agent has committed to one topic."""
+
+    name: str
+    documentation: str
+    topic: str
+    of: Callable[[Any], float | None]
+    """The figure of an output, or None if it has none."""
+    buckets: tuple[float, ...]

@@ -268,7 +268,15 @@ class Task:
             batch.add_reply(origin.reply_to, write)
 
     def _new_batch(self) -> Batch:
-        return Batch(self.partition, self._codec, self._agent.counts, self._agent.levels, self._limits.max_record_bytes)
+        agent = self._agent
+        return Batch(
+            self.partition,
+            self._codec,
+            agent.counts,
+            agent.levels,
+            self._limits.max_record_bytes,
+            agent.distributions,
+        )
 
     async def _commit(self, batch: Batch) -> Batch:
         """Commit a batch with the table changes it caused, and begin the next."""

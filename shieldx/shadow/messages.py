@@ -124,7 +124,7 @@ class Evaluate(msgspec.Struct, frozen=True, kw_only=True):
     ground_truth: Id | None = None
     compare_with: Annotated[int, Meta(ge=1)] | None = None
     targets: Targets = Targets()
-    seed: Annotated[int, Meta(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Meta(ge=0, lt=2**53)] = 0
     deadline_s: Annotated[int, Meta(ge=1, le=MAX_DEADLINE_S)] = 300
     eval_id: EvalId | None = None
     actor: Id | None = None

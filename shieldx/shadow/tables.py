@@ -11,6 +11,7 @@ from shieldx.shadow.rule import RuleConfig
 
 COMMANDS = "shadow.commands"
 RESULTS = "shadow.results"
+AUDIT = "audit.decisions"
 RULES = "shadow.rules"
 SAMPLES = "shadow.samples"
 SAMPLE_SETS = "shadow.sample-sets"
@@ -62,7 +63,8 @@ class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="type"):
     """An evaluation that runs: what was asked, and what it was resolved to when it began.
 
-    `digest` is of the request's content: the same `eval_id` with another one is a conflict.
+    `digest` is of the request's content: the same `eval_id` with another one is a conflict. `outcomes` is one of all
+    that decides on what the report finds, by which the cache is looked up. `context` and `reply_to` are the request's.
     """
 
     evaluate: Evaluate
@@ -72,6 +74,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="typ
     rule_version: int | None
     compared: RuleConfig | None
     sample_set_version: str
+    outcomes: str
     amount: int
     paid: bool
     hold_until_ms: int

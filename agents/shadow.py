@@ -1,0 +1,52 @@
+"""shadow: evaluations, rules and sets of samples in; batches for the evaluators, reports and results out."""
+
+from shieldx.credits.tables import COMMANDS as LEDGER_COMMANDS
+from shieldx.engine.agent import Agent
+from shieldx.engine.measures import Count, Distribution, Level
+from shieldx.shadow import metrics, tables
+from shieldx.shadow.fold import ShadowFold
+
+agent = Agent(
+    name="shadow",
+    reads=(tables.COMMANDS, tables.EVALUATIONS, tables.PAYMENTS, tables.SCORES),
+    fold=ShadowFold,
+    takes_settings=("shadow_price_per_1000",),
+    state_format="shadow/1",
+    writes=(tables.REPORTS, tables.RESULTS, tables.BATCHES, LEDGER_COMMANDS, tables.AUDIT),
+    tables=(tables.RULES, tables.SAMPLE_SETS, tables.PLANS, tables.COLLECTED),
+    counts=(
+        Count(
+            name="shadow_evaluation_total",
+            documentation="Evaluations reported, by decision, or by code where there is none",
+            labels=("result",),
+            topic=tables.REPORTS,
+            of=metrics.result,
+        ),
+        Count(
+            name="shadow_cache_hits_total",
+            documentation="Evaluations whose outcomes were known already",
+            labels=(),
+            topic=tables.REPORTS,
+            of=metrics.cache_hits,
+        ),
+    ),
+    distributions=(
+        Distribution(
+            name="shadow_evaluation_duration_seconds",
+            documentation="Log time from request to report",
+            topic=tables.REPORTS,
+            of=metrics.duration_s,
+            buckets=metrics.DURATION_BUCKETS_S,
+        ),
+    ),
+    levels=(
+        Level(
+            name="shadow_rule_f1_score",
+            documentation="F1 of the last evaluation that was completed",
+            labels=("rule_id",),
+            topic=tables.REPORTS,
+            of=metrics.f1_score,
+            every=True,
+        ),
+    ),
+)

@@ -1,0 +1,188 @@
+"""The agent shadow, the real ledger and evaluators in one process, with records carried between them by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shieldx.credits import tables as ledger
+from shieldx.credits.messages import Purchase
+from shieldx.engine.agent import Agent, load_agents
+from shieldx.engine.codec import CARRIED
+from shieldx.engine.driver import AgentDriver
+from shieldx.engine.manifests import load_manifests
+from shieldx.shadow import tables
+from shieldx.shadow.matcher import compile_rule
+from shieldx.shadow.messages import Batch, Evaluate, Outcomes, Score, SealSamples
+from shieldx.shadow.parts import ParsedRequest
+from shieldx.shadow.rule import RuleConfig, Signature
+from shieldx.shadow.sample import Request, Sample
+from shieldx.shadow.sample_set import arranged, strata_of, version_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from shieldx.engine.checkpoint import TaskStores
+    from shieldx.engine.memory_log import MemoryRecord
+    from shieldx.shadow.report import Report
+
+ROOT = Path(__file__).parent.parent.parent
+TENANT = "org-123"
+INJECTION = Signature(pattern="' OR '1'='1")
+
+
+def sample(query: str, *, attack: bool, category: str = "", **expectations: Any) -> Sample:
+    """A request for `/?q=…`."""
+    return Sample(
+        label="attack" if attack else "benign",
+        category=category or ("sqli" if attack else "texts"),
+        source=f"example#{query}",
+        request=Request(uri=f"/?q={query}"),
+        **expectations,
+    )
+
+
+def samples(attacks: int, benign: int, *, missed: int = 0, mistaken: int = 0) -> list[Sample]:
+    """Attacks that `INJECTION` finds but for those `missed`; benign ones that it spares but for `mistaken`."""
+    return [
+        *(sample(f"{n}' OR '1'='1", attack=True) for n in range(attacks - missed)),
+        *(sample(f"{n}' UNION SELECT", attack=True) for n in range(missed)),
+        *(sample(f"hello {n}", attack=False) for n in range(benign - mistaken)),
+        *(sample(f"say ' OR '1'='1 {n}", attack=False) for n in range(mistaken)),
+    ]
+
+
+def judge(rule: RuleConfig, chosen: Iterable[Sample]) -> Outcomes:
+    compiled = compile_rule(rule)
+    found = [compiled.judge(ParsedRequest(it.request)) for it in chosen]
+    return Outcomes(
+        fired="".join("1" if it.fired else "0" for it in found),
+        scores=tuple(it.score for it in found) if compiled.is_scored else None,
+    )
+
+
+class ShadowWorld:
+    """What a broker, a ledger and evaluators would do, step by step; a test may do any step otherwise."""
+
+    def __init__(self, *, price_per_1000: int = 0, stores: TaskStores | None = None) -> None:
+        agents, topics = load_agents(ROOT / "agents"), load_manifests(ROOT / "topics")
+        shadow, credit = agents["shadow"], agents["credits"]
+        assert isinstance(shadow, Agent)
+        assert isinstance(credit, Agent)
+        priced = replace(shadow, fold=partial(shadow.fold, shadow_price_per_1000=price_per_1000))
+        self.shadow = AgentDriver(priced, topics, stores=stores)
+        self.ledger = AgentDriver(credit, topics)
+        self.sets: dict[str, list[Sample]] = {}
+        self._carried: dict[str, int] = {}
+
+    async def import_samples(self, found: Sequence[Sample], sample_set: str = "default") -> str:
+        """A version of a set, sealed."""
+        ordered = arranged(found)
+        version = version_of(ordered)
+        self.sets[version] = ordered
+        self.shadow.send(
+            tables.COMMANDS,
+            SealSamples(
+                tenant_id=TENANT,
+                sample_set=sample_set,
+                version=version,
+                strata=strata_of(ordered),
+                first_offset=0,
+                last_offset=len(ordered) - 1,
+            ),
+        )
+        await self.shadow.run()
+        return version
+
+    async def purchase(self, amount: int) -> None:
+        self.ledger.send(ledger.COMMANDS, Purchase(tenant_id=TENANT, idempotency_key="purchase", amount=amount))
+        await self.ledger.run()
+
+    def ask(
+        self, rule: RuleConfig | None = INJECTION, *, headers: Sequence[tuple[str, bytes]] = (), **fields: Any
+    ) -> None:
+        """Send an evaluation."""
+        evaluate = Evaluate(tenant_id=TENANT, rule_id=fields.pop("rule_id", "rule-001"), rule_config=rule, **fields)
+        self.shadow.send(tables.EVALUATIONS, evaluate, headers=headers)
+
+    def advance(self, ms: int) -> None:
+        self.shadow.advance(ms)
+        self.ledger.advance(ms)
+
+    async def pay(self) -> None:
+        """The ledger answers what the agent has asked of it."""
+        for record in self._new(self.shadow, ledger.COMMANDS):
+            self.ledger.send(ledger.COMMANDS, record.value, key=record.key, headers=record.headers)
+        await self.ledger.run()
+        for record in self._new(self.ledger, tables.PAYMENTS):
+            self.shadow.send(tables.PAYMENTS, record.value, key=record.key, headers=record.headers)
+        await self.shadow.run()
+
+    def batches(self) -> list[MemoryRecord]:
+        """Those that have come since the last call."""
+        return self._new(self.shadow, tables.BATCHES)
+
+    def score(self, record: MemoryRecord) -> None:
+        """An evaluator judges a batch."""
+        batch = msgspec.json.decode(record.value or b"", type=Batch)
+        chosen = [self.sets[batch.sample_set_version][index] for index in batch.samples]
+        score = Score(
+            tenant_id=batch.tenant_id,
+            eval_id=batch.eval_id,
+            batch=batch.batch,
+            outcomes=judge(batch.rule, chosen),
+            compared=None if batch.compared is None else judge(batch.compared, chosen),
+            sources=tuple(it.source for it in chosen),
+            latencies_ns=tuple(1000 + index for index in range(len(chosen))),
+        )
+        headers = [(name, content) for name, content in record.headers if name in CARRIED]
+        self.shadow.send(tables.SCORES, score, headers=headers)
+
+    async def settle(self) -> None:
+        """Carry records to and fro until nothing moves."""
+        await self.shadow.run()
+        while True:
+            await self.pay()
+            batches = self.batches()
+            for record in batches:
+                self.score(record)
+            await self.shadow.run()
+            if not batches:
+                await self.pay()
+                return
+
+    def reports(self) -> list[Report]:
+        return self.shadow.messages(tables.REPORTS)
+
+    async def evaluate(self, rule: RuleConfig | None = INJECTION, **fields: Any) -> Report:
+        """The report of an evaluation that nothing disturbs."""
+        self.ask(rule, **fields)
+        await self.settle()
+        return self.reports()[-1]
+
+    def held(self) -> int:
+        """Credits that are held at the moment."""
+        results = self.ledger.messages(ledger.RESULTS)
+        return int(results[-1].balance.reserved_funds)
+
+    def spent(self) -> int:
+        """Credits that were spent so far."""
+        results = self.ledger.messages(ledger.RESULTS)
+        return int(results[-1].balance.total_spent)
+
+    def _new(self, driver: AgentDriver, topic: str) -> list[MemoryRecord]:
+        records = driver.read(topic)
+        fresh = records[self._carried.get(topic, 0) :]
+        self._carried[topic] = len(records)
+        return fresh
+
+
+def without_timings(report: Report) -> bytes:
+    """What must be the same whenever a report is made again."""
+    fields = msgspec.to_builtins(report)
+    del fields["timings"]
+    return msgspec.json.encode(fields)
