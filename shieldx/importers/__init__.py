@@ -1,0 +1,1 @@
+"""Labelled traffic and rules in formats of others, as samples and rules."""

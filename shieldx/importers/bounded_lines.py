@@ -1,0 +1,39 @@
+"""The lines of a file, one at a time, none longer than what memory is meant for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+from shieldx.importers.imported import FixInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""More than any sample needs, its body escaped six-fold. A file without line breaks would else fill the memory."""
+
+
+def read_lines(path: Path) -> Iterator[bytes | None]:
+    """Each line with its end, or `None` for one that is too long. A byte order mark is dropped.
+
+    Raises:
+        FixInput: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            first = _line(stream)
+            yield first.removeprefix(b"\xef\xbb\xbf") if first else first
+            while (line := _line(stream)) != b"":
+                yield line
+    except OSError as error:
+        raise FixInput(f"{path}: {error.strerror}; give a file that can be read") from error
+
+
+def _line(stream: BinaryIO) -> bytes | None:
+    line = stream.readline(MAX_LINE_BYTES + 1)
+    if len(line) <= MAX_LINE_BYTES:
+        return line
+    while line and not line.endswith(b"\n"):
+        line = stream.readline(MAX_LINE_BYTES)
+    return None
