@@ -15,6 +15,8 @@ from signal import SIGCONT, SIGSTOP, SIGTERM
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import psutil
+
 import shieldx.dev.exec_with_parent
 
 if TYPE_CHECKING:
@@ -84,6 +86,13 @@ class WorkerProcess:
 
     def thaw(self) -> None:
         self._process.send_signal(SIGCONT)
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that it has started, if it still runs."""
+        try:
+            return psutil.Process(self._process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
 
     async def stop(self) -> int:
         """End it in order, and return its exit status."""

@@ -12,12 +12,12 @@ from drafts import EXPECT, Expect
 from plain_ledger import DAY_MS, PlainLedger
 
 from shieldx.credits import tables
-from shieldx.row_key import row_key
 from shieldx.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve, Single
 from shieldx.credits.reservations import State as HoldState
 from shieldx.credits.tables import AccountRow, ReservationRow, TransactionRow
 from shieldx.engine.codec import HOP, REPLY_TO, TICK_VALUE
 from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter, Output, Source, rfc3339
+from shieldx.row_key import row_key
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord

@@ -1,0 +1,85 @@
+"""What befalls evaluators, and the agent that plans for them, while they work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from enum import StrEnum
+from random import Random
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from fleet import Fleet
+
+FROZEN_S = 8.0
+"""Longer than the session timeout: the frozen worker's partitions are given away, and it thaws to find them gone."""
+PAUSE_S = 1.0
+
+
+class Kind(StrEnum):
+    """Each happens at least once a run."""
+
+    EVALUATOR_KILLED = "evaluator killed"
+    EVALUATOR_FROZEN = "evaluator frozen and thawed"
+    EVALUATOR_ADDED = "evaluator added"
+    EVALUATOR_STOPPED = "evaluator stopped in order"
+    PROCESS_KILLED = "process of an evaluator's pool killed"
+    PLANNER_KILLED = "planner killed"
+
+
+def plan(seed: int) -> list[Kind]:
+    """An order of all of them; kills come twice."""
+    kinds = [*Kind, Kind.EVALUATOR_KILLED, Kind.PROCESS_KILLED]
+    Random(seed).shuffle(kinds)  # noqa: S311 - replayed by its seed
+    return kinds
+
+
+class Faults:
+    """Does them, one after the other."""
+
+    def __init__(self, evaluators: Fleet, planners: Fleet, seed: int) -> None:
+        self._evaluators = evaluators
+        self._planners = planners
+        self._random = Random(seed)  # noqa: S311 - replayed by its seed
+        self.happened: Counter[Kind] = Counter()
+
+    async def happen(self, kinds: list[Kind]) -> None:
+        for kind in kinds:
+            await asyncio.sleep(PAUSE_S)
+            await self._happen(kind)
+            self.happened[kind] += 1
+
+    async def _happen(self, kind: Kind) -> None:
+        evaluators = self._evaluators
+        match kind:
+            case Kind.EVALUATOR_KILLED:
+                evaluators.kill(evaluators.pick(self._random.random()))
+                evaluators.start()
+            case Kind.EVALUATOR_FROZEN:
+                frozen = evaluators.pick(self._random.random())
+                frozen.freeze()
+                await asyncio.sleep(FROZEN_S)
+                frozen.thaw()
+            case Kind.EVALUATOR_ADDED:
+                evaluators.start()
+            case Kind.EVALUATOR_STOPPED:
+                if len(evaluators) == 1:
+                    evaluators.start()
+                await evaluators.stop(evaluators.pick(self._random.random()))
+            case Kind.PROCESS_KILLED:
+                await self._kill_process_of_a_pool()
+            case Kind.PLANNER_KILLED:
+                self._planners.kill(self._planners.pick(self._random.random()))
+                self._planners.start()
+
+    async def _kill_process_of_a_pool(self) -> None:
+        """Once there is one: a worker that has just started has no pool yet."""
+        while True:
+            worker = self._evaluators.pick(self._random.random())
+            processes = [it for it in worker.children() if it.status() != psutil.STATUS_ZOMBIE]
+            if processes:
+                self._random.choice(processes).kill()
+                return
+            await asyncio.sleep(PAUSE_S / 10)
