@@ -26,6 +26,7 @@ ALLOWED = {
     "top": set(),
     "evaluators": {"engine", "messages", "shadow"},
     "importers": {"engine.errors", "shadow"},
+    "reports": {"messages", "shadow"},
     "agents": {"audit", "credits", "engine", "evaluators", "messages", "shadow"},
 }
 PURE = {"audit", "credits", "privacy", "shadow"}

@@ -62,7 +62,7 @@ def write(topics: Mapping[str, Topic], folder: Path) -> list[str]:
             raise FixConfiguration(
                 f"{name} would refuse what it allowed before: {'; '.join(broken)}. Give it version 2"
             )
-        if old != schema:
+        if old is None or path.read_bytes() != encode(schema):
             path.write_bytes(encode(schema))
             changed.append(path.name)
     return changed
@@ -90,8 +90,19 @@ def _compare(
         after = new.get("properties", {}).get(name)
         if after is not None:
             yield from _compare(before, after, old_root, new_root, f"{path}.{name}", seen)
-    if "items" in old and "items" in new:
+    if isinstance(old.get("items"), dict) and isinstance(new.get("items"), dict):  # `false` ends a tuple
         yield from _compare(old["items"], new["items"], old_root, new_root, f"{path}[]", seen)
+    yield from _compare_tuples(old, new, old_root, new_root, path, seen)
+
+
+def _compare_tuples(
+    old: Any, new: Any, old_root: Schema, new_root: Schema, path: str, seen: set[tuple[str, str]]
+) -> Iterator[str]:
+    before, after = old.get("prefixItems", []), new.get("prefixItems", [])
+    if after and len(before) != len(after):
+        yield f"{path} became a tuple of {len(after)}"
+    for place, (one, other) in enumerate(zip(before, after, strict=False)):
+        yield from _compare(one, other, old_root, new_root, f"{path}[{place}]", seen)
 
 
 def _compare_bounds(old: Schema, new: Schema, path: str) -> Iterator[str]:

@@ -1,8 +1,11 @@
 r"""Rules of the OWASP Core Rule Set as signatures, from a JSON list of the set's `@rx` rules.
 
-A signature matches as ModSecurity 2 does, for which the set is written: PCRE_DOTALL and PCRE_DOLLAR_ENDONLY, so that `.`
-takes newlines, and `^` and `$` are the ends of the value alone. (ModSecurity 3 and Coraza find them at every line.) PCRE's
-`\s` takes the vertical tab, RE2's does not: it is written out.
+A signature matches as ModSecurity 2 does, for which the set is written: PCRE_DOTALL and PCRE_DOLLAR_ENDONLY, so that
+`.` takes newlines, and `^` and `$` are the ends of the value alone. (ModSecurity 3 and Coraza find them at every line.)
+PCRE's `\s` takes the vertical tab, RE2's does not: it is written out.
+
+The list does not say which rules have `multiMatch`, and look at a value after each transformation; here they look
+after the last one alone.
 """
 
 from __future__ import annotations
@@ -171,13 +174,13 @@ def with_pcre_space(pattern: str) -> str:
     in_class = False
     position = 0
     while position < len(pattern):
-        token = _token(pattern, position, in_class)
-        position += len(token)
-        if token.startswith("[") and not in_class:
+        piece = _piece(pattern, position, in_class)
+        position += len(piece)
+        if piece.startswith("[") and not in_class:
             in_class = True
-        elif token == "]":
+        elif piece == "]":
             in_class = False
-        pieces.append((_SPACE_IN_CLASS if in_class else _SPACE).get(token, token))
+        pieces.append((_SPACE_IN_CLASS if in_class else _SPACE).get(piece, piece))
     return "".join(pieces)
 
 
@@ -185,7 +188,7 @@ _SPACE: Final = {r"\s": r"[\s\x0b]", r"\S": r"[^\s\x0b]"}
 _SPACE_IN_CLASS: Final = {r"\s": r"\s\x0b", r"\S": r"\x00-\x08\x0e-\x1f\x21-\xff"}
 
 
-def _token(pattern: str, position: int, in_class: bool) -> str:
+def _piece(pattern: str, position: int, in_class: bool) -> str:
     """An escape, a quotation, the beginning of a class, a named class within one, or a character."""
     if pattern.startswith(r"\Q", position):
         end = pattern.find(r"\E", position)

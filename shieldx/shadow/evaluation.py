@@ -92,6 +92,7 @@ class Evaluation:
             all(it is not None and len(it.fired) == size for it in outcomes)
             and all(it is None or it.scores is None or len(it.scores) == size for it in outcomes)
             and len(score.sources) == size
+            and (score.compared is None) == (self.plan.compared is None)
         )
 
     def take(self, score: Score) -> None:

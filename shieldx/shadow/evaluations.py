@@ -50,7 +50,9 @@ class Evaluations:
     def load(self, row: Plan | Reported) -> None:
         """Take back a row. Plans wait until all tables are read: their samples are drawn from sets."""
         if isinstance(row, Plan):
-            self._plans[row.evaluate.tenant_id, row.eval_id] = row
+            key = row.evaluate.tenant_id, row.eval_id
+            self._forget(key)  # it may follow its forerunner's report without a tombstone between them
+            self._plans[key] = row
         else:
             self._plans.pop((row.report.tenant_id, row.report.eval_id), None)
             self._remember(row)
@@ -165,7 +167,10 @@ class Evaluations:
         key = reported.report.tenant_id, reported.report.eval_id
         self._reported[key] = reported
         if reported.report.status == "completed" and reported.report.cached_from is None:
-            self._by_outcomes[reported.outcomes] = key
+            other = self._reported.get(self._by_outcomes.get(reported.outcomes, key))
+            # By age rather than by turn: rows are restored in the order of their keys.
+            if other is None or (other.fresh_ms, other.report.eval_id) <= (reported.fresh_ms, reported.report.eval_id):
+                self._by_outcomes[reported.outcomes] = key
         heapq.heappush(self._due, (reported.forget_ms, key))
 
     def _forget(self, key: Key) -> None:

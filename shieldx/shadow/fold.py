@@ -56,7 +56,7 @@ class ShadowFold:
     def __init__(
         self,
         partition: int,
-        max_record_bytes: int = 1_000_000,  # noqa: ARG002 - what is written is bounded by what was read
+        max_record_bytes: int = 1_000_000,
         store: StateStore | None = None,
         *,
         shadow_price_per_1000: int = 0,
@@ -64,7 +64,7 @@ class ShadowFold:
         self._partition = partition
         self._price_per_1000 = shadow_price_per_1000
         self._rules = RuleVersions()
-        self._sets = SampleSets()
+        self._sets = SampleSets(max_record_bytes)
         self._rows = Rows(keeps_for_store=store is not None)
         self._evaluations = Evaluations(self._rows, self._sets)
         if store is not None:

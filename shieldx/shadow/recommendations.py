@@ -69,7 +69,7 @@ def _other_threshold(judged: Judged, targets: Targets) -> Iterator[Recommendatio
     yield _naming(
         judged,
         places,
-        f"Set the threshold to {best.threshold:g}: recall {best.recall:.4f} instead of {now.recall:.4f}, false "
+        f"Set the threshold to {best.threshold!r}: recall {best.recall:.4f} instead of {now.recall:.4f}, false "
         f"positive rate {best.false_positive_rate:.4f} instead of {now.false_positive_rate:.4f}",
     )
 

@@ -176,6 +176,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float | None = None
     intervals: dict[str, Interval] | None = None
     categories: tuple[Category, ...] = ()
+    categories_left_out: int = 0
+    """Of more than 400 categories a report has those with the most samples that were judged wrong."""
     curves: Curves | None = None
     confidence: float | None = None
     """The posterior probability that the rule meets its targets."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_CURVE_POINTS = 200
 """A curve in a report is drawn a few hundred pixels wide."""
+MAX_CATEGORIES = 400
+"""A set may have as many categories as samples; of so many even the longest names fit into a record."""
 
 
 def findings(judged: Judged, targets: Targets, compared_with: tuple[int, str] | None) -> dict[str, Any]:
@@ -39,7 +41,8 @@ def findings(judged: Judged, targets: Targets, compared_with: tuple[int, str] | 
     categories = _categories(judged)
     sure = confidence(confusion, max_false_positive_rate=targets.max_false_positive_rate, min_recall=targets.min_recall)
     return msgspec.structs.asdict(_figures(confusion, curves)) | {
-        "categories": categories,
+        "categories": _worst(categories),
+        "categories_left_out": max(0, len(categories) - MAX_CATEGORIES),
         "curves": None if curves is None else _drawn_curves(curves),
         "confidence": sure,
         "risk_level": risk_level_of(confusion, targets.max_false_positive_rate),
@@ -121,6 +124,15 @@ def _categories(judged: Judged) -> tuple[Category, ...]:
             )
         )
     return tuple(found)
+
+
+def _worst(categories: Sequence[Category]) -> tuple[Category, ...]:
+    """Those with the most samples that were judged wrong, in their order, if there are more than a report takes."""
+    if len(categories) <= MAX_CATEGORIES:
+        return tuple(categories)
+    wrong = [it.samples - it.fired if it.positive else it.fired for it in categories]
+    worst = sorted(range(len(categories)), key=lambda place: (-wrong[place], place))[:MAX_CATEGORIES]
+    return tuple(categories[place] for place in sorted(worst))
 
 
 def _comparison(judged: Judged, compared_with: tuple[int, str] | None) -> Comparison | None:

@@ -9,6 +9,9 @@ import msgspec
 
 MAX_RULE_BYTES = 256 * 1024
 """A rule travels with each batch of samples; most are below a kilobyte."""
+MAX_NESTING = 64
+"""Composites within composites that can be read at all. One that is decoded, but exhausts the stack where it is encoded
+again for its hash, would fail its partition for ever."""
 
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 """A part of a request: `args`, or one by its name: `headers:user-agent`. shieldx/shadow/parts.py lists them."""
@@ -65,6 +68,15 @@ class Composite(
 
     operator: Literal["and", "or", "not"]
     rules: Annotated[tuple[RuleConfig, ...], msgspec.Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        """Refuse what is nested too deeply, level by level: a function that calls itself would exhaust the stack."""
+        level: list[Composite] = [self]
+        for _ in range(MAX_NESTING):
+            level = [rule for composite in level for rule in composite.rules if isinstance(rule, Composite)]
+            if not level:
+                return
+        raise ValueError(f"more than {MAX_NESTING} composites within each other: flatten them")
 
 
 class Weighted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

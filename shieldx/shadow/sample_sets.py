@@ -13,11 +13,14 @@ from shieldx.shadow.tables import SampleSetRow
 if TYPE_CHECKING:
     from shieldx.shadow.messages import SealSamples
 
+_encode = msgspec.json.Encoder().encode
+
 
 class SampleSets:
     """A version is named by its content, so that sealing it again only says where its samples stand now."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_row_bytes: int) -> None:
+        self._max_row_bytes = max_row_bytes
         self._versions: dict[tuple[str, str], dict[str, SampleSetRow]] = {}
 
     def load(self, row: SampleSetRow) -> None:
@@ -54,6 +57,13 @@ class SampleSets:
         )
         if known is not None:
             row = msgspec.structs.replace(row, strata=known.strata)  # a version never changes what it says
+        row_bytes = len(_encode(row))
+        if row_bytes > self._max_row_bytes:
+            detail = (
+                f"what is known about its samples takes {row_bytes} bytes, in {len(row.strata)} strata; "
+                f"{self._max_row_bytes} are the most: give them fewer categories, or import them as several sets"
+            )
+            return _result(command, CommandCode.TOO_MANY_SAMPLES, at_ms, detail), None
         self.load(row)
         return _result(command, CommandCode.OK, at_ms), row
 

@@ -40,6 +40,18 @@ class WithATighterBound(msgspec.Struct):
     name: Annotated[str, msgspec.Meta(max_length=5)] = ""
 
 
+class Pair(msgspec.Struct):
+    place: tuple[int, str]
+
+
+class Triple(msgspec.Struct):
+    place: tuple[int, str, str]
+
+
+class OtherPair(msgspec.Struct):
+    place: tuple[int, int]
+
+
 def test_the_schemas_in_the_repository_are_those_of_the_types() -> None:
     generated = generate(load_manifests(ROOT / "topics"))
     kept = {path.name: path.read_bytes() for path in (ROOT / "schemas").glob("*.json")}
@@ -58,6 +70,18 @@ def test_the_schemas_in_the_repository_are_those_of_the_types() -> None:
 )
 def test_a_new_schema_must_allow_what_the_old_one_did(new: type[msgspec.Struct], broken: list[str]) -> None:
     assert list(incompatibilities(msgspec.json.schema(Old), msgspec.json.schema(new))) == broken
+
+
+@pytest.mark.parametrize(
+    ("new", "broken"),
+    [
+        (Pair, []),
+        (Triple, ["$.place became a tuple of 3", "$.place: minItems tightened to 3"]),
+        (OtherPair, ["$.place[1] no longer allows string"]),
+    ],
+)
+def test_a_tuple_keeps_its_length_and_its_types(new: type[msgspec.Struct], broken: list[str]) -> None:
+    assert sorted(incompatibilities(msgspec.json.schema(Pair), msgspec.json.schema(new))) == broken
 
 
 def test_an_incompatible_schema_is_not_written(tmp_path: Path) -> None:

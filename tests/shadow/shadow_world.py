@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from shieldx.credits import tables as ledger
-from shieldx.credits.messages import Purchase
+from shieldx.credits.messages import Balance, Purchase, Result
 from shieldx.engine.agent import Agent, load_agents
 from shieldx.engine.codec import CARRIED
 from shieldx.engine.driver import AgentDriver
-from shieldx.engine.manifests import load_manifests
+from shieldx.engine.manifests import Topic, load_manifests
+from shieldx.messages import DEAD_LETTERS, DeadLetter
 from shieldx.shadow import tables
 from shieldx.shadow.matcher import compile_rule
 from shieldx.shadow.messages import Batch, Evaluate, Outcomes, Score, SealSamples
@@ -65,21 +66,29 @@ def judge(rule: RuleConfig, chosen: Iterable[Sample]) -> Outcomes:
     )
 
 
+@cache
+def _agents() -> tuple[Agent, Agent, dict[str, Topic]]:
+    agents, topics = load_agents(ROOT / "agents"), load_manifests(ROOT / "topics")
+    shadow, credit = agents["shadow"], agents["credits"]
+    assert isinstance(shadow, Agent)
+    assert isinstance(credit, Agent)
+    return shadow, credit, topics
+
+
 class ShadowWorld:
     """What a broker, a ledger and evaluators would do, step by step; a test may do any step otherwise."""
 
     def __init__(self, *, price_per_1000: int = 0, stores: TaskStores | None = None) -> None:
-        agents, topics = load_agents(ROOT / "agents"), load_manifests(ROOT / "topics")
-        shadow, credit = agents["shadow"], agents["credits"]
-        assert isinstance(shadow, Agent)
-        assert isinstance(credit, Agent)
+        shadow, credit, topics = _agents()
         priced = replace(shadow, fold=partial(shadow.fold, shadow_price_per_1000=price_per_1000))
         self.shadow = AgentDriver(priced, topics, stores=stores)
         self.ledger = AgentDriver(credit, topics)
         self.sets: dict[str, list[Sample]] = {}
         self._carried: dict[str, int] = {}
 
-    async def import_samples(self, found: Sequence[Sample], sample_set: str = "default") -> str:
+    async def import_samples(
+        self, found: Sequence[Sample], sample_set: str = "default", *, tenant_id: str = TENANT
+    ) -> str:
         """A version of a set, sealed."""
         ordered = arranged(found)
         version = version_of(ordered)
@@ -87,7 +96,7 @@ class ShadowWorld:
         self.shadow.send(
             tables.COMMANDS,
             SealSamples(
-                tenant_id=TENANT,
+                tenant_id=tenant_id,
                 sample_set=sample_set,
                 version=version,
                 strata=strata_of(ordered),
@@ -98,15 +107,16 @@ class ShadowWorld:
         await self.shadow.run()
         return version
 
-    async def purchase(self, amount: int) -> None:
-        self.ledger.send(ledger.COMMANDS, Purchase(tenant_id=TENANT, idempotency_key="purchase", amount=amount))
+    async def purchase(self, amount: int, *, tenant_id: str = TENANT) -> None:
+        self.ledger.send(ledger.COMMANDS, Purchase(tenant_id=tenant_id, idempotency_key="purchase", amount=amount))
         await self.ledger.run()
 
     def ask(
         self, rule: RuleConfig | None = INJECTION, *, headers: Sequence[tuple[str, bytes]] = (), **fields: Any
     ) -> None:
         """Send an evaluation."""
-        evaluate = Evaluate(tenant_id=TENANT, rule_id=fields.pop("rule_id", "rule-001"), rule_config=rule, **fields)
+        fields = {"tenant_id": TENANT, "rule_id": "rule-001"} | fields
+        evaluate = Evaluate(rule_config=rule, **fields)
         self.shadow.send(tables.EVALUATIONS, evaluate, headers=headers)
 
     def advance(self, ms: int) -> None:
@@ -126,8 +136,8 @@ class ShadowWorld:
         """Those that have come since the last call."""
         return self._new(self.shadow, tables.BATCHES)
 
-    def score(self, record: MemoryRecord) -> None:
-        """An evaluator judges a batch."""
+    def score(self, record: MemoryRecord, *, latency_ns: int = 1000) -> None:
+        """An evaluator judges a batch, of which each sample takes it a nanosecond longer than the one before."""
         batch = msgspec.json.decode(record.value or b"", type=Batch)
         chosen = [self.sets[batch.sample_set_version][index] for index in batch.samples]
         score = Score(
@@ -137,7 +147,7 @@ class ShadowWorld:
             outcomes=judge(batch.rule, chosen),
             compared=None if batch.compared is None else judge(batch.compared, chosen),
             sources=tuple(it.source for it in chosen),
-            latencies_ns=tuple(1000 + index for index in range(len(chosen))),
+            latencies_ns=tuple(latency_ns + index for index in range(len(chosen))),
         )
         headers = [(name, content) for name, content in record.headers if name in CARRIED]
         self.shadow.send(tables.SCORES, score, headers=headers)
@@ -164,15 +174,20 @@ class ShadowWorld:
         await self.settle()
         return self.reports()[-1]
 
-    def held(self) -> int:
+    def held(self, tenant_id: str = TENANT) -> int:
         """Credits that are held at the moment."""
-        results = self.ledger.messages(ledger.RESULTS)
-        return int(results[-1].balance.reserved_funds)
+        return self._balance(tenant_id).reserved_funds
 
-    def spent(self) -> int:
+    def spent(self, tenant_id: str = TENANT) -> int:
         """Credits that were spent so far."""
-        results = self.ledger.messages(ledger.RESULTS)
-        return int(results[-1].balance.total_spent)
+        return self._balance(tenant_id).total_spent
+
+    def dead_letters(self) -> list[DeadLetter]:
+        return [letter for driver in (self.shadow, self.ledger) for letter in driver.messages(DEAD_LETTERS)]
+
+    def _balance(self, tenant_id: str) -> Balance:
+        results: list[Result] = self.ledger.messages(ledger.RESULTS)
+        return [result.balance for result in results if result.tenant_id == tenant_id][-1]
 
     def _new(self, driver: AgentDriver, topic: str) -> list[MemoryRecord]:
         records = driver.read(topic)

@@ -35,7 +35,7 @@ EXAMPLES = {
         (b"&#60;&#x3c;&#X3C;", b"<<<"),
         (b"&#60&#x3c", b"<<"),
         (b"&#0000060;&#x00003c;", b"<<"),
-        (b"&#316;&#x13c;", b"<<"),
+        (b"&#316;&#x13c;&#1084;&#99999996;", b"<<<\xfc"),
         (b"&ltscript", b"&ltscript"),
         (b"&copy;&;&#;&#x;&#xg;&", b"&copy;&;&#;&#x;&#xg;&"),
         (b"&&lt;", b"&<"),
@@ -202,6 +202,15 @@ def test_values_full_of_escapes_are_decoded_as_others_are(name: str, value: byte
     plain, dense = DENSE[name]
     assert len(value) < escapes.DENSE_ABOVE
     assert dense(value) == plain(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [(name, *example) for name in DENSE if name in EXAMPLES for example in EXAMPLES[name]],
+)
+def test_examples_among_many_escapes(name: str, value: bytes, expected: bytes) -> None:
+    _, dense = DENSE[name]
+    assert dense(value) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What `shieldx evaluate` is made of."""

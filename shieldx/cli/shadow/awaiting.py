@@ -1,0 +1,73 @@
+"""Sending an evaluation, and awaiting its report."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from shieldx.cli.asking import StartShadowAgent, open_asking
+from shieldx.cli.shadow.evaluation_request import CorrectRequest
+from shieldx.engine.codec import CORRELATION_ID, Codec, encode
+from shieldx.messages import DEAD_LETTERS, DeadLetter
+from shieldx.shadow.report import Report
+from shieldx.shadow.tables import EVALUATIONS, REPORTS, SCORES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shieldx.bootstrap import Platform
+    from shieldx.messages import Coordinates
+    from shieldx.shadow.messages import Evaluate
+
+
+class Received(NamedTuple):
+    """A report, and its record's value."""
+
+    report: Report
+    value: bytes
+
+
+async def evaluate(
+    platform: Platform, request: Evaluate, timeout_s: float, scored: Callable[[bytes], None] | None = None
+) -> Received:
+    """Send a request, and return its report. `scored` is told of the scores of evaluations meanwhile.
+
+    Raises:
+        CorrectRequest: the agent could not read it.
+        StartShadowAgent: no report came within `timeout_s`; sent again under its `eval_id`, it gets the same one.
+        FixConfiguration: a topic does not exist, or an ACL is missing.
+        MakeItSmaller: the request exceeds what the broker takes; it was not sent.
+    """
+    # Of the content: whoever sends the same again gets the same answer, and no one that of another request.
+    correlation_id = sha256(encode(request)).hexdigest().encode()
+    _, schema = Codec(platform.topics, []).schema_header(type(request))
+    answers = [REPORTS, DEAD_LETTERS, *([] if scored is None else [SCORES])]
+    async with open_asking(platform, request.tenant_id, answers) as asking:
+        sent = await asking.send(EVALUATIONS, request, schema=schema.decode(), correlation_id=correlation_id)
+        try:
+            async with asyncio.timeout(timeout_s):
+                async for record in asking.records(timeout_s):
+                    if record.topic == SCORES:
+                        if scored is not None:
+                            scored(record.value)
+                    elif record.topic == DEAD_LETTERS:
+                        _refuse_if_ours(record, sent)
+                    elif (CORRELATION_ID, correlation_id) in record.headers:
+                        return Received(msgspec.json.decode(record.value, type=Report), record.value)
+        except (TimeoutError, StartShadowAgent):
+            pass
+    raise StartShadowAgent(
+        f"no report within {timeout_s:g} s: agent `shadow` or its evaluators may not be running (`shieldx status` says "
+        f"so). What was sent is not lost: the same command with --eval-id {request.eval_id} waits for the same report"
+    )
+
+
+def _refuse_if_ours(record: Any, sent: Coordinates) -> None:
+    if record.value is None:  # the mark of a letter that was replayed
+        return
+    letter = msgspec.json.decode(record.value, type=DeadLetter)
+    if letter.source == sent:
+        raise CorrectRequest(f"the request was set aside as a dead letter: {letter.reason}: {letter.detail}")

@@ -1,0 +1,1 @@
+"""Reports of evaluations in words, in tables and as a page."""

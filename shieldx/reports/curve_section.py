@@ -1,0 +1,106 @@
+"""The ROC and the precision-recall curve of a report, or the reason why there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shieldx.reports.curve_chart import CurveChart, Place
+from shieldx.reports.elements import Element, element
+from shieldx.reports.figure_rows import AUC_MEANS, coefficient, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shieldx.shadow.messages import Targets
+    from shieldx.shadow.report import Curves, Figures
+
+
+def curve_section(figures: Figures, curves: Curves | None, targets: Targets) -> list[Element]:
+    """Both curves side by side; a yes/no rule is one point in each."""
+    positives = figures.true_positives + figures.false_negatives
+    negatives = figures.false_positives + figures.true_negatives
+    if not positives or not negatives:
+        kind = "positive" if not positives else "negative"
+        return [element("p", {}, f"There are none: no sample is a {kind}.")]
+    charts = [
+        _roc(figures, curves, targets),
+        _precision_recall(figures, curves, targets, positives / (positives + negatives)),
+    ]
+    about = (
+        "A scored rule has a point for every threshold; the dot is the threshold that it has."
+        if curves is not None
+        else "A rule that says yes or no is one point; the line joins it to the rules that never and that always fire."
+    )
+    legend = "Dashed: a rule that guesses. Shaded: where the targets are met."
+    return [
+        element("div", {"class": "columns"}, *(_figure(chart) for chart in charts)),
+        element("p", {"class": "muted"}, f"{about} {legend}"),
+        *(_points(charts) if curves is not None else []),
+    ]
+
+
+def _roc(figures: Figures, curves: Curves | None, targets: Targets) -> CurveChart:
+    point = (figures.false_positive_rate, figures.recall)
+    return CurveChart(
+        name="roc",
+        title=f"ROC curve, {AUC_MEANS[figures.auc_roc_is]} {coefficient(figures.auc_roc)}",
+        description=f"The rule has a false positive rate of {percent(point[0])} and a recall of {percent(point[1])}.",
+        x_name="false positive rate",
+        y_name="recall",
+        line=curves.roc if curves is not None else ((0.0, 0.0), point, (1.0, 1.0)),
+        point=point,
+        chance=((0.0, 0.0), (1.0, 1.0)),
+        goal=((0.0, targets.min_recall), (targets.max_false_positive_rate, 1.0)),
+    )
+
+
+def _precision_recall(figures: Figures, curves: Curves | None, targets: Targets, prevalence: float) -> CurveChart:
+    point = (figures.recall, figures.precision)
+    return CurveChart(
+        name="precision-recall",
+        title="Precision-recall curve",
+        description=f"The rule has a recall of {percent(point[0])} and a precision of {percent(point[1])}.",
+        x_name="recall",
+        y_name="precision",
+        line=curves.precision_recall if curves is not None else (),
+        point=point,
+        chance=((0.0, prevalence), (1.0, prevalence)),
+        goal=((targets.min_recall, _least_precision(targets, prevalence)), (1.0, 1.0)),
+    )
+
+
+def _least_precision(targets: Targets, prevalence: float) -> float:
+    """The precision of a rule that just meets both targets."""
+    hits, alarms = targets.min_recall * prevalence, targets.max_false_positive_rate * (1 - prevalence)
+    return hits / (hits + alarms) if hits + alarms else 0.0
+
+
+def _figure(chart: CurveChart) -> Element:
+    return element("figure", {}, chart.svg(), element("figcaption", {}, f"{chart.title}. {chart.description}"))
+
+
+def _points(charts: Sequence[CurveChart]) -> list[Element]:
+    """The curves in figures, for those who cannot see them."""
+    return [
+        element(
+            "details",
+            {},
+            element("summary", {}, f"{chart.title}: its points"),
+            element(
+                "table",
+                {},
+                element("thead", {}, _row("th", (chart.x_name, chart.y_name))),
+                element("tbody", {}, *(_row("td", _percents(place)) for place in chart.line)),
+            ),
+        )
+        for chart in charts
+    ]
+
+
+def _row(cell: str, texts: tuple[str, str]) -> Element:
+    scope = {"scope": "col"} if cell == "th" else {}
+    return element("tr", {}, *(element(cell, {"class": "number"} | scope, text) for text in texts))
+
+
+def _percents(place: Place) -> tuple[str, str]:
+    return percent(place[0]), percent(place[1])

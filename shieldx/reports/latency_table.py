@@ -1,0 +1,29 @@
+"""How long a rule took for a sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shieldx.reports.elements import Element, element
+from shieldx.reports.figure_rows import microseconds
+from shieldx.reports.tables import table
+
+if TYPE_CHECKING:
+    from shieldx.shadow.report import LatencyNs
+
+BAR_PX = 180
+
+
+def latency_table(latency: LatencyNs) -> Element:
+    """Percentiles, on a scale to the highest of them."""
+    shares = {"median": latency.p50, "95th percentile": latency.p95, "99th percentile": latency.p99}
+    longest = max(latency.p99, 1)
+    rows = [(name, microseconds(duration), _length(duration / longest)) for name, duration in shares.items()]
+    return table("Time the rule took for a sample", ("share of samples", "at most", ""), rows)
+
+
+def _length(share: float) -> Element:
+    bar = element(
+        "rect", {"class": "filled", "height": "10", "width": f"{max(BAR_PX * share, 1):.1f}", "y": "4", "rx": "2"}
+    )
+    return element("svg", {"class": "bar", "viewBox": f"0 0 {BAR_PX} 18", "aria-hidden": "true"}, bar)

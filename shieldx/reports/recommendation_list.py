@@ -1,0 +1,25 @@
+"""What to do about a rule, each advice with the samples behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shieldx.reports.elements import Element, element
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shieldx.shadow.report import Recommendation
+
+
+def recommendation_list(recommendations: Sequence[Recommendation]) -> Element:
+    """In their order, which is that of their weight."""
+    return element("ol", {}, *(_recommendation(each) for each in recommendations))
+
+
+def _recommendation(each: Recommendation) -> Element:
+    more = each.samples_total - len(each.samples)
+    samples = element("div", {"class": "samples"}, *(element("code", {}, source) for source in each.samples))
+    if more:
+        samples.append(element("span", {"class": "muted"}, f"and {more:,} more"))
+    return element("li", {}, each.advice, samples)

@@ -1,0 +1,162 @@
+"""The text of a pattern: as bytes for RE2, and where in it stands what RE2 refuses, which RE2 does not tell."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+QUOTED_CHARACTERS: Final = 40
+"""No message quotes more of a pattern: it may be long, and may hold what its author would not print."""
+
+_LINEAR = "since time must stay linear in the input"
+_UNSUPPORTED: Final = (
+    # What the pattern has at the offending position, and what to tell its author.
+    (r"\(\?[=!]", f"lookahead is not supported, {_LINEAR}; use a composite of two rules"),
+    (r"\(\?<[=!]", f"lookbehind is not supported, {_LINEAR}; use a composite of two rules"),
+    (r"\(\?>", f"an atomic group is not supported, {_LINEAR}; use (?:…), which finds the same or more"),
+    (r"\(\?\(", f"a conditional is not supported, {_LINEAR}; write out its cases as an alternation"),
+    (r"\(\?[R&0-9+-]|\(\?P>", f"recursion is not supported, {_LINEAR}; write it out to a fixed depth"),
+    (r"\(\?P=|\\[1-9gk]", f"a backreference is not supported, {_LINEAR}; write out what it may repeat"),
+    (
+        r"(?:[*+?]|\{[0-9,]+\})\+",
+        f"a possessive quantifier is not supported, {_LINEAR}; use it without its +, which finds the same or more",
+    ),
+    (r"\(\?#", "a comment is not supported; leave it out"),
+    (r"\(\?\|", "a branch reset is not supported; use (?:…)"),
+    (r"\(\?", "this group or flag is not supported; RE2 has (?:…), (?P<name>…) and the flags i, m, s and U"),
+    (r"\\x\{", "a pattern matches bytes, up to \\xff; write a character's bytes, or itself"),
+    (r"\\[pP]", "RE2 knows no such class of characters; see its syntax"),
+    (r"\\", "this escape is not supported in RE2's syntax; write the character itself or \\xHH"),
+    (r"\{", "a repetition is of more than 1,000 in all, counting those it is nested in; shorten it"),
+    (r"[*+?]{2}", "a quantifier follows another one; group the first: (?:…)"),
+)
+_WHOLE: Final = {
+    # What RE2 says with all that follows as its fragment, or all of the pattern.
+    "missing )": "this ( is not closed; add a ), or escape it with a backslash",
+    "unexpected )": "this ) closes nothing; add a (, or escape it with a backslash",
+    "missing ]": "this [ is not closed; add a ], or escape it with a backslash",
+    "trailing \\": "a pattern ends in a backslash; double it",
+}
+
+
+class Refusal(Exception):
+    """Change the pattern at `position` (a character's offset)."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(reason)
+        self.position = position
+        self.reason = reason
+
+
+def as_bytes(pattern: str) -> bytes:
+    """The pattern for an RE2 that reads Latin-1: a character beyond ASCII becomes a group of its bytes.
+
+    Raises `Refusal` where one stands in a class, which is of single bytes.
+    """
+    if pattern.isascii():
+        return pattern.encode()
+    pieces = []
+    for position, character, place in _characters(pattern):
+        if character.isascii():
+            pieces.append(character.encode())
+            continue
+        if place == "escape":
+            raise Refusal(position, "this character needs no backslash, and RE2 takes none before it; leave it out")
+        if place == "class":
+            raise Refusal(position, "a class is one of single bytes; write this character as an alternative: (?:é|[…])")
+        group = b"(?:" + encoded(character, position) + b")"
+        pieces.append(b"\\E" + group + b"\\Q" if place == "quoted" else group)
+    return b"".join(pieces)
+
+
+def encoded(text: str, position: int = 0) -> bytes:
+    """Its UTF-8; raises `Refusal` for half of a surrogate pair, which has none."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Refusal(
+            position + error.start, "half of a surrogate pair is no character; write its bytes as \\xHH"
+        ) from None
+
+
+def refusal_of(pattern: str, said: str, error_of: Callable[[str], str | None]) -> Refusal | None:
+    """Where and why RE2 refuses the pattern; None where that is about the whole of it.
+
+    Args:
+        pattern: what RE2 refuses.
+        said: what it says, `what: fragment`.
+        error_of: what it says of another pattern, None where that is accepted.
+    """
+    what, _, fragment = said.partition(": ")
+    if what in _WHOLE:
+        return Refusal(_place_of(what, fragment, pattern), _WHOLE[what])
+    if not fragment:
+        return None
+    start = max(0, pattern.rfind(fragment, 0, _first_end(pattern, said, error_of)))
+    if what == "no argument for repetition operator":
+        return Refusal(start, "a quantifier follows nothing that it could repeat; escape it with a backslash")
+    for unsupported, reason in _UNSUPPORTED:
+        if re.compile(unsupported).match(pattern, start):
+            return Refusal(start, reason)
+    return Refusal(start, f"RE2 says {said[:QUOTED_CHARACTERS]!r}; see its syntax")
+
+
+def _place_of(what: str, fragment: str, pattern: str) -> int:
+    if what.endswith(")"):
+        return _unbalanced(pattern)
+    return len(pattern) - max(len(fragment), 1)
+
+
+def _first_end(pattern: str, said: str, error_of: Callable[[str], str | None]) -> int:
+    """Where the shortest beginning ends of which RE2 says the same: it reads from the left, to its first error."""
+    shortest, longest = 0, len(pattern)
+    while shortest < longest:
+        middle = (shortest + longest) // 2
+        if error_of(pattern[:middle]) == said:
+            longest = middle
+        else:
+            shortest = middle + 1
+    return longest
+
+
+def _unbalanced(pattern: str) -> int:
+    """The first parenthesis that closes nothing, or the last that is not closed."""
+    opened = []
+    for position, character, place in _characters(pattern):
+        if place != "plain":
+            continue
+        if character == "(":
+            opened.append(position)
+        elif character == ")":
+            if not opened:
+                return position
+            opened.pop()
+    return opened[-1] if opened else 0
+
+
+_CLASS = re.compile(r"\[\^?\]?(?:\[:\^?\w+:\]|\\Q.*?(?:\\E|\Z)|\\.|[^]\\])*\]?", re.DOTALL)
+_QUOTED = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.DOTALL)
+
+
+def _characters(pattern: str) -> list[tuple[int, str, str]]:
+    """Each character, or escape of two, with its position and where it stands: `plain`, in a `class`, or `quoted`."""
+    found: list[tuple[int, str, str]] = []
+    position = 0
+    while position < len(pattern):
+        character = pattern[position]
+        if character == "[" and (inside := _CLASS.match(pattern, position)):
+            found.extend((at, pattern[at], "class") for at in range(position, inside.end()))
+            position = inside.end()
+        elif pattern.startswith("\\Q", position) and (quoted := _QUOTED.match(pattern, position)):
+            found.extend((at, pattern[at], "quoted") for at in range(position, quoted.end()))
+            position = quoted.end()
+        elif character == "\\":
+            found.append((position, pattern[position : position + 2], "escape"))
+            position += 2
+        else:
+            found.append((position, character, "plain"))
+            position += 1
+    return found

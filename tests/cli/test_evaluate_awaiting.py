@@ -1,0 +1,104 @@
+"""What is taken for the answer to an evaluation; the test is the agent."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from reports.example_reports import completed
+
+from shieldx.bootstrap import Platform
+from shieldx.cli.asking import StartShadowAgent
+from shieldx.cli.shadow.awaiting import evaluate
+from shieldx.cli.shadow.evaluation_request import CorrectRequest
+from shieldx.engine.codec import encode
+from shieldx.engine.home import home_partition
+from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter
+from shieldx.settings import Settings
+from shieldx.shadow.messages import Evaluate, Score
+from shieldx.shadow.tables import EVALUATIONS, REPORTS, SCORES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.integration
+
+TIMEOUT_S = 30.0
+
+
+class Place:
+    """A broker without agents, where the test answers a tenant that nobody else has."""
+
+    def __init__(self, platform: Platform, partitions: int) -> None:
+        self.platform = platform
+        self.request = Evaluate(tenant_id=f"t-{uuid4().hex}", rule_id="r", eval_id="e")
+        self._home = home_partition(self.request.tenant_id, partitions)
+
+    def evaluate(self, scored: Callable[[bytes], None] | None = None) -> asyncio.Task[Any]:
+        return asyncio.create_task(evaluate(self.platform, self.request, TIMEOUT_S, scored))
+
+    async def asked(self) -> Any:
+        """The request's record, once it has come."""
+        async with AIOKafkaConsumer(**self.platform.connection, auto_offset_reset="earliest") as consumer:
+            consumer.assign([TopicPartition(EVALUATIONS, self._home)])
+            while (record := await consumer.getone()).key != self.request.tenant_id.encode():
+                pass
+        return record
+
+    async def write(self, topic: str, message: msgspec.Struct, correlation_id: bytes = b"another's") -> None:
+        async with AIOKafkaProducer(**self.platform.connection) as producer:
+            headers = [("correlation-id", correlation_id)]
+            await producer.send_and_wait(topic, encode(message), partition=self._home, headers=headers)
+
+    def letter(self, offset: int) -> DeadLetter:
+        source = Coordinates(EVALUATIONS, self._home, offset)
+        return DeadLetter(reason="unreadable", detail="why", source=source, length=1, sha256="", at="")
+
+
+@pytest.fixture
+async def place(kafka: str) -> Place:
+    platform = Platform(Settings(), bootstrap=kafka)
+    await platform.topic_admin.create(platform.topics, partitions=3, replication=1)
+    return Place(platform, (await platform.topic_admin.describe([EVALUATIONS]))[EVALUATIONS].partitions)
+
+
+async def test_the_report_is_the_one_that_answers_this_content(place: Place) -> None:
+    scored: asyncio.Queue[bytes] = asyncio.Queue()
+    evaluation = place.evaluate(scored.put_nowait)
+    asked = await place.asked()
+    ours = sha256(encode(place.request)).hexdigest().encode()
+    assert dict(asked.headers) == {"schema": b"shadow.evaluation/1", "correlation-id": ours}
+    assert msgspec.json.decode(asked.value, type=Evaluate) == place.request
+
+    score = Score(tenant_id="t", eval_id="e", batch=0, error="any")
+    await place.write(REPORTS, completed(eval_id="e", rule_id="of another content"))
+    await place.write(DEAD_LETTERS, place.letter(asked.offset + 1))
+    await place.write(SCORES, score, ours)
+    assert await scored.get() == encode(score)
+    report = completed(eval_id="e")
+    await place.write(REPORTS, report, ours)
+    assert await evaluation == (report, encode(report))
+
+
+async def test_a_request_that_was_set_aside_says_why(place: Place) -> None:
+    evaluation = place.evaluate()
+    await place.write(DEAD_LETTERS, place.letter((await place.asked()).offset))
+    with pytest.raises(CorrectRequest, match="the request was set aside as a dead letter: unreadable: why"):
+        await evaluation
+
+
+async def test_without_an_answer_it_ends_although_others_are_answered(place: Place) -> None:
+    others = asyncio.create_task(_answer_others(place))
+    with pytest.raises(StartShadowAgent, match=r"no report within 0\.5 s: .* with --eval-id e waits for the same"):
+        await evaluate(place.platform, place.request, 0.5)
+    others.cancel()
+
+
+async def _answer_others(place: Place) -> None:
+    while True:
+        await place.write(REPORTS, completed())
