@@ -58,7 +58,7 @@ docs: $(INSTALLED) ## Write the pages that are made from the source
 lock: $(INSTALLED) ## Pin the newest dependencies that pyproject.toml allows
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-emit-index-url --extra stack --extra vault --extra hyperscan --group test --group lint --group build -q -o requirements.lock
+	  --no-emit-index-url --extra stack --extra vault --group test --group lint --group build -q -o requirements.lock
 	cp requirements.lock requirements-bench.lock # the same versions wherever the peers allow them
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --extra stack --group bench --group build -q -o requirements-bench.lock
