@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
     from shieldx.bootstrap import Platform
-    from shieldx.engine.agent import Agent
-    from shieldx.engine.sink import Sink
+    from shieldx.engine.agent import AnyAgent
 
 FEW_OFFSETS = 20
 PEEK_MS = 300
@@ -46,7 +45,7 @@ class GroupStatus(msgspec.Struct, frozen=True):
 
 async def group_status(
     platform: Platform,
-    agent: Agent | Sink,
+    agent: AnyAgent,
     partitions: Mapping[str, int],
     positions: Mapping[TopicPartition, int] | None = None,
 ) -> GroupStatus:

@@ -17,9 +17,8 @@ from shieldx.stores.database import CheckPostgres
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shieldx.bootstrap import Platform
-    from shieldx.engine.agent import Agent
-    from shieldx.engine.worker import Worker
+    from shieldx.bootstrap import AnyWorker, Platform
+    from shieldx.engine.agent import AnyAgent
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +26,7 @@ READY_POLL_S = 0.05
 
 
 async def run_workers(
-    platform: Platform, agents: Sequence[Agent | Sink], stopping: asyncio.Event, when_ready: Callable[[str], None]
+    platform: Platform, agents: Sequence[AnyAgent], stopping: asyncio.Event, when_ready: Callable[[str], None]
 ) -> None:
     """Check the agents' topics and work until the event; `when_ready` is told the health server's address.
 
@@ -78,7 +77,7 @@ def _spare_the_garbage_collector() -> None:
     gc.set_threshold(100_000, 20, 50)
 
 
-async def _work(workers: Sequence[Worker], stopping: asyncio.Event, when_ready: Callable[[], None]) -> None:
+async def _work(workers: Sequence[AnyWorker], stopping: asyncio.Event, when_ready: Callable[[], None]) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             for worker in workers:
@@ -92,7 +91,7 @@ async def _work(workers: Sequence[Worker], stopping: asyncio.Event, when_ready: 
         raise _first(group) from None
 
 
-async def _announce(workers: Sequence[Worker], when_ready: Callable[[], None]) -> None:
+async def _announce(workers: Sequence[AnyWorker], when_ready: Callable[[], None]) -> None:
     while not all(worker.ready for worker in workers):  # noqa: ASYNC110 - readiness is a question, not an event
         await asyncio.sleep(READY_POLL_S)
     when_ready()

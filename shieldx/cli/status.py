@@ -24,7 +24,7 @@ from shieldx.stores.database import CheckPostgres, connected, place_of
 if TYPE_CHECKING:
     from aiokafka import TopicPartition
 
-    from shieldx.engine.agent import Agent
+    from shieldx.engine.agent import AnyAgent
 
 
 class PostgresStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +115,7 @@ async def _postgres(platform: Platform) -> PostgresStatus:
 
 
 async def _positions(
-    platform: Platform, agent: Agent | Sink, postgres: PostgresStatus | None
+    platform: Platform, agent: AnyAgent, postgres: PostgresStatus | None
 ) -> dict[TopicPartition, int] | None:
     """What a sink has written, nothing as long as its database cannot be asked; None for another agent."""
     if not isinstance(agent, Sink):

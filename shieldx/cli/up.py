@@ -31,7 +31,7 @@ from shieldx.stores.database import place_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from shieldx.engine.agent import Agent
+    from shieldx.engine.agent import AnyAgent
     from shieldx.engine.topics import ActualTopic
     from shieldx.settings import Settings
 
@@ -148,7 +148,7 @@ def partition_count(existing: Mapping[str, ActualTopic], asked: int | None, *, d
     return count
 
 
-def _announce(platform: Platform, agents: Sequence[Agent | Sink], health: str, postgres: str | None) -> None:
+def _announce(platform: Platform, agents: Sequence[AnyAgent], health: str, postgres: str | None) -> None:
     settings = platform.settings
     stack = StackFile(platform.bootstrap, platform.partitions, os.getpid(), health, platform.brokers, postgres)
     publish(settings, stack)

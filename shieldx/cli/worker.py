@@ -18,8 +18,7 @@ from shieldx.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.engine.agent import Agent
-    from shieldx.engine.sink import Sink
+    from shieldx.engine.agent import AnyAgent
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ def command(agents: tuple[str, ...]) -> None:
     asyncio.run(_run(platform, [platform.agent(name) for name in dict.fromkeys(agents)]))
 
 
-async def _run(platform: Platform, agents: Sequence[Agent | Sink]) -> None:
+async def _run(platform: Platform, agents: Sequence[AnyAgent]) -> None:
     names = [agent.name for agent in agents]
 
     def tell_ready(health: str) -> None:

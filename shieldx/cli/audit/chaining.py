@@ -9,15 +9,13 @@ from uuid import uuid4
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shieldx.audit import tables
 from shieldx.audit.entry import AuditEntry
+from shieldx.cli.asking import named_refusals, stand_at_end
 from shieldx.cli.committed_records import POLL_MS, committed_consumer, partitions_of
 from shieldx.cli.producing import open_producer
 from shieldx.cli.stdout import say
-from shieldx.client import MakeItSmaller
-from shieldx.engine.access import refusal
 from shieldx.engine.codec import CORRELATION_ID
 from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter
 
@@ -61,21 +59,16 @@ async def send_and_await(
     """
     for name in (topic, tables.LOG, DEAD_LETTERS, POSITIONS):
         await partitions_of(platform, name)
-    try:
+    with named_refusals(platform):
         async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
+            watched = (tables.LOG, DEAD_LETTERS, POSITIONS)
+            await stand_at_end(consumer, [TopicPartition(name, number) for name in watched for number in records])
             watch = _Watch(platform, consumer)
-            await watch.stand_at_end(records)
             sent = await _send(producer, topic, records)
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     await watch.read(sent)
             return watch.fates
-    except MessageSizeTooLargeError as error:
-        raise MakeItSmaller(f"it was not sent: {error}") from error
-    except KafkaError as error:
-        if (refused := refusal(error, platform.connection)) is not None:
-            raise refused from error
-        raise
 
 
 async def _send(producer: AIOKafkaProducer, topic: str, records: Mapping[int, Outgoing]) -> dict[int, Coordinates]:
@@ -89,7 +82,7 @@ async def _send(producer: AIOKafkaProducer, topic: str, records: Mapping[int, Ou
 
 
 class _Watch:
-    """Reads what the audit agent writes, from before the records were sent."""
+    """Reads what the audit agent writes, with a consumer that stands where it ended before the records were sent."""
 
     def __init__(self, platform: Platform, consumer: AIOKafkaConsumer) -> None:
         self._platform = platform
@@ -97,14 +90,6 @@ class _Watch:
         self._ends: dict[int, dict[TopicPartition, int]] = {}
         """Of partitions whose agent has read the record: how far log and dead letters had come then."""
         self.fates: dict[int, Fate] = {}
-
-    async def stand_at_end(self, numbers: Mapping[int, Outgoing]) -> None:
-        """See what is committed from now on."""
-        topics = (tables.LOG, DEAD_LETTERS, POSITIONS)
-        partitions = [TopicPartition(topic, number) for topic in topics for number in numbers]
-        self._consumer.assign(partitions)
-        for tp, end in (await self._consumer.end_offsets(partitions)).items():
-            self._consumer.seek(tp, end)
 
     async def read(self, sent: Mapping[int, Coordinates]) -> None:
         """Return once the fate of every record is known."""

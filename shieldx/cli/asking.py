@@ -1,0 +1,115 @@
+"""Asking an agent: a message to a tenant's home partition, and what is committed in answer from then on."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from shieldx.cli.committed_records import committed_consumer, partitions_of
+from shieldx.cli.producing import open_producer
+from shieldx.client import MakeItSmaller
+from shieldx.engine.access import refusal
+from shieldx.engine.codec import CORRELATION_ID, SCHEMA, encode
+from shieldx.engine.errors import ShieldXError
+from shieldx.engine.home import home_partition
+from shieldx.messages import Coordinates
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+
+    import msgspec
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+    from shieldx.bootstrap import Platform
+
+LEAST_POLL_MS = 1
+"""aiokafka does not wait at all for 0."""
+
+
+class StartShadowAgent(ShieldXError):
+    """Nothing was heard in time; what was sent stays in its topic until the agent `shadow` reads it."""
+
+
+@asynccontextmanager
+async def open_asking(platform: Platform, tenant_id: str, answers: Sequence[str]) -> AsyncIterator[Asking]:
+    """A connection that sees all that is committed for a tenant in the topics `answers` from before anything is sent.
+
+    Raises:
+        FixConfiguration: a topic does not exist, or an ACL is missing.
+        MakeItSmaller: a message exceeds what the broker takes; it was not sent.
+    """
+    homes = {topic: home_partition(tenant_id, await partitions_of(platform, topic)) for topic in answers}
+    with named_refusals(platform):
+        async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
+            await stand_at_end(consumer, [TopicPartition(topic, home) for topic, home in homes.items()])
+            yield Asking(platform, tenant_id, producer, consumer)
+
+
+class Asking:
+    """Sends messages of one tenant, and reads what is answered to it and to others of its partition."""
+
+    def __init__(
+        self, platform: Platform, tenant_id: str, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer
+    ) -> None:
+        self._platform = platform
+        self._tenant_id = tenant_id
+        self._producer = producer
+        self._consumer = consumer
+        self._homes: dict[str, int] = {}
+
+    async def send(self, topic: str, message: msgspec.Struct, *, schema: str, correlation_id: bytes) -> Coordinates:
+        """Where a message stands, once the broker has it. `schema` is a name in the topic's manifest."""
+        if topic not in self._homes:
+            self._homes[topic] = home_partition(self._tenant_id, await partitions_of(self._platform, topic))
+        home = self._homes[topic]
+        headers = [(SCHEMA, schema.encode()), (CORRELATION_ID, correlation_id)]
+        at = await self._producer.send_and_wait(
+            topic, encode(message), key=self._tenant_id.encode(), partition=home, headers=headers
+        )
+        return Coordinates(topic, home, at.offset)
+
+    async def records(self, timeout_s: float) -> AsyncIterator[Any]:
+        """What is committed in the topics of answers, in the order of each, for ever.
+
+        Raises:
+            StartShadowAgent: nothing has come for `timeout_s`.
+        """
+        while True:
+            fetched = await self._consumer.getmany(timeout_ms=max(LEAST_POLL_MS, int(timeout_s * 1000)))
+            if not fetched:
+                topics = ", ".join(sorted({tp.topic for tp in self._consumer.assignment()}))
+                raise StartShadowAgent(
+                    f"nothing has come in {topics} for {timeout_s:g} s: the agent `shadow` may not be running, as "
+                    "`shieldx status` says. What was sent is not lost: once the agent runs, it is carried out"
+                )
+            for records in fetched.values():
+                for record in records:
+                    yield record
+
+
+async def stand_at_end(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
+    """Have a consumer see what is committed from now on."""
+    consumer.assign(list(partitions))
+    for tp, end in (await consumer.end_offsets(list(partitions))).items():
+        consumer.seek(tp, end)
+
+
+@contextmanager
+def named_refusals(platform: Platform) -> Iterator[None]:
+    """Have errors of Kafka that trying again would not help say what to change.
+
+    Raises:
+        FixConfiguration: an ACL is missing.
+        MakeItSmaller: a record exceeds what the broker takes; it was not sent.
+    """
+    try:
+        yield
+    except MessageSizeTooLargeError as error:
+        raise MakeItSmaller(f"it was not sent: {error}") from error
+    except KafkaError as error:
+        if (refused := refusal(error, platform.connection)) is not None:
+            raise refused from error
+        raise

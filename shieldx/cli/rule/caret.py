@@ -1,0 +1,45 @@
+"""Where in a rule the fault is that makes it unusable, for a person to see."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shieldx.cli.stdout import printable
+from shieldx.shadow.matcher import UnusableRule, compile_rule
+
+if TYPE_CHECKING:
+    from shieldx.shadow.rule import RuleConfig
+
+AROUND = 35
+"""Characters of a pattern to either side of its fault: with both, a line of a terminal."""
+_STEP = re.compile(r"(?P<name>\w+)|\[(?P<index>\d+)\]")
+
+
+def caret_lines(config: RuleConfig) -> list[str]:
+    """The text in which the fault stands, and a caret below it; none where the fault is not at a place in a text."""
+    try:
+        compile_rule(config)
+    except UnusableRule as unusable:
+        text = text_at(config, unusable.where)
+        if text is not None and unusable.position is not None:
+            return pointed_at(text, unusable.position)
+    return []
+
+
+def text_at(config: RuleConfig, where: str) -> str | None:
+    """The text at `rules[0].pattern`, or None where there is something else."""
+    value: Any = msgspec.to_builtins(config)
+    for step in _STEP.finditer(where):
+        value = value[step["name"] if step["index"] is None else int(step["index"])]
+    return value if isinstance(value, str) else None
+
+
+def pointed_at(text: str, position: int) -> list[str]:
+    """A line of the text around a position, and one with a caret below it."""
+    begin, end = max(0, position - AROUND), position + AROUND
+    before = ("…" if begin else "") + printable(text[begin:position])
+    after = printable(text[position:end]) + ("…" if end < len(text) else "")
+    return [f"  {before}{after}", f"  {' ' * len(before)}^"]

@@ -1,0 +1,74 @@
+"""`shieldx rule put`: a rule's next version, from a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import click
+from msgspec import UNSET
+
+from shieldx.bootstrap import Platform
+from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.lines_of_input import open_input
+from shieldx.cli.rule.answer import tell_answer
+from shieldx.cli.rule.rule_file import CorrectRule, read_rule
+from shieldx.cli.shadow.commands import author_option, carry_out, check_commands, tenant_option, timeout_option
+from shieldx.cli.stdout import as_json
+from shieldx.settings import load_settings
+from shieldx.shadow.messages import PutRule
+from shieldx.shadow.rule import MAX_RULE_BYTES
+
+MAX_FILE_BYTES = 4 * MAX_RULE_BYTES
+"""A file of more holds no rule, however much space its author left in it."""
+
+
+@click.command()
+@click.argument("file")
+@tenant_option
+@click.option("--id", "rule_id", metavar="ID", help="The rule's id. Default: what the file says.")
+@click.option("--name", metavar="NAME", help="The rule's name. Default: what the file says.")
+@author_option
+@click.option("--note", metavar="TEXT", default="", help="Why there is a new version.")
+@click.option(
+    "--parent", type=click.IntRange(0), metavar="N", help="Only if N is the last version; 0: if there is none yet."
+)
+@timeout_option
+@as_json
+def command(
+    file: str,
+    rule_id: str | None,
+    name: str | None,
+    parent: int | None,
+    timeout_s: float,
+    *,
+    as_json: bool,
+    **said: Any,
+) -> None:
+    """Make the rule in FILE the next version of its rule, and print version and hash; `-` is stdin.
+
+    The file holds a request for an evaluation, what `shieldx rule show --json` prints, or a rule's content alone, which
+    needs --id. A rule that says what its last version says stays as it is.
+    """
+    silence_aiokafka()
+    with open_input(file) as opened:
+        content = opened.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise CorrectRule(f"the file has more than {MAX_FILE_BYTES:,} bytes: no rule has")
+    found = read_rule(content)
+    rule_id = rule_id or found.rule_id
+    if rule_id is None:
+        raise click.UsageError("the file does not say which rule it is: give --id")
+    platform = Platform(load_settings(os.environ))
+    rule = PutRule(
+        rule_id=rule_id,
+        config=found.config,
+        name=(found.name or "") if name is None else name,
+        parent=UNSET if parent is None else parent,
+        **said,
+    )
+    check_commands(platform, [rule])
+    with named_kafka_errors(platform.bootstrap):
+        result = asyncio.run(carry_out(platform, rule, timeout_s))
+    tell_answer(rule, result, as_json=as_json)

@@ -1,0 +1,174 @@
+"""`shieldx samples import`: a version of a set, from files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from shieldx.bootstrap import Platform
+from shieldx.cli.asking import open_asking
+from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.samples.bounds import ImportOtherSamples, check_samples, check_seal
+from shieldx.cli.samples.files import Files, file_options, read_files
+from shieldx.cli.samples.sets import sets_of
+from shieldx.cli.samples.writing import SetContent, write_samples
+from shieldx.cli.shadow.commands import ask_all, author_option, check_commands, tenant_option, timeout_option
+from shieldx.cli.stdout import as_json, json_wanted, print_json, printable, say
+from shieldx.cli.work_progress import work_progress
+from shieldx.engine.codec import Codec
+from shieldx.engine.errors import FixConfiguration
+from shieldx.messages import DEAD_LETTERS
+from shieldx.settings import load_settings
+from shieldx.shadow.messages import CommandCode, SealSamples
+from shieldx.shadow.sample_set import arranged, strata_of, version_of
+from shieldx.shadow.tables import RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shieldx.importers.imported import Skipped
+    from shieldx.shadow.messages import CommandResult
+    from shieldx.shadow.sample import Sample
+
+
+@click.command(epilog="shieldx samples import --tenant org-123 --go-ftw crs/tests --gotestwaf gotestwaf/testcases")
+@tenant_option
+@click.option("--set", "sample_set", metavar="NAME", default="default", show_default=True, help="The set's name.")
+@file_options
+@author_option
+@click.option(
+    "--skipped",
+    "skipped_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what was skipped to this file, one JSON object a line.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be imported; needs no Kafka.")
+@click.option("--again", is_flag=True, help="Write the samples even if the set has this version already.")
+@timeout_option
+@as_json
+def command(
+    tenant_id: str,
+    sample_set: str,
+    author: str | None,
+    skipped_file: Path | None,
+    timeout_s: float,
+    *,
+    dry_run: bool,
+    again: bool,
+    as_json: bool,
+    **files: Any,
+) -> None:
+    """Make a version of a set from all files together, and print it.
+
+    The version is named by its content: the same samples make the same version, wherever they are imported. Evaluations
+    draw from a version once it is sealed. An import that ends before has sealed nothing: import again.
+    """
+    silence_aiokafka()
+    samples = _samples(Files(**files), skipped_file)
+    content = SetContent(tenant_id, sample_set, version_of(samples), samples)
+    seal = _seal(content, (0, 0), author)
+    check_seal(seal)
+    if dry_run:
+        say("nothing was written")
+        code, sealed_at = None, None
+    else:
+        platform = Platform(load_settings(os.environ))
+        check_commands(platform, [seal])
+        with named_kafka_errors(platform.bootstrap):
+            code, sealed_at = asyncio.run(_import(platform, content, author, timeout_s, again=again))
+    _tell(content, code, as_json=as_json)
+    if code is CommandCode.UNCHANGED:
+        say(f"the set has this version already, sealed at {sealed_at}; --again writes its samples anew")
+
+
+def _samples(files: Files, skipped_file: Path | None) -> list[Sample]:
+    """Arranged samples.
+
+    Raises:
+        ImportOtherSamples: there are none, too many, or too large ones.
+    """
+    found = read_files(files)
+    for line in found.in_words():
+        say(line)
+    if skipped_file is not None:
+        _write(skipped_file, found.skipped)
+    check_samples(found.samples)
+    return arranged(found.samples)
+
+
+def _write(file: Path, skipped: Sequence[Skipped]) -> None:
+    try:
+        file.write_bytes(msgspec.json.Encoder().encode_lines(skipped))
+    except OSError as error:
+        raise FixConfiguration(f"{file} cannot be written: {error.strerror}") from error
+
+
+async def _import(
+    platform: Platform, content: SetContent, author: str | None, timeout_s: float, *, again: bool
+) -> tuple[CommandCode, str]:
+    """How it ended, and since when the version is sealed."""
+    versions = [row for row in await sets_of(platform, content.tenant_id) if row.sample_set == content.sample_set]
+    known = next((row for row in versions if row.version == content.version), None)
+    if known is not None and not again:
+        if known is versions[-1]:
+            return CommandCode.UNCHANGED, known.at
+        offsets = known.first_offset, known.last_offset  # its samples are there: it only has to become the last one
+    else:
+        offsets = None
+    async with open_asking(platform, content.tenant_id, [RESULTS, DEAD_LETTERS]) as asking:
+        if offsets is None:
+            offsets = await _written(platform, content)
+        seal = _seal(content, offsets, author)
+        (result,) = await ask_all(asking, Codec(platform.topics, []), [seal], timeout_s)
+    _refuse(result)
+    return result.code, result.at
+
+
+async def _written(platform: Platform, content: SetContent) -> tuple[int, int]:
+    with work_progress("writing samples") as written:
+        try:
+            return await write_samples(platform, content, written)
+        except asyncio.CancelledError:
+            say("the import was interrupted and nothing is sealed: give the same command again")
+            raise
+
+
+def _seal(content: SetContent, offsets: tuple[int, int], author: str | None) -> SealSamples:
+    return SealSamples(
+        tenant_id=content.tenant_id,
+        sample_set=content.sample_set,
+        version=content.version,
+        strata=strata_of(content.samples),
+        first_offset=offsets[0],
+        last_offset=offsets[1],
+        author=author,
+    )
+
+
+def _refuse(result: CommandResult) -> None:
+    if result.code is CommandCode.TOO_MANY_SAMPLES:
+        raise ImportOtherSamples(str(result.detail))
+
+
+def _tell(content: SetContent, code: CommandCode | None, *, as_json: bool) -> None:
+    """Print the version; without a code it was not written."""
+    if json_wanted(as_json=as_json):
+        labels = Counter(sample.label for sample in content.samples)
+        print_json(
+            {
+                "sample_set": content.sample_set,
+                "version": content.version,
+                "code": code,
+                "samples": len(content.samples),
+                "attack": labels["attack"],
+                "benign": labels["benign"],
+            }
+        )
+    else:
+        click.echo(f"{printable(content.sample_set)}@{content.version}")

@@ -1,0 +1,78 @@
+"""The sets of samples of a tenant."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from shieldx.cli.shadow.rows import rows_of
+from shieldx.cli.stdout import printable
+from shieldx.engine.errors import ShieldXError
+from shieldx.shadow.tables import SAMPLE_SETS, SampleSetRow
+
+if TYPE_CHECKING:
+    from shieldx.bootstrap import Platform
+
+VERSION = re.compile(r"[0-9a-f]{16}")
+
+
+class CheckSampleSet(ShieldXError):
+    """The tenant has no such set, no such version of it or no such sample in it; the message says what it has."""
+
+
+class SetName(NamedTuple):
+    """A set, and the version of it that is meant; None is the one that was sealed last."""
+
+    sample_set: str
+    version: str | None
+
+    @classmethod
+    def of(cls, text: str) -> SetName:
+        """`set@version` or `set`. What follows another `@` belongs to the name."""
+        name, at, version = text.rpartition("@")
+        return cls(name, version) if at and VERSION.fullmatch(version) else cls(text, None)
+
+
+async def sets_of(platform: Platform, tenant_id: str) -> list[SampleSetRow]:
+    """Every version of every set: sets by name, their versions in the order in which they were sealed."""
+    rows = await rows_of(platform, SAMPLE_SETS, tenant_id, SampleSetRow)
+    return sorted(rows, key=lambda row: (row.sample_set, row.sequence))
+
+
+async def find_set(platform: Platform, tenant_id: str, name: SetName) -> SampleSetRow:
+    """A version of a set.
+
+    Raises:
+        CheckSampleSet: there is none such.
+    """
+    rows = await sets_of(platform, tenant_id)
+    versions = [row for row in rows if row.sample_set == name.sample_set]
+    if not versions:
+        names = ", ".join(printable(each) for each in sorted({row.sample_set for row in rows}))
+        raise CheckSampleSet(
+            f"{printable(tenant_id)} has no set {printable(name.sample_set)!r}; "
+            + (f"it has {names}" if names else "`shieldx samples import` makes one")
+        )
+    found = [row for row in versions if name.version in (None, row.version)]
+    if not found:
+        known = ", ".join(row.version for row in versions)
+        raise CheckSampleSet(f"set {printable(name.sample_set)!r} has no version {name.version}; it has {known}")
+    return found[-1]
+
+
+def label_counts(row: SampleSetRow) -> Counter[str]:
+    """How many samples of each label there are."""
+    return _counted(row, "label")
+
+
+def category_counts(row: SampleSetRow) -> Counter[str]:
+    """How many samples of each category there are."""
+    return _counted(row, "category")
+
+
+def _counted(row: SampleSetRow, field: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for stratum in row.strata:
+        counts[getattr(stratum, field)] += stratum.samples
+    return counts

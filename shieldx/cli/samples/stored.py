@@ -1,0 +1,48 @@
+"""The samples of a set's version, from their topic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiokafka import TopicPartition
+
+from shieldx.cli.committed_records import committed_consumer, partitions_of, records_in
+from shieldx.cli.stdout import say
+from shieldx.engine.home import home_partition
+from shieldx.engine.span import Span
+from shieldx.shadow.messages import StoredSample
+from shieldx.shadow.tables import SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from shieldx.bootstrap import Platform
+    from shieldx.shadow.tables import SampleSetRow
+
+
+async def stored_samples(platform: Platform, row: SampleSetRow) -> AsyncGenerator[StoredSample, None]:
+    """Samples in the order of their offsets, which is that of their indices; each of them once.
+
+    Raises:
+        FixConfiguration: the topic does not exist, or no broker answers.
+    """
+    tp = TopicPartition(SAMPLES, home_partition(row.tenant_id, await partitions_of(platform, SAMPLES)))
+    decode = msgspec.json.Decoder(StoredSample).decode
+    seen: set[int] = set()
+    async with committed_consumer(platform) as consumer:
+        async for record in records_in(consumer, {tp: Span(row.first_offset, row.last_offset + 1)}):
+            if record.value is None:
+                continue
+            try:
+                stored = decode(record.value)
+            except msgspec.MsgspecError as error:
+                say(f"{SAMPLES}/{tp.partition}/{record.offset} is not what belongs there: {error}")
+                continue
+            if _version(stored) == _version(row) and stored.index not in seen:
+                seen.add(stored.index)
+                yield stored
+
+
+def _version(of: StoredSample | SampleSetRow) -> tuple[str, str, str]:
+    return of.tenant_id, of.sample_set, of.version

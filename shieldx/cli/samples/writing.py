@@ -1,0 +1,100 @@
+"""Writing the samples of a set's version to their topic, fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from shieldx.cli.committed_records import partitions_of
+from shieldx.cli.producing import open_producer
+from shieldx.engine.codec import Codec, encode
+from shieldx.engine.errors import ShieldXError
+from shieldx.engine.home import home_partition
+from shieldx.row_key import row_key
+from shieldx.shadow.messages import StoredSample
+from shieldx.shadow.tables import SAMPLES
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Sequence
+
+    from aiokafka import AIOKafkaProducer
+    from aiokafka.structs import RecordMetadata
+
+    from shieldx.bootstrap import Platform
+    from shieldx.shadow.sample import Sample
+
+BATCH_BYTES = 256 * 1024
+"""Below the megabyte that brokers take by default. A sample that is larger makes a batch of its own."""
+
+
+class ImportAgain(ShieldXError):
+    """The samples may have been written, but where is not known; nothing was sealed."""
+
+
+class SetContent(NamedTuple):
+    """Arranged samples, and the names of what they make."""
+
+    tenant_id: str
+    sample_set: str
+    version: str
+    samples: Sequence[Sample]
+
+
+async def write_samples(
+    platform: Platform, content: SetContent, written: Callable[[int, int], None]
+) -> tuple[int, int]:
+    """Write samples; the offsets of the first and the last. `written` is told how many, and of how many.
+
+    Raises:
+        FixConfiguration: the topic does not exist.
+        ImportAgain: the broker did not say where they are.
+        KafkaError: a delivery failed.
+    """
+    home = home_partition(content.tenant_id, await partitions_of(platform, SAMPLES))
+    async with open_producer(platform, max_batch_size=BATCH_BYTES) as producer:
+        return await _Writer(platform, producer, home, written).write(content)
+
+
+class _Writer:
+    """Fills batches while those before are on their way: aiokafka's own `send` makes a future for each record."""
+
+    def __init__(
+        self, platform: Platform, producer: AIOKafkaProducer, partition: int, written: Callable[[int, int], None]
+    ) -> None:
+        self._headers = [Codec(platform.topics, []).schema_header(StoredSample)]
+        self._producer = producer
+        self._partition = partition
+        self._written = written
+        self._deliveries: list[asyncio.Future[RecordMetadata]] = []
+
+    async def write(self, content: SetContent) -> tuple[int, int]:
+        total = len(content.samples)
+        batch, begin = self._producer.create_batch(), 0
+        for index, sample in enumerate(content.samples):
+            key, value = _record(content, index, sample)
+            if batch.append(key=key, value=value, timestamp=None, headers=self._headers) is None:
+                await self._send(batch)
+                self._written(index, total)
+                batch, begin = self._producer.create_batch(), index
+                batch.append(key=key, value=value, timestamp=None, headers=self._headers)
+        await self._send(batch)
+        offsets = [(await delivery).offset for delivery in self._deliveries]
+        self._written(total, total)
+        if min(offsets) < 0:  # the broker had a batch already when aiokafka sent it again
+            raise ImportAgain("the broker has the samples but did not say where; nothing was sealed: import again")
+        return offsets[0], offsets[-1] + total - begin - 1
+
+    async def _send(self, batch: object) -> None:
+        """Hand over a batch, which waits until the one before it is on its way."""
+        self._deliveries.append(await self._producer.send_batch(batch, SAMPLES, partition=self._partition))
+
+
+def _record(content: SetContent, index: int, sample: Sample) -> tuple[bytes, bytes]:
+    stored = StoredSample(
+        tenant_id=content.tenant_id,
+        sample_set=content.sample_set,
+        version=content.version,
+        index=index,
+        sample=sample,
+    )
+    return row_key(content.tenant_id, f"{content.sample_set}/{content.version}/{index}"), encode(stored)

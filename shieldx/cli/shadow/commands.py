@@ -1,0 +1,117 @@
+"""Commands to the agent `shadow`, and its answer to each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import click
+import msgspec
+
+from shieldx.cli.asking import open_asking
+from shieldx.engine.codec import CORRELATION_ID, Codec, Undecodable, encode
+from shieldx.engine.errors import ShieldXError
+from shieldx.messages import DEAD_LETTERS, DeadLetter
+from shieldx.shadow.messages import CommandResult, PutRule, SealSamples
+from shieldx.shadow.tables import COMMANDS, RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    from shieldx.bootstrap import Platform
+    from shieldx.cli.asking import Asking
+    from shieldx.messages import Coordinates
+
+Command = PutRule | SealSamples
+
+tenant_option = click.option("--tenant", "tenant_id", metavar="T", required=True, help="Whose it is.")
+author_option = click.option("--author", metavar="NAME", help="Who says so. Default: nobody.")
+timeout_option = click.option(
+    "--timeout-s",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Give up once no answer has come for so long.",
+)
+
+
+class CorrectCommand(ShieldXError):
+    """The agent could not read the command, or not carry it out, and has set it aside."""
+
+
+def check_commands(platform: Platform, commands: Iterable[Command]) -> None:
+    """Refuse at once what the agent could not read.
+
+    Raises:
+        click.UsageError: says what is wrong.
+    """
+    codec = Codec(platform.topics, [COMMANDS])
+    try:
+        for command in commands:
+            codec.decode(COMMANDS, encode(command))
+    except UnicodeEncodeError:
+        raise click.UsageError("the options are not UTF-8") from None
+    except Undecodable as error:
+        raise click.UsageError(f"the agent would not read this: {error}") from error
+
+
+async def carry_out(platform: Platform, command: Command, timeout_s: float) -> CommandResult:
+    """The answer to one command; for errors see `carry_out_all`."""
+    (result,) = await carry_out_all(platform, command.tenant_id, [command], timeout_s)
+    return result
+
+
+async def carry_out_all(
+    platform: Platform,
+    tenant_id: str,
+    commands: Sequence[Command],
+    timeout_s: float,
+    answered: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[CommandResult]:
+    """The answers to commands of one tenant, in their order. `answered` is told how many there are, and of how many.
+
+    Raises:
+        CorrectCommand: one was set aside as a dead letter.
+        StartShadowAgent: no answer has come for `timeout_s`.
+        FixConfiguration: a topic does not exist, or an ACL is missing.
+        MakeItSmaller: a command exceeds what the broker takes; those before it were sent.
+    """
+    async with open_asking(platform, tenant_id, [RESULTS, DEAD_LETTERS]) as asking:
+        return await ask_all(asking, Codec(platform.topics, []), commands, timeout_s, answered)
+
+
+async def ask_all(
+    asking: Asking,
+    codec: Codec,
+    commands: Sequence[Command],
+    timeout_s: float,
+    answered: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[CommandResult]:
+    """The same by a connection that is open, with RESULTS and DEAD_LETTERS as answers."""
+    sent: dict[bytes, Coordinates] = {}
+    for command in commands:
+        _, schema = codec.schema_header(type(command))
+        correlation_id = uuid4().hex.encode()
+        sent[correlation_id] = await asking.send(
+            COMMANDS, command, schema=schema.decode(), correlation_id=correlation_id
+        )
+    results: dict[bytes, CommandResult] = {}
+    answered(0, len(sent))
+    async for record in asking.records(timeout_s):
+        if record.topic == DEAD_LETTERS:
+            _refuse_if_ours(record, sent)
+        elif (found := dict(record.headers).get(CORRELATION_ID)) in sent:
+            results[found] = msgspec.json.decode(record.value, type=CommandResult)
+            answered(len(results), len(sent))
+        if len(results) == len(sent):
+            break
+    return [results[each] for each in sent]
+
+
+def _refuse_if_ours(record: Any, sent: dict[bytes, Coordinates]) -> None:
+    if record.value is None:  # the mark of a letter that was replayed
+        return
+    letter = msgspec.json.decode(record.value, type=DeadLetter)
+    if letter.source in sent.values():
+        raise CorrectCommand(f"the command was set aside as a dead letter: {letter.reason}: {letter.detail}")

@@ -1,0 +1,40 @@
+"""A tenant's rows in the tables of the agent `shadow`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from shieldx.cli.committed_records import committed_consumer, committed_records, partitions_of
+from shieldx.cli.stdout import say
+from shieldx.engine.home import home_partition
+from shieldx.row_key import parse_row_key
+
+if TYPE_CHECKING:
+    from shieldx.bootstrap import Platform
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+async def rows_of(platform: Platform, topic: str, tenant_id: str, kind: type[Row]) -> list[Row]:
+    """The last value of each key that a tenant has in a table, in the order in which they were written.
+
+    Raises:
+        FixConfiguration: the topic does not exist, or no broker answers.
+    """
+    home = home_partition(tenant_id, await partitions_of(platform, topic))
+    decode = msgspec.json.Decoder(kind).decode
+    rows: dict[bytes, Row] = {}
+    async with committed_consumer(platform) as consumer:
+        async for record in committed_records(consumer, topic, [home]):
+            if parse_row_key(record.key)[0] != tenant_id:
+                continue
+            rows.pop(record.key, None)
+            if record.value is None:
+                continue
+            try:
+                rows[record.key] = decode(record.value)
+            except msgspec.MsgspecError as error:
+                say(f"{topic}/{home}/{record.offset} is not what belongs there: {error}")
+    return list(rows.values())
