@@ -11,7 +11,7 @@ import msgspec
 from shieldx.shadow.messages import Stratum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from shieldx.shadow.sample import Label, Sample
 
@@ -38,7 +38,7 @@ def strata_of(samples: Iterable[Sample]) -> tuple[Stratum, ...]:
     )
 
 
-def version_of(samples: Sequence[Sample]) -> str:
+def version_of(samples: Iterable[Sample]) -> str:
     """The version that arranged samples make: it is the same wherever and whenever they are imported."""
     digest = sha256()
     for sample in samples:

@@ -1,0 +1,13 @@
+"""shadow-evaluators: batches of samples in, what a rule says of each of them out."""
+
+from shieldx.engine.replayable import Replayable
+from shieldx.evaluators.evaluators import Evaluators
+from shieldx.shadow import tables
+
+agent = Replayable(
+    name="shadow-evaluators",
+    reads=(tables.BATCHES,),
+    looks_up=(tables.SAMPLES,),
+    writes=(tables.SCORES,),
+    answering=Evaluators,
+)

@@ -1,0 +1,107 @@
+"""Answers to batches: the samples they name, judged."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Self
+
+from shieldx.evaluators.errors import AnswerWithError, GiveUpEvaluation
+from shieldx.evaluators.judging import Work, encode_rule, judge
+from shieldx.evaluators.metrics import EvaluatorMetrics
+from shieldx.evaluators.pool import Pool
+from shieldx.evaluators.sample_reader import Place, SampleReader
+from shieldx.evaluators.set_cache import SetCache
+from shieldx.messages import Output
+from shieldx.shadow.messages import Score
+from shieldx.shadow.tables import SCORES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shieldx.engine.replayable import Resources
+    from shieldx.evaluators.judging import Defect, Judged, Unusable
+    from shieldx.messages import Source
+    from shieldx.shadow.messages import Batch
+
+GIVEN_UP = 1024
+"""Evaluations: the batches of one come within minutes, and few are given up."""
+MAX_ERROR_CHARS = 1000
+"""An error may quote a pattern of any length; reports keep it."""
+
+
+class Evaluators:
+    """Judges batches, several at once. The same batch gives the same answer again, but for its latencies."""
+
+    def __init__(self, resources: Resources, *, judging: Callable[[Work], Judged | Unusable | Defect] = judge) -> None:
+        metrics = EvaluatorMetrics(resources.registry)
+        self._sets = SetCache(SampleReader(resources.connection).read, metrics)
+        self._pool = Pool(resources.processes, metrics, judging=judging)
+        self._given_up: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._entered = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start the processes. Raises RestoreTask if one cannot be."""
+        async with AsyncExitStack() as entering:
+            await entering.enter_async_context(self._pool)
+            await entering.enter_async_context(self._sets)
+            self._entered = entering.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._entered.aclose()
+
+    async def answer(self, message: Batch, source: Source) -> Sequence[Output]:
+        """The score of a batch; its error, if it can have no outcomes.
+
+        Raises:
+            FixConfiguration: an ACL is missing.
+            RestoreTask: the brokers do not answer, or a process cannot be started.
+        """
+        try:
+            score = await self._score(message, source.partition)
+        except AnswerWithError as error:
+            score = Score(
+                tenant_id=message.tenant_id,
+                eval_id=message.eval_id,
+                batch=message.batch,
+                error=str(error)[:MAX_ERROR_CHARS],
+            )
+        return (Output(SCORES, message.tenant_id, score),)
+
+    async def _score(self, batch: Batch, partition: int) -> Score:
+        evaluation = batch.tenant_id, batch.eval_id
+        if evaluation in self._given_up:
+            raise AnswerWithError(self._given_up[evaluation])
+        try:
+            return await self._judged(batch, partition)
+        except GiveUpEvaluation as error:
+            self._given_up[evaluation] = str(error)
+            if len(self._given_up) > GIVEN_UP:
+                self._given_up.popitem(last=False)
+            raise
+
+    async def _judged(self, batch: Batch, partition: int) -> Score:
+        place = Place.of(batch, partition)
+        known = (await self._sets.get(place)).samples
+        if not all(0 <= index < len(known) for index in batch.samples):
+            raise AnswerWithError(
+                f"the batch asks for samples {min(batch.samples)} to {max(batch.samples)}, and set {place.sample_set} "
+                f"version {place.version} has {len(known)}: start another evaluation"
+            )
+        judged = await self._pool.judge(
+            Work(
+                encode_rule(batch.rule),
+                None if batch.compared is None else encode_rule(batch.compared),
+                [known[index] for index in batch.samples],
+            )
+        )
+        return Score(
+            tenant_id=batch.tenant_id,
+            eval_id=batch.eval_id,
+            batch=batch.batch,
+            outcomes=judged.outcomes,
+            compared=judged.compared,
+            sources=judged.sources,
+            latencies_ns=judged.latencies_ns,
+        )

@@ -1,0 +1,134 @@
+"""Judging samples by a rule: what the processes of the pool do.
+
+They import this module only, and it must stay quick to import: nothing of Kafka here.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from time import perf_counter_ns
+from traceback import format_tb
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from shieldx.evaluators.encoded_set import decode_sample
+from shieldx.shadow.matcher import UnusableRule, compile_rule
+from shieldx.shadow.messages import Outcomes
+from shieldx.shadow.parts import ParsedRequest
+from shieldx.shadow.rule import RuleConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shieldx.shadow.matcher import CompiledRule, Judgement
+
+COMPILED_RULES = 64
+"""More than evaluations run at once on one worker; a compiled pattern may take megabytes."""
+
+encode_rule = msgspec.json.Encoder(order="sorted").encode
+"""As `rule_hash` encodes it: equal bytes are equal rules."""
+_decode_rule = msgspec.json.Decoder(RuleConfig).decode
+
+
+class Work(NamedTuple):
+    """Samples to be judged by a rule, and perhaps by one that it is compared with; everything encoded."""
+
+    rule: bytes
+    compared: bytes | None
+    samples: Sequence[bytes]
+
+
+class Judged(NamedTuple):
+    """What came of it, in the order of the samples.
+
+    `latencies_ns` are of the rule alone: parsing the request and judging it, without decoding the sample.
+    """
+
+    outcomes: Outcomes
+    compared: Outcomes | None
+    sources: tuple[str, ...]
+    latencies_ns: tuple[int, ...]
+
+
+class Unusable(NamedTuple):
+    """A rule cannot be run at all."""
+
+    error: str
+
+
+class Defect(NamedTuple):
+    """Judging raised what it never should. Without the exception's message, which may quote a sample."""
+
+    kind: str
+    stack: str
+
+
+def judge(work: Work) -> Judged | Unusable | Defect:
+    """Judge samples. Nothing is raised: an exception that cannot be pickled would look like a dead process."""
+    try:
+        return _judged(work)
+    except UnusableRule as error:
+        return Unusable(str(error))
+    except Exception as error:  # noqa: BLE001 - it is logged, and answered, by the process that asked
+        return Defect(type(error).__name__, "".join(format_tb(error.__traceback__)))
+
+
+def ready() -> int:
+    """The id of this process, now that it has imported all that it needs."""
+    return os.getpid()
+
+
+def joined(parts: Sequence[Judged]) -> Judged:
+    """The outcomes of parts of a batch as those of the whole."""
+    if len(parts) == 1:
+        return parts[0]
+    return Judged(
+        _joined_outcomes([part.outcomes for part in parts]),
+        _joined_outcomes([part.compared for part in parts if part.compared is not None]) if parts[0].compared else None,
+        tuple(source for part in parts for source in part.sources),
+        tuple(latency for part in parts for latency in part.latencies_ns),
+    )
+
+
+def _judged(work: Work) -> Judged:
+    rule = _compiled(work.rule)
+    compared = None if work.compared is None else _compiled(work.compared)
+    judgements, compared_judgements = [], []
+    sources, latencies_ns = [], []
+    for encoded in work.samples:
+        sample = decode_sample(encoded)
+        began_ns = perf_counter_ns()
+        parsed = ParsedRequest(sample.request)
+        judgements.append(rule.judge(parsed))
+        latencies_ns.append(perf_counter_ns() - began_ns)
+        sources.append(sample.source)
+        if compared is not None:
+            compared_judgements.append(compared.judge(parsed))
+    return Judged(
+        _outcomes(rule, judgements),
+        None if compared is None else _outcomes(compared, compared_judgements),
+        tuple(sources),
+        tuple(latencies_ns),
+    )
+
+
+@lru_cache(maxsize=COMPILED_RULES)
+def _compiled(rule: bytes) -> CompiledRule:
+    return compile_rule(_decode_rule(rule))
+
+
+def _outcomes(rule: CompiledRule, judgements: Sequence[Judgement]) -> Outcomes:
+    return Outcomes(
+        fired="".join("1" if judgement.fired else "0" for judgement in judgements),
+        scores=tuple(judgement.score for judgement in judgements) if rule.is_scored else None,
+    )
+
+
+def _joined_outcomes(parts: Sequence[Outcomes]) -> Outcomes:
+    scores = [part.scores for part in parts if part.scores is not None]
+    return Outcomes(
+        fired="".join(part.fired for part in parts),
+        scores=tuple(score for part in scores for score in part) if scores else None,
+    )

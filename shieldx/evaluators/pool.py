@@ -1,0 +1,129 @@
+"""A fixed number of judging processes, for which batches wait in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Self
+
+from shieldx.evaluators.errors import AnswerWithError, GiveUpEvaluation
+from shieldx.evaluators.judging import Defect, Judged, Unusable, Work, joined, judge
+from shieldx.evaluators.judging_process import JudgingProcess, StartAgain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shieldx.evaluators.metrics import EvaluatorMetrics
+
+logger = logging.getLogger(__name__)
+
+BATCH_BOUND_S = 30.0
+"""A hundred of the longest samples take a second or two. What takes this long would keep others from being judged."""
+DEATHS = 3
+"""One may be an accident, or the fault of whatever else takes memory; a batch that kills as often is the cause."""
+PROCESS_BYTES = 512 * 1024 * 1024
+"""A process that takes more is replaced after its batch. With patterns of the Core Rule Set it takes 70 MB, but a rule
+of 64 patterns made to fill RE2's memory takes 200 MB, and a process keeps many rules."""
+PORTION_BYTES = 4 * 1024 * 1024
+"""Samples that cross to a process at once: it and this one hold about three copies. All others of a batch wait here."""
+
+
+class Pool:
+    """Processes are started on entry and killed on the way out; one that dies is replaced by the next that needs it."""
+
+    def __init__(
+        self,
+        processes: int,
+        metrics: EvaluatorMetrics,
+        *,
+        judging: Callable[[Work], Judged | Unusable | Defect] = judge,
+        bound_s: float = BATCH_BOUND_S,
+        process_bytes: int = PROCESS_BYTES,
+    ) -> None:
+        self._processes = [JudgingProcess() for _ in range(processes)]
+        self._free: asyncio.LifoQueue[JudgingProcess] = asyncio.LifoQueue()  # the last one used has rules compiled
+        self._metrics = metrics
+        self._judging = judging
+        self._bound_s = bound_s
+        self._process_bytes = process_bytes
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of the processes that run."""
+        return [process.pid for process in self._processes if process.pid is not None]
+
+    async def __aenter__(self) -> Self:
+        """Start the processes. Raises RestoreTask if one cannot be."""
+        try:
+            await asyncio.gather(*(process.start() for process in self._processes))
+        except BaseException:
+            await self._stop()
+            raise
+        for process in self._processes:
+            self._free.put_nowait(process)
+        self._metrics.pool_processes.set(len(self._processes))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+        self._metrics.pool_processes.set(0)
+
+    async def judge(self, work: Work) -> Judged:
+        """Judge a batch as soon as a process is free.
+
+        Raises:
+            AnswerWithError: the rule cannot be run.
+            GiveUpEvaluation: the batch took too long, or killed its process again and again.
+            RestoreTask: a process cannot be started.
+        """
+        process = await self._free.get()
+        try:
+            with self._metrics.pool_busy.track_inprogress():
+                judged = await self._judge_in(process, work)
+                if process.resident_bytes > self._process_bytes:
+                    await process.stop()
+                return judged
+        finally:
+            self._free.put_nowait(process)
+
+    async def _judge_in(self, process: JudgingProcess, work: Work) -> Judged:
+        for death in range(1, DEATHS + 1):
+            await process.start()
+            try:
+                async with asyncio.timeout(self._bound_s):
+                    return joined([await self._portion_in(process, portion) for portion in _portions(work)])
+            except StartAgain:
+                logger.warning("a judging process died", extra={"death": death, "of": DEATHS})
+            except TimeoutError:
+                raise GiveUpEvaluation(
+                    f"judging {len(work.samples)} samples took longer than {self._bound_s:g} s: make the rule simpler, "
+                    "or leave out samples that are long"
+                ) from None
+        raise GiveUpEvaluation(
+            f"{DEATHS} processes died one after the other judging {len(work.samples)} samples, for want of memory "
+            "perhaps: give the worker more, or make the rule simpler"
+        )
+
+    async def _portion_in(self, process: JudgingProcess, portion: Work) -> Judged:
+        judged = await process.run(self._judging, portion)
+        if isinstance(judged, Unusable):
+            raise AnswerWithError(judged.error)
+        if isinstance(judged, Defect):
+            logger.error("judging raised %s:\n%s", judged.kind, judged.stack)
+            raise AnswerWithError(f"judging raised {judged.kind}, which is a defect: report it with the worker's log")
+        self._metrics.samples_judged.inc(len(portion.samples))
+        return judged
+
+    async def _stop(self) -> None:
+        await asyncio.gather(*(process.stop() for process in self._processes))
+
+
+def _portions(work: Work) -> Iterator[Work]:
+    """The same work cut between samples, so that no portion has more bytes than it may, or it has one sample only."""
+    begin = size = 0
+    for index, sample in enumerate(work.samples):
+        if size and size + len(sample) > PORTION_BYTES:
+            yield work._replace(samples=work.samples[begin:index])
+            begin, size = index, 0
+        size += len(sample)
+    yield work._replace(samples=work.samples[begin:])

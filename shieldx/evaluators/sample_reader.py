@@ -1,0 +1,199 @@
+"""A version of a set of samples, read from the topic."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from shieldx.engine.access import refusal
+from shieldx.engine.errors import RestoreTask
+from shieldx.engine.kafka_log import FAILURES
+from shieldx.evaluators.encoded_set import EncodedSet, decode_sample, encode_sample
+from shieldx.evaluators.errors import AnswerWithError
+from shieldx.shadow.messages import SetVersion
+from shieldx.shadow.sample import Sample
+from shieldx.shadow.sample_set import version_of
+from shieldx.shadow.tables import SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from shieldx.shadow.messages import Batch
+
+MAX_SET_BYTES = 256 * 1024 * 1024
+"""Of one set in memory. A hundred thousand usual samples take 60 MB; without a bound, long bodies would take it all."""
+FETCH_BYTES = 4 * 1024 * 1024
+POLL_RECORDS = 500
+"""Decoding as much, or as many, holds up everything else in this process, its heartbeats too, for 10 ms."""
+POLL_MS = 500
+STALL_S = 30.0
+"""An open transaction holds up all that stands behind it, 10 s at the most if an agent's producer has died in it."""
+REQUEST_TIMEOUT_MS = 10_000
+
+
+class Place(NamedTuple):
+    """Where the samples of a version stand; the offsets are those of the first and the last of them."""
+
+    partition: int
+    tenant_id: str
+    sample_set: str
+    version: str
+    first_offset: int
+    last_offset: int
+
+    @classmethod
+    def of(cls, batch: Batch, partition: int) -> Place:
+        """Where the samples of a batch stand that came from a partition."""
+        version, first, last = batch.sample_set_version, batch.first_offset, batch.last_offset
+        return cls(partition, batch.tenant_id, batch.sample_set, version, first, last)
+
+    def not_whole(self, what: str) -> AnswerWithError:
+        """Say what is missing."""
+        return AnswerWithError(
+            f"set {self.sample_set} version {self.version} is not whole in {SAMPLES}/{self.partition} from offset "
+            f"{self.first_offset} to {self.last_offset}: {what}. Import the samples again, with --again"
+        )
+
+
+class SampleReader:
+    """Reads sets of samples by clients of no group."""
+
+    def __init__(
+        self, connection: Mapping[str, Any], *, max_set_bytes: int = MAX_SET_BYTES, stall_s: float = STALL_S
+    ) -> None:
+        self._connection = dict(connection)
+        self._max_set_bytes = max_set_bytes
+        self._stall_s = stall_s
+
+    async def read(self, place: Place) -> EncodedSet:
+        """The whole set.
+
+        Raises:
+            AnswerWithError: it is not whole, is not what its version says, or is too large.
+            FixConfiguration: an ACL is missing.
+            RestoreTask: the brokers do not give it now.
+        """
+        found = _Found(place)
+        try:
+            async for records in self._records(place):
+                found.take(records)
+                if found.size_bytes > self._max_set_bytes:
+                    raise AnswerWithError(
+                        f"set {place.sample_set} version {place.version} has more than {self._max_set_bytes} bytes: "
+                        "import its samples as several sets"
+                    )
+        except OffsetOutOfRangeError as error:
+            raise place.not_whole("the topic has no such offsets") from error
+        except FAILURES as error:
+            raise refusal(error, self._connection) or RestoreTask(
+                f"{SAMPLES}/{place.partition} cannot be read: {error!r}"
+            ) from error
+        return await asyncio.to_thread(found.whole)  # hashing a hundred thousand samples takes half a second
+
+    async def _records(self, place: Place) -> AsyncIterator[Iterable[Any]]:
+        """The committed records from the first offset to the last."""
+        tp = TopicPartition(SAMPLES, place.partition)
+        async with self._consumer() as consumer:
+            consumer.assign([tp])
+            consumer.seek(tp, place.first_offset)
+            clock = asyncio.get_running_loop().time
+            moved_s, before = clock(), -1
+            while (position := await consumer.position(tp)) <= place.last_offset:
+                if position != before:
+                    moved_s, before = clock(), position
+                elif clock() - moved_s > self._stall_s:
+                    raise _stalled(place, position, consumer.highwater(tp))
+                found = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+                yield [record for record in found.get(tp, ()) if record.offset <= place.last_offset]
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(
+            **self._connection,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        try:
+            await consumer.start()
+            await asyncio.sleep(0)  # stopping would raise if aiokafka's own tasks had not begun
+            yield consumer
+        finally:
+            await consumer.stop()
+
+
+class _Identity(msgspec.Struct, frozen=True, gc=False):
+    """A `StoredSample` whose sample is decoded only if it is wanted."""
+
+    tenant_id: str
+    sample_set: str
+    version: SetVersion
+    index: int
+    sample: msgspec.Raw
+
+
+_decode_identity = msgspec.json.Decoder(_Identity).decode
+_decode_json_sample = msgspec.json.Decoder(Sample).decode
+
+
+class _Found:
+    """The samples of a set among other records; of those with the same index, the last one, as compaction has it."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._samples: dict[int, bytes] = {}
+        self._undecodable = 0
+        self.size_bytes = 0
+        """Of all that were taken."""
+
+    def take(self, records: Iterable[Any]) -> None:
+        """Keep those that belong to the set."""
+        wanted = self._place.tenant_id, self._place.sample_set, self._place.version
+        for record in records:
+            if record.value is None:
+                continue
+            try:
+                stored = _decode_identity(record.value)
+                if (stored.tenant_id, stored.sample_set, stored.version) != wanted:
+                    continue
+                encoded = encode_sample(_decode_json_sample(stored.sample))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                self._undecodable += 1  # it may be of any set; if it is of this one, it will be missed
+                continue
+            self._samples[stored.index] = encoded
+            self.size_bytes += len(encoded)
+
+    def whole(self) -> EncodedSet:
+        """All of them. Raises AnswerWithError if there are gaps, or they are not what the version says."""
+        samples, place = self._samples, self._place
+        if not samples:
+            raise place.not_whole(f"it has no sample there{self._aside()}")
+        missing = next((index for index in range(len(samples)) if index not in samples), None)
+        if missing is not None:
+            raise place.not_whole(f"sample {missing} is missing, {len(samples)} are there{self._aside()}")
+        ordered = [samples[index] for index in range(len(samples))]
+        version = version_of(map(decode_sample, ordered))
+        if version != place.version:
+            raise place.not_whole(f"the {len(ordered)} samples there are version {version}{self._aside()}")
+        return EncodedSet(ordered)
+
+    def _aside(self) -> str:
+        return f", {self._undecodable} records cannot be decoded" if self._undecodable else ""
+
+
+def _stalled(place: Place, position: int, end: int | None) -> Exception:
+    """Why nothing comes."""
+    if end is not None and end <= place.last_offset:
+        return place.not_whole(f"the topic ends at offset {end}")
+    return RestoreTask(
+        f"{SAMPLES}/{place.partition} gives nothing from offset {position} on: a transaction is open there, or "
+        "a broker is slow"
+    )

@@ -1,0 +1,80 @@
+"""What a process of a pool is made to do instead of judging. Found by name in the process, so it stands in a module."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Never
+
+from shieldx.evaluators.judging import Judged
+from shieldx.shadow.messages import Outcomes
+
+if TYPE_CHECKING:
+    from shieldx.evaluators.judging import Work
+
+
+_taken: list[bytes] = []
+
+
+def answer(work: Work) -> Judged:
+    """Judge that none fires, and name the process."""
+    sources = tuple(str(os.getpid()) for _ in work.samples)
+    return Judged(Outcomes(fired="0" * len(work.samples)), None, sources, (1,) * len(work.samples))
+
+
+def weigh(work: Work) -> Judged:
+    """Say of each sample how many bytes all have that came with it."""
+    total = str(sum(map(len, work.samples)))
+    return answer(work)._replace(sources=(total,) * len(work.samples))
+
+
+def hang_on_command(work: Work) -> Judged:
+    """Hang if the first sample says so."""
+    if work.samples[0] == b"hang":
+        Event().wait()
+    return answer(work)
+
+
+def die_on_command(work: Work) -> Judged:
+    """Be killed as the kernel does for want of memory, if the first sample says so."""
+    if work.samples[0] == b"die":
+        _die()
+    return answer(work)
+
+
+def die_of_quotes(work: Work) -> Judged:
+    """Be killed if there is a quote in the first sample."""
+    if b"'" in work.samples[0]:
+        _die()
+    return answer(work)
+
+
+def grow(work: Work) -> Judged:
+    """Take 64 MB for good."""
+    _taken.append(b"1" * 64 * 1024 * 1024)
+    return answer(work)
+
+
+def die_once(work: Work) -> Judged:
+    """Be killed, unless the file that the first sample names is there."""
+    done = Path(work.samples[0].decode())
+    if not done.exists():
+        done.touch()
+        _die()
+    return answer(work)
+
+
+def wait_for_file(work: Work) -> Judged:
+    """Say that it has begun by the file that the first sample names; end when the other one is there."""
+    begun, end = (Path(sample.decode()) for sample in work.samples)
+    begun.touch()
+    while not end.exists():
+        Event().wait(0.02)
+    return answer(work)
+
+
+def _die() -> Never:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
