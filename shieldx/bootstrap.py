@@ -13,11 +13,14 @@ import msgspec
 
 from shieldx.engine.agent import Agent, load_agents
 from shieldx.engine.codec import Codec
+from shieldx.engine.deliveries import Deliveries
 from shieldx.engine.errors import FixConfiguration
 from shieldx.engine.kafka_log import KafkaLog
 from shieldx.engine.log_bounds import LogBounds
 from shieldx.engine.manifests import Topic, load_manifests
 from shieldx.engine.memory import MemoryLimit
+from shieldx.engine.replayable import Replayable, Resources
+from shieldx.engine.replayable_worker import ReplayableWorker
 from shieldx.engine.sink import Sink
 from shieldx.engine.surroundings import Surroundings
 from shieldx.engine.topics import TopicAdmin
@@ -34,6 +37,7 @@ from shieldx.stores.sink_work import SinkWork
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shieldx.engine.agent import AnyAgent
     from shieldx.engine.metrics import Metrics
     from shieldx.settings import Settings
 
@@ -41,6 +45,10 @@ STACK_FILE = "stack.json"
 KEYRING_FILE = "audit-keyring.json"
 MOST_STORE_BYTES = 512_000_000
 """More cache than this for the stores on disk gains nothing that the operating system's own does not."""
+
+AnyWorker = Worker | ReplayableWorker
+Service = KafkaLog | SinkWork | Deliveries
+"""What a worker needs to be started before it, and stopped after it."""
 
 
 class StackFile(msgspec.Struct, frozen=True):
@@ -188,7 +196,7 @@ class Platform:
         self._embedded_postgres = postgres or (stack.postgres if stack else None)
         self.connection: dict[str, Any] = settings.connection(address)
         self.topics: dict[str, Topic] = load_manifests(home(settings) / "topics")
-        self.agents: dict[str, Agent | Sink] = load_agents(home(settings) / "agents")
+        self.agents: dict[str, AnyAgent] = load_agents(home(settings) / "agents")
         self.topic_admin = TopicAdmin(self.connection)
 
     @property
@@ -229,7 +237,7 @@ class Platform:
         """
         return schema_at(self.settings, self.postgres_dsn)
 
-    def agent(self, name: str) -> Agent | Sink:
+    def agent(self, name: str) -> AnyAgent:
         """The agent or sink of that name.
 
         Raises:
@@ -239,22 +247,39 @@ class Platform:
             raise FixConfiguration(f"no page declares agent {name!r}; there are: {', '.join(self.agents)}")
         return self.agents[name]
 
-    def group(self, agent: Agent | Sink) -> str:
+    def group(self, agent: AnyAgent) -> str:
         """The consumer group of an agent."""
         return f"{self.settings.application}.{agent.name}"
 
-    def workers(self, agents: Sequence[Agent | Sink], metrics: Metrics) -> list[tuple[Worker, KafkaLog | SinkWork]]:
+    def workers(self, agents: Sequence[AnyAgent], metrics: Metrics) -> list[tuple[AnyWorker, Service]]:
         """A worker for each agent or sink, in one process with one bound on memory, and what to start before it."""
         limit_bytes, folder = self.settings.state_limit_mb * 1_000_000, self.settings.state_folder
         store_bytes = 0 if folder is None else min(limit_bytes // 4, MOST_STORE_BYTES)
         stores = None if folder is None else RocksStores(folder.absolute(), memory_bytes=store_bytes)
         memory = MemoryLimit(limit_bytes - store_bytes)
-        return [
-            self._sink_worker(agent, memory, metrics)
-            if isinstance(agent, Sink)
-            else self._worker(agent, memory, stores, metrics)
-            for agent in agents
-        ]
+        return [self._any_worker(agent, memory, stores, metrics) for agent in agents]
+
+    def _any_worker(
+        self, agent: AnyAgent, memory: MemoryLimit, stores: RocksStores | None, metrics: Metrics
+    ) -> tuple[AnyWorker, Service]:
+        match agent:
+            case Sink():
+                return self._sink_worker(agent, memory, metrics)
+            case Replayable():
+                return self._replayable_worker(agent, metrics)
+            case Agent():
+                return self._worker(agent, memory, stores, metrics)
+
+    def _replayable_worker(self, agent: Replayable, metrics: Metrics) -> tuple[ReplayableWorker, Deliveries]:
+        deliveries = Deliveries(self.connection)
+        resources = Resources(
+            connection=self.connection, processes=self.settings.shadow_processes, registry=metrics.registry
+        )
+        codec = Codec(self.topics, agent.reads)
+        return (
+            ReplayableWorker(agent, resources, self._consumer_options(agent), codec, deliveries, metrics),
+            deliveries,
+        )
 
     def _sink_worker(self, sink: Sink, memory: MemoryLimit, metrics: Metrics) -> tuple[Worker, SinkWork]:
         database = Database(self.postgres_dsn, application=self.group(sink))
@@ -302,7 +327,7 @@ class Platform:
         )
         return worker, log
 
-    def _consumer_options(self, agent: Agent | Sink) -> dict[str, Any]:
+    def _consumer_options(self, agent: AnyAgent) -> dict[str, Any]:
         """What a member of an agent's group connects with; the worker sees committed records only."""
         settings = self.settings
         return self.connection | {

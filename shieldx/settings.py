@@ -69,6 +69,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit_vault_ca_file: Annotated[
         Path | None, Meta(description="Certificates to trust (PEM) with https; unset: those that requests trusts")
     ] = None
+    shadow_price_per_1000: Annotated[
+        int, Meta(ge=0, le=10**9, description="Credits that an evaluation costs for 1,000 samples; 0: nothing")
+    ] = 0
     application: Annotated[
         str,
         Meta(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Prefix of consumer groups and transactional ids"),
@@ -107,6 +110,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     records_at_a_time: Annotated[
         int, Meta(ge=1, description="Most records that one transaction takes from a partition")
     ] = 1000
+    shadow_processes: Annotated[int, Meta(ge=1, le=256, description="Processes of a worker that evaluate samples")] = 8
     group_instance_id: Annotated[
         str | None, Meta(description="Static membership: a restart within the session timeout moves no partition")
     ] = None

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from shieldx.engine.agent import Agent
+from shieldx.engine.replayable import Replayable
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from shieldx.engine.agent import AnyAgent
     from shieldx.engine.manifests import Topic
-    from shieldx.engine.sink import Sink
 
 CLIENT = "client"
 """Whom the principal of producers and consumers is named for."""
 OPERATOR = "operator"
 """And that of those who look after the system."""
-ACCESS = {"clients": CLIENT, "operators": OPERATOR}
+OUTSIDERS = {"clients": CLIENT, "operators": OPERATOR}
 
 Operation = Literal["Read", "Write", "DescribeConfigs"]
 
@@ -44,7 +45,7 @@ class Acl(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def acls(
-    agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], *, application: str, principal_prefix: str
+    agents: Iterable[AnyAgent], topics: Mapping[str, Topic], *, application: str, principal_prefix: str
 ) -> list[Acl]:
     """Every ACL, by principal; no two of them are the same but for the reason."""
     known = list(agents)
@@ -54,7 +55,7 @@ def acls(
     return list({_key(acl): acl for acl in reversed(wanted)}.values())[::-1]
 
 
-def _of_agent(agent: Agent | Sink, topics: Mapping[str, Topic], application: str, principal: str) -> Iterator[Acl]:
+def _of_agent(agent: AnyAgent, topics: Mapping[str, Topic], application: str, principal: str) -> Iterator[Acl]:
     group = f"{application}.{agent.name}"
     yield from _on_topics(principal, "Read", agent.reads, "its inputs")
     yield Acl(principal=principal, resource="group", name=group, operation="Read", why="its group, and its lag")
@@ -77,10 +78,15 @@ def _of_agent(agent: Agent | Sink, topics: Mapping[str, Topic], application: str
             operation="Write",
             why="a transactional producer for each partition",
         )
+    elif isinstance(agent, Replayable):
+        looked_at = (*agent.topics, DEAD_LETTERS)
+        yield from _on_topics(principal, "Read", agent.looks_up, "what it looks up")
+        yield from _on_topics(principal, "Write", agent.writes, "its outputs")
+        yield from _on_topics(principal, "Write", (DEAD_LETTERS,), "what it sets aside")
     yield from _on_topics(principal, "DescribeConfigs", looked_at, "the check of topics at its start")
 
 
-def _of_client(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], principal: str) -> Iterator[Acl]:
+def _of_client(agents: Collection[AnyAgent], topics: Mapping[str, Topic], principal: str) -> Iterator[Acl]:
     """What a producer of commands and a consumer of results need."""
     inputs, results = _from_outside(agents, topics, CLIENT)
     yield from _on_topics(principal, "Write", inputs, "commands")
@@ -96,22 +102,33 @@ def _of_client(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], prin
     )
 
 
-def _of_operator(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], principal: str) -> Iterator[Acl]:
+def _of_operator(agents: Collection[AnyAgent], topics: Mapping[str, Topic], principal: str) -> Iterator[Acl]:
     """What those need who look after the system, beside what an administrator of Kafka may do."""
     inputs, results = _from_outside(agents, topics, OPERATOR)
     yield from _on_topics(principal, "Write", inputs, "orders")
     yield from _on_topics(principal, "Read", results, "what only they may read")
 
 
-def _from_outside(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic], who: str) -> tuple[list[str], list[str]]:
-    """The inputs that somebody writes who is no agent, and the results that he reads."""
-    folding = [agent for agent in agents if isinstance(agent, Agent)]
-    made_here = {name for agent in folding for name in (*agent.writes, *agent.tables)}
-    by_default = {name: None if name in made_here else CLIENT for agent in folding for name in agent.reads}
-    declared = {name: ACCESS[topic.access] for name, topic in topics.items() if topic.access is not None}
-    inputs = [name for name, whose in by_default.items() if declared.get(name, whose) == who]
-    results = [agent.writes[0] for agent in folding if agent.writes]
-    return inputs, [name for name in results if declared.get(name, CLIENT) == who]
+def _from_outside(agents: Collection[AnyAgent], topics: Mapping[str, Topic], who: str) -> tuple[list[str], list[str]]:
+    """The topics that somebody writes who is no agent, and those that he reads."""
+    folding = [agent for agent in agents if isinstance(agent, Agent | Replayable)]
+    made_here = {name for agent in folding for name in (*agent.writes, *agent.tables)} | set(_reply_topics(topics))
+    read_here = {name for agent in agents for name in agent.reads}
+    writers = {name: CLIENT for agent in folding for name in agent.reads if name not in made_here}
+    readers = {
+        agent.writes[0]: CLIENT
+        for agent in folding
+        if agent.writes and (isinstance(agent, Agent) or agent.writes[0] not in read_here)
+    }
+    for name in dict.fromkeys(name for agent in folding for name in agent.topics if name in topics):
+        topic = topics[name]
+        if topic.writers is not None:
+            writers[name] = OUTSIDERS[topic.writers]
+        if topic.readers is not None:
+            readers[name] = OUTSIDERS[topic.readers]
+    return [name for name, whose in writers.items() if whose == who], [
+        name for name, whose in readers.items() if whose == who
+    ]
 
 
 def _reply_topics(topics: Mapping[str, Topic]) -> Iterator[str]:

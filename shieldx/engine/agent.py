@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.replayable import Replayable
 from shieldx.engine.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from shieldx.engine.measures import Count, Level
+    from shieldx.engine.measures import Count, Distribution, Level
     from shieldx.messages import Change, Output, Source
     from shieldx.state import StateBatch
 
@@ -68,6 +69,7 @@ class Agent:
     """Names what the fold keeps in a store. Change it with the format: checkpoints of another one are not used."""
     counts: tuple[Count, ...] = ()
     levels: tuple[Level, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
 
     @property
     def positions(self) -> str:
@@ -80,7 +82,11 @@ class Agent:
         return (*self.reads, *self.writes, *self.tables, self.positions)
 
 
-def load_agents(folder: Path) -> dict[str, Agent | Sink]:
+AnyAgent = Agent | Replayable | Sink
+"""What a page may declare."""
+
+
+def load_agents(folder: Path) -> dict[str, AnyAgent]:
     """The agents and sinks of every page in a folder, by name.
 
     Pages are loaded by path, as modules `shieldx_agents.<page>`: PyPI has a package called `agents`.
@@ -90,11 +96,11 @@ def load_agents(folder: Path) -> dict[str, Agent | Sink]:
     """
     if not folder.is_dir():
         raise FixConfiguration(f"no agents folder at {folder}; set SHIELDX_HOME to the folder that holds agents/")
-    agents: dict[str, Agent | Sink] = {}
+    agents: dict[str, AnyAgent] = {}
     for path in sorted(folder.glob("*.py")):
         page = _load_page(path)
         agent = getattr(page, "agent", None) or getattr(page, "sink", None)
-        if not isinstance(agent, Agent | Sink):
+        if not isinstance(agent, AnyAgent):
             raise FixConfiguration(f"{path} defines no `agent` and no `sink`; see docs/agents.md")
         if agent.name in agents:
             raise FixConfiguration(f"{path} declares agent {agent.name!r}, which another page has declared already")

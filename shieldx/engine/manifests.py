@@ -23,6 +23,9 @@ DELETE_RETENTION_MS = 24 * 3_600_000
 MIN_COMPACTION_LAG = "min.compaction.lag.ms"
 
 
+Outsiders = Literal["clients", "operators"]
+
+
 class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One topic. Durations are written `26h`, `7d`, `7y`, or `forever`."""
 
@@ -35,8 +38,10 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How long compaction leaves every record alone."""
     segment: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
     accepts_replies: bool = False
-    access: Literal["clients", "operators"] | None = None
-    """Who writes an input, or reads an output, beside the agents; unset: clients, if no agent of ours writes it."""
+    writers: Outsiders | None = None
+    """Who writes it beside the agents; unset: clients, if agents read it and none of them writes it."""
+    readers: Outsiders | None = None
+    """Who reads it beside the agents; unset: clients, if it is an agent's topic of results."""
     messages: dict[str, str] = {}
     """Schema name to `module:Type`."""
 

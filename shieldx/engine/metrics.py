@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shieldx.engine.agent import Agent
+from shieldx.engine.measures import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from shieldx.engine.agent import Agent
+    from shieldx.engine.agent import AnyAgent
     from shieldx.engine.batch import Batch
-    from shieldx.engine.sink import Sink
 
 
 _LABELS = ("agent", "partition")
@@ -23,7 +25,7 @@ _LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5
 class Metrics:
     """The metrics of one worker, in a registry of their own so that two workers in one process stay apart."""
 
-    def __init__(self, agents: Iterable[Agent | Sink]) -> None:
+    def __init__(self, agents: Iterable[AnyAgent]) -> None:
         self.registry = CollectorRegistry()
         reg = self.registry
         self.records = Counter("shieldx_records", "Input records committed", _LABELS, registry=reg)
@@ -41,6 +43,7 @@ class Metrics:
         self.fenced = Counter("shieldx_fenced", "Transactions refused to a task that was fenced", _LABELS, registry=reg)
         self.restarts = Counter("shieldx_restarts", "Tasks dropped and restored after an error", _LABELS, registry=reg)
         self.dead_letters = Counter("shieldx_dead_letters", "Records set aside", _LABELS, registry=reg)
+        self.failing = Gauge("shieldx_failing_records", "Records that wait for another try", _LABELS, registry=reg)
         self.waiting = Gauge("shieldx_waiting", "1 while a partition waits for memory", _LABELS, registry=reg)
         self.counts = {
             name: Counter(name.removesuffix("_total"), count.documentation, count.labels, registry=reg)
@@ -50,6 +53,12 @@ class Metrics:
         self.levels = {
             level.name: (level, Gauge(level.name, level.documentation, level.labels, registry=reg))
             for level in {level.name: level for agent in agents for level in agent.levels}.values()
+        }
+        self.distributions = {
+            it.name: Histogram(it.name, it.documentation, buckets=it.buckets, registry=reg)
+            for agent in agents
+            if isinstance(agent, Agent)
+            for it in agent.distributions
         }
 
     def task(self, agent: str, partition: int) -> TaskMetrics:
@@ -63,7 +72,8 @@ class TaskMetrics:
     def __init__(self, metrics: Metrics, agent: str, partition: int) -> None:
         labels = (agent, str(partition))
         self._counts = metrics.counts
-        self._levels = metrics.levels.values()
+        self._levels = metrics.levels
+        self._distributions = metrics.distributions
         self._shown: set[tuple[Gauge, tuple[str, ...]]] = set()
         self._records = metrics.records.labels(*labels)
         self._batches = metrics.batches.labels(*labels)
@@ -76,11 +86,12 @@ class TaskMetrics:
         self.lag = metrics.lag.labels(*labels)
         self.fenced = metrics.fenced.labels(*labels)
         self.restarts = metrics.restarts.labels(*labels)
+        self.failing = metrics.failing.labels(*labels)
         self.waiting = metrics.waiting.labels(*labels)
 
     def leave(self) -> None:
         """The partition is another worker's now: what it lags or waits for is told there."""
-        for gauge in (self.lag, self.waiting, self._state_bytes, self._disk_bytes):
+        for gauge in (self.lag, self.waiting, self.failing, self._state_bytes, self._disk_bytes):
             gauge.set(0)
         for level, labels in self._shown:
             level.remove(*labels)
@@ -113,16 +124,35 @@ class TaskMetrics:
 
     def committed(self, batch: Batch, state_bytes: int) -> None:
         """Count what a transaction held, now that it is committed."""
-        self._records.inc(batch.records)
         self._batches.inc()
-        self._dead_letters.inc(batch.dead_letters)
         self._state_bytes.set(state_bytes)
+        self._count(batch)
+
+    def answered(self, batch: Batch) -> None:
+        """Count a record of a replayable agent and what it led to, now that this is written."""
+        self._count(batch)
+
+    def _count(self, batch: Batch) -> None:
+        self._records.inc(batch.records)
+        self._dead_letters.inc(batch.dead_letters)
         for name, counted in batch.counted.items():
             counter = self._counts[name]
             for labels, number in counted.items():
-                counter.labels(*labels).inc(number)
-        for level, gauge in self._levels:
+                (counter.labels(*labels) if labels else counter).inc(number)
+        for level, _ in self._levels.values():
             if level.topic in batch.last:
-                shown, figure = level.of(batch.last[level.topic])
-                gauge.labels(*shown).set(figure)
-                self._shown.add((gauge, shown))
+                self._show(level, batch.last[level.topic])
+        for measure, message in batch.observed:
+            if isinstance(measure, Level):
+                self._show(measure, message)
+            elif (figure := measure.of(message)) is not None:
+                self._distributions[measure.name].observe(figure)
+
+    def _show(self, level: Level, message: Any) -> None:
+        shown = level.of(message)
+        if shown is None:
+            return
+        labels, figure = shown
+        gauge = self._levels[level.name][1]
+        (gauge.labels(*labels) if labels else gauge).set(figure)
+        self._shown.add((gauge, labels))

@@ -21,8 +21,8 @@ from shieldx.messages import DEAD_LETTERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from shieldx.engine.agent import AnyAgent
     from shieldx.engine.manifests import Topic
-    from shieldx.engine.sink import Sink
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class TopicAdmin:
                     found.append(Difference(name, setting, declared, value))
         return found
 
-    async def check(self, agent: Agent | Sink, topics: Mapping[str, Topic], *, partitions: int) -> None:
+    async def check(self, agent: AnyAgent, topics: Mapping[str, Topic], *, partitions: int) -> None:
         """Refuse to start an agent whose topics would corrupt its state.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -36,12 +37,15 @@ def draw(strata: Sequence[Stratum], size: int, seed: int, ground_truth: str | No
     shares = _shares([stratum.samples for _, stratum, _ in usable], size)
     # The raw stream of a bit generator is what numpy keeps the same from version to version (NEP 19).
     ranks = np.random.PCG64(seed).random_raw(first)
-    drawn: list[tuple[int, bool, str]] = []
-    for (start, stratum, positive), share in zip(usable, shares, strict=True):
+    drawn, indices = list(zip(usable, shares, strict=True)), []
+    for (start, stratum, _), share in drawn:
         order = np.argsort(ranks[start : start + stratum.samples], kind="stable")
-        drawn += [(start + int(place), positive, stratum.category) for place in order[:share]]
-    drawn.sort()
-    return Drawn(tuple(it[0] for it in drawn), tuple(it[1] for it in drawn), tuple(it[2] for it in drawn))
+        indices += (start + np.sort(order[:share])).tolist()
+    return Drawn(
+        tuple(indices),
+        tuple(chain.from_iterable(repeat(positive, share) for (_, _, positive), share in drawn)),
+        tuple(chain.from_iterable(repeat(stratum.category, share) for (_, stratum, _), share in drawn)),
+    )
 
 
 def _truth(stratum: Stratum, ground_truth: str | None) -> bool | None:

@@ -12,6 +12,7 @@ from shieldx.shadow.evaluation import Evaluation
 from shieldx.shadow.tables import Plan, Reported
 
 if TYPE_CHECKING:
+    from shieldx.shadow.draw import Drawn
     from shieldx.shadow.messages import Score
     from shieldx.shadow.report import Report
     from shieldx.shadow.rows import Rows
@@ -96,9 +97,9 @@ class Evaluations:
         reported = None if key is None else self._reported.get(key)
         return None if reported is None or reported.fresh_ms <= at_ms else reported.report
 
-    def begin(self, plan: Plan) -> Evaluation:
+    def begin(self, plan: Plan, drawn: Drawn) -> Evaluation:
         """One begins."""
-        evaluation = self._new(plan)
+        evaluation = Evaluation(plan, drawn)
         key = plan.evaluate.tenant_id, plan.eval_id
         self._running[key] = evaluation
         self.put(plan)

@@ -176,7 +176,7 @@ class ShadowFold:
         known = self._evaluations.known(plan.outcomes, source.at_ms)
         if known is not None:
             return self._report(plan, from_cache(plan, known, source.at_ms), _place(source), source.at_ms)
-        evaluation = self._evaluations.begin(plan)
+        evaluation = self._evaluations.begin(plan, resolved.drawn)
         if not plan.paid:
             return [payments.reserve(plan, source.origin)]
         return _batches(evaluation, evaluation.issue(resolved.sample_set, source.at_ms))

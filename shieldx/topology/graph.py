@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from shieldx.engine.agent import Agent
 from shieldx.engine.errors import FixConfiguration
+from shieldx.engine.replayable import Replayable
 from shieldx.engine.sink import Sink
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from shieldx.engine.agent import AnyAgent
     from shieldx.engine.manifests import Topic
 
 
@@ -23,6 +25,7 @@ class Kind(StrEnum):
     PRODUCERS = "producers"
     INPUT = "input"
     AGENT = "agent"
+    REPLAYABLE = "replayable agent"
     RESULT = "result"
     REPLIES = "replies"
     DEAD_LETTERS = "dead letters"
@@ -37,11 +40,16 @@ class Verb(StrEnum):
     """What an edge says of its source."""
 
     READS = "is read by"
+    LOOKS_UP = "is looked up by"
+    """Read without a position."""
     WRITES = "writes"
     KEEPS = "keeps"
     """A table, which the agent writes, and reads again when it starts."""
     FORWARDS = "forwards to"
     """A misplaced record goes back to its topic, once."""
+
+
+AGENTS = (Kind.AGENT, Kind.REPLAYABLE, Kind.SINK)
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ PRODUCERS = Node(Kind.PRODUCERS, "producers", about="Whatever sends to topics th
 CONSUMERS = Node(Kind.CONSUMERS, "consumers", about="Whatever reads results, and the topics that no agent reads.")
 
 
-def draw_up(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic]) -> Graph:
+def draw_up(agents: Iterable[AnyAgent], topics: Mapping[str, Topic]) -> Graph:
     """The graph of agents and of the topics that manifests declare.
 
     Raises:
@@ -88,27 +96,31 @@ def draw_up(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic]) -> Grap
     agents = list(agents)
     nodes = _topic_nodes(agents, topics)
     edges = [edge for agent in agents for edge in _edges_of(agent, nodes)]
-    edges += _outside_edges(agents, nodes.values(), edges)
+    edges += _reply_edges(agents, nodes, edges, topics)
+    edges += _outside_edges(agents, nodes, edges, topics)
     used = dict.fromkeys(node for edge in edges for node in (edge.source, edge.target))
     order = list(Kind)
     found = sorted(dict.fromkeys([*used, *nodes.values()]), key=lambda node: order.index(node.kind))
     return Graph(tuple(found), tuple(edges))
 
 
-def _topic_nodes(agents: Iterable[Agent | Sink], topics: Mapping[str, Topic]) -> dict[str, Node]:
+def _topic_nodes(agents: Iterable[AnyAgent], topics: Mapping[str, Topic]) -> dict[str, Node]:
     """A node for each topic that is declared, by name."""
     transactional = [agent for agent in agents if isinstance(agent, Agent)]
+    replayable = [agent for agent in agents if isinstance(agent, Replayable)]
+    answering: list[Agent | Replayable] = [*transactional, *replayable]
     for agent in agents:
         for name in agent.topics:
             if name not in topics:
                 raise FixConfiguration(f"no manifest declares topic {name!r} of agent {agent.name!r}")
     kinds = {name: Kind.REPLIES for name, topic in topics.items() if topic.accepts_replies}
-    kinds |= {name: Kind.RESULT for agent in transactional for name in agent.writes}
-    kinds |= {name: Kind.INPUT for agent in transactional for name in agent.reads}
+    kinds |= {name: Kind.RESULT for agent in answering for name in agent.writes}
+    kinds |= {name: Kind.INPUT for agent in answering for name in agent.reads}
     kinds |= {name: Kind.TABLE for agent in transactional for name in (*agent.tables, agent.positions)}
     kinds |= {DEAD_LETTERS: Kind.DEAD_LETTERS}
+    looked_up = {name: Kind.INPUT for agent in replayable for name in agent.looks_up}
     read_at_all = {name: Kind.INPUT for agent in agents for name in agent.reads}
-    kinds = read_at_all | kinds
+    kinds = looked_up | read_at_all | kinds
     return {
         name: Node(kind := kinds.get(name, Kind.UNUSED), name, _kept(kind, topic), topic.about)
         for name, topic in topics.items()
@@ -122,12 +134,15 @@ def _kept(kind: Kind, topic: Topic) -> str:
     return f"{kind}, {'retained' if kind is Kind.TABLE else 'kept'} {length}"
 
 
-def _edges_of(agent: Agent | Sink, topics: Mapping[str, Node]) -> Iterator[Edge]:
+def _edges_of(agent: AnyAgent, topics: Mapping[str, Node]) -> Iterator[Edge]:
     if isinstance(agent, Sink):
         node = Node(Kind.SINK, agent.name, "sink", "Rows and the position commit in one database transaction.")
         yield from (Edge(topics[name], Verb.READS, node) for name in agent.reads)
         tables = tuple(table.name for table in agent.into)
         yield Edge(node, Verb.WRITES, Node(Kind.DATABASE, "Postgres", about="Tables of SQL.", lines=tables))
+        return
+    if isinstance(agent, Replayable):
+        yield from _edges_of_replayable(agent, topics)
         return
     about = "Results, tables and the position commit in one Kafka transaction."
     node = Node(Kind.AGENT, agent.name, "transactional agent", about)
@@ -142,14 +157,42 @@ def _edges_of(agent: Agent | Sink, topics: Mapping[str, Node]) -> Iterator[Edge]
     yield from (Edge(node, Verb.KEEPS, topics[name]) for name in (*agent.tables, agent.positions))
 
 
-def _outside_edges(agents: Iterable[Agent | Sink], topics: Iterable[Node], inside: Iterable[Edge]) -> Iterator[Edge]:
+def _edges_of_replayable(agent: Replayable, topics: Mapping[str, Node]) -> Iterator[Edge]:
+    about = "Each record is answered at least once; answering one again does no harm."
+    node = Node(Kind.REPLAYABLE, agent.name, "replayable agent", about)
+    yield from (Edge(topics[name], Verb.READS, node) for name in agent.reads)
+    yield from (Edge(topics[name], Verb.LOOKS_UP, node) for name in agent.looks_up)
+    yield from (Edge(node, Verb.WRITES, topics[name]) for name in agent.writes)
+    if DEAD_LETTERS in topics and DEAD_LETTERS not in agent.writes:
+        yield Edge(node, Verb.WRITES, topics[DEAD_LETTERS])
+
+
+def _reply_edges(
+    agents: Iterable[AnyAgent], nodes: Mapping[str, Node], inside: Iterable[Edge], topics: Mapping[str, Topic]
+) -> Iterator[Edge]:
+    """What agents answer to other agents, in the topics where these read replies of that kind."""
+    working = {edge.target.name: edge.target for edge in inside if edge.verb is Verb.READS}
+    replies = [name for agent in agents for name in agent.reads if topics[name].accepts_replies]
+    for agent in agents:
+        if isinstance(agent, Agent) and agent.writes:
+            answers = topics[agent.writes[0]].messages.keys()
+            yield from (
+                Edge(working[agent.name], Verb.WRITES, nodes[name])
+                for name in replies
+                if answers & topics[name].messages.keys()
+            )
+
+
+def _outside_edges(
+    agents: Iterable[AnyAgent], nodes: Mapping[str, Node], inside: Iterable[Edge], topics: Mapping[str, Topic]
+) -> Iterator[Edge]:
     """Producers of what no agent writes, consumers of what no agent reads, and of every agent's results."""
     inside = list(inside)
     written = {edge.target for edge in inside if edge.verb is Verb.WRITES}
-    read = {edge.source for edge in inside if edge.verb is Verb.READS}
+    read = {edge.source for edge in inside if edge.verb in (Verb.READS, Verb.LOOKS_UP)}
     results = {agent.writes[0] for agent in agents if isinstance(agent, Agent) and agent.writes}
-    for topic in topics:
-        if topic.kind is Kind.INPUT and topic not in written:
-            yield Edge(PRODUCERS, Verb.WRITES, topic)
-        if topic in written and (topic not in read or topic.name in results):
-            yield Edge(topic, Verb.READS, CONSUMERS)
+    for name, node in nodes.items():
+        if node.kind is Kind.INPUT and (node not in written or topics[name].writers is not None):
+            yield Edge(PRODUCERS, Verb.WRITES, node)
+        if node in written and (node not in read or name in results or topics[name].readers is not None):
+            yield Edge(node, Verb.READS, CONSUMERS)

@@ -16,13 +16,20 @@ if TYPE_CHECKING:
 AGENT, TOPIC, CYLINDER, OUTSIDE = ("[", "]"), ("([", "])"), ("[(", ")]"), ("[/", "/]")
 SHAPES = {
     Kind.AGENT: AGENT,
+    Kind.REPLAYABLE: AGENT,
     Kind.SINK: AGENT,
     Kind.TABLE: CYLINDER,
     Kind.DATABASE: CYLINDER,
     Kind.PRODUCERS: OUTSIDE,
     Kind.CONSUMERS: OUTSIDE,
 }
-ARROWS = {Verb.READS: "-->", Verb.WRITES: "-->", Verb.KEEPS: "<-->", Verb.FORWARDS: "-. misplaced, once .->"}
+ARROWS = {
+    Verb.READS: "-->",
+    Verb.LOOKS_UP: "-. looked up .->",
+    Verb.WRITES: "-->",
+    Verb.KEEPS: "<-->",
+    Verb.FORWARDS: "-. misplaced, once .->",
+}
 INK = "#1f2328"
 """Text on the fills, which are light in GitHub's dark mode too."""
 

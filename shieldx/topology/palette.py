@@ -23,6 +23,7 @@ LINE = ("#8c959f", "#6e7681")
 
 TINTS = {
     Kind.AGENT: Tint("#ddf4ff", "#54aeff", "#0c2d4d", "#388bfd"),
+    Kind.REPLAYABLE: Tint("#dcf3fb", "#3fa7c9", "#0b3040", "#2b93b5"),
     Kind.SINK: Tint("#f6edff", "#b68cf0", "#271a3f", "#8957e5"),
     Kind.INPUT: Tint("#fff6d6", "#d4a72c", "#2f2508", "#9e6a03"),
     Kind.RESULT: Tint("#e2f8e7", "#57b974", "#10291a", "#2ea043"),

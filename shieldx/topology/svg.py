@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from shieldx.topology.graph import Kind, Node, Verb
+from shieldx.topology.graph import AGENTS, Kind, Node, Verb
 from shieldx.topology.layers import OUTSIDE, arrange
 from shieldx.topology.palette import BACKGROUND, LINE, MUTED_TEXT, TEXT, TINTS
 from shieldx.topology.placing import CYLINDERS, LID_PX, LINE_PX, NAME_PX, NOTE_PX, Box, note_width_px, place, size_px
@@ -27,6 +27,7 @@ LEAST_WIDTH_PX = 480.0
 DASHED = frozenset({Kind.PRODUCERS, Kind.CONSUMERS, Kind.UNUSED})
 LEGEND = {
     Kind.AGENT: "transactional agent",
+    Kind.REPLAYABLE: "replayable agent",
     Kind.SINK: "sink",
     Kind.INPUT: "input topic",
     Kind.RESULT: "result topic",
@@ -37,9 +38,12 @@ LEGEND = {
 }
 WAYS = {
     Verb.WRITES: "records",
+    Verb.LOOKS_UP: "looked up",
     Verb.KEEPS: "table: written, and read at a start",
     Verb.FORWARDS: "misplaced records, once",
 }
+
+DASHED_WAYS = frozenset({Verb.FORWARDS, Verb.LOOKS_UP})
 
 
 def svg(graph: Graph) -> str:
@@ -147,7 +151,7 @@ def _draw_shape(parent: Element, kind: Kind, box: Box) -> None:
     if kind in CYLINDERS:
         _draw_cylinder(parent, classes, box)
         return
-    radius_px = 8.0 if kind in (Kind.AGENT, Kind.SINK) else min(box.height_px / 2, 23.0)
+    radius_px = 8.0 if kind in AGENTS else min(box.height_px / 2, 23.0)
     place_and_size = {
         "x": f"{box.x_px:g}",
         "y": f"{box.y_px:g}",
@@ -182,7 +186,7 @@ def _draw_line(parent: Element, line: Line) -> None:
     curve = f"M{begin_px:g} {first[1]:g}" + "".join(map(_curve, line.stretches)) + f"H{end_px:g}"
     group = SubElement(parent, "g")
     SubElement(group, "title").text = f"{line.path.edge.source.name} {verb} {line.path.edge.target.name}"
-    SubElement(group, "path", {"class": "line dashed" if verb is Verb.FORWARDS else "line", "d": curve})
+    SubElement(group, "path", {"class": "line dashed" if verb in DASHED_WAYS else "line", "d": curve})
     if to_left:
         _draw_arrow(group, *first, ARROW_PX[0])
     if to_right:
@@ -229,9 +233,9 @@ def _draw_legend_row(parent: Element, row: Iterable[tuple[Kind | Verb, float]], 
         if isinstance(entry, Kind):
             _draw_shape(parent, entry, Box(x_px, y_px - 8, SWATCH_PX, 16))
         else:
-            classes = "line dashed" if entry is Verb.FORWARDS else "line"
+            classes = "line dashed" if entry in DASHED_WAYS else "line"
             SubElement(parent, "path", {"class": classes, "d": f"M{x_px:g} {y_px:g}h{SWATCH_PX:g}"})
-            if entry is not Verb.WRITES:
+            if entry not in (Verb.WRITES, Verb.LOOKS_UP):
                 _draw_arrow(parent, x_px, y_px, ARROW_PX[0])
             if entry is not Verb.FORWARDS:
                 _draw_arrow(parent, x_px + SWATCH_PX, y_px, -ARROW_PX[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.topology.graph import CONSUMERS, PRODUCERS, Kind, Node, Verb
+from shieldx.topology.graph import AGENTS, CONSUMERS, PRODUCERS, Kind, Node, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ Row = tuple[str, str, str, str]
 
 def text(graph: Graph) -> str:
     """The drawing, with a line end at its end. It is plain: no colour, no width to heed."""
-    agents = [node for node in graph.nodes if node.kind in (Kind.AGENT, Kind.SINK)]
+    agents = [node for node in graph.nodes if node.kind in AGENTS]
     trees = {agent: _rows(graph, agent) for agent in agents}
     unused = [("", node.name, node.note, "") for node in graph.nodes if node.kind is Kind.UNUSED]
     widths = _widths([row for rows in [*trees.values(), unused] for row in rows])
@@ -32,7 +32,9 @@ def _rows(graph: Graph, agent: Node) -> list[Row]:
     for edge in graph.edges:
         if edge.target == agent:
             others = _others("◀", _writers(graph, edge.source), agent)
-            rows.append(("reads", edge.source.name, edge.source.note, others))
+            rows.append(
+                ("looks up" if edge.verb is Verb.LOOKS_UP else "reads", edge.source.name, edge.source.note, others)
+            )
         elif edge.source == agent and edge.verb is Verb.FORWARDS:
             rows.append(("forwards", edge.target.name, "misplaced records, once", ""))
         elif edge.source == agent and edge.target.kind is Kind.DATABASE:
@@ -49,7 +51,7 @@ def _writers(graph: Graph, topic: Node) -> list[Node]:
 
 
 def _readers(graph: Graph, topic: Node) -> list[Node]:
-    return [edge.target for edge in graph.edges if edge.source == topic and edge.verb is Verb.READS]
+    return [edge.target for edge in graph.edges if edge.source == topic and edge.verb in (Verb.READS, Verb.LOOKS_UP)]
 
 
 def _others(arrow: str, nodes: Iterable[Node], agent: Node) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.topology.graph import Kind, Verb
+from shieldx.topology.graph import AGENTS, Verb
 
 if TYPE_CHECKING:
     from shieldx.topology.graph import Edge, Graph
@@ -14,14 +14,20 @@ def describe(graph: Graph) -> str:
     """What each agent reads, writes and keeps, for those who cannot see a drawing."""
     sentences = []
     for agent in graph.nodes:
-        if agent.kind not in (Kind.AGENT, Kind.SINK):
+        if agent.kind not in AGENTS:
             continue
         reads = [edge.source.name for edge in graph.edges if edge.target == agent and edge.verb is Verb.READS]
+        looks_up = [edge.source.name for edge in graph.edges if edge.target == agent and edge.verb is Verb.LOOKS_UP]
         writes = [_target(edge) for edge in graph.edges if edge.source == agent and edge.verb is Verb.WRITES]
         keeps = [edge.target.name for edge in graph.edges if edge.source == agent and edge.verb is Verb.KEEPS]
         parts = [
             f"{verb} {_listed(names)}"
-            for verb, names in (("reads", reads), ("writes", writes), ("keeps the tables", keeps))
+            for verb, names in (
+                ("reads", reads),
+                ("looks up", looks_up),
+                ("writes", writes),
+                ("keeps the tables", keeps),
+            )
             if names
         ]
         sentences.append(f"{agent.note.capitalize()} {agent.name} {_listed(parts)}.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from shieldx.engine.acls import Acl, acls
 from shieldx.engine.agent import Agent
 from shieldx.engine.manifests import Topic
@@ -76,11 +78,10 @@ def test_a_client_sends_what_no_agent_makes_and_reads_results() -> None:
 def test_who_beside_the_agents_has_access_may_be_declared() -> None:
     agent = Agent(name="log", reads=("in", "orders", "made"), writes=("out",), tables=("made",), fold=no_fold)
     names = ("in", "out", "orders", "made", "dead-letters", "log.positions")
-    access = {"orders": "operators", "out": "operators", "made": "clients"}
-    topics = {
-        name: Topic(about="Anything.", key="any", cleanup="delete", access=access.get(name))  # type: ignore[arg-type]
-        for name in names
-    }
+    topics = {name: Topic(about="Anything.", key="any", cleanup="delete") for name in names}
+    topics["orders"] = msgspec.structs.replace(topics["orders"], writers="operators")
+    topics["out"] = msgspec.structs.replace(topics["out"], readers="operators")
+    topics["made"] = msgspec.structs.replace(topics["made"], writers="clients", readers="clients")
     found = {
         (acl.principal, acl.operation, acl.name)
         for acl in acls([agent], topics, application="app", principal_prefix="p-")
@@ -89,6 +90,7 @@ def test_who_beside_the_agents_has_access_may_be_declared() -> None:
     assert found == {
         ("p-client", "Write", "in"),
         ("p-client", "Write", "made"),
+        ("p-client", "Read", "made"),
         ("p-operator", "Write", "orders"),
         ("p-operator", "Read", "out"),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from shieldx.engine.driver import AgentDriver
 from shieldx.engine.manifests import Topic, load_manifests
 from shieldx.messages import DEAD_LETTERS, DeadLetter
 from shieldx.shadow import tables
-from shieldx.shadow.matcher import compile_rule
+from shieldx.shadow.matcher import Judgement, compile_rule
 from shieldx.shadow.messages import Batch, Evaluate, Outcomes, Score, SealSamples
 from shieldx.shadow.parts import ParsedRequest
 from shieldx.shadow.rule import RuleConfig, Signature
@@ -57,9 +57,18 @@ def samples(attacks: int, benign: int, *, missed: int = 0, mistaken: int = 0) ->
     ]
 
 
+_compiled = cache(compile_rule)
+
+
+@lru_cache(maxsize=100_000)
+def _judgement(rule: RuleConfig, it: Sample) -> Judgement:
+    """Kept: what evaluators do is judged elsewhere, and the same samples come again and again."""
+    return _compiled(rule).judge(ParsedRequest(it.request))
+
+
 def judge(rule: RuleConfig, chosen: Iterable[Sample]) -> Outcomes:
-    compiled = compile_rule(rule)
-    found = [compiled.judge(ParsedRequest(it.request)) for it in chosen]
+    compiled = _compiled(rule)
+    found = [_judgement(rule, it) for it in chosen]
     return Outcomes(
         fired="".join("1" if it.fired else "0" for it in found),
         scores=tuple(it.score for it in found) if compiled.is_scored else None,

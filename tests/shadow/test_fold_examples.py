@@ -10,14 +10,12 @@ import pytest
 from shadow_world import INJECTION, TENANT, ShadowWorld, sample, samples, without_timings
 
 from shieldx.shadow import tables
-from shieldx.shadow.messages import Evaluate, PutRule, SealSamples, Stratum, Targets
+from shieldx.shadow.messages import PutRule, Targets
 from shieldx.shadow.report import Decision, EvaluationCode, RiskLevel
 from shieldx.shadow.rule import Composite, Scored, Signature, Weighted, rule_hash
 
 MINUTE_MS = 60_000
-NEVER = Signature(pattern="never in any sample")
 UNION = Signature(pattern="UNION SELECT")
-EVERYTHING = Signature(pattern="q", targets=("arg_names",))
 UNUSABLE = Composite(operator="and", rules=(INJECTION, Signature(pattern="(")))
 
 
@@ -330,6 +328,27 @@ async def test_a_report_has_an_entry_in_the_audit_log_with_its_digest() -> None:
         ("alice", "rule/rule-001", "REJECT", sha256(values[0] or b"").hexdigest()),
         (None, "rule/rule-001", "unknown_sample_set", sha256(values[1] or b"").hexdigest()),
     ], "a report that is given again was entered the first time"
+
+
+async def test_rules_and_sets_are_answered_and_entered_where_they_change_something() -> None:
+    world = await world_of(10, 40)
+    version = await world.import_samples(samples(10, 40))
+    await put(world, INJECTION, INJECTION, UNION, UNUSABLE)
+    assert [(it.subject, it.code, it.version) for it in world.shadow.messages(tables.RESULTS)] == [
+        ("default", "ok", version),
+        ("default", "unchanged", version),
+        ("rule-001", "ok", 1),
+        ("rule-001", "unchanged", 1),
+        ("rule-001", "ok", 2),
+        ("rule-001", "unusable_rule", None),
+    ]
+    assert [(it.action, it.subject) for it in world.shadow.messages(tables.AUDIT)] == [
+        ("shadow.seal_samples", f"sample-set/default/{version}"),
+        ("shadow.put_rule", "rule/rule-001/1"),
+        ("shadow.put_rule", "rule/rule-001/2"),
+    ]
+    await world.shadow.restart(0)
+    assert (await world.evaluate(None)).rule_version == 2
 
 
 async def test_a_rule_nested_so_deeply_that_the_stack_is_exhausted_stops_nobody() -> None:

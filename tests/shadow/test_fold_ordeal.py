@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pytest
 from shadow_world import INJECTION, ShadowWorld, samples, without_timings
 
 from shieldx.credits import tables as ledger
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    import pytest
+
     from shieldx.engine.memory_log import MemoryRecord
 
-SEED = random.randrange(2**32)  # noqa: S311 - printed, so that a run can be had again
-RUNS = 200
-STORED_RUNS = 8
+SEED = os.environ.get("ORDEAL_SEED", str(random.randrange(2**32)))  # noqa: S311 - printed, so that it can be had again
+RUNS = int(os.environ.get("ORDEAL_RUNS", "300"))
+STORED_RUNS = RUNS // 50
 TENANTS = ("org-123", "org-456", "org/7%")
 PRICE = 37
 UNION = Signature(pattern="UNION SELECT")
