@@ -24,6 +24,9 @@ FRESH_MS = 15 * 60_000
 REPEATED_MS = 24 * 3_600_000
 """For so long an evaluation that is sent again, under the `eval_id` that its sender chose, gets its first report."""
 
+_BYTES_PER_SAMPLE = 52
+"""What a sample that was drawn takes in memory: its index, and three references; about."""
+
 Key = tuple[str, str]
 """Tenant and evaluation."""
 
@@ -40,6 +43,12 @@ class Evaluations:
         self._due: list[tuple[int, Key]] = []
         self._plans: dict[Key, Plan] = {}
         self._scores: dict[Key, dict[int, Score]] = {}
+        self._samples = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the samples take that are drawn; rows are counted as such."""
+        return self._samples * _BYTES_PER_SAMPLE
 
     @property
     def due_ms(self) -> int | None:
@@ -75,11 +84,9 @@ class Evaluations:
     def wake(self) -> None:
         """All tables are read: what ran goes on."""
         for key, plan in self._plans.items():
-            evaluation = self._new(plan)
+            evaluation = self._run(plan, self._drawn(plan))
             for score in self._scores.get(key, {}).values():
                 evaluation.take(score)
-            self._running[key] = evaluation
-            self.reschedule(evaluation)
         self._plans.clear()
         self._scores.clear()
 
@@ -99,12 +106,8 @@ class Evaluations:
 
     def begin(self, plan: Plan, drawn: Drawn) -> Evaluation:
         """One begins."""
-        evaluation = Evaluation(plan, drawn)
-        key = plan.evaluate.tenant_id, plan.eval_id
-        self._running[key] = evaluation
         self.put(plan)
-        self.reschedule(evaluation)
-        return evaluation
+        return self._run(plan, drawn)
 
     def put(self, plan: Plan) -> None:
         """What is kept of a plan changes."""
@@ -119,6 +122,7 @@ class Evaluations:
         """One has ended by a report, which may be asked for again, or serve others."""
         tenant_id, eval_id = key = plan.evaluate.tenant_id, plan.eval_id
         evaluation = self._running.pop(key, None)
+        self._samples -= 0 if evaluation is None else len(evaluation.drawn.indices)
         for number in () if evaluation is None else evaluation.collected:
             self._rows.delete(tables.COLLECTED, row_key(tenant_id, f"{eval_id}/{number}"))
         completed = report.status == "completed"
@@ -159,10 +163,15 @@ class Evaluations:
             raise KeyError(f"{plan.eval_id}: version {plan.sample_set_version} of {evaluate.sample_set} is gone")
         return row
 
-    def _new(self, plan: Plan) -> Evaluation:
+    def _run(self, plan: Plan, drawn: Drawn) -> Evaluation:
+        evaluation = self._running[plan.evaluate.tenant_id, plan.eval_id] = Evaluation(plan, drawn)
+        self._samples += len(drawn.indices)
+        self.reschedule(evaluation)
+        return evaluation
+
+    def _drawn(self, plan: Plan) -> Drawn:
         evaluate = plan.evaluate
-        strata = self.row_of(plan).strata
-        return Evaluation(plan, draw(strata, evaluate.sample_size, evaluate.seed, evaluate.ground_truth))
+        return draw(self.row_of(plan).strata, evaluate.sample_size, evaluate.seed, evaluate.ground_truth)
 
     def _remember(self, reported: Reported) -> None:
         key = reported.report.tenant_id, reported.report.eval_id

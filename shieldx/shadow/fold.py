@@ -81,7 +81,7 @@ class ShadowFold:
     @property
     def size_bytes(self) -> int:
         """About how much memory the state takes."""
-        return self._rows.size_bytes
+        return self._rows.size_bytes + self._evaluations.size_bytes
 
     def apply(self, message: Input, source: Source) -> list[Output]:
         """Decide on one message."""
