@@ -275,6 +275,20 @@ async def test_after_15_minutes_it_is_judged_again_and_a_cached_report_makes_it_
     assert (await world.evaluate(eval_id="c")).cached_from is None
 
 
+async def test_one_that_failed_answers_no_other() -> None:
+    world = await world_of(10, 40)
+    world.ask(eval_id="a", deadline_s=10)
+    await world.shadow.run()
+    world.advance(10_000)
+    await world.shadow.tick()
+    report = await world.evaluate(eval_id="b")
+    assert [(it.eval_id, it.status, it.cached_from) for it in world.reports()] == [
+        ("a", "failed", None),
+        ("b", "completed", None),
+    ]
+    assert report.timings.execution_time_ms == 0
+
+
 async def test_after_a_restart_the_youngest_outcomes_serve_though_an_older_ones_row_comes_later() -> None:
     world = await world_of(10, 40)
     await world.evaluate(eval_id="z")
