@@ -37,3 +37,8 @@ def scaled_categories(report: Report) -> list[Scaled]:
         top = next(top for top in TOPS if top >= min(highest, 1.0))
         found.append(Scaled("false positive rate", False, negatives, target, "at most", top))
     return found
+
+
+def left_out(report: Report) -> str:
+    """That a report has not all categories, in words."""
+    return f"{report.categories_left_out:,} more categories, with fewer samples judged wrong, are left out."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.reports.category_scale import scaled_categories
+from shieldx.reports.category_scale import left_out, scaled_categories
 from shieldx.reports.category_table import category_table
 from shieldx.reports.comparison_section import comparison_section
 from shieldx.reports.confusion_table import confusion_table
@@ -58,7 +58,9 @@ def _findings(report: Report, figures: Figures) -> Iterator[Element]:
         yield _section("Recommendations", [recommendation_list(report.recommendations)], kind="long")
     yield _section("Curves", curve_section(figures, report.curves, report.targets))
     if report.categories:
-        yield _section("Categories", [category_table(scaled) for scaled in scaled_categories(report)], kind="long")
+        tables = [category_table(scaled) for scaled in scaled_categories(report)]
+        rest = [element("p", {}, left_out(report))] if report.categories_left_out else []
+        yield _section("Categories", tables + rest, kind="long")
     if report.comparison is not None:
         yield _section("Compared with another version", comparison_section(figures, report.comparison))
     if report.timings.rule_latency_ns is not None:

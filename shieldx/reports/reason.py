@@ -38,6 +38,8 @@ def reason(report: Report) -> str | None:
             return (
                 f"Confidence is {sure}, but the false positive rate {seen} is above the {allowed} of a full deployment."
             )
+        case Decision.REJECT if report.confidence >= CANARY_CONFIDENCE:
+            return f"Confidence is {sure}, but there are no samples with positives, or none with negatives."
         case Decision.REJECT:
             return f"Confidence is {sure}, below the {canary} of a canary."
 

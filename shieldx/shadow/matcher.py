@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import fsum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
@@ -164,7 +165,8 @@ class _Scored:
         self.reach_bytes = min(search.reach_bytes for _, search in weighted)
 
     def judge(self, reader: Reader) -> Judgement:
-        score = sum((weight for weight, search in self._weighted if search.fires(reader)), 0.0)
+        # Rounded once: `sum` rounds otherwise from Python 3.12 on, and a threshold may lie between.
+        score = fsum(weight for weight, search in self._weighted if search.fires(reader))
         return Judgement(score >= self._threshold, score)
 
     def fires(self, reader: Reader) -> bool:

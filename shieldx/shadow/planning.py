@@ -71,7 +71,8 @@ def resolve(evaluate: Evaluate, rules: RuleVersions, sets: SampleSets) -> Resolv
     Raises:
         Refusal: something is not there, contradicts itself, or cannot be run.
     """
-    config, version = _rule(evaluate, rules)
+    config, version, name = _rule(evaluate, rules)
+    evaluate = msgspec.structs.replace(evaluate, rule_name=name)
     compared = None if evaluate.compare_with is None else _version(evaluate, evaluate.compare_with, rules)
     for it in (config, *([] if compared is None else [compared.config])):
         try:
@@ -96,8 +97,8 @@ def resolve(evaluate: Evaluate, rules: RuleVersions, sets: SampleSets) -> Resolv
     )
 
 
-def _rule(evaluate: Evaluate, rules: RuleVersions) -> tuple[RuleConfig, int | None]:
-    """The content of the rule, and its version if it is one of `shadow.rules`."""
+def _rule(evaluate: Evaluate, rules: RuleVersions) -> tuple[RuleConfig, int | None, str]:
+    """The content of the rule, its version if it is one of `shadow.rules`, and its name."""
     if evaluate.rule_config is None:
         row = (
             rules.last(evaluate.tenant_id, evaluate.rule_id)
@@ -107,10 +108,10 @@ def _rule(evaluate: Evaluate, rules: RuleVersions) -> tuple[RuleConfig, int | No
         if row is None:
             detail = f"there is no rule {evaluate.rule_id!r}: send its rule_config, or put it with `shieldx rule put`"
             raise Refusal(EvaluationCode.UNKNOWN_RULE_VERSION, detail)
-        return _of_type(evaluate, row.config), row.version
+        return _of_type(evaluate, row.config), row.version, evaluate.rule_name or row.name
     if evaluate.rule_version is not None:
         raise Refusal(EvaluationCode.RULE_OR_VERSION, "send rule_config or rule_version, not both")
-    return _of_type(evaluate, evaluate.rule_config), None
+    return _of_type(evaluate, evaluate.rule_config), None, evaluate.rule_name
 
 
 def _of_type(evaluate: Evaluate, config: RuleConfig) -> RuleConfig:

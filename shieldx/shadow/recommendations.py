@@ -80,7 +80,7 @@ def _regressions(judged: Judged) -> Iterator[Recommendation]:
     rows = zip(judged.drawn.positive, judged.said.fired, judged.compared.fired, strict=True)
     places = [place for place, (truth, said, other) in enumerate(rows) if other == truth != said]
     if places:
-        yield _naming(judged, places, f"Look at {len(places)} samples that the compared version judged right")
+        yield _naming(judged, places, f"Look at what the compared version judged right: {len(places)} of the samples")
 
 
 def _more_samples(judged: Judged, targets: Targets) -> Iterator[Recommendation]:

@@ -17,7 +17,12 @@ CANARY_CONFIDENCE = 0.5
 
 
 def decision_on(confusion: Confusion, confidence: float) -> Decision:
-    """Where a rule may be deployed, by the probability that it meets its targets and the false positives seen."""
+    """Where a rule may be deployed, by the probability that it meets its targets and the false positives seen.
+
+    Nowhere without positives and negatives: however low its targets, nothing was seen of it then.
+    """
+    if not confusion.positives or not confusion.negatives:
+        return Decision.REJECT
     harmless = confusion.false_positive_rate <= FULL_DEPLOYMENT_MAX_FALSE_POSITIVE_RATE
     if confidence >= FULL_DEPLOYMENT_CONFIDENCE and harmless:
         return Decision.APPROVE_FULL_DEPLOYMENT

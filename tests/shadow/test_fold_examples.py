@@ -211,7 +211,7 @@ async def test_versions_are_compared_on_the_same_samples() -> None:
     assert (comparison.only_this_right, comparison.only_other_right) == (0, 8)
     assert comparison.p_value == pytest.approx(2 * 0.5**8), "McNemar's exact test"
     regressions = report.recommendations[-1]
-    assert regressions.advice == "Look at 8 samples that the compared version judged right"
+    assert regressions.advice == "Look at what the compared version judged right: 8 of the samples"
     assert set(regressions.samples) == {f"example#{n}' UNION SELECT" for n in range(8)}
 
 

@@ -93,7 +93,7 @@ def test_regressions_are_those_that_the_compared_rule_judged_right() -> None:
     ]
     right = [row[1] for row in GOOD]
     found = advice(judged(rows, compared=[*right, True, False, False]))
-    assert found[-1].advice == "Look at 2 samples that the compared version judged right"
+    assert found[-1].advice == "Look at what the compared version judged right: 2 of the samples"
     assert found[-1].samples == ("s#2000", "s#2002")
     assert [it.advice[:4] for it in advice(judged(rows, compared=[*right, False, False, True]))] == ["Narr"]
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from shieldx.cli.shadow.text_bar import text_bar
 from shieldx.cli.stdout import print_table, print_whole, printable
-from shieldx.reports.category_scale import scaled_categories
+from shieldx.reports.category_scale import left_out, scaled_categories
 from shieldx.reports.figure_rows import figure_rows, figures_of, interval, microseconds, p_value, percent, round_percent
 from shieldx.reports.provenance import provenance
 from shieldx.reports.reason import reason, risk
@@ -36,6 +36,8 @@ def print_report(report: Report) -> None:
         _print_figures(figures)
     for scaled in scaled_categories(report):
         _print_categories(scaled)
+    if report.categories_left_out:
+        click.echo(left_out(report))
     if figures is not None and report.comparison is not None:
         _print_comparison(figures, report.comparison)
     _print_recommendations(report.recommendations)
