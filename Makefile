@@ -32,9 +32,10 @@ chaos: $(INSTALLED) ## 200,000 commands under fire (CHAOS_SEED replays a run)
 model: $(INSTALLED) ## 10,000 random command sequences against an independent ledger
 	MODEL_EXAMPLES=10000 $(BIN)/python -m pytest tests/credits/test_model.py -q -s -o timeout=7200
 
-bench: $(BENCH_INSTALLED) ## The ledger against its peers, its latency, and the audit log (BENCH_OPTIONS=--quick)
+bench: $(BENCH_INSTALLED) ## The ledger against its peers, its latency, the audit log and evaluations (BENCH_OPTIONS=--quick)
 	@$(BENCH_BIN)/python -m bench $(BENCH_OPTIONS)
 	@$(BENCH_BIN)/python -m bench.audit $(filter --quick,$(BENCH_OPTIONS))
+	@$(BENCH_BIN)/python -m bench.shadow $(filter --quick,$(BENCH_OPTIONS))
 
 growth: $(BENCH_INSTALLED) ## Throughput, restart time and memory as they grow; takes an hour or more (BENCH_OPTIONS=--quick)
 	@$(BENCH_BIN)/python -m bench.growth all $(BENCH_OPTIONS)

@@ -1,0 +1,162 @@
+"""A client that imports samples, asks for evaluations, and reads what is committed in answer."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from uuid import uuid4
+
+import msgspec
+from aiokafka import TopicPartition
+
+from bench.verdict import WrongResults
+from shieldx.cli.asking import stand_at_end
+from shieldx.cli.committed_records import committed_consumer
+from shieldx.cli.producing import open_producer
+from shieldx.cli.samples.writing import SetContent, write_samples
+from shieldx.credits import tables as ledger
+from shieldx.credits.messages import Purchase
+from shieldx.engine.home import home_partition
+from shieldx.shadow import tables
+from shieldx.shadow.messages import CommandResult, Evaluate, SealSamples
+from shieldx.shadow.report import Report
+from shieldx.shadow.sample_set import strata_of, version_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.arena import Arena
+    from bench.program import Program
+    from shieldx.shadow.sample import Sample
+
+LONGEST_S = 300.0
+CHECK_S = 1.0
+"""How soon a program that has ended is noticed."""
+PLENTY = 10**12
+
+
+class Answered(NamedTuple):
+    """A report, and the time from right before its evaluation was sent until it was read."""
+
+    report: Report
+    seconds: float
+
+
+class Client:
+    """One connection for all tenants; it sees what is committed from when it was opened."""
+
+    def __init__(self, arena: Arena, programs: Sequence[Program]) -> None:
+        self._arena = arena
+        self.programs = list(programs)
+        """They are looked after while an answer is awaited."""
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
+            tables.REPORTS: msgspec.json.Decoder(Report),
+            tables.RESULTS: msgspec.json.Decoder(CommandResult),
+        }
+        self._waiting: dict[tuple[str, str], asyncio.Future[Report | CommandResult]] = {}
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as entering:
+            platform = self._arena.platform
+            self._consumer = await entering.enter_async_context(committed_consumer(platform))
+            self._producer = await entering.enter_async_context(open_producer(platform))
+            places = [TopicPartition(topic, n) for topic in self._decoders for n in range(self._arena.partitions)]
+            await stand_at_end(self._consumer, places)
+            self._reading = asyncio.create_task(self._read())
+            self._entered = entering.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        await self._entered.aclose()
+
+    async def purchase(self, tenant_id: str) -> None:
+        """Give a tenant more credits than it will ever need."""
+        await self._send(
+            ledger.COMMANDS, tenant_id, Purchase(tenant_id=tenant_id, idempotency_key="opening", amount=PLENTY)
+        )
+
+    async def import_samples(self, tenant_id: str, ordered: Sequence[Sample], sample_set: str = "default") -> None:
+        """Write arranged samples and seal them."""
+        version = version_of(ordered)
+        content = SetContent(tenant_id, sample_set, version, ordered)
+        first, last = await write_samples(self._arena.platform, content, _ignore)
+        seal = SealSamples(
+            tenant_id=tenant_id,
+            sample_set=sample_set,
+            version=version,
+            strata=strata_of(ordered),
+            first_offset=first,
+            last_offset=last,
+        )
+        answer = self._await(tenant_id, sample_set)
+        await self._send(tables.COMMANDS, tenant_id, seal)
+        await self._answer(answer)
+
+    async def ask(self, evaluate: Evaluate) -> Answered:
+        """Have a rule judged.
+
+        Raises:
+            WrongResults: it was not, or not anew.
+            ReadItsLog: a worker has ended.
+            TimeoutError: the report stays away.
+        """
+        eval_id = uuid4().hex
+        evaluate = msgspec.structs.replace(evaluate, eval_id=eval_id)
+        answer = self._await(evaluate.tenant_id, eval_id)
+        began_s = perf_counter()
+        await self._send(tables.EVALUATIONS, evaluate.tenant_id, evaluate)
+        report = await self._answer(answer)
+        seconds = perf_counter() - began_s
+        if not isinstance(report, Report) or report.status != "completed" or report.cached_from is not None:
+            raise WrongResults(f"this is no report of an evaluation that was carried out: {report}")
+        return Answered(report, seconds)
+
+    def _await(self, tenant_id: str, subject: str) -> asyncio.Future[Report | CommandResult]:
+        future: asyncio.Future[Report | CommandResult] = asyncio.get_running_loop().create_future()
+        self._waiting[tenant_id, subject] = future
+        return future
+
+    async def _answer(self, answer: asyncio.Future[Report | CommandResult]) -> Report | CommandResult:
+        either: list[asyncio.Future[Any]] = [answer, self._reading]
+        async with asyncio.timeout(LONGEST_S):
+            while not answer.done():
+                await asyncio.wait(either, timeout=CHECK_S, return_when=asyncio.FIRST_COMPLETED)
+                if self._reading.done():
+                    self._reading.result()
+                for program in self.programs:
+                    program.check()
+        return answer.result()
+
+    async def _read(self) -> None:
+        async for record in self._consumer:
+            message = self._decoders[record.topic].decode(record.value)
+            subject = message.eval_id if isinstance(message, Report) else message.subject
+            waiting = self._waiting.pop((message.tenant_id, subject), None)
+            if waiting is None:  # a refusal may bear another eval_id than the one that was chosen
+                raise WrongResults(f"nobody has asked for this: {message}")
+            if not waiting.done():
+                waiting.set_result(message)
+
+    async def _send(self, topic: str, tenant_id: str, message: msgspec.Struct) -> None:
+        home = home_partition(tenant_id, self._arena.partitions)
+        await self._producer.send_and_wait(topic, msgspec.json.encode(message), key=tenant_id.encode(), partition=home)
+
+
+def tenants_of(partition: int, partitions: int, count: int, prefix: str) -> list[str]:
+    """Names of tenants that are all at home in a partition."""
+    found: list[str] = []
+    number = 0
+    while len(found) < count:
+        name = f"{prefix}-{number}"
+        number += 1
+        if home_partition(name, partitions) == partition:
+            found.append(name)
+    return found
+
+
+def _ignore(_done: int, _total: int) -> None:
+    """Nobody watches."""

@@ -1,0 +1,74 @@
+"""Where the time of an evaluation goes, by the times at which the broker got its records."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from shieldx.cli.committed_records import committed_consumer, committed_records
+from shieldx.engine.home import home_partition
+from shieldx.shadow import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.arena import Arena
+    from bench.shadow.client import Answered
+
+
+class Stages(NamedTuple):
+    """Milliseconds from when the broker had the evaluation, but for the last one."""
+
+    first_batch_ms: float
+    first_score_ms: float
+    last_batch_ms: float
+    last_score_ms: float
+    report_ms: float
+    asked_to_read_ms: float
+    """By the client's clock, from right before the evaluation was sent until its report was read."""
+
+    def in_words(self) -> str:
+        """For a page."""
+        return (
+            f"Through Kafka, by the broker's clock from the evaluation on: first batch after {self.first_batch_ms:.0f} "
+            f"ms, first score {self.first_score_ms:.0f}, last batch {self.last_batch_ms:.0f}, last score "
+            f"{self.last_score_ms:.0f}, report {self.report_ms:.0f}; read by the client, whose clock starts before it "
+            f"sends, after {self.asked_to_read_ms:.0f} ms."
+        )
+
+
+class _Named(msgspec.Struct):
+    eval_id: str
+
+
+_decode = msgspec.json.Decoder(_Named).decode
+
+
+async def stages_of(arena: Arena, answered: Answered) -> Stages:
+    """When the records of an evaluation came."""
+    report = answered.report
+    number = home_partition(report.tenant_id, arena.partitions)
+    times: dict[str, list[int]] = {}
+    async with committed_consumer(arena.platform) as consumer:
+        for topic in (tables.EVALUATIONS, tables.BATCHES, tables.SCORES, tables.REPORTS):
+            times[topic] = [
+                record.timestamp
+                async for record in committed_records(consumer, topic, [number])
+                if _decode(record.value).eval_id == report.eval_id
+            ]
+    began = times[tables.EVALUATIONS][0]
+    return Stages(
+        min(times[tables.BATCHES]) - began,
+        min(times[tables.SCORES]) - began,
+        max(times[tables.BATCHES]) - began,
+        max(times[tables.SCORES]) - began,
+        times[tables.REPORTS][0] - began,
+        answered.seconds * 1000,
+    )
+
+
+def medians(seen: Sequence[Stages]) -> Stages:
+    """Stage by stage."""
+    return Stages(*(median(column) for column in zip(*seen, strict=True)))

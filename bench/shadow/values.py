@@ -1,0 +1,24 @@
+"""What a signature looks at: the values of its targets in each sample, read and transformed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shieldx.shadow.parts import ParsedRequest
+from shieldx.shadow.scopes import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shieldx.shadow.rule import Scope
+    from shieldx.shadow.sample import Sample
+
+Values = list[list[bytes]]
+"""Of each sample, in order."""
+
+
+def values_of(scope: Scope, samples: Iterable[Sample]) -> Values:
+    """The values that the scope names in each sample, as the matcher gives them to a pattern."""
+    sources = Sources()
+    numbers = sources.add(scope)
+    return [list(sources.reader(ParsedRequest(sample.request)).values(numbers)) for sample in samples]
