@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import re2
 
-from shieldx.shadow.matcher import UnusableRule, compile_rule
-from shieldx.shadow.parts import ParsedRequest
+from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
+from shieldx.shadow.matching.parts import ParsedRequest
 from shieldx.shadow.rule import Keywords, Signature
 from shieldx.shadow.sample import MAX_BODY_BYTES, Request
 

@@ -14,9 +14,9 @@ from bench.shadow.timeline import medians, stages_of
 from bench.shadow.values import values_of
 from bench.shadow.workers import planner
 from bench.verdict import WrongResults
-from shieldx.shadow.matcher import compile_rule
+from shieldx.shadow.matching.matcher import compile_rule
+from shieldx.shadow.matching.parts import ParsedRequest
 from shieldx.shadow.messages import Evaluate
-from shieldx.shadow.parts import ParsedRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from bench.shadow.loops import Looped, loop, python_search, re2_search
 from bench.shadow.values import values_of
 from bench.verdict import WrongResults
-from shieldx.shadow.matcher import compile_rule
-from shieldx.shadow.parts import ParsedRequest
+from shieldx.shadow.matching.matcher import compile_rule
+from shieldx.shadow.matching.parts import ParsedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

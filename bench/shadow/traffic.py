@@ -19,9 +19,9 @@ from bench.verdict import WrongResults
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.settings import load_settings
 from shieldx.shadow.draw import draw
-from shieldx.shadow.matcher import compile_rule
+from shieldx.shadow.matching.matcher import compile_rule
+from shieldx.shadow.matching.parts import ParsedRequest
 from shieldx.shadow.messages import MAX_SAMPLES, Evaluate
-from shieldx.shadow.parts import ParsedRequest
 from shieldx.shadow.sample_set import strata_of
 
 if TYPE_CHECKING:

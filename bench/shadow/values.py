@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.shadow.parts import ParsedRequest
-from shieldx.shadow.scopes import Sources
+from shieldx.shadow.matching.parts import ParsedRequest
+from shieldx.shadow.matching.scopes import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

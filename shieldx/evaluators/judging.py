@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from shieldx.evaluators.encoded_set import decode_sample
-from shieldx.shadow.matcher import UnusableRule, compile_rule
+from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
+from shieldx.shadow.matching.parts import ParsedRequest
 from shieldx.shadow.messages import Outcomes
-from shieldx.shadow.parts import ParsedRequest
 from shieldx.shadow.rule import RuleConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.shadow.matcher import CompiledRule, Judgement
+    from shieldx.shadow.matching.matcher import CompiledRule, Judgement
 
 COMPILED_RULES = 64
 """More than evaluations run at once on one worker; a compiled pattern may take megabytes."""

@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 
 from shieldx.importers.imported import FixInput
-from shieldx.shadow.matcher import UnusableRule, compile_rule
-from shieldx.shadow.patterns import UnusablePattern, compile_regex
+from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
+from shieldx.shadow.matching.patterns import UnusablePattern, compile_regex
 from shieldx.shadow.rule import Signature, Transformation
 
 COLLECTIONS: Final = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.shadow.confusion import Confusion
 from shieldx.shadow.draw import Drawn
+from shieldx.shadow.statistics.confusion import Confusion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.shadow.draw import Drawn, draw
-from shieldx.shadow.matcher import UnusableRule, compile_rule
+from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
 from shieldx.shadow.messages import Evaluate
 from shieldx.shadow.report import EvaluationCode
 from shieldx.shadow.rule import RuleConfig, rule_hash

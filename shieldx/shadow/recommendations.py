@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.shadow.confusion import Confusion
-from shieldx.shadow.curves import curves_of
-from shieldx.shadow.posterior import confidence
 from shieldx.shadow.report import Recommendation
+from shieldx.shadow.statistics.confusion import Confusion
+from shieldx.shadow.statistics.curves import curves_of
+from shieldx.shadow.statistics.posterior import confidence
 from shieldx.shadow.verdict import FULL_DEPLOYMENT_CONFIDENCE
 
 if TYPE_CHECKING:

@@ -9,22 +9,22 @@ import msgspec
 import numpy as np
 
 from shieldx.messages import rfc3339
-from shieldx.shadow.association import chi_square
-from shieldx.shadow.curves import curves_of
-from shieldx.shadow.intervals import wilson
-from shieldx.shadow.paired import mcnemar
-from shieldx.shadow.posterior import confidence
 from shieldx.shadow.recommendations import recommendations_on
 from shieldx.shadow.report import Category, Comparison, Curves, Figures, LatencyNs, Timings
+from shieldx.shadow.statistics.association import chi_square
+from shieldx.shadow.statistics.curves import curves_of
+from shieldx.shadow.statistics.intervals import wilson
+from shieldx.shadow.statistics.paired import mcnemar
+from shieldx.shadow.statistics.posterior import confidence
 from shieldx.shadow.verdict import decision_on, risk_level_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.shadow.confusion import Confusion
-    from shieldx.shadow.curves import ScoreCurves
     from shieldx.shadow.judged import Judged, Said
     from shieldx.shadow.messages import Targets
+    from shieldx.shadow.statistics.confusion import Confusion
+    from shieldx.shadow.statistics.curves import ScoreCurves
 
 MAX_CURVE_POINTS = 200
 """A curve in a report is drawn a few hundred pixels wide."""

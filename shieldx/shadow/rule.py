@@ -14,7 +14,7 @@ MAX_NESTING = 64
 again for its hash, would fail its partition for ever."""
 
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-"""A part of a request: `args`, or one by its name: `headers:user-agent`. shieldx/shadow/parts.py lists them."""
+"""A part of a request: `args`, or one by its name: `headers:user-agent`. docs/rules.md lists them."""
 Transformation = Literal[
     "url_decode",
     "html_entity_decode",

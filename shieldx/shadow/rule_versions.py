@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shieldx.messages import rfc3339
-from shieldx.shadow.matcher import UnusableRule, compile_rule
+from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
 from shieldx.shadow.messages import CommandCode, CommandResult
 from shieldx.shadow.rule import rule_hash
 from shieldx.shadow.tables import RuleRow

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.shadow.intervals import wilson
 from shieldx.shadow.report import Decision, RiskLevel
+from shieldx.shadow.statistics.intervals import wilson
 
 if TYPE_CHECKING:
-    from shieldx.shadow.confusion import Confusion
+    from shieldx.shadow.statistics.confusion import Confusion
 
 FULL_DEPLOYMENT_CONFIDENCE = 0.75
 FULL_DEPLOYMENT_MAX_FALSE_POSITIVE_RATE = 0.01

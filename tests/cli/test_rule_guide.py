@@ -9,9 +9,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from shieldx.shadow.matcher import MAX_DEPTH, MAX_PATTERNS, UnusableRule, compile_rule
-from shieldx.shadow.parts import COLLECTIONS, TARGETS, ParsedRequest
-from shieldx.shadow.patterns import (
+from shieldx.shadow.matching.matcher import MAX_DEPTH, MAX_PATTERNS, UnusableRule, compile_rule
+from shieldx.shadow.matching.parts import COLLECTIONS, TARGETS, ParsedRequest
+from shieldx.shadow.matching.patterns import (
     BYTE_NS,
     INSTRUCTION_NS,
     KEYWORDS_BYTE_NS,
@@ -22,6 +22,7 @@ from shieldx.shadow.patterns import (
     VALUES_A_REQUEST,
     reach_of,
 )
+from shieldx.shadow.matching.transformations import apply
 from shieldx.shadow.rule import (
     DEFAULT_TARGETS,
     DEFAULT_TRANSFORMATIONS,
@@ -32,7 +33,6 @@ from shieldx.shadow.rule import (
     Transformation,
 )
 from shieldx.shadow.sample import Request
-from shieldx.shadow.transformations import apply
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)

@@ -10,8 +10,8 @@ import pytest
 
 from shieldx.importers.crs_rules import ImportedRule, NotEvaluable, read_crs_rules, with_pcre_space
 from shieldx.importers.imported import FixInput
-from shieldx.shadow.matcher import compile_rule
-from shieldx.shadow.parts import ParsedRequest
+from shieldx.shadow.matching.matcher import compile_rule
+from shieldx.shadow.matching.parts import ParsedRequest
 from shieldx.shadow.sample import Request
 
 PUBLISHED = Path(__file__).parents[2] / "../shared/data/crs/rules.json"

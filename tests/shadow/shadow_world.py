@@ -17,9 +17,9 @@ from shieldx.engine.driver import AgentDriver
 from shieldx.engine.manifests import Topic, load_manifests
 from shieldx.messages import DEAD_LETTERS, DeadLetter
 from shieldx.shadow import tables
-from shieldx.shadow.matcher import Judgement, compile_rule
+from shieldx.shadow.matching.matcher import Judgement, compile_rule
+from shieldx.shadow.matching.parts import ParsedRequest
 from shieldx.shadow.messages import Batch, Evaluate, Outcomes, Score, SealSamples
-from shieldx.shadow.parts import ParsedRequest
 from shieldx.shadow.rule import RuleConfig, Signature
 from shieldx.shadow.sample import Request, Sample
 from shieldx.shadow.sample_set import arranged, strata_of, version_of

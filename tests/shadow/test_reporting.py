@@ -10,10 +10,10 @@ from shadow_world import TENANT, ShadowWorld, sample
 from shieldx.engine.surroundings import Limits
 from shieldx.messages import rfc3339
 from shieldx.shadow import tables
-from shieldx.shadow.intervals import wilson
 from shieldx.shadow.messages import Batch, Outcomes, PutRule, Score, SealSamples, Stratum, Targets
 from shieldx.shadow.reporting import MAX_CATEGORIES, MAX_CURVE_POINTS, findings, timings
 from shieldx.shadow.rule import MAX_RULE_BYTES, Signature
+from shieldx.shadow.statistics.intervals import wilson
 
 MAX_RECORD_BYTES = Limits.max_record_bytes
 ROUNDS = 10

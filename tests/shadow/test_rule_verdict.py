@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shieldx.shadow.confusion import Confusion
 from shieldx.shadow.report import Decision, RiskLevel
+from shieldx.shadow.statistics.confusion import Confusion
 from shieldx.shadow.verdict import decision_on, risk_level_of
 
 HARMLESS = Confusion(tp=80, fn=20, fp=1, tn=99)

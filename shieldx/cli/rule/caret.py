@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shieldx.cli.stdout import printable
-from shieldx.shadow.matcher import UnusableRule, compile_rule
+from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
 
 if TYPE_CHECKING:
     from shieldx.shadow.rule import RuleConfig

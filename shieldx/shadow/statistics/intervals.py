@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from scipy.special import ndtri
 
 if TYPE_CHECKING:
-    from shieldx.shadow.confusion import Confusion
+    from shieldx.shadow.statistics.confusion import Confusion
 
 
 class Interval(NamedTuple):

@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from typing import Final, NamedTuple
 
-from shieldx.shadow.escapes import percent_decode
+from shieldx.shadow.matching.escapes import percent_decode
 
 MAX_PARTS: Final = 10_000
 """How many parts are told apart: each costs 2 to 3 µs, and a megabyte can hold a quarter of a million empty ones."""

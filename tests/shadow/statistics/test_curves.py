@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics
 
-from shieldx.shadow.confusion import Confusion
-from shieldx.shadow.curves import ScoreCurves, curves_of
+from shieldx.shadow.statistics.confusion import Confusion
+from shieldx.shadow.statistics.curves import ScoreCurves, curves_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
-from shieldx.shadow.patterns import UnusablePattern, compile_keywords, compile_literal, compile_regex
+from shieldx.shadow.matching.patterns import UnusablePattern, compile_keywords, compile_literal, compile_regex
+from shieldx.shadow.matching.scopes import Sources, UnusableScope
 from shieldx.shadow.rule import MAX_RULE_BYTES, Composite, Keywords, Scored, Signature
-from shieldx.shadow.scopes import Sources, UnusableScope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shieldx.shadow.parts import ParsedRequest
-    from shieldx.shadow.patterns import Reach
+    from shieldx.shadow.matching.parts import ParsedRequest
+    from shieldx.shadow.matching.patterns import Reach
+    from shieldx.shadow.matching.scopes import Reader
     from shieldx.shadow.rule import RuleConfig
-    from shieldx.shadow.scopes import Reader
 
 MAX_DEPTH: Final = 16
 """Composites within composites; a rule that a person reads has two or three."""

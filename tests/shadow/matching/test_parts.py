@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shieldx.shadow import json_parts, multipart, urlencoded, xml_parts
-from shieldx.shadow.parts import COLLECTIONS, TARGETS, ParsedRequest, UnknownTarget, check_target
+from shieldx.shadow.matching import json_parts, multipart, urlencoded, xml_parts
+from shieldx.shadow.matching.parts import COLLECTIONS, TARGETS, ParsedRequest, UnknownTarget, check_target
 from shieldx.shadow.sample import MAX_BODY_BYTES, Request
 
 FORM = "application/x-www-form-urlencoded"

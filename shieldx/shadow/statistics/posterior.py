@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scipy.special import betainc, betaincc
 
 if TYPE_CHECKING:
-    from shieldx.shadow.confusion import Confusion
+    from shieldx.shadow.statistics.confusion import Confusion
 
 
 def confidence(confusion: Confusion, *, max_false_positive_rate: float = 0.01, min_recall: float = 0.8) -> float:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from random_tables import EXACT_IN_FLOATS, LARGEST, TABLES, random_tables
 from sklearn import metrics
 
-from shieldx.shadow.confusion import Confusion
+from shieldx.shadow.statistics.confusion import Confusion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

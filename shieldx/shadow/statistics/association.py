@@ -8,7 +8,7 @@ import msgspec
 from scipy.special import chdtrc
 
 if TYPE_CHECKING:
-    from shieldx.shadow.confusion import Confusion
+    from shieldx.shadow.statistics.confusion import Confusion
 
 
 class ChiSquare(msgspec.Struct, frozen=True, gc=False):

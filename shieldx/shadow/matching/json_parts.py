@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from shieldx.shadow.urlencoded import MAX_ARGUMENTS
+from shieldx.shadow.matching.urlencoded import MAX_ARGUMENTS
 
 MAX_DEPTH: Final = 128
 """Levels of arrays and objects. The decoder recurses: beyond it would fail at a depth that depends on its caller's."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shieldx.shadow.thinning import thinned
+from shieldx.shadow.statistics.thinning import thinned
 
 lines = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=40)
 

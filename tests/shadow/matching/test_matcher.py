@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from shieldx.shadow.matcher import MAX_DEPTH, MAX_PATTERNS, Judgement, UnusableRule, compile_rule
-from shieldx.shadow.parts import ParsedRequest
+from shieldx.shadow.matching.matcher import MAX_DEPTH, MAX_PATTERNS, Judgement, UnusableRule, compile_rule
+from shieldx.shadow.matching.parts import ParsedRequest
 from shieldx.shadow.rule import MAX_RULE_BYTES, Composite, Keywords, RuleConfig, Scored, Signature, Weighted
 from shieldx.shadow.sample import Request
 

@@ -9,8 +9,8 @@ import pytest
 from random_tables import EXACT_IN_FLOATS, LARGEST, random_tables
 from scipy import special, stats
 
-from shieldx.shadow.association import chi_square
-from shieldx.shadow.confusion import Confusion
+from shieldx.shadow.statistics.association import chi_square
+from shieldx.shadow.statistics.confusion import Confusion
 
 pytestmark = pytest.mark.filterwarnings("error")
 

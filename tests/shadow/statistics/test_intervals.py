@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from random_tables import LARGEST, TABLES, random_tables
 from scipy import special, stats
 
-from shieldx.shadow.confusion import Confusion
-from shieldx.shadow.intervals import Interval, f1_interval, wilson
+from shieldx.shadow.statistics.confusion import Confusion
+from shieldx.shadow.statistics.intervals import Interval, f1_interval, wilson
 
 pytestmark = pytest.mark.filterwarnings("error")
 

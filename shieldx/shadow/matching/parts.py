@@ -11,12 +11,12 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from shieldx.shadow.cookies import read_cookies
-from shieldx.shadow.escapes import percent_decode
-from shieldx.shadow.json_parts import read_json
-from shieldx.shadow.multipart import Part, read_multipart
-from shieldx.shadow.urlencoded import read_form
-from shieldx.shadow.xml_parts import XmlParts, read_xml
+from shieldx.shadow.matching.cookies import read_cookies
+from shieldx.shadow.matching.escapes import percent_decode
+from shieldx.shadow.matching.json_parts import read_json
+from shieldx.shadow.matching.multipart import Part, read_multipart
+from shieldx.shadow.matching.urlencoded import read_form
+from shieldx.shadow.matching.xml_parts import XmlParts, read_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shieldx.shadow.escapes import form_decode
+from shieldx.shadow.matching.escapes import form_decode
 
 MAX_ARGUMENTS: Final = 20_000
 """How many arguments are told apart: each costs about 0.3 µs, and a megabyte of `a&` would be half a million."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import re2
 
-from shieldx.shadow.pattern_text import Refusal, as_bytes, encoded, refusal_of
+from shieldx.shadow.matching.pattern_text import Refusal, as_bytes, encoded, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

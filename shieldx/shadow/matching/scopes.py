@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.shadow.parts import UnknownTarget, check_target
-from shieldx.shadow.patterns import UnusablePattern, compile_regex
-from shieldx.shadow.transformations import apply
+from shieldx.shadow.matching.parts import UnknownTarget, check_target
+from shieldx.shadow.matching.patterns import UnusablePattern, compile_regex
+from shieldx.shadow.matching.transformations import apply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shieldx.shadow.parts import ParsedRequest
-    from shieldx.shadow.patterns import Regex
+    from shieldx.shadow.matching.parts import ParsedRequest
+    from shieldx.shadow.matching.patterns import Regex
     from shieldx.shadow.rule import Scope
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from shieldx.shadow.confusion import Confusion
-from shieldx.shadow.thinning import thinned
+from shieldx.shadow.statistics.confusion import Confusion
+from shieldx.shadow.statistics.thinning import thinned
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from random_tables import LARGEST, random_tables
 from scipy import integrate, special, stats
 
-from shieldx.shadow.confusion import Confusion
-from shieldx.shadow.posterior import confidence
+from shieldx.shadow.statistics.confusion import Confusion
+from shieldx.shadow.statistics.posterior import confidence
 
 pytestmark = pytest.mark.filterwarnings("error")
 

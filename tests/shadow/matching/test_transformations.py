@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shieldx.shadow import dense_escapes, escapes
+from shieldx.shadow.matching import dense_escapes, escapes
+from shieldx.shadow.matching.transformations import TRANSFORMATIONS, apply
 from shieldx.shadow.rule import Transformation
-from shieldx.shadow.transformations import TRANSFORMATIONS, apply
 
 EXAMPLES = {
     "url_decode": [

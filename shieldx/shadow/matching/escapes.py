@@ -9,7 +9,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from shieldx.shadow import dense_escapes
+from shieldx.shadow.matching import dense_escapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import re
 from binascii import a2b_base64
 from typing import TYPE_CHECKING, Final
 
-from shieldx.shadow.escapes import (
+from shieldx.shadow.matching.escapes import (
     css_decode,
     escape_sequence_decode,
     html_entity_decode,

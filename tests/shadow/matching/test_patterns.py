@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from shieldx.shadow.patterns import (
+from shieldx.shadow.matching.patterns import (
     MAX_KEYWORD_BYTES,
     MAX_KEYWORDS,
     MAX_PROGRAM_SIZE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shieldx.shadow.confusion import Confusion
+from shieldx.shadow.statistics.confusion import Confusion
 
 SEED = 20_240_607
 TABLES = 10_000

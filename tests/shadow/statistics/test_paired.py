@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from random_tables import LARGEST
 from scipy import special, stats
 
-from shieldx.shadow.paired import mcnemar
+from shieldx.shadow.statistics.paired import mcnemar
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -9,8 +9,8 @@ import random
 
 import pytest
 
-from shieldx.shadow.matcher import UnusableRule, compile_rule
-from shieldx.shadow.parts import ParsedRequest
+from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
+from shieldx.shadow.matching.parts import ParsedRequest
 from shieldx.shadow.rule import Keywords, Signature
 from shieldx.shadow.sample import MAX_BODY_BYTES, Request
 

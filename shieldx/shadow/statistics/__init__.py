@@ -1,0 +1,1 @@
+"""What counts of right and wrong judgements say of a rule."""
