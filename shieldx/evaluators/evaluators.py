@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shieldx.engine.replayable import Resources
-    from shieldx.evaluators.judging import Defect, Judged, Unusable
+    from shieldx.evaluators.judging import Defect, Judged, TooSlow, Unusable
     from shieldx.messages import Source
     from shieldx.shadow.messages import Batch
 
@@ -33,7 +33,9 @@ MAX_ERROR_CHARS = 1000
 class Evaluators:
     """Judges batches, several at once. The same batch gives the same answer again, but for its latencies."""
 
-    def __init__(self, resources: Resources, *, judging: Callable[[Work], Judged | Unusable | Defect] = judge) -> None:
+    def __init__(
+        self, resources: Resources, *, judging: Callable[[Work], Judged | TooSlow | Unusable | Defect] = judge
+    ) -> None:
         metrics = EvaluatorMetrics(resources.registry)
         self._sets = SetCache(SampleReader(resources.connection).read, metrics)
         self._pool = Pool(resources.processes, metrics, judging=judging)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from time import perf_counter_ns
+from time import perf_counter_ns, thread_time
 from traceback import format_tb
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 COMPILED_RULES = 64
 """More than evaluations run at once on one worker; a compiled pattern may take megabytes."""
+
+MAX_PROCESSOR_S = 30.0
+"""Of a process, for a batch, by the processor's time: it stands still while a process is frozen or waits for others."""
 
 encode_rule = msgspec.json.Encoder(order="sorted").encode
 """As `rule_hash` encodes it: equal bytes are equal rules."""
@@ -52,6 +55,12 @@ class Judged(NamedTuple):
     latencies_ns: tuple[int, ...]
 
 
+class TooSlow(NamedTuple):
+    """A rule takes too much of the processor's time."""
+
+    error: str
+
+
 class Unusable(NamedTuple):
     """A rule cannot be run at all."""
 
@@ -65,7 +74,7 @@ class Defect(NamedTuple):
     stack: str
 
 
-def judge(work: Work) -> Judged | Unusable | Defect:
+def judge(work: Work) -> Judged | TooSlow | Unusable | Defect:
     """Judge samples. Nothing is raised: an exception that cannot be pickled would look like a dead process."""
     try:
         return _judged(work)
@@ -92,12 +101,19 @@ def joined(parts: Sequence[Judged]) -> Judged:
     )
 
 
-def _judged(work: Work) -> Judged:
+def _judged(work: Work) -> Judged | TooSlow:
     rule = _compiled(work.rule)
     compared = None if work.compared is None else _compiled(work.compared)
     judgements, compared_judgements = [], []
-    sources, latencies_ns = [], []
+    sources: list[str] = []
+    latencies_ns: list[int] = []
+    until_s = thread_time() + MAX_PROCESSOR_S
     for encoded in work.samples:
+        if thread_time() > until_s:
+            return TooSlow(
+                f"{len(sources)} of {len(work.samples)} samples took {MAX_PROCESSOR_S:g} s of the processor's time: "
+                "make the rule simpler, or leave out samples that are long"
+            )
         sample = decode_sample(encoded)
         began_ns = perf_counter_ns()
         parsed = ParsedRequest(sample.request)

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Self
 
 from shieldx.evaluators.errors import AnswerWithError, GiveUpEvaluation
-from shieldx.evaluators.judging import Defect, Judged, Unusable, Work, joined, judge
+from shieldx.evaluators.judging import Defect, Judged, TooSlow, Unusable, Work, joined, judge
 from shieldx.evaluators.judging_process import JudgingProcess, StartAgain
 
 if TYPE_CHECKING:
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BATCH_BOUND_S = 30.0
-"""A hundred of the longest samples take a second or two. What takes this long would keep others from being judged."""
+HANGS_AFTER_S = 120.0
+"""A process that has not answered for so long is killed, and its work done again: it was frozen, or it hangs. A batch
+that takes much of the processor's time ends long before, by `judging.MAX_PROCESSOR_S`."""
 DEATHS = 3
-"""One may be an accident, or the fault of whatever else takes memory; a batch that kills as often is the cause."""
+"""One may be an accident, or the fault of whatever else takes memory; a batch that kills or hangs as often is the
+cause."""
 PROCESS_BYTES = 512 * 1024 * 1024
 """A process that takes more is replaced after its batch. With patterns of the Core Rule Set it takes 70 MB, but a rule
 of 64 patterns made to fill RE2's memory takes 200 MB, and a process keeps many rules."""
@@ -36,15 +38,15 @@ class Pool:
         processes: int,
         metrics: EvaluatorMetrics,
         *,
-        judging: Callable[[Work], Judged | Unusable | Defect] = judge,
-        bound_s: float = BATCH_BOUND_S,
+        judging: Callable[[Work], Judged | TooSlow | Unusable | Defect] = judge,
+        hangs_after_s: float = HANGS_AFTER_S,
         process_bytes: int = PROCESS_BYTES,
     ) -> None:
         self._processes = [JudgingProcess() for _ in range(processes)]
         self._free: asyncio.LifoQueue[JudgingProcess] = asyncio.LifoQueue()  # the last one used has rules compiled
         self._metrics = metrics
         self._judging = judging
-        self._bound_s = bound_s
+        self._hangs_after_s = hangs_after_s
         self._process_bytes = process_bytes
 
     @property
@@ -73,7 +75,7 @@ class Pool:
 
         Raises:
             AnswerWithError: the rule cannot be run.
-            GiveUpEvaluation: the batch took too long, or killed its process again and again.
+            GiveUpEvaluation: the batch took too much time, or killed its process, or made it hang, again and again.
             RestoreTask: a process cannot be started.
         """
         process = await self._free.get()
@@ -90,22 +92,21 @@ class Pool:
         for death in range(1, DEATHS + 1):
             await process.start()
             try:
-                async with asyncio.timeout(self._bound_s):
+                async with asyncio.timeout(self._hangs_after_s):
                     return joined([await self._portion_in(process, portion) for portion in _portions(work)])
             except StartAgain:
                 logger.warning("a judging process died", extra={"death": death, "of": DEATHS})
             except TimeoutError:
-                raise GiveUpEvaluation(
-                    f"judging {len(work.samples)} samples took longer than {self._bound_s:g} s: make the rule simpler, "
-                    "or leave out samples that are long"
-                ) from None
+                logger.warning("a judging process hung and was killed", extra={"death": death, "of": DEATHS})
         raise GiveUpEvaluation(
-            f"{DEATHS} processes died one after the other judging {len(work.samples)} samples, for want of memory "
-            "perhaps: give the worker more, or make the rule simpler"
+            f"{DEATHS} processes died or hung one after the other judging {len(work.samples)} samples, for want of "
+            "memory perhaps: give the worker more, or make the rule simpler"
         )
 
     async def _portion_in(self, process: JudgingProcess, portion: Work) -> Judged:
         judged = await process.run(self._judging, portion)
+        if isinstance(judged, TooSlow):
+            raise GiveUpEvaluation(judged.error)
         if isinstance(judged, Unusable):
             raise AnswerWithError(judged.error)
         if isinstance(judged, Defect):

@@ -32,8 +32,8 @@ def work(*samples: bytes) -> Work:
     return Work(b"", None, samples)
 
 
-def pool_of(processes: int, judging: Callable[[Work], Judged], *, bound_s: float = FAR_S) -> Pool:
-    return Pool(processes, EvaluatorMetrics(CollectorRegistry()), judging=judging, bound_s=bound_s)
+def pool_of(processes: int, judging: Callable[[Work], Judged], *, hangs_after_s: float = FAR_S) -> Pool:
+    return Pool(processes, EvaluatorMetrics(CollectorRegistry()), judging=judging, hangs_after_s=hangs_after_s)
 
 
 async def test_batches_are_judged_side_by_side() -> None:
@@ -67,16 +67,16 @@ async def test_a_batch_whose_process_dies_under_it_is_judged_by_the_next(tmp_pat
 async def test_a_batch_that_kills_again_and_again_is_given_up_and_no_other_suffers() -> None:
     async with pool_of(2, judging_functions.die_on_command) as pool:
         others = [asyncio.create_task(pool.judge(work(b"a"))) for _ in range(20)]
-        with pytest.raises(AnswerWithError, match="3 processes died one after the other judging 1 samples"):
+        with pytest.raises(AnswerWithError, match="3 processes died or hung one after the other judging 1 samples"):
             await pool.judge(work(b"die"))
         assert {judged.outcomes.fired for judged in await asyncio.gather(*others)} == {"0"}
         assert (await pool.judge(work(b"a"))).outcomes.fired == "0"
 
 
-async def test_a_batch_that_takes_too_long_is_given_up_and_the_next_is_judged() -> None:
-    async with pool_of(1, judging_functions.hang_on_command, bound_s=1) as pool:
+async def test_a_batch_that_makes_every_process_hang_is_given_up_and_the_next_is_judged() -> None:
+    async with pool_of(1, judging_functions.hang_on_command, hangs_after_s=0.5) as pool:
         (before,) = pool.pids
-        with pytest.raises(AnswerWithError, match=r"judging 1 samples took longer than 1 s"):
+        with pytest.raises(AnswerWithError, match=r"3 processes died or hung one after the other judging 1 samples"):
             await pool.judge(work(b"hang"))
         await until(lambda: not is_there(before))
         assert (await pool.judge(work(b"a"))).sources == (str(pool.pids[0]),)
@@ -116,14 +116,12 @@ async def test_large_samples_cross_in_portions_and_come_back_as_one() -> None:
     assert len(judged.latencies_ns) == len(sizes)
 
 
-async def test_a_frozen_process_is_killed_while_much_is_sent_to_it() -> None:
-    async with pool_of(1, judging_functions.answer, bound_s=2) as pool:
+async def test_a_frozen_process_is_killed_while_much_is_sent_to_it_and_its_batch_judged_by_another() -> None:
+    async with pool_of(1, judging_functions.answer, hangs_after_s=2) as pool:
         (before,) = pool.pids
         os.kill(before, signal.SIGSTOP)
-        with pytest.raises(AnswerWithError, match="took longer"):
-            await pool.judge(work(bytes(PORTION_BYTES)))
-        await until(lambda: not is_there(before))
         assert (await pool.judge(work(bytes(PORTION_BYTES)))).outcomes.fired == "0"
+        assert not is_there(before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from shieldx.shadow.matching.parts import ParsedRequest
-    from shieldx.shadow.matching.patterns import Reach
     from shieldx.shadow.matching.scopes import Reader
     from shieldx.shadow.rule import RuleConfig
 
@@ -52,7 +51,7 @@ class CompiledRule:
         self._sources = sources
         self.is_scored = isinstance(root, _Scored)
         self.reach_bytes = root.reach_bytes
-        """How many bytes of a value the rule looks at, by the pattern that looks at the fewest."""
+        """How many bytes of a request the rule looks at, by the pattern that looks at the fewest."""
 
     def judge(self, parsed: ParsedRequest) -> Judgement:
         """Whether the rule fires on the request."""
@@ -96,7 +95,7 @@ def _below(where: str, name: str) -> str:
 
 class _Pattern(Protocol):
     @property
-    def reach(self) -> Reach: ...
+    def reach_bytes(self) -> int: ...
 
     def found_in(self, values: Iterable[bytes]) -> bool: ...
 
@@ -129,7 +128,7 @@ class _Search(_YesOrNo):
     def __init__(self, pattern: _Pattern, sources: tuple[int, ...]) -> None:
         self._pattern = pattern
         self._sources = sources
-        self.reach_bytes = pattern.reach.value_bytes
+        self.reach_bytes = pattern.reach_bytes
 
     def fires(self, reader: Reader) -> bool:
         return self._pattern.found_in(reader.values(self._sources))

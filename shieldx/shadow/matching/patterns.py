@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 import sys
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import re2
 
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MAX_MATCH_NS: Final = 50_000_000
-"""A pattern on one value takes less, whatever both are; of a longer value only beginning and end are looked at."""
+"""A pattern on a request takes less, whatever both are: of long values only beginning and end are looked at."""
 BYTE_NS: Final = 250
 INSTRUCTION_NS: Final = 14
 """What one byte costs in RE2's worst case, and more for each instruction of the pattern's program: a new state of the
 automaton for every byte, then all threads of the slower one. A third is added: bench/shadow_hostile.py measures it."""
-VALUES_A_REQUEST: Final = 10
-"""A pattern looks at as many bytes of a request as of this many values: else a thousand values took a minute."""
 MAX_PROGRAM_SIZE: Final = 8_000
 """Instructions. A larger pattern would look at less than 450 bytes; the largest of the Core Rule Set has 6,730."""
 MAX_PATTERN_MEMORY_BYTES: Final = 8 * 1024 * 1024
@@ -44,46 +42,37 @@ class UnusablePattern(Exception):
         self.reason = reason
 
 
-class Reach(NamedTuple):
-    """How many bytes are looked at: of a longer value one half at its beginning, the other at its end.
+class Regex:
+    """A compiled pattern, and how many bytes of a request's values it looks at.
 
-    What lies between cannot make a pattern fire. An attack behind padding stands at the end.
+    Where the values are longer together, the longest of them are cut alike: of each one half is looked at from its
+    beginning, the other to its end. What lies between cannot make the pattern fire. So an attack behind padding is seen
+    where it stands at the end of its value, and in a short value whatever the others are.
     """
 
-    value_bytes: int
-    request_bytes: int
-
-
-class Regex:
-    """A compiled pattern."""
-
     def __init__(self, compiled: Any, byte_ns: int) -> None:
-        self.reach = reach_of(byte_ns)
+        self.reach_bytes = reach_of(byte_ns)
         self._search = compiled.search
 
     def found_in(self, values: Iterable[bytes]) -> bool:
         """Whether the pattern is found in one of the values, within its reach."""
-        value_bytes, left = self.reach
-        search = self._search
-        for value in values:
-            length = len(value)
-            looked_at = min(length, value_bytes, left)
-            # Told where to look, RE2 knows what is around: `^`, `$` and `\b` stay what they are in the whole value.
-            if looked_at == length:
-                if search(value) is not None:
-                    return True
-            elif search(value, 0, looked_at // 2) is not None or search(value, length - looked_at // 2) is not None:
-                return True
-            left -= looked_at
-            if left <= 0:
-                return False
-        return False
+        search, looked_at = self._search, list(values)
+        if sum(map(len, looked_at)) <= self.reach_bytes:
+            return any(search(value) is not None for value in looked_at)
+        half = _share(map(len, looked_at), self.reach_bytes) // 2
+        # Told where to look, RE2 knows what is around: `^`, `$` and `\b` stay what they are in the whole value.
+        return any(
+            search(value) is not None
+            if len(value) <= 2 * half
+            else search(value, 0, half) is not None or search(value, len(value) - half) is not None
+            for value in looked_at
+        )
 
 
 class Literal:
     """A text that is looked for as it stands, in all of a value."""
 
-    reach = Reach(sys.maxsize, sys.maxsize)
+    reach_bytes = sys.maxsize
 
     def __init__(self, text: bytes) -> None:
         self._text = text
@@ -94,10 +83,20 @@ class Literal:
         return any(text in value for value in values)
 
 
-def reach_of(byte_ns: int) -> Reach:
-    """How far one may look where a byte takes that many nanoseconds at worst."""
-    value_bytes = MAX_MATCH_NS // byte_ns
-    return Reach(value_bytes, VALUES_A_REQUEST * value_bytes)
+def reach_of(byte_ns: int) -> int:
+    """How many bytes one may look at where one takes that many nanoseconds at worst."""
+    return MAX_MATCH_NS // byte_ns
+
+
+def _share(lengths: Iterable[int], budget: int) -> int:
+    """The length to which values must be cut so that all of them are no longer than `budget` together."""
+    ascending = sorted(lengths)
+    for place, length in enumerate(ascending):
+        share = budget // (len(ascending) - place)
+        if share < length:
+            return share
+        budget -= length
+    return budget
 
 
 def compile_literal(text: str) -> Literal:

@@ -120,8 +120,7 @@ def test_a_program_that_is_too_large_is_refused_as_a_whole(pattern: str) -> None
 
 def test_of_a_long_value_beginning_and_end_are_looked_at() -> None:
     regex = compile_regex(r"(?s)x.{900}y|needle")
-    reach = regex.reach.value_bytes
-    padding = b"-" * reach
+    padding = b"-" * regex.reach_bytes
     assert regex.found_in([b"needle" + padding * 3])
     assert regex.found_in([padding * 3 + b"needle"])
     assert not regex.found_in([padding + b"needle" + padding])
@@ -137,12 +136,17 @@ def test_where_a_long_value_is_cut_is_neither_its_end_nor_a_border() -> None:
         assert not compile_regex(pattern).found_in([padding + b"bc"])
 
 
-def test_many_values_use_up_what_is_looked_at_in_a_request() -> None:
+def test_values_share_what_is_looked_at_in_a_request_so_that_short_ones_are_seen_whole() -> None:
     regex = compile_regex("(?s)x.{900}y|needle")
-    value = b"-" * regex.reach.value_bytes
-    enough = regex.reach.request_bytes // len(value)
-    assert regex.found_in([*[value] * (enough - 1), b"needle"])
-    assert not regex.found_in([*[value] * enough, b"needle"])
+    long = b"-" * regex.reach_bytes
+    assert regex.found_in([long, long, long, b"needle"])
+    assert regex.found_in([long, long + b"needle"])
+    assert not regex.found_in([long, b"-" * (regex.reach_bytes // 3) + b"needle" + long])
+
+
+def test_of_more_values_than_bytes_may_be_looked_at_each_is_passed_over() -> None:
+    regex = compile_regex("(?s)x.{900}y|needle")
+    assert not regex.found_in([b"needle"] * regex.reach_bytes)
 
 
 @pytest.mark.parametrize(
