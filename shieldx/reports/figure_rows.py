@@ -24,6 +24,8 @@ RATES = {
 }
 COEFFICIENTS = {"mcc": "MCC", "cohens_kappa": "Cohen's kappa"}
 
+NS_A_MS = 1_000_000
+
 
 class FigureRow(NamedTuple):
     """One figure. `interval` is its 95 % interval if it has one."""
@@ -84,6 +86,8 @@ def p_value(value: float) -> str:
     return f"< {LEAST_P_VALUE:.4f}" if value < LEAST_P_VALUE else f"= {value:.4f}"
 
 
-def microseconds(duration_ns: int) -> str:
-    """A duration in nanoseconds, as microseconds."""
-    return f"{duration_ns / 1000:,.1f} µs"
+def duration(duration_ns: int) -> str:
+    """A duration in nanoseconds, in microseconds or, from one millisecond on, in milliseconds."""
+    if duration_ns < NS_A_MS:
+        return f"{duration_ns / 1000:,.1f} µs"
+    return f"{duration_ns / NS_A_MS:,.1f} ms"

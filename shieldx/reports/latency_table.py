@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shieldx.reports.elements import Element, element
-from shieldx.reports.figure_rows import microseconds
+from shieldx.reports.figure_rows import duration
 from shieldx.reports.tables import table
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def latency_table(latency: LatencyNs) -> Element:
     """Percentiles, on a scale to the highest of them."""
     shares = {"median": latency.p50, "95th percentile": latency.p95, "99th percentile": latency.p99}
     longest = max(latency.p99, 1)
-    rows = [(name, microseconds(duration), _length(duration / longest)) for name, duration in shares.items()]
+    rows = [(name, duration(figure), _length(figure / longest)) for name, figure in shares.items()]
     return table("Time the rule took for a sample", ("share of samples", "at most", ""), rows)
 
 

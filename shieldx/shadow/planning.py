@@ -86,12 +86,13 @@ def resolve(evaluate: Evaluate, rules: RuleVersions, sets: SampleSets) -> Resolv
             EvaluationCode.UNKNOWN_SAMPLE_SET,
             f"there is no {wanted}sample set {evaluate.sample_set!r}: import it with `shieldx samples import`",
         )
-    drawn = draw(row.strata, evaluate.sample_size, evaluate.seed, evaluate.ground_truth)
-    if not drawn.indices:
-        raise Refusal(
-            EvaluationCode.NO_SAMPLES,
-            f"no sample of {evaluate.sample_set!r} says anything about rule {evaluate.ground_truth!r}",
+    truth = evaluate.ground_truth
+    if truth is not None and not any(truth in stratum.expected_rules for stratum in row.strata):
+        detail = (
+            f"no sample of {evaluate.sample_set!r} expects rule {truth!r}: `shieldx samples show` has what they expect"
         )
+        raise Refusal(EvaluationCode.NO_SAMPLES, detail)
+    drawn = draw(row.strata, evaluate.sample_size, evaluate.seed, truth)
     return Resolved(
         evaluate=evaluate, config=config, rule_version=version, compared=compared, sample_set=row, drawn=drawn
     )

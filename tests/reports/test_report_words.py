@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from example_reports import completed, refused
 
-from shieldx.reports.figure_rows import figure_rows, figures_of, interval, microseconds, p_value, percent, round_percent
+from shieldx.reports.figure_rows import duration, figure_rows, figures_of, interval, p_value, percent, round_percent
 from shieldx.reports.provenance import provenance
 from shieldx.reports.reason import reason, risk
 from shieldx.shadow.report import Charge, Decision, Figures, RiskLevel
@@ -29,7 +29,8 @@ def test_figures_have_their_units() -> None:
     assert interval((0.1, 0.25)) == "10.00 – 25.00 %"  # noqa: RUF001 - as it is shown
     assert [round_percent(share) for share in (0.01, 0.8, 1.0, 0.0015)] == ["1 %", "80 %", "100 %", "0.15 %"]
     assert [p_value(p) for p in (0.0, 0.00009, 0.0312, 1.0)] == ["< 0.0001", "< 0.0001", "= 0.0312", "= 1.0000"]
-    assert microseconds(1_234_567) == "1,234.6 µs"
+    assert duration(34_567) == "34.6 µs"
+    assert duration(1_234_567) == "1.2 ms"
 
 
 def test_every_figure_is_shown_but_the_counts() -> None:

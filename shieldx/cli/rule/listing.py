@@ -41,7 +41,7 @@ def command(rule_id: str | None, tenant_id: str, *, as_json: bool) -> None:
         for row in shown:
             print_json(_in_brief(row))
     else:
-        print_table(HEADINGS, [_cells(row) for row in shown])
+        print_table(HEADINGS, [_cells(row) for row in shown], whole=("rule", "hash"))
 
 
 def _in_brief(row: RuleRow) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.lines_of_input import open_input
 from shieldx.cli.rule.answer import tell_answer
 from shieldx.cli.rule.rule_file import CorrectRule, read_rule
-from shieldx.cli.shadow.commands import author_option, carry_out, check_commands, tenant_option, timeout_option
+from shieldx.cli.shadow.commands import author_option, carry_out, check_commands, timeout_option
 from shieldx.cli.stdout import as_json
 from shieldx.settings import load_settings
 from shieldx.shadow.messages import PutRule
@@ -26,7 +26,7 @@ MAX_FILE_BYTES = 4 * MAX_RULE_BYTES
 
 @click.command()
 @click.argument("file")
-@tenant_option
+@click.option("--tenant", "tenant_id", metavar="T", help="Whose it is. Default: what the file says.")
 @click.option("--id", "rule_id", metavar="ID", help="The rule's id. Default: what the file says.")
 @click.option("--name", metavar="NAME", help="The rule's name. Default: what the file says.")
 @author_option
@@ -38,6 +38,7 @@ MAX_FILE_BYTES = 4 * MAX_RULE_BYTES
 @as_json
 def command(
     file: str,
+    tenant_id: str | None,
     rule_id: str | None,
     name: str | None,
     parent: int | None,
@@ -60,8 +61,12 @@ def command(
     rule_id = rule_id or found.rule_id
     if rule_id is None:
         raise click.UsageError("the file does not say which rule it is: give --id")
+    tenant_id = tenant_id or found.tenant_id
+    if tenant_id is None:
+        raise click.UsageError("the file does not say whose rule it is: give --tenant")
     platform = Platform(load_settings(os.environ))
     rule = PutRule(
+        tenant_id=tenant_id,
         rule_id=rule_id,
         config=found.config,
         name=(found.name or "") if name is None else name,

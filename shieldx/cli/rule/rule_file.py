@@ -21,6 +21,7 @@ class RuleFile(NamedTuple):
     config: RuleConfig
     rule_id: str | None = None
     name: str | None = None
+    tenant_id: str | None = None
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -30,12 +31,14 @@ class _Request(msgspec.Struct, frozen=True):
     rule_id: str | None = None
     rule_name: str | None = None
     rule_type: str | None = None
+    tenant_id: str | None = None
 
 
 class _Row(msgspec.Struct, frozen=True):
     config: RuleConfig
     rule_id: str | None = None
     name: str | None = None
+    tenant_id: str | None = None
 
 
 class _Keys(msgspec.Struct, frozen=True):
@@ -57,10 +60,10 @@ def read_rule(content: bytes) -> RuleFile:
         tag = rule_type(request.rule_config)
         if request.rule_type not in (None, tag):
             raise CorrectRule(f"the file says that the rule's type is {request.rule_type!r}, but it is {tag!r}")
-        return RuleFile(request.rule_config, request.rule_id, request.rule_name)
+        return RuleFile(request.rule_config, request.rule_id, request.rule_name, request.tenant_id)
     if keys.config is not UNSET:
         row = _decoded(content, _Row)
-        return RuleFile(row.config, row.rule_id, row.name)
+        return RuleFile(row.config, row.rule_id, row.name, row.tenant_id)
     return RuleFile(_decoded(content, RuleConfig))
 
 

@@ -34,7 +34,7 @@ def command(tenant_id: str, *, as_json: bool) -> None:
         for row in rows:
             print_json(_in_brief(row))
     else:
-        print_table(HEADINGS, [_cells(row) for row in rows])
+        print_table(HEADINGS, [_cells(row) for row in rows], whole=("set", "version"))
 
 
 def _in_brief(row: SampleSetRow) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.text import Text
 from shieldx.cli.shadow.text_bar import text_bar
 from shieldx.cli.stdout import print_table, print_whole, printable
 from shieldx.reports.category_scale import left_out, scaled_categories
-from shieldx.reports.figure_rows import figure_rows, figures_of, interval, microseconds, p_value, percent, round_percent
+from shieldx.reports.figure_rows import duration, figure_rows, figures_of, interval, p_value, percent, round_percent
 from shieldx.reports.provenance import provenance
 from shieldx.reports.reason import reason, risk
 from shieldx.shadow.report import Decision
@@ -58,7 +58,7 @@ def _print_headline(report: Report) -> None:
 
 def _latency(latency: LatencyNs) -> tuple[str, str]:
     figures = {"p50": latency.p50, "p95": latency.p95, "p99": latency.p99}
-    return "rule latency", ", ".join(f"{name} {microseconds(duration)}" for name, duration in figures.items())
+    return "rule latency", ", ".join(f"{name} {duration(figure)}" for name, figure in figures.items())
 
 
 def _print_figures(figures: Figures) -> None:
