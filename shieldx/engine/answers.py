@@ -54,6 +54,7 @@ class Answers:
         self._free = asyncio.Semaphore(concurrency)
         self._working: set[asyncio.Task[None]] = set()
         self._pausing: set[asyncio.Task[None] | None] = set()
+        self._without_room = 0
         self._failing: set[tuple[TopicPartition, int]] = set()
         self._measured: dict[int, TaskMetrics] = {}
         self._stopping = False
@@ -121,13 +122,15 @@ class Answers:
             while not await self._answered(record, tp):
                 if self._stopping:
                     return
-                if len(self._pausing) < MOST_PAUSING:
+                if self._without_room < MOST_PAUSING:
                     self._free.release()
+                    self._without_room += 1
                     has_room = False
                 if await self._gone_within(partition, pause_s):
                     return
                 if not has_room:
                     await self._free.acquire()
+                    self._without_room -= 1
                     has_room = True
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             partition.done(record.offset)
@@ -135,6 +138,8 @@ class Answers:
             self._fails_no_more(record, tp)
             if has_room:
                 self._free.release()
+            else:
+                self._without_room -= 1
 
     async def _gone_within(self, partition: PartitionProgress, pause_s: float) -> bool:
         """Pause before the next try; True if the partition goes to another worker meanwhile."""

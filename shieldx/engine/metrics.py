@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _LABELS = ("agent", "partition")
+MAX_LEVELS = 1000
+"""Series of gauges that a task keeps, those set last: clients may choose their labels, and would fill the page."""
 _LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 5, 10)
 
 
@@ -74,7 +76,7 @@ class TaskMetrics:
         self._counts = metrics.counts
         self._levels = metrics.levels
         self._distributions = metrics.distributions
-        self._shown: set[tuple[Gauge, tuple[str, ...]]] = set()
+        self._shown: dict[tuple[Gauge, tuple[str, ...]], None] = {}
         self._records = metrics.records.labels(*labels)
         self._batches = metrics.batches.labels(*labels)
         self._dead_letters = metrics.dead_letters.labels(*labels)
@@ -155,4 +157,11 @@ class TaskMetrics:
         labels, figure = shown
         gauge = self._levels[level.name][1]
         (gauge.labels(*labels) if labels else gauge).set(figure)
-        self._shown.add((gauge, labels))
+        if not labels:
+            return
+        self._shown.pop((gauge, labels), None)
+        self._shown[gauge, labels] = None
+        if len(self._shown) > MAX_LEVELS:
+            oldest, its_labels = next(iter(self._shown))
+            oldest.remove(*its_labels)
+            del self._shown[oldest, its_labels]

@@ -25,6 +25,8 @@ class EncodedSet:
     """Samples in the order of their set."""
 
     samples: Sequence[bytes]
+    strata: str
+    """A digest of what is known about them."""
 
     @property
     def size_bytes(self) -> int:

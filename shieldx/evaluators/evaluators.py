@@ -66,13 +66,14 @@ class Evaluators:
             score = Score(
                 tenant_id=message.tenant_id,
                 eval_id=message.eval_id,
+                token=message.token,
                 batch=message.batch,
                 error=str(error)[:MAX_ERROR_CHARS],
             )
         return (Output(SCORES, message.tenant_id, score),)
 
     async def _score(self, batch: Batch, partition: int) -> Score:
-        evaluation = batch.tenant_id, batch.eval_id
+        evaluation = batch.tenant_id, batch.token
         if evaluation in self._given_up:
             raise AnswerWithError(self._given_up[evaluation])
         try:
@@ -85,7 +86,13 @@ class Evaluators:
 
     async def _judged(self, batch: Batch, partition: int) -> Score:
         place = Place.of(batch, partition)
-        known = (await self._sets.get(place)).samples
+        found = await self._sets.get(place)
+        if found.strata != batch.strata:
+            raise AnswerWithError(
+                f"set {place.sample_set} version {place.version} was sealed with strata that its samples do not have: "
+                "seal it again, with those that they have"
+            )
+        known = found.samples
         if not all(0 <= index < len(known) for index in batch.samples):
             raise AnswerWithError(
                 f"the batch asks for samples {min(batch.samples)} to {max(batch.samples)}, and set {place.sample_set} "
@@ -101,6 +108,7 @@ class Evaluators:
         return Score(
             tenant_id=batch.tenant_id,
             eval_id=batch.eval_id,
+            token=batch.token,
             batch=batch.batch,
             outcomes=judged.outcomes,
             compared=judged.compared,

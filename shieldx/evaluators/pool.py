@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Self
 
+from shieldx.engine.errors import RestoreTask
 from shieldx.evaluators.errors import AnswerWithError, GiveUpEvaluation
 from shieldx.evaluators.judging import Defect, Judged, TooSlow, Unusable, Work, joined, judge
 from shieldx.evaluators.judging_process import JudgingProcess, StartAgain
@@ -57,7 +58,7 @@ class Pool:
     async def __aenter__(self) -> Self:
         """Start the processes. Raises RestoreTask if one cannot be."""
         try:
-            await asyncio.gather(*(process.start() for process in self._processes))
+            await asyncio.gather(*(_started(process) for process in self._processes))
         except BaseException:
             await self._stop()
             raise
@@ -117,6 +118,18 @@ class Pool:
 
     async def _stop(self) -> None:
         await asyncio.gather(*(process.stop() for process in self._processes))
+
+
+async def _started(process: JudgingProcess) -> None:
+    """Start a process. Raises RestoreTask if it dies as it starts, again and again."""
+    for _ in range(DEATHS - 1):
+        try:
+            await process.start()
+        except RestoreTask as error:
+            logger.warning("%s; another one is started", error)
+        else:
+            return
+    await process.start()
 
 
 def _portions(work: Work) -> Iterator[Work]:

@@ -17,7 +17,7 @@ from shieldx.evaluators.encoded_set import EncodedSet, decode_sample, encode_sam
 from shieldx.evaluators.errors import AnswerWithError
 from shieldx.shadow.messages import SetVersion
 from shieldx.shadow.sample import Sample
-from shieldx.shadow.sample_set import version_of
+from shieldx.shadow.sample_set import strata_digest, version_and_strata
 from shieldx.shadow.tables import SAMPLES
 
 if TYPE_CHECKING:
@@ -106,8 +106,13 @@ class SampleReader:
             while (position := await consumer.position(tp)) <= place.last_offset:
                 if position != before:
                     moved_s, before = clock(), position
+                elif (end := consumer.highwater(tp)) is not None and end <= place.last_offset:
+                    raise place.not_whole(f"the topic ends at offset {end}")
                 elif clock() - moved_s > self._stall_s:
-                    raise _stalled(place, position, consumer.highwater(tp))
+                    raise RestoreTask(
+                        f"{SAMPLES}/{place.partition} gives nothing from offset {position} on: a transaction is open "
+                        "there, or a broker is slow"
+                    )
                 found = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=POLL_RECORDS)
                 yield [record for record in found.get(tp, ()) if record.offset <= place.last_offset]
 
@@ -180,20 +185,10 @@ class _Found:
         if missing is not None:
             raise place.not_whole(f"sample {missing} is missing, {len(samples)} are there{self._aside()}")
         ordered = [samples[index] for index in range(len(samples))]
-        version = version_of(map(decode_sample, ordered))
+        version, strata = version_and_strata(map(decode_sample, ordered))
         if version != place.version:
             raise place.not_whole(f"the {len(ordered)} samples there are version {version}{self._aside()}")
-        return EncodedSet(ordered)
+        return EncodedSet(ordered, strata_digest(strata))
 
     def _aside(self) -> str:
         return f", {self._undecodable} records cannot be decoded" if self._undecodable else ""
-
-
-def _stalled(place: Place, position: int, end: int | None) -> Exception:
-    """Why nothing comes."""
-    if end is not None and end <= place.last_offset:
-        return place.not_whole(f"the topic ends at offset {end}")
-    return RestoreTask(
-        f"{SAMPLES}/{place.partition} gives nothing from offset {position} on: a transaction is open there, or "
-        "a broker is slow"
-    )

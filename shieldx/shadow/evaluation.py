@@ -108,11 +108,13 @@ class Evaluation:
         return Batch(
             tenant_id=plan.evaluate.tenant_id,
             eval_id=plan.eval_id,
+            token=plan.token,
             batch=number,
             rule=plan.config,
             compared=plan.compared,
             sample_set=row.sample_set,
             sample_set_version=row.version,
+            strata=plan.strata,
             first_offset=row.first_offset,
             last_offset=row.last_offset,
             samples=self._indices(number),

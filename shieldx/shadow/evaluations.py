@@ -125,6 +125,8 @@ class Evaluations:
         self._samples -= 0 if evaluation is None else len(evaluation.drawn.indices)
         for number in () if evaluation is None else evaluation.collected:
             self._rows.delete(tables.COLLECTED, row_key(tenant_id, f"{eval_id}/{number}"))
+        if report.cached_from is not None and plan.evaluate.eval_id is None:
+            return  # nobody can ask for it again, and it serves no other one
         completed = report.status == "completed"
         reported = Reported(
             digest=plan.digest,

@@ -25,6 +25,7 @@ from shieldx.shadow.reporting import findings, timings
 from shieldx.shadow.rows import Rows
 from shieldx.shadow.rule import rule_hash
 from shieldx.shadow.rule_versions import RuleVersions
+from shieldx.shadow.sample_set import strata_digest
 from shieldx.shadow.sample_sets import SampleSets
 from shieldx.shadow.tables import Plan, Reported, RuleRow, SampleSetRow
 
@@ -34,12 +35,20 @@ if TYPE_CHECKING:
     from shieldx.messages import Change, Source
     from shieldx.shadow.evaluation import Evaluation
     from shieldx.shadow.messages import Batch, CommandResult
+    from shieldx.shadow.payments import Answered
     from shieldx.shadow.planning import Resolved
     from shieldx.shadow.report import Report
     from shieldx.state import StateBatch, StateStore
 
 Input = PutRule | SealSamples | Evaluate | Result | Score
 
+RESENT_BATCHES = 64
+"""In one transaction: each may bear a rule of 256 KiB, twice."""
+_SETTLED = {
+    "commit": {Code.OK},
+    "abort": {Code.OK, Code.RESERVATION_UNKNOWN, Code.RESERVATION_EXPIRED, Code.RESERVATION_SETTLED},
+}
+"""Answers with which nothing is left to be said: what was never held, or has ended by itself, is released."""
 _END = b"\xff"
 """Behind every key: keys are UTF-8, which has no such byte."""
 _decoders: dict[str, msgspec.json.Decoder[RuleRow | SampleSetRow | Plan | Reported | Score]] = {
@@ -102,7 +111,10 @@ class ShadowFold:
         """Send what is late again, end what is past its deadline, and forget old reports."""
         self._evaluations.wake()
         outputs: list[Output] = []
+        sent = 0
         for _ in range(limit):
+            if sent >= RESENT_BATCHES:
+                return outputs, True
             evaluation = self._evaluations.take_due(at_ms)
             if evaluation is None:
                 return outputs, False
@@ -111,7 +123,9 @@ class ShadowFold:
                 outputs += self._fail(evaluation, EvaluationCode.DEADLINE_EXCEEDED, detail, str(at_ms), at_ms)
             else:
                 row = self._evaluations.row_of(evaluation.plan)
-                outputs += _batches(evaluation, evaluation.issue_again(row, at_ms))
+                late = evaluation.issue_again(row, at_ms)
+                sent += len(late)
+                outputs += _batches(evaluation, late)
                 self._evaluations.reschedule(evaluation)
         return outputs, True
 
@@ -187,7 +201,8 @@ class ShadowFold:
         evaluation, reported = self._evaluations.running(key), self._evaluations.reported(key)
         if evaluation is not None and evaluation.plan.digest == digest:
             context, reply_to = kept(source.origin)
-            evaluation.plan = msgspec.structs.replace(evaluation.plan, context=context, reply_to=reply_to)
+            plan = evaluation.plan
+            evaluation.plan = msgspec.structs.replace(plan, context=context, reply_to=reply_to or plan.reply_to)
             self._evaluations.put(evaluation.plan)
             return []
         if reported is not None and reported.digest == digest:
@@ -205,11 +220,13 @@ class ShadowFold:
         return Plan(
             evaluate=evaluate,
             eval_id=eval_id,
+            token=_token(source),
             digest=digest,
             config=resolved.config,
             rule_version=resolved.rule_version,
             compared=None if resolved.compared is None else resolved.compared.config,
             sample_set_version=resolved.sample_set.version,
+            strata=strata_digest(resolved.sample_set.strata),
             outcomes=resolved.outcomes,
             amount=amount,
             paid=amount == 0,
@@ -226,11 +243,10 @@ class ShadowFold:
         if answered is None:
             letter = DeadLetter.of(source, source.value, "not_a_payment", "it answers no command of an evaluation")
             return [Output(DEAD_LETTERS, result.tenant_id, letter)]
-        eval_id, step = answered
-        if step == "commit" and result.code is not Code.OK:
-            return [_uncharged(result, eval_id, source)]
-        evaluation = self._evaluations.running((result.tenant_id, eval_id))
-        if step != "reserve" or evaluation is None or evaluation.plan.paid:
+        if answered.step != "reserve":
+            return [] if result.code in _SETTLED[answered.step] else [_not_settled(result, answered, source)]
+        evaluation = self._evaluations.running((result.tenant_id, answered.eval_id))
+        if evaluation is None or evaluation.plan.token != answered.token or evaluation.plan.paid:
             return []
         plan = evaluation.plan
         if not payments.is_held(result):
@@ -246,7 +262,7 @@ class ShadowFold:
     def _score(self, score: Score, source: Source) -> list[Output]:
         """A batch has come back: more go out, or the report is made. Each batch counts once."""
         evaluation = self._evaluations.running((score.tenant_id, score.eval_id))
-        if evaluation is None or not evaluation.awaits(score.batch):
+        if evaluation is None or evaluation.plan.token != score.token or not evaluation.awaits(score.batch):
             return []
         if score.error is not None:
             return self._fail(evaluation, EvaluationCode.EVALUATION_FAILED, score.error, _place(source), source.at_ms)
@@ -289,9 +305,9 @@ class ShadowFold:
 
     def _fail(self, evaluation: Evaluation, code: EvaluationCode, detail: str, place: str, at_ms: int) -> list[Output]:
         plan = evaluation.plan
-        charge = _charge(plan, "released")
+        charge = _charge(plan, "released") if plan.paid else FREE
         outputs = self._report(plan, self._begun(evaluation, "failed", code, detail, charge, at_ms), place, at_ms)
-        if charge is not FREE:
+        if plan.amount:  # not only what is held: the ledger may be about to
             outputs.append(payments.release(plan, origin_of(plan)))
         return outputs
 
@@ -316,6 +332,11 @@ class ShadowFold:
         return report_outputs(report, origin_of(plan), plan.evaluate.actor, place, at_ms)
 
 
+def _token(source: Source) -> str:
+    """What nobody can know before the broker has appended the request."""
+    return sha256(f"{_place(source)}/{source.at_ms}".encode() + source.value).hexdigest()[:16]
+
+
 def _place(source: Source) -> str:
     return f"{source.topic}/{source.partition}/{source.offset}"
 
@@ -323,7 +344,7 @@ def _place(source: Source) -> str:
 def _charge(plan: Plan, status: Literal["committed", "released", "expired"]) -> Charge:
     if plan.amount == 0:
         return FREE
-    return Charge(amount=plan.amount, reservation_id=payments.reservation_id(plan.eval_id), status=status)
+    return Charge(amount=plan.amount, reservation_id=payments.reservation_id(plan), status=status)
 
 
 def _batches(evaluation: Evaluation, batches: Iterable[Batch]) -> list[Output]:
@@ -341,10 +362,10 @@ def _command_outputs(result: CommandResult, author: str | None, subject: str, so
     return outputs
 
 
-def _uncharged(result: Result, eval_id: str, source: Source) -> Output:
-    """The ledger has not taken what a report said it would: its hold had ended while the ledger was away."""
-    subject = f"evaluation/{eval_id}"
-    return _audit(result.tenant_id, "shadow.charge", subject, None, result.code.value, source)
+def _not_settled(result: Result, answered: Answered, source: Source) -> Output:
+    """The ledger has not done what a report says: the hold had ended, or somebody else has ended it."""
+    action = "shadow.charge" if answered.step == "commit" else "shadow.release"
+    return _audit(result.tenant_id, action, f"evaluation/{answered.eval_id}", None, result.code.value, source)
 
 
 def _audit(tenant_id: str, action: str, subject: str, actor: str | None, outcome: str, source: Source) -> Output:

@@ -22,6 +22,7 @@ EvalId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^(?!\d+-\d+
 Name = Annotated[str, Meta(max_length=256)]
 Note = Annotated[str, Meta(max_length=1024)]
 Rate = Annotated[float, Meta(ge=0, le=1)]
+Offset = Annotated[int, Meta(ge=0, lt=2**53)]
 SetVersion = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
 """The first 16 hexadecimal digits of a hash over all that a set holds."""
 
@@ -43,7 +44,7 @@ class Stratum(msgspec.Struct, frozen=True, kw_only=True):
 
     label: Label
     category: Id
-    samples: Annotated[int, Meta(ge=1)]
+    samples: Annotated[int, Meta(ge=1, le=MAX_SAMPLES)]
     expected_rules: tuple[Id, ...] = ()
     unexpected_rules: tuple[Id, ...] = ()
 
@@ -59,9 +60,15 @@ class SealSamples(msgspec.Struct, frozen=True, kw_only=True, tag="seal_samples",
     sample_set: Id
     version: SetVersion
     strata: Annotated[tuple[Stratum, ...], Meta(min_length=1)]
-    first_offset: Annotated[int, Meta(ge=0)]
-    last_offset: Annotated[int, Meta(ge=0)]
+    first_offset: Offset
+    last_offset: Offset
     author: Id | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse offsets between which no such samples can stand."""
+        samples = sum(stratum.samples for stratum in self.strata)
+        if self.last_offset - self.first_offset + 1 < samples:
+            raise ValueError(f"first_offset and last_offset leave no room for {samples} samples")
 
 
 class CommandCode(StrEnum):
@@ -131,15 +138,21 @@ class Evaluate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, tag="batch", tag_field="type"):
-    """Samples of one evaluation for an evaluator: `samples` are their indices in the set."""
+    """Samples of one evaluation for an evaluator: `samples` are their indices in the set.
+
+    `token` is of this evaluation alone, where an `eval_id` may come again. `strata` is a digest of what the set was
+    sealed with.
+    """
 
     tenant_id: Id
     eval_id: str
+    token: str
     batch: int
     rule: RuleConfig
     compared: RuleConfig | None
     sample_set: str
     sample_set_version: str
+    strata: str
     first_offset: int
     last_offset: int
     samples: tuple[int, ...]
@@ -160,6 +173,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, tag="score", tag_field="t
 
     tenant_id: Id
     eval_id: str
+    token: str
     batch: int
     outcomes: Outcomes | None = None
     compared: Outcomes | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shieldx.credits import tables as ledger
 from shieldx.credits.messages import Abort, Code, Command, Commit, Reserve
@@ -25,9 +25,9 @@ def price_of(samples: int, price_per_1000: int) -> int:
     return -(-samples * price_per_1000 // 1000)
 
 
-def reservation_id(eval_id: str) -> str:
-    """The reservation of an evaluation."""
-    return f"{_PREFIX}{eval_id}"
+def reservation_id(plan: Plan) -> str:
+    """The reservation of an evaluation. Its token keeps clients from taking it, or the keys of its commands, before."""
+    return f"{_PREFIX}{plan.eval_id}/{plan.token}"
 
 
 def reserve(plan: Plan, origin: Origin) -> Output:
@@ -35,10 +35,10 @@ def reserve(plan: Plan, origin: Origin) -> Output:
     evaluate = plan.evaluate
     command = Reserve(
         tenant_id=evaluate.tenant_id,
-        idempotency_key=f"{_PREFIX}{plan.eval_id}/reserve",
+        idempotency_key=f"{reservation_id(plan)}/reserve",
         actor=evaluate.actor,
         amount=plan.amount,
-        reservation_id=reservation_id(plan.eval_id),
+        reservation_id=reservation_id(plan),
         ttl_s=evaluate.deadline_s + MARGIN_S,
         description=f"evaluation of rule {evaluate.rule_id}",
     )
@@ -50,9 +50,9 @@ def commit(plan: Plan, origin: Origin) -> Output:
     return _output(
         Commit(
             tenant_id=plan.evaluate.tenant_id,
-            idempotency_key=f"{_PREFIX}{plan.eval_id}/commit",
+            idempotency_key=f"{reservation_id(plan)}/commit",
             actor=plan.evaluate.actor,
-            reservation_id=reservation_id(plan.eval_id),
+            reservation_id=reservation_id(plan),
             amount=plan.amount,
         ),
         origin,
@@ -64,21 +64,30 @@ def release(plan: Plan, origin: Origin) -> Output:
     return _output(
         Abort(
             tenant_id=plan.evaluate.tenant_id,
-            idempotency_key=f"{_PREFIX}{plan.eval_id}/abort",
+            idempotency_key=f"{reservation_id(plan)}/abort",
             actor=plan.evaluate.actor,
-            reservation_id=reservation_id(plan.eval_id),
+            reservation_id=reservation_id(plan),
         ),
         origin,
     )
 
 
-def answered(result: Result) -> tuple[str, str] | None:
-    """The evaluation that a result of the ledger is about, and which step of its payment; None if it is no such."""
+class Answered(NamedTuple):
+    """Which evaluation a result of the ledger is about, and which step of its payment."""
+
+    eval_id: str
+    token: str
+    step: str
+
+
+def answered(result: Result) -> Answered | None:
+    """What a result is about; None if it answers no command of an evaluation."""
     key = result.idempotency_key or ""
     if not key.startswith(_PREFIX):
         return None
-    eval_id, _, step = key.removeprefix(_PREFIX).rpartition("/")
-    return eval_id, step
+    named, _, step = key.removeprefix(_PREFIX).rpartition("/")
+    eval_id, _, token = named.rpartition("/")
+    return Answered(eval_id, token, step)
 
 
 def is_held(result: Result) -> bool:

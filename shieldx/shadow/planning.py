@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from shieldx.shadow.sample_sets import SampleSets
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
+_decode_rule = msgspec.json.Decoder(RuleConfig).decode
 
 
 class Refusal(Exception):
@@ -60,6 +62,16 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
         return sha256(_encode(decides)).hexdigest()
 
 
+@lru_cache(maxsize=1024)
+def why_unusable(encoded: bytes) -> str | None:
+    """Why a rule cannot be run; None if it can. Remembered: compiling may take tens of milliseconds."""
+    try:
+        compile_rule(_decode_rule(encoded))
+    except UnusableRule as error:
+        return str(error)
+    return None
+
+
 def request_digest(evaluate: Evaluate) -> str:
     """A digest of what an evaluation asks for: the same `eval_id` may come again with the same one only."""
     return sha256(_encode(evaluate)).hexdigest()
@@ -75,10 +87,9 @@ def resolve(evaluate: Evaluate, rules: RuleVersions, sets: SampleSets) -> Resolv
     evaluate = msgspec.structs.replace(evaluate, rule_name=name)
     compared = None if evaluate.compare_with is None else _version(evaluate, evaluate.compare_with, rules)
     for it in (config, *([] if compared is None else [compared.config])):
-        try:
-            compile_rule(it)
-        except UnusableRule as error:
-            raise Refusal(EvaluationCode.UNUSABLE_RULE, str(error)) from error
+        unusable = why_unusable(_encode(it))
+        if unusable is not None:
+            raise Refusal(EvaluationCode.UNUSABLE_RULE, unusable)
     row = sets.find(evaluate.tenant_id, evaluate.sample_set, evaluate.sample_set_version)
     if row is None:
         wanted = f"version {evaluate.sample_set_version} of " if evaluate.sample_set_version else ""

@@ -13,6 +13,11 @@ MAX_NESTING = 64
 """Composites within composites that can be read at all. One that is decoded, but exhausts the stack where it is encoded
 again for its hash, would fail its partition for ever."""
 
+MAX_TARGETS = 64
+"""Of one scope, and as many left out: each target is read without each that is left out."""
+MAX_PATTERN_LENGTH = 16_384
+"""The longest of the Core Rule Set has 12,182 characters; RE2 takes quadratic time to read some patterns."""
+
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 """A part of a request: `args`, or one by its name: `headers:user-agent`. docs/rules.md lists them."""
 Transformation = Literal[
@@ -39,8 +44,8 @@ DEFAULT_TRANSFORMATIONS: tuple[Transformation, ...] = ("url_decode",)
 class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a rule looks: in each value of its targets but those `excluded`, after all transformations, in order."""
 
-    targets: Annotated[tuple[Target, ...], msgspec.Meta(min_length=1)] = DEFAULT_TARGETS
-    excluded: tuple[Target, ...] = ()
+    targets: Annotated[tuple[Target, ...], msgspec.Meta(min_length=1, max_length=MAX_TARGETS)] = DEFAULT_TARGETS
+    excluded: Annotated[tuple[Target, ...], msgspec.Meta(max_length=MAX_TARGETS)] = ()
     """Parts to leave out: `headers:cookie`, or those whose name a regular expression matches: `args:/^csrf_/`."""
     transformations: tuple[Transformation, ...] = DEFAULT_TRANSFORMATIONS
 
@@ -48,7 +53,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Signature(Scope, frozen=True, kw_only=True, tag="signature", tag_field="type"):
     """Fires where a pattern is found. Patterns match bytes, in RE2's syntax; `literal` takes the text as it stands."""
 
-    pattern: Annotated[str, msgspec.Meta(min_length=1)]
+    pattern: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PATTERN_LENGTH)]
     match: Literal["regex", "literal"] = "regex"
 
 

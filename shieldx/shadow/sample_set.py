@@ -11,7 +11,7 @@ import msgspec
 from shieldx.shadow.messages import Stratum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from shieldx.shadow.sample import Label, Sample
 
@@ -38,13 +38,28 @@ def strata_of(samples: Iterable[Sample]) -> tuple[Stratum, ...]:
     )
 
 
+def strata_digest(strata: Sequence[Stratum]) -> str:
+    """What names strata in brief."""
+    return sha256(_encode(strata)).hexdigest()[:_VERSION_DIGITS]
+
+
 def version_of(samples: Iterable[Sample]) -> str:
     """The version that arranged samples make: it is the same wherever and whenever they are imported."""
+    return version_and_strata(samples)[0]
+
+
+def version_and_strata(arranged_samples: Iterable[Sample]) -> tuple[str, tuple[Stratum, ...]]:
+    """Both in one pass, so that a large set need not be held whole."""
     digest = sha256()
-    for sample in samples:
-        digest.update(_encode(sample))
-        digest.update(b"\n")
-    return digest.hexdigest()[:_VERSION_DIGITS]
+
+    def hashed() -> Iterator[Sample]:
+        for sample in arranged_samples:
+            digest.update(_encode(sample))
+            digest.update(b"\n")
+            yield sample
+
+    strata = strata_of(hashed())
+    return digest.hexdigest()[:_VERSION_DIGITS], strata
 
 
 def _stratum_key(sample: Sample) -> tuple[Label, str, tuple[str, ...], tuple[str, ...]]:

@@ -43,7 +43,8 @@ class SampleSets:
         last = self.find(command.tenant_id, command.sample_set, None)
         known = self.find(command.tenant_id, command.sample_set, command.version)
         offsets = command.first_offset, command.last_offset
-        if known is not None and known is last and offsets == (known.first_offset, known.last_offset):
+        same = known is not None and (known.first_offset, known.last_offset, known.strata) == (*offsets, command.strata)
+        if same and known is last:
             return _result(command, CommandCode.UNCHANGED, at_ms), None
         row = SampleSetRow(
             tenant_id=command.tenant_id,
@@ -55,8 +56,6 @@ class SampleSets:
             last_offset=command.last_offset,
             at=rfc3339(at_ms),
         )
-        if known is not None:
-            row = msgspec.structs.replace(row, strata=known.strata)  # a version never changes what it says
         row_bytes = len(_encode(row))
         if row_bytes > self._max_row_bytes:
             detail = (

@@ -63,17 +63,21 @@ class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="type"):
     """An evaluation that runs: what was asked, and what it was resolved to when it began.
 
-    `digest` is of the request's content: the same `eval_id` with another one is a conflict. `outcomes` is one of all
-    that decides on what the report finds, by which the cache is looked up. `context` and `reply_to` are the request's.
+    `token` is of this evaluation alone: nobody foresees it, and an `eval_id` may come again after a day. `strata` is a
+    digest of what was known about the samples, `digest` of the request's content: the same `eval_id` with another
+    one is a conflict. `outcomes` is a digest of all that decides on what the report finds, by which the cache is looked up.
+    `context` and `reply_to` are the request's.
     """
 
     evaluate: Evaluate
     eval_id: str
+    token: str
     digest: str
     config: RuleConfig
     rule_version: int | None
     compared: RuleConfig | None
     sample_set_version: str
+    strata: str
     outcomes: str
     amount: int
     paid: bool

@@ -239,7 +239,7 @@ def test_status_finds_everything_in_order(place: Place) -> None:
     assert status["ok"]
     assert (status["bootstrap"], status["workers"], status["differences"]) == (place.stack["bootstrap"], "ready", [])
     agents = {each["agent"]: each for each in status["agents"]}
-    assert set(agents) == {"audit", "audit-mirror", "credits", "credits-statements"}
+    assert set(agents) == {"audit", "audit-mirror", "credits", "credits-statements", "shadow", "shadow-evaluators"}
     agent, sink = agents["credits"], agents["credits-statements"]
     assert (sink["agent"], sink["members"], sink["lag"]) == ("credits-statements", 1, 0)
     assert (status["postgres"]["reachable"], status["postgres"]["error"]) == (True, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from enum import StrEnum
 from random import Random
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ class Kind(StrEnum):
     EVALUATOR_ADDED = "evaluator added"
     EVALUATOR_STOPPED = "evaluator stopped in order"
     PROCESS_KILLED = "process of an evaluator's pool killed"
+    PROCESS_FROZEN = "process of an evaluator's pool frozen and thawed"
     PLANNER_KILLED = "planner killed"
 
 
@@ -69,17 +71,22 @@ class Faults:
                     evaluators.start()
                 await evaluators.stop(evaluators.pick(self._random.random()))
             case Kind.PROCESS_KILLED:
-                await self._kill_process_of_a_pool()
+                (await self._process_of_a_pool()).kill()
+            case Kind.PROCESS_FROZEN:
+                process = await self._process_of_a_pool()
+                process.suspend()
+                await asyncio.sleep(FROZEN_S)
+                with suppress(psutil.NoSuchProcess):  # its worker may have been killed, and it with it
+                    process.resume()
             case Kind.PLANNER_KILLED:
                 self._planners.kill(self._planners.pick(self._random.random()))
                 self._planners.start()
 
-    async def _kill_process_of_a_pool(self) -> None:
+    async def _process_of_a_pool(self) -> psutil.Process:
         """Once there is one: a worker that has just started has no pool yet."""
         while True:
             worker = self._evaluators.pick(self._random.random())
             processes = [it for it in worker.children() if it.status() != psutil.STATUS_ZOMBIE]
             if processes:
-                self._random.choice(processes).kill()
-                return
+                return self._random.choice(processes)
             await asyncio.sleep(PAUSE_S / 10)

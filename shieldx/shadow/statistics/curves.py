@@ -14,6 +14,9 @@ from shieldx.shadow.statistics.thinning import thinned
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+PRETHINNED = 20
+"""So many times the points of a thinned curve are looked at: thinning a hundred thousand takes seconds."""
+
 
 class Point(msgspec.Struct, frozen=True, gc=False):
     """The rule that fires at `threshold` and above; one that never fires where it is None.
@@ -54,12 +57,23 @@ def curves_of(scores: ArrayLike, truth: ArrayLike, *, max_points: int | None = N
     thresholds, tp, fp = _counts(scores, truth)
     points = tuple(_points(thresholds, tp, fp))
     everything = Confusion(tp=tp[-1], fp=fp[-1])
+    auc, average_precision = _auc(tp, fp, everything), _average_precision(tp, fp, everything)
     roc = precision_recall = points
     if max_points is not None:
+        kept = _evenly(len(points), PRETHINNED * max_points)
+        points = tuple(points[index] for index in kept)
+        tp, fp = [tp[index] for index in kept], [fp[index] for index in kept]
         roc = tuple(points[index] for index in thinned(fp, tp, max_points))
         recalls, precisions = [point.recall for point in points], [point.precision for point in points]
         precision_recall = tuple(points[index] for index in thinned(recalls, precisions, max_points))
-    return ScoreCurves(_auc(tp, fp, everything), _average_precision(tp, fp, everything), roc, precision_recall)
+    return ScoreCurves(auc, average_precision, roc, precision_recall)
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    """Indices of at most so many of `count` points, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [place * (count - 1) // (most - 1) for place in range(most)]
 
 
 def _counts(scores: ArrayLike, truth: ArrayLike) -> tuple[list[float], list[int], list[int]]:
