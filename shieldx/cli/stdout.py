@@ -41,6 +41,12 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, wh
     print_whole(table)
 
 
+def fits(columns: int) -> bool:
+    """Whether so many columns fit; they do where there is no terminal."""
+    console = Console()
+    return not console.is_terminal or console.width >= columns
+
+
 def print_whole(renderable: RenderableType) -> None:
     """Print at the terminal's width; as wide as is needed where there is no terminal."""
     console = Console()
@@ -55,9 +61,9 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 result`, `2 results`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """`1 result`, `2 results`; of a noun that takes no s, `nouns` says what it takes."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
 
 
 def _cell(value: object) -> Text:

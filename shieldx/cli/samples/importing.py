@@ -72,7 +72,7 @@ def command(
     silence_aiokafka()
     samples = _samples(Files(**files), skipped_file)
     content = SetContent(tenant_id, sample_set, version_of(samples), samples)
-    seal = _seal(content, (0, 0), author)
+    seal = _seal(content, (0, len(samples) - 1), author)  # where they will stand is not known yet
     check_seal(seal)
     if dry_run:
         say("nothing was written")

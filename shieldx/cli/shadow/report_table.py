@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from shieldx.cli.shadow.text_bar import text_bar
-from shieldx.cli.stdout import print_table, print_whole, printable
+from shieldx.cli.stdout import counted, fits, print_table, print_whole, printable
 from shieldx.reports.category_scale import left_out, scaled_categories
 from shieldx.reports.figure_rows import duration, figure_rows, figures_of, interval, p_value, percent, round_percent
 from shieldx.reports.provenance import provenance
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 COLOURS = {Decision.APPROVE_FULL_DEPLOYMENT: "green", Decision.APPROVE_CANARY: "yellow", Decision.REJECT: "red"}
 NAME_WIDTH = 15
+WIDTH_WITH_BARS = 100
+"""Columns of a terminal; on a narrower one the bars would wrap."""
+CATEGORIES_SHOWN = 10
+"""Those with the most samples judged wrong: with a real set, the rest would take the verdict off the screen."""
 
 
 def print_report(report: Report) -> None:
@@ -75,17 +79,22 @@ def _print_figures(figures: Figures) -> None:
 def _print_categories(scaled: Scaled) -> None:
     click.echo()
     kind = f"{'should' if scaled.positive else 'should not'} fire"
-    rows = [
-        (each.category, each.samples, each.fired, percent(each.rate), interval(each.interval), _bar(each, scaled))
-        for each in scaled.categories
-    ]
-    print_table(
-        (kind, "samples", "fired", scaled.rate_name, "95 % interval", f"0 to {round_percent(scaled.top)}"), rows
-    )
+    shown = sorted(scaled.categories, key=_wrong, reverse=True)[:CATEGORIES_SHOWN]
+    rate = "recall" if scaled.positive else "FPR"
+    headings = [kind, "samples", "fired", rate, "95 % interval"]
+    rows = [[it.category, it.samples, it.fired, percent(it.rate), interval(it.interval)] for it in shown]
+    if fits(WIDTH_WITH_BARS):
+        headings.append(f"0 to {round_percent(scaled.top)}")
+        for row, it in zip(rows, shown, strict=True):
+            row.append(text_bar(it.rate, it.interval, top=scaled.top))
+    print_table(headings, rows, whole=(kind, "95 % interval"))
+    more = len(scaled.categories) - len(shown)
+    if more:
+        click.echo(f"{counted(more, 'more category', 'more categories')}: --html and --json have them")
 
 
-def _bar(each: Category, scaled: Scaled) -> str:
-    return text_bar(each.rate, each.interval, top=scaled.top)
+def _wrong(category: Category) -> int:
+    return category.samples - category.fired if category.positive else category.fired
 
 
 def _print_comparison(figures: Figures, comparison: Comparison) -> None:
