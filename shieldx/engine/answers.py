@@ -54,7 +54,7 @@ class Answers:
         self._free = asyncio.Semaphore(concurrency)
         self._working: set[asyncio.Task[None]] = set()
         self._pausing: set[asyncio.Task[None] | None] = set()
-        self._without_room = 0
+        self._places = asyncio.Semaphore(concurrency + MOST_PAUSING)
         self._failing: set[tuple[TopicPartition, int]] = set()
         self._measured: dict[int, TaskMetrics] = {}
         self._stopping = False
@@ -76,9 +76,11 @@ class Answers:
         partition = self._progress.partitions[tp]
         if not partition.take(record.offset):
             return
+        await self._places.acquire()
         await self._free.acquire()
         if self._stopping or partition.gone.is_set():
             self._free.release()
+            self._places.release()
             return
         task = asyncio.create_task(self._work(record, tp, partition))
         self._working.add(task)
@@ -122,24 +124,19 @@ class Answers:
             while not await self._answered(record, tp):
                 if self._stopping:
                     return
-                if self._without_room < MOST_PAUSING:
-                    self._free.release()
-                    self._without_room += 1
-                    has_room = False
+                self._free.release()
+                has_room = False
                 if await self._gone_within(partition, pause_s):
                     return
-                if not has_room:
-                    await self._free.acquire()
-                    self._without_room -= 1
-                    has_room = True
+                await self._free.acquire()
+                has_room = True
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             partition.done(record.offset)
         finally:
             self._fails_no_more(record, tp)
+            self._places.release()
             if has_room:
                 self._free.release()
-            else:
-                self._without_room -= 1
 
     async def _gone_within(self, partition: PartitionProgress, pause_s: float) -> bool:
         """Pause before the next try; True if the partition goes to another worker meanwhile."""

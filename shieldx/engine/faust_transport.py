@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 100
-FETCH_BYTES = 64 * 1024
-"""Of a partition at a time: partitions take turns by what was fetched, and nobody's records wait behind a megabyte of
-another partition's."""
 NEVER_MS = 2**31 - 1
 REQUEST_TIMEOUT_MS = 10_000
 COMMIT_S = 3.0
@@ -62,7 +59,6 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=FETCH_WAIT_MS,
-            max_partition_fetch_bytes=FETCH_BYTES,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
             # A worker that waits for an outage to pass takes nothing, and must not be thrown out for it.
             max_poll_interval_ms=NEVER_MS,

@@ -94,6 +94,16 @@ class Evaluations:
         """An evaluation that runs."""
         return self._running.get(key)
 
+    def running_on(self, row: SampleSetRow) -> list[Evaluation]:
+        """Those that draw from a version of a set."""
+        drawn_from = row.tenant_id, row.sample_set, row.version
+        plans = ((it, it.plan) for it in self._running.values())
+        return [
+            it
+            for it, plan in plans
+            if (plan.evaluate.tenant_id, plan.evaluate.sample_set, plan.sample_set_version) == drawn_from
+        ]
+
     def reported(self, key: Key) -> Reported | None:
         """One that has ended, and is not forgotten."""
         return self._reported.get(key)

@@ -170,7 +170,18 @@ class ShadowFold:
         result, row = self._sets.seal(command, source.at_ms)
         if row is not None:
             self._rows.put(tables.SAMPLE_SETS, row_key(row.tenant_id, f"{row.sample_set}/{row.version}"), row)
-        return _command_outputs(result, command.author, f"sample-set/{command.sample_set}", source)
+        outputs = _command_outputs(result, command.author, f"sample-set/{command.sample_set}", source)
+        return outputs if row is None else outputs + self._fail_those_on_other_strata(row, source)
+
+    def _fail_those_on_other_strata(self, row: SampleSetRow, source: Source) -> list[Output]:
+        """What they drew is other samples by now: after a restart, their scores would not fit their batches."""
+        outputs: list[Output] = []
+        for evaluation in self._evaluations.running_on(row):
+            if evaluation.plan.strata != strata_digest(row.strata):
+                detail = "its set was sealed with other strata while it ran: send it again under another eval_id"
+                place = f"{_place(source)}/{evaluation.plan.eval_id}"
+                outputs += self._fail(evaluation, EvaluationCode.EVALUATION_FAILED, detail, place, source.at_ms)
+        return outputs
 
     def _evaluate(self, evaluate: Evaluate, source: Source) -> list[Output]:
         """Begin an evaluation, or say again what became of it."""
@@ -200,10 +211,10 @@ class ShadowFold:
         key = evaluate.tenant_id, eval_id
         evaluation, reported = self._evaluations.running(key), self._evaluations.reported(key)
         if evaluation is not None and evaluation.plan.digest == digest:
-            context, reply_to = kept(source.origin)
-            plan = evaluation.plan
-            evaluation.plan = msgspec.structs.replace(plan, context=context, reply_to=reply_to or plan.reply_to)
-            self._evaluations.put(evaluation.plan)
+            if source.origin.reply_to is not None or evaluation.plan.reply_to is None:
+                context, reply_to = kept(source.origin)
+                evaluation.plan = msgspec.structs.replace(evaluation.plan, context=context, reply_to=reply_to)
+                self._evaluations.put(evaluation.plan)
             return []
         if reported is not None and reported.digest == digest:
             report = msgspec.structs.replace(reported.report, replayed=True)

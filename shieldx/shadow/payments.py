@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MARGIN_S = 600
 """How much longer than its deadline an evaluation's credits are held: for so long the ledger may be away."""
+_STEPS = ("reserve", "commit", "abort")
 _PREFIX = "shadow/"
 
 
@@ -87,7 +88,7 @@ def answered(result: Result) -> Answered | None:
         return None
     named, _, step = key.removeprefix(_PREFIX).rpartition("/")
     eval_id, _, token = named.rpartition("/")
-    return Answered(eval_id, token, step)
+    return Answered(eval_id, token, step) if step in _STEPS else None
 
 
 def is_held(result: Result) -> bool:

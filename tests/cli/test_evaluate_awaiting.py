@@ -75,7 +75,7 @@ async def test_the_report_is_the_one_that_answers_this_content(place: Place) -> 
     assert dict(asked.headers) == {"schema": b"shadow.evaluation/1", "correlation-id": ours}
     assert msgspec.json.decode(asked.value, type=Evaluate) == place.request
 
-    score = Score(tenant_id="t", eval_id="e", batch=0, error="any")
+    score = Score(tenant_id="t", eval_id="e", token="t", batch=0, error="any")  # noqa: S106 - no secret
     await place.write(REPORTS, completed(eval_id="e", rule_id="of another content"))
     await place.write(DEAD_LETTERS, place.letter(asked.offset + 1))
     await place.write(SCORES, score, ours)

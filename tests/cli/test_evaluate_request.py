@@ -120,4 +120,5 @@ def test_progress_counts_each_batch_of_its_evaluation_once() -> None:
 
 
 def score(tenant_id: str, eval_id: str, batch: int) -> bytes:
-    return msgspec.json.encode(Score(tenant_id=tenant_id, eval_id=eval_id, batch=batch, error="any"))
+    found = Score(tenant_id=tenant_id, eval_id=eval_id, token="t", batch=batch, error="any")  # noqa: S106 - no secret
+    return msgspec.json.encode(found)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shieldx.engine.replayable import Resources
     from shieldx.messages import Source
 
-PARTITIONS = 4
+PARTITIONS = 3
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask", tag_field="type"):

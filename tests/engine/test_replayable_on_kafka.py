@@ -78,14 +78,14 @@ class Failing(Echoing):
         return outputs
 
 
-async def test_each_of_a_thousand_records_is_answered_in_its_partition(echoing: EchoPlatform) -> None:
-    await echoing.send(*(Ask(number=number) for number in range(1000)))
+async def test_each_of_a_great_many_records_is_answered_in_its_partition(echoing: EchoPlatform) -> None:
+    await echoing.send(*(Ask(number=number) for number in range(999)))
     async with echoing.worker() as (worker, metrics):
-        records = await echoing.echoes(range(1000))
-        await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 250))
-        await until(lambda: value_of(metrics, "shieldx_records_total") == 1000)
+        records = await echoing.echoes(range(999))
+        await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 333))
+        await until(lambda: value_of(metrics, "shieldx_records_total") == 999)
         assert worker.ready
-    assert len(records) == 1000
+    assert len(records) == 999
     assert all(record.partition == number_of(record) % PARTITIONS for record in records)
 
 
@@ -135,18 +135,18 @@ async def test_what_cannot_be_read_or_is_too_large_is_a_dead_letter(echoing: Ech
 
 
 async def test_an_answer_that_raises_is_tried_again_and_holds_up_nothing_but_readiness(echoing: EchoPlatform) -> None:
-    failing = Failing(echoing.names.echoes, *range(0, 80, 4))
+    failing = Failing(echoing.names.echoes, *range(0, 60, PARTITIONS))
     async with echoing.worker(failing) as (worker, metrics):
-        await echoing.send(*(Ask(number=number) for number in range(200)))
-        await echoing.echoes(set(range(200)) - set(failing.failing))
+        await echoing.send(*(Ask(number=number) for number in range(180)))
+        await echoing.echoes(set(range(180)) - set(failing.failing))
         assert not worker.ready
         assert value_of(metrics, "shieldx_failing_records") == 20
-        await echoing.until_committed({1: 50, 2: 50, 3: 50})
+        await echoing.until_committed({1: 60, 2: 60})
         assert 0 not in await echoing.committed(), "its first record is not done"
         failing.outage = False
-        await echoing.echoes(range(200))
+        await echoing.echoes(range(180))
         await until(lambda: worker.ready)
-        await echoing.until_committed({0: 50})
+        await echoing.until_committed({0: 60})
         assert value_of(metrics, "shieldx_failing_records") == 0
 
 
@@ -159,7 +159,7 @@ async def test_an_outage_of_everything_takes_a_bounded_number_of_records(echoing
         assert len(set(failing.asked)) == MOST_PAUSING + 16
         failing.outage = False
         await echoing.echoes(range(1500))
-        await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 375))
+        await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 500))
 
 
 async def test_a_record_at_work_is_not_committed_though_later_ones_are_done(echoing: EchoPlatform) -> None:
@@ -191,11 +191,11 @@ async def test_a_stop_lets_answers_end_and_commits_them(echoing: EchoPlatform) -
 async def test_a_record_that_fails_does_not_keep_a_worker_from_stopping(echoing: EchoPlatform) -> None:
     failing = Failing(echoing.names.echoes, 0)
     async with echoing.worker(failing):
-        await echoing.send(Ask(number=0), Ask(number=4))
-        await echoing.echoes([4])
+        await echoing.send(Ask(number=0), Ask(number=PARTITIONS))
+        await echoing.echoes([PARTITIONS])
         await until(lambda: failing.asked.count(0) >= 2)
     async with echoing.worker():
-        await echoing.echoes([0, 4])
+        await echoing.echoes([0, PARTITIONS])
         await echoing.until_committed({0: 2})
 
 
@@ -219,18 +219,19 @@ async def test_a_worker_whose_app_has_failed_makes_another_and_misses_nothing(
 
 async def test_partitions_move_to_a_worker_that_joins_and_back(echoing: EchoPlatform) -> None:
     """What is at work while they move is not begun twice by the one that keeps them."""
-    first, second = Held(echoing.names.echoes, 0, 1, 2, 3), Echoing(echoing.names.echoes)
+    first, second = Held(echoing.names.echoes, 0, 1, 2), Echoing(echoing.names.echoes)
     async with echoing.worker(first):
         await echoing.send(*(Ask(number=number) for number in range(40)))
-        await echoing.echoes(range(4, 40))
+        await echoing.echoes(range(3, 40))
         async with echoing.worker(second):
-            await until(lambda: set(second.asked) & {0, 1, 2, 3})
+            await until(lambda: set(second.asked) & {0, 1, 2})
             await echoing.send(*(Ask(number=number) for number in range(40, 80)))
-            await echoing.echoes(range(4, 80))
+            await echoing.echoes(range(3, 80))
             assert set(second.asked) & set(range(40, 80))
-            kept = {0, 1, 2, 3} - set(second.asked)
-            assert [first.begun.count(number) for number in kept] == [1, 1]
+            kept = {0, 1, 2} - set(second.asked)
+            assert kept
+            assert {first.begun.count(number) for number in kept} == {1}
         first.release.set()
         await echoing.send(*(Ask(number=number) for number in range(80, 120)))
         await echoing.echoes(range(120))
-        await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 30))
+        await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 40))

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from shieldx.shadow.messages import StoredSample
 from shieldx.shadow.sample import Request, Sample
-from shieldx.shadow.sample_set import arranged, version_of
+from shieldx.shadow.sample_set import arranged, strata_digest, strata_of, version_of
 from shieldx.shadow.tables import SAMPLES
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class Written(NamedTuple):
     version: str
     first_offset: int
     last_offset: int
+    strata: str
+    """A digest of them."""
 
 
 def sample(number: int, uri: str = "/?q=hello", body: bytes = b"") -> Sample:
@@ -90,7 +92,10 @@ async def append_records(
         for record in records
     ]
     offsets = [metadata.offset for metadata in await asyncio.gather(*sent)]
-    places: dict[tuple[str, str, str], list[int]] = {}
+    places: dict[tuple[str, str, str], list[tuple[int, Sample]]] = {}
     for record, offset in zip(records, offsets, strict=True):
-        places.setdefault((record.tenant_id, record.sample_set, record.version), []).append(offset)
-    return [Written(*names, min(at), max(at)) for names, at in places.items()]
+        places.setdefault((record.tenant_id, record.sample_set, record.version), []).append((offset, record.sample))
+    return [
+        Written(*names, placed[0][0], placed[-1][0], strata_digest(strata_of(sample for _, sample in placed)))
+        for names, placed in places.items()
+    ]

@@ -19,7 +19,7 @@ from shieldx.messages import Output, Source
 from shieldx.shadow.messages import Batch, Outcomes, Score
 from shieldx.shadow.rule import Keywords, Scored, Signature, Weighted
 from shieldx.shadow.sample import MAX_BODY_BYTES
-from shieldx.shadow.sample_set import arranged, version_of
+from shieldx.shadow.sample_set import arranged, strata_digest, strata_of, version_of
 from shieldx.shadow.tables import BATCHES, SAMPLES, SCORES
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ def batch(
     return Batch(
         tenant_id=written.tenant_id,
         eval_id="e1",
+        token="t1",  # noqa: S106 - no secret
         batch=7,
         rule=rule,
         compared=compared,
         sample_set=written.sample_set,
         sample_set_version=written.version,
+        strata=written.strata,
         first_offset=written.first_offset,
         last_offset=written.last_offset,
         samples=tuple(samples),
@@ -86,6 +88,7 @@ async def test_a_batch_is_answered(connection: dict[str, str], tenant: str) -> N
     assert answer == Score(
         tenant_id=tenant,
         eval_id="e1",
+        token="t1",  # noqa: S106 - no secret
         batch=7,
         outcomes=Outcomes(fired=expected(samples, drawn)),
         compared=Outcomes(fired="010", scores=(0.0, 2.0, 0.0)),
@@ -205,6 +208,20 @@ async def test_a_set_imported_again_is_judged(connection: dict[str, str], tenant
         assert (await score(evaluators, batch(both, range(6)))).error is None
 
 
+async def test_a_set_that_was_sealed_with_strata_of_other_samples_is_not_judged(
+    connection: dict[str, str], tenant: str
+) -> None:
+    written = await write_set(connection, tenant, mixed(6), partition=PARTITION)
+    lies = written._replace(strata=strata_digest(strata_of(mixed(7))))
+    async with Evaluators(resources(connection)) as evaluators:
+        error = (await score(evaluators, batch(lies, [0]))).error
+        assert (await score(evaluators, batch(written, [0]))).error is None, "as soon as it is sealed with its own"
+    assert error == (
+        f"set default version {written.version} was sealed with strata that its samples do not have: seal it again, "
+        "with those that they have"
+    )
+
+
 async def test_an_index_beyond_the_set_is_an_error(connection: dict[str, str], tenant: str) -> None:
     written = await write_set(connection, tenant, mixed(3), partition=PARTITION)
     assert "asks for samples 0 to 3, and set default" in await error_of(connection, batch(written, [0, 3]))
@@ -226,7 +243,7 @@ async def test_an_evaluation_that_killed_processes_is_given_up_and_no_other(
     async with Evaluators(resources(connection), judging=judging_functions.die_of_quotes) as evaluators:
         lost = await score(evaluators, batch(written, [attack]))
         assert (await score(evaluators, batch(written, [harmless]))).error == lost.error
-        other = msgspec.structs.replace(batch(written, [harmless]), eval_id="e2")
+        other = msgspec.structs.replace(batch(written, [harmless]), token="t2")  # noqa: S106 - no secret
         assert (await score(evaluators, other)).error is None
     assert lost.error is not None
     assert lost.error.startswith("3 processes died")
@@ -235,7 +252,7 @@ async def test_an_evaluation_that_killed_processes_is_given_up_and_no_other(
 async def test_a_broker_that_does_not_answer_is_an_outage_and_no_answer(
     connection: dict[str, str], tenant: str
 ) -> None:
-    written = Written(tenant, "default", "0" * 16, 0, 9)
+    written = Written(tenant, "default", "0" * 16, 0, 9, "0" * 16)
     gone = {**connection, "bootstrap_servers": "127.0.0.1:1"}
     async with Evaluators(resources(gone)) as evaluators:
         with pytest.raises(RestoreTask):

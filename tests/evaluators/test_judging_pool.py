@@ -14,6 +14,7 @@ import pytest
 from polling import until
 from prometheus_client import CollectorRegistry
 
+from shieldx.engine.errors import RestoreTask
 from shieldx.evaluators.errors import AnswerWithError
 from shieldx.evaluators.judging import Work
 from shieldx.evaluators.metrics import EvaluatorMetrics
@@ -122,6 +123,40 @@ async def test_a_frozen_process_is_killed_while_much_is_sent_to_it_and_its_batch
         os.kill(before, signal.SIGSTOP)
         assert (await pool.judge(work(bytes(PORTION_BYTES)))).outcomes.fired == "0"
         assert not is_there(before)
+
+
+DYING = """
+import os, pathlib, signal, sys
+deaths = pathlib.Path(__file__).parent / "deaths"
+if "--multiprocessing-fork" in sys.orig_argv and len(deaths.read_bytes()) < {deaths}:
+    with deaths.open("ab") as file:
+        file.write(b".")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def let_processes_die_as_they_start(folder: Path, deaths: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many in all; by what each Python imports before anything else."""
+    (folder / "sitecustomize.py").write_text(DYING.format(deaths=deaths))
+    (folder / "deaths").touch()
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+
+
+async def test_a_process_that_dies_as_it_starts_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_processes_die_as_they_start(tmp_path, 2, monkeypatch)
+    async with pool_of(1, judging_functions.answer) as pool:
+        assert (tmp_path / "deaths").read_bytes() == b".."
+        assert (await pool.judge(work(b"a"))).outcomes.fired == "0"
+
+
+async def test_a_pool_whose_processes_die_again_and_again_as_they_start_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_processes_die_as_they_start(tmp_path, 3, monkeypatch)
+    pool = pool_of(1, judging_functions.answer)
+    with pytest.raises(RestoreTask, match="a judging process died as it started"):
+        await pool.__aenter__()
+    assert pool.pids == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

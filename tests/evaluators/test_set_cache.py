@@ -37,12 +37,16 @@ def place(sample_set: str) -> Place:
     return Place(0, "acme", sample_set, "0" * 16, 0, 9)
 
 
+def set_of(sample: bytes) -> EncodedSet:
+    return EncodedSet([sample], strata="0" * 16)
+
+
 def cache_of(topic: Topic, *, max_bytes: int = 10_000) -> SetCache:
     return SetCache(topic.read, EvaluatorMetrics(CollectorRegistry()), max_bytes=max_bytes)
 
 
 async def test_those_who_want_the_same_set_wait_for_one_load() -> None:
-    topic = Topic(a=EncodedSet([b"1"]))
+    topic = Topic(a=set_of(b"1"))
     topic.readable.clear()
     async with cache_of(topic) as cache:
         waiting = [asyncio.create_task(cache.get(place("a"))) for _ in range(3)]
@@ -55,7 +59,7 @@ async def test_those_who_want_the_same_set_wait_for_one_load() -> None:
 
 
 async def test_the_sets_used_last_are_kept() -> None:
-    topic = Topic(**{name: EncodedSet([bytes(1000)]) for name in "abc"})
+    topic = Topic(**{name: set_of(bytes(1000)) for name in "abc"})
     async with cache_of(topic, max_bytes=2500) as cache:
         for name in "abacabcb":
             await cache.get(place(name))
@@ -63,7 +67,7 @@ async def test_the_sets_used_last_are_kept() -> None:
 
 
 async def test_a_set_larger_than_the_cache_is_kept_until_the_next() -> None:
-    topic = Topic(a=EncodedSet([bytes(1000)]), b=EncodedSet([b"1"]))
+    topic = Topic(a=set_of(bytes(1000)), b=set_of(b"1"))
     async with cache_of(topic, max_bytes=500) as cache:
         for name in "aabb":
             await cache.get(place(name))
@@ -84,5 +88,5 @@ async def test_a_set_that_cannot_be_read_now_is_read_again() -> None:
     async with cache_of(topic) as cache:
         with pytest.raises(RestoreTask):
             await cache.get(place("a"))
-        topic.sets["a"] = EncodedSet([b"1"])
+        topic.sets["a"] = set_of(b"1")
         assert (await cache.get(place("a"))).samples == [b"1"]

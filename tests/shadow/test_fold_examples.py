@@ -10,7 +10,8 @@ import pytest
 from shadow_world import INJECTION, TENANT, ShadowWorld, sample, samples, without_timings
 
 from shieldx.shadow import tables
-from shieldx.shadow.messages import PutRule, Targets
+from shieldx.shadow.messages import PutRule, Stratum, Targets
+from shieldx.shadow.planning import why_unusable
 from shieldx.shadow.report import Decision, EvaluationCode, RiskLevel
 from shieldx.shadow.rule import Composite, Scored, Signature, Weighted, rule_hash
 
@@ -152,7 +153,7 @@ async def test_what_cannot_be_evaluated_is_refused_with_what_to_do() -> None:
     assert await refusal(world, sample_set="attacks", ground_truth="942100") == (
         "refused",
         EvaluationCode.NO_SAMPLES,
-        "no sample of 'attacks' says anything about rule '942100'",
+        "no sample of 'attacks' expects rule '942100': `shieldx samples show` has what they expect",
     )
 
 
@@ -375,3 +376,90 @@ async def test_a_rule_nested_so_deeply_that_the_stack_is_exhausted_stops_nobody(
     await world.shadow.run()
     assert [letter.reason for letter in world.dead_letters()] == ["unreadable"] * 46
     assert (await world.evaluate()).status == "completed"
+
+
+def sealing(**fields: Any) -> bytes:
+    """The command that seals 50 samples, if nothing is said otherwise."""
+    strata = [{"label": "benign", "category": "c", "samples": fields.pop("samples", 50)}]
+    command = {"type": "seal_samples", "tenant_id": TENANT, "sample_set": "s", "version": "0" * 16, "strata": strata}
+    return msgspec.json.encode(command | {"first_offset": 0, "last_offset": 49} | fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"last_offset": 48},
+        {"first_offset": 49, "last_offset": 0},
+        {"last_offset": 2**53},
+        {"first_offset": 2**60, "last_offset": 2**60 + 49},
+        {"samples": 100_001, "last_offset": 200_000},
+        {"samples": 2**62, "last_offset": 2**53 - 1},
+    ],
+    ids=str,
+)
+async def test_a_seal_that_no_samples_could_bear_out_is_set_aside_and_stops_nobody(fields: dict[str, int]) -> None:
+    world = await world_of(10, 40)
+    world.shadow.send(tables.COMMANDS, sealing(**fields))
+    world.shadow.send(tables.COMMANDS, sealing(first_offset=2**53 - 50, last_offset=2**53 - 1))
+    await world.shadow.run()
+    assert [letter.reason for letter in world.dead_letters()] == ["unreadable"]
+    assert [it.code for it in world.shadow.messages(tables.RESULTS)] == ["ok", "ok"]
+    assert (await world.evaluate()).status == "completed"
+
+
+async def test_a_set_that_was_sealed_with_other_strata_fails_until_it_is_sealed_with_its_own() -> None:
+    world, found = ShadowWorld(), samples(10, 40)
+    lies = Stratum(label="attack", category="sqli", samples=50)
+    version = await world.import_samples(found, strata=[lies])
+    failed = await world.evaluate(eval_id="a")
+    assert (failed.status, failed.code) == ("failed", EvaluationCode.EVALUATION_FAILED)
+    assert failed.detail == "sealed with other strata"
+    assert await world.import_samples(found) == version
+    mended = await world.evaluate(eval_id="b")
+    assert (mended.status, mended.recall, mended.false_positive_rate) == ("completed", 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        {"targets": ["args"] * 65},
+        {"excluded": ["args"] * 65},
+        {"pattern": "a" * 16_385},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+async def test_a_rule_that_would_take_long_to_read_is_set_aside_and_the_largest_is_not(beyond: dict[str, Any]) -> None:
+    world = await world_of(10, 40)
+    largest = {"type": "signature", "pattern": "a" * 16_384, "targets": ["args"] * 64, "excluded": ["cookies"] * 64}
+    for rule in (largest, largest | beyond):
+        evaluate = {"tenant_id": TENANT, "rule_id": "r", "rule_config": rule}
+        world.shadow.send(tables.EVALUATIONS, msgspec.json.encode(evaluate))
+    await world.settle()
+    assert [letter.reason for letter in world.dead_letters()] == ["unreadable"]
+    assert len(world.reports()) == 1
+
+
+async def test_a_report_from_the_cache_is_kept_only_if_it_can_be_asked_for_again() -> None:
+    world = await world_of(10, 40)
+    first = await world.evaluate()
+    rows = len(world.shadow.read(tables.PLANS))
+    assert (await world.evaluate()).cached_from == first.eval_id
+    assert len(world.shadow.read(tables.PLANS)) == rows
+    assert (await world.evaluate(eval_id="a")).cached_from == first.eval_id
+    assert len(world.shadow.read(tables.PLANS)) == rows + 1
+    assert (await world.evaluate(eval_id="a")).replayed
+
+
+async def test_a_ground_truth_that_samples_only_rule_out_is_refused() -> None:
+    world = ShadowWorld()
+    await world.import_samples([sample("1", attack=False, unexpected_rules=("942100",)), sample("2", attack=False)])
+    _, code, _ = await refusal(world, ground_truth="942100")
+    assert code is EvaluationCode.NO_SAMPLES
+
+
+async def test_why_a_rule_is_unusable_is_found_out_once() -> None:
+    world = await world_of(10, 10)
+    why_unusable.cache_clear()
+    for config in (UNUSABLE, UNUSABLE, INJECTION, INJECTION):
+        await world.evaluate(config)
+    assert (why_unusable.cache_info().misses, why_unusable.cache_info().hits) == (2, 2)

@@ -15,7 +15,6 @@ from shieldx.credits.messages import Abort, Commit, Purchase, Reserve, Result
 from shieldx.messages import Source
 from shieldx.shadow import tables
 from shieldx.shadow.fold import ShadowFold
-from shieldx.shadow.messages import Score
 from shieldx.shadow.payments import MARGIN_S, price_of
 from shieldx.shadow.report import Charge, EvaluationCode
 
@@ -68,7 +67,8 @@ async def test_credits_are_held_before_any_sample_is_judged(world: ShadowWorld) 
     assert world.batches() == []
     (reserve,) = asked_of_the_ledger(world)
     assert isinstance(reserve, Reserve)
-    assert (reserve.amount, reserve.reservation_id, reserve.actor) == (8, "shadow/a", "alice")
+    (token,) = world.tokens("a")
+    assert (reserve.amount, reserve.reservation_id, reserve.actor) == (8, f"shadow/a/{token}", "alice")
     assert reserve.ttl_s == 60 + MARGIN_S
     await world.pay()
     assert (world.held(), world.spent(), len(world.batches())) == (8, 0, 2)
@@ -76,7 +76,7 @@ async def test_credits_are_held_before_any_sample_is_judged(world: ShadowWorld) 
 
 async def test_they_are_spent_with_the_report(world: ShadowWorld) -> None:
     report = await world.evaluate(eval_id="a")
-    assert report.charge == Charge(amount=8, reservation_id="shadow/a", status="committed")
+    assert report.charge == Charge(amount=8, reservation_id=f"shadow/a/{world.tokens()[0]}", status="committed")
     reserve, commit = asked_of_the_ledger(world)
     assert isinstance(commit, Commit)
     assert (commit.reservation_id, commit.amount) == (reserve.reservation_id, 8)
@@ -90,7 +90,7 @@ async def test_the_report_stands_before_its_charge(world: ShadowWorld) -> None:
     for topic in (tables.COMMANDS, tables.EVALUATIONS, tables.PAYMENTS, tables.SCORES):
         for record, message in zip(world.shadow.read(topic), world.shadow.messages(topic), strict=True):
             if not isinstance(message, Result) or message.type == "reserve":
-                outputs = fold.apply(message, Source(topic, 0, record.offset, record.timestamp, b""))
+                outputs = fold.apply(message, Source(topic, 0, record.offset, record.timestamp, record.value or b""))
     assert [output.topic for output in outputs] == [tables.REPORTS, tables.AUDIT, ledger.COMMANDS]
 
 
@@ -140,7 +140,7 @@ async def test_at_the_deadline_an_unpaid_one_has_failed_and_what_the_ledger_hold
     (report,) = world.reports()
     assert (report.status, report.code) == ("failed", EvaluationCode.DEADLINE_EXCEEDED)
     assert report.detail == "it did not end within its deadline of 60 s"
-    assert report.charge == Charge(amount=8, reservation_id="shadow/a", status="released")
+    assert report.charge.status == "none", "nothing was held when it was made"
     await world.settle()
     assert [type(it) for it in asked_of_the_ledger(world)] == [Reserve, Abort]
     assert (world.held(), world.spent(), world.shadow.read(tables.BATCHES)) == (0, 0, [])
@@ -171,8 +171,7 @@ async def test_an_evaluator_that_cannot_go_on_fails_the_evaluation(world: Shadow
     await world.shadow.run()
     await world.pay()
     first, second = world.batches()
-    error = Score(tenant_id=TENANT, eval_id="a", batch=1, error="a sample is gone: import the set again")
-    world.shadow.send(tables.SCORES, error)
+    world.send_score(1, error="a sample is gone: import the set again")
     world.score(first)
     world.score(second)
     await world.settle()
@@ -243,3 +242,90 @@ async def test_a_payment_that_comes_twice_counts_once(world: ShadowWorld) -> Non
     await world.settle()
     assert len(world.shadow.read(tables.BATCHES)) == 2
     assert (len(world.reports()), world.spent(), world.dead_letters()) == (1, 8, [])
+
+
+@pytest.mark.parametrize("foreseen", ["shadow/a", "shadow/a/", "shadow/a/0000000000000000"])
+async def test_who_has_reserved_less_under_what_could_be_foreseen_pays_in_full(
+    world: ShadowWorld, foreseen: str
+) -> None:
+    answered = [("reply-to", tables.PAYMENTS.encode())]
+    forged = Reserve(
+        tenant_id=TENANT, idempotency_key=f"{foreseen}/reserve", amount=1, reservation_id=foreseen, ttl_s=3600
+    )
+    abort = Abort(tenant_id=TENANT, idempotency_key="mine", reservation_id=foreseen)
+    world.ledger.send(ledger.COMMANDS, forged, headers=answered)
+    world.ledger.send(ledger.COMMANDS, abort)
+    await world.ledger.run()
+    world.ask(eval_id="a")
+    await world.shadow.run()
+    (answer,) = world.ledger.read(tables.PAYMENTS)
+    world.shadow.send(tables.PAYMENTS, answer.value, key=answer.key)
+    await world.shadow.run()
+    assert world.batches() == [], "what was reserved is not for this evaluation"
+    await world.settle()
+    assert [it.charge.status for it in world.reports()] == ["committed"]
+    assert (world.held(), world.spent()) == (0, 8)
+
+
+async def test_an_eval_id_that_comes_again_after_24_hours_is_held_and_charged_anew(world: ShadowWorld) -> None:
+    first = await world.evaluate(eval_id="a")
+    world.advance(24 * 60 * MINUTE_MS)
+    second = await world.evaluate(eval_id="a")
+    assert (first.charge.status, second.charge.status, second.replayed) == ("committed", "committed", False)
+    assert first.charge.reservation_id != second.charge.reservation_id
+    assert (world.held(), world.spent()) == (0, 16)
+
+
+async def running(world: ShadowWorld) -> str:
+    """Have an evaluation run that is paid; returns its reservation."""
+    world.ask(eval_id="a")
+    await world.shadow.run()
+    await world.pay()
+    return f"shadow/a/{world.tokens()[0]}"
+
+
+async def test_a_hold_that_somebody_else_has_ended_pays_nothing_and_that_is_entered(world: ShadowWorld) -> None:
+    reservation_id = await running(world)
+    world.ledger.send(ledger.COMMANDS, Abort(tenant_id=TENANT, idempotency_key="mine", reservation_id=reservation_id))
+    await world.ledger.run()
+    await world.settle()
+    for batch in world.shadow.read(tables.BATCHES):
+        world.score(batch)
+    await world.settle()
+    assert [it.status for it in world.reports()] == ["completed"]
+    assert entries(world, "shadow.charge") == [("evaluation/a", "reservation_settled")]
+
+
+async def failed_after(world: ShadowWorld, abort: Abort) -> None:
+    """An evaluation that runs fails when somebody else has sent an abort of its hold."""
+    world.ledger.send(ledger.COMMANDS, abort)
+    await world.ledger.run()
+    world.send_score(0, error="import the set again")
+    await world.shadow.run()
+    await world.pay()
+    assert ([it.charge.status for it in world.reports()], world.held()) == (["released"], 0)
+
+
+async def test_what_somebody_else_has_released_needs_no_entry(world: ShadowWorld) -> None:
+    reservation_id = await running(world)
+    await failed_after(world, Abort(tenant_id=TENANT, idempotency_key="mine", reservation_id=reservation_id))
+    assert entries(world, "shadow.release") == []
+
+
+async def test_a_release_that_the_ledger_refuses_is_entered(world: ShadowWorld) -> None:
+    """Somebody has read the reservation's id, and taken the key of its abort."""
+    reservation_id = await running(world)
+    key = f"{reservation_id}/abort"
+    other = Abort(tenant_id=TENANT, idempotency_key=key, reservation_id=reservation_id, actor="other")
+    await failed_after(world, other)
+    assert entries(world, "shadow.release") == [("evaluation/a", "idempotency_conflict")]
+
+
+@pytest.mark.parametrize("key", ["shadow/", "shadow/a", "shadow/a/b", "shadow/a/b/refund", "shadow/a/b/"])
+async def test_an_answer_to_another_step_than_those_there_are_is_set_aside(world: ShadowWorld, key: str) -> None:
+    command = Purchase(tenant_id=TENANT, idempotency_key=key, amount=1)
+    world.ledger.send(ledger.COMMANDS, command, headers=[("reply-to", tables.PAYMENTS.encode())])
+    await world.ledger.run()
+    await world.pay()
+    assert [it.reason for it in world.dead_letters()] == ["not_a_payment"]
+    assert (await world.evaluate()).status == "completed"

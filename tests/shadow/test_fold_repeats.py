@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from shadow_world import INJECTION, TENANT, ShadowWorld, samples, without_timings
 
+from shieldx.messages import Source
 from shieldx.shadow import tables
 from shieldx.shadow.evaluation import WINDOW
-from shieldx.shadow.messages import Batch, Outcomes, PutRule, Score
+from shieldx.shadow.fold import RESENT_BATCHES, ShadowFold
+from shieldx.shadow.messages import Batch, Evaluate, Outcomes, PutRule, SealSamples, Stratum
 from shieldx.shadow.report import EvaluationCode
 from shieldx.shadow.rule import Signature
 
@@ -242,8 +244,8 @@ async def test_a_batch_that_is_scored_twice_counts_once(world: ShadowWorld) -> N
 async def test_a_score_of_what_has_ended_or_never_was_changes_nothing(world: ShadowWorld) -> None:
     await world.evaluate(eval_id="a")
     collected = len(world.shadow.read(tables.COLLECTED))
-    for fields in ({"eval_id": "a", "batch": 0}, {"eval_id": "b", "batch": 0}):
-        world.shadow.send(tables.SCORES, Score(tenant_id=TENANT, error="too late", **fields))  # type: ignore[arg-type]
+    for eval_id in "ab":
+        world.send_score(0, eval_id=eval_id, token="0" * 16, error="too late")
     await world.shadow.run()
     assert (len(world.reports()), world.dead_letters()) == (1, [])
     assert len(world.shadow.read(tables.COLLECTED)) == collected
@@ -254,28 +256,22 @@ SOURCES = ("s",) * 100
 
 
 @pytest.mark.parametrize(
-    "score",
+    "fields",
     [
-        Score(tenant_id=TENANT, eval_id="a", batch=0),
-        Score(tenant_id=TENANT, eval_id="a", batch=0, outcomes=Outcomes(fired="0" * 99), sources=SOURCES),
-        Score(tenant_id=TENANT, eval_id="a", batch=0, outcomes=RIGHT, sources=SOURCES[:99]),
-        Score(tenant_id=TENANT, eval_id="a", batch=0, outcomes=RIGHT, compared=RIGHT, sources=SOURCES),
-        Score(
-            tenant_id=TENANT,
-            eval_id="a",
-            batch=0,
-            outcomes=Outcomes(fired="0" * 100, scores=(0.5,)),
-            sources=SOURCES,
-        ),
+        {},
+        {"outcomes": Outcomes(fired="0" * 99), "sources": SOURCES},
+        {"outcomes": RIGHT, "sources": SOURCES[:99]},
+        {"outcomes": RIGHT, "compared": RIGHT, "sources": SOURCES},
+        {"outcomes": Outcomes(fired="0" * 100, scores=(0.5,)), "sources": SOURCES},
     ],
     ids=["nothing", "too few", "too few sources", "a rule that was not compared", "too few scores"],
 )
 async def test_a_score_that_does_not_fit_is_set_aside_and_its_batch_still_awaited(
-    world: ShadowWorld, score: Score
+    world: ShadowWorld, fields: dict[str, Any]
 ) -> None:
     world.ask(eval_id="a")
     await world.shadow.run()
-    world.shadow.send(tables.SCORES, score)
+    world.send_score(0, **fields)
     await world.settle()
     assert [letter.reason for letter in world.dead_letters()] == ["score_does_not_fit"]
     assert [(report.status, report.recall) for report in world.reports()] == [("completed", 0.9)]
@@ -285,7 +281,7 @@ async def test_a_score_without_the_compared_rule_does_not_fit(world: ShadowWorld
     world.shadow.send(tables.COMMANDS, PutRule(tenant_id=TENANT, rule_id="rule-001", config=INJECTION))
     world.ask(Signature(pattern="UNION"), eval_id="a", compare_with=1)
     await world.shadow.run()
-    world.shadow.send(tables.SCORES, Score(tenant_id=TENANT, eval_id="a", batch=0, outcomes=RIGHT, sources=SOURCES))
+    world.send_score(0, outcomes=RIGHT, sources=SOURCES)
     await world.settle()
     assert [letter.reason for letter in world.dead_letters()] == ["score_does_not_fit"]
     assert [report.status for report in world.reports()] == ["completed"]
@@ -295,7 +291,67 @@ async def test_batches_beyond_those_there_are_are_nobodys(world: ShadowWorld) ->
     world.ask(eval_id="a")
     await world.shadow.run()
     for number in (-1, 4):
-        score = Score(tenant_id=TENANT, eval_id="a", batch=number, outcomes=RIGHT, sources=SOURCES)
-        world.shadow.send(tables.SCORES, score)
+        world.send_score(number, outcomes=RIGHT, sources=SOURCES)
     await world.settle()
     assert ([it.status for it in world.reports()], world.dead_letters()) == (["completed"], [])
+
+
+async def test_a_stale_score_of_an_earlier_evaluation_under_the_same_id_does_not_count(world: ShadowWorld) -> None:
+    world.ask(eval_id="a")
+    await world.shadow.run()
+    stale = world.batches()
+    for batch in stale:
+        world.score(batch)
+    await world.shadow.run()
+    world.advance(24 * HOUR_MS)
+    world.ask(eval_id="a", seed=1)
+    await world.shadow.run()
+    collected = len(world.shadow.read(tables.COLLECTED))
+    for batch in stale:
+        world.score(batch)
+    world.send_score(0, token=world.tokens()[0], error="too late")
+    await world.shadow.run()
+    assert len(world.shadow.read(tables.COLLECTED)) == collected
+    await world.settle()
+    assert [it.status for it in world.reports()] == ["completed", "completed"]
+    assert len(world.tokens()) == 2
+
+
+async def test_sent_again_by_someone_who_wants_no_answer_it_still_goes_to_the_first(world: ShadowWorld) -> None:
+    world.ask(eval_id="a", headers=HEADERS)
+    await world.shadow.run()
+    world.ask(eval_id="a")
+    await world.settle()
+    assert [it["schema"] for it in replies(world)] == ["shadow.report/1"]
+
+
+def evaluations_of_a_window(count: int) -> ShadowFold:
+    """A fold in which so many evaluations run, each with as many batches out as may be; restored from its rows."""
+    fold, restored = ShadowFold(0), ShadowFold(0)
+    stratum = Stratum(label="benign", category="c", samples=100 * WINDOW)
+    seal = SealSamples(
+        tenant_id=TENANT,
+        sample_set="default",
+        version="0" * 16,
+        strata=(stratum,),
+        first_offset=0,
+        last_offset=100 * WINDOW - 1,
+    )
+    fold.apply(seal, Source(tables.COMMANDS, 0, 0, 0, b""))
+    for number in range(count):
+        evaluate = Evaluate(
+            tenant_id=TENANT, rule_id="r", rule_config=INJECTION, eval_id=f"e{number}", sample_size=100 * WINDOW
+        )
+        fold.apply(evaluate, Source(tables.EVALUATIONS, 0, number, 0, b""))
+    for change in fold.changes():
+        restored.restore(change.topic, change.key, change.value)
+    return restored
+
+
+def test_of_60_evaluations_restored_at_once_each_transaction_sends_few_batches_again() -> None:
+    fold, sent, goes_on = evaluations_of_a_window(60), [], True
+    while goes_on:
+        outputs, goes_on = fold.expire(1, 1000)
+        sent.append(len(outputs))
+    assert sum(sent) == 60 * WINDOW
+    assert max(sent) < RESENT_BATCHES + WINDOW

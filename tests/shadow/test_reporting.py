@@ -12,7 +12,7 @@ from shieldx.messages import rfc3339
 from shieldx.shadow import tables
 from shieldx.shadow.messages import Batch, Outcomes, PutRule, Score, SealSamples, Stratum, Targets
 from shieldx.shadow.reporting import MAX_CATEGORIES, MAX_CURVE_POINTS, findings, timings
-from shieldx.shadow.rule import MAX_RULE_BYTES, Signature
+from shieldx.shadow.rule import MAX_PATTERN_LENGTH, MAX_RULE_BYTES, Composite, Signature
 from shieldx.shadow.statistics.intervals import wilson
 
 MAX_RECORD_BYTES = Limits.max_record_bytes
@@ -77,6 +77,7 @@ async def score_all(world: ShadowWorld) -> None:
                 Score(
                     tenant_id=batch.tenant_id,
                     eval_id=batch.eval_id,
+                    token=batch.token,
                     batch=batch.batch,
                     outcomes=outcomes,
                     compared=None if batch.compared is None else outcomes,
@@ -136,11 +137,19 @@ async def test_a_set_whose_strata_fill_more_than_a_record_is_refused_and_stops_n
     assert (await world.evaluate()).status == "completed"
 
 
+def largest_rule(letter: str) -> Composite:
+    """One that has as many of the longest patterns as fit into it, and one that fills it up."""
+    lengths = [MAX_PATTERN_LENGTH] * 15 + [MAX_PATTERN_LENGTH // 2 + 4000]
+    return Composite(
+        operator="or", rules=tuple(Signature(pattern=letter * length, match="literal") for length in lengths)
+    )
+
+
 async def test_the_largest_rules_of_a_plan_fit_into_a_record() -> None:
     """One as it was asked for, as it is judged, and the one that it is compared with; and the longest headers."""
     world = ShadowWorld()
     await world.import_samples([sample("1' OR '1'='1", attack=True)])
-    rules = [Signature(pattern=letter * (MAX_RULE_BYTES - 300), match="literal") for letter in ("a", "b")]
+    rules = [largest_rule(letter) for letter in ("a", "b")]
     assert all(MAX_RULE_BYTES - 2000 < len(msgspec.json.encode(rule)) <= MAX_RULE_BYTES for rule in rules)
     world.shadow.send(tables.COMMANDS, PutRule(tenant_id=TENANT, rule_id=LONGEST, config=rules[0]))
     await world.shadow.run()

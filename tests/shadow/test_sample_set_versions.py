@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from shieldx.shadow.messages import MAX_SAMPLES, CommandCode, SealSamples, Stratum
 from shieldx.shadow.sample import Request, Sample
-from shieldx.shadow.sample_set import arranged, strata_of, version_of
+from shieldx.shadow.sample_set import arranged, strata_digest, strata_of, version_and_strata, version_of
 from shieldx.shadow.sample_sets import SampleSets
 
 AT_MS = 1_767_268_800_000
 STRATA = (Stratum(label="attack", category="sqli", samples=3), Stratum(label="benign", category="texts", samples=7))
+CHANGES: list[dict[str, Any]] = [{"label": "benign"}, {"category": "xss"}, {"samples": 4}, {"expected_rules": ("1",)}]
 ONE, TWO = "1" * 16, "2" * 16
 rule_ids = st.sampled_from([(), ("1",), ("2",), ("1", "2")])
 sample_lists = st.lists(
@@ -48,6 +49,17 @@ def test_strata_say_what_is_known_of_each_sample_and_none_comes_twice(found: lis
     assert [it for it, stratum in zip(known, strata, strict=True) for _ in range(stratum.samples)] == [
         (it.label, it.category, it.expected_rules, it.unexpected_rules) for it in ordered
     ]
+
+
+@given(sample_lists)
+def test_version_and_strata_are_found_in_one_pass(found: list[Sample]) -> None:
+    ordered = arranged(found)
+    assert version_and_strata(iter(ordered)) == (version_of(ordered), strata_of(ordered))
+
+
+def test_a_digest_of_strata_tells_all_that_they_say() -> None:
+    others = [STRATA[:1], STRATA[::-1], *((msgspec.structs.replace(STRATA[0], **it), STRATA[1]) for it in CHANGES)]
+    assert len({strata_digest(strata) for strata in (STRATA, *others)}) == 1 + len(others)
 
 
 @given(sample_lists)
@@ -100,10 +112,17 @@ def test_sealing_an_older_version_again_goes_back_to_it(sets: SampleSets) -> Non
 
 def test_samples_that_were_written_again_stand_elsewhere_and_are_what_they_were(sets: SampleSets) -> None:
     seal(sets)
-    assert seal(sets, offsets=(100, 109), strata=STRATA[:1]) == "ok"
+    assert seal(sets, offsets=(100, 109)) == "ok"
     row = sets.find("org-123", "default", ONE)
     assert row is not None
     assert (row.first_offset, row.last_offset, row.strata) == (100, 109, STRATA)
+
+
+def test_sealing_a_version_with_other_strata_replaces_them(sets: SampleSets) -> None:
+    assert [seal(sets, strata=STRATA[:1]), seal(sets), seal(sets)] == ["ok", "ok", "unchanged"]
+    row = sets.find("org-123", "default", ONE)
+    assert row is not None
+    assert row.strata == STRATA
 
 
 def test_sets_and_tenants_are_apart(sets: SampleSets) -> None:
@@ -114,8 +133,8 @@ def test_sets_and_tenants_are_apart(sets: SampleSets) -> None:
 def test_more_samples_than_an_evaluation_may_take_are_refused(sets: SampleSets) -> None:
     most = Stratum(label="benign", category="a", samples=MAX_SAMPLES)
     one = Stratum(label="benign", category="b", samples=1)
-    assert seal(sets, strata=(most,)) == "ok"
-    assert seal(sets, TWO, strata=(most, one)) == "too_many_samples"
+    assert seal(sets, offsets=(0, MAX_SAMPLES), strata=(most,)) == "ok"
+    assert seal(sets, TWO, offsets=(0, MAX_SAMPLES), strata=(most, one)) == "too_many_samples"
     assert newest(sets) == ONE
 
 
@@ -132,7 +151,7 @@ def test_more_strata_than_a_record_takes_are_refused_before_they_make_one(sets: 
     assert (result.detail or "").endswith(
         "in 250 strata; 20000 are the most: give them fewer categories, or import them as several sets"
     )
-    assert seal(sets, strata=strata(200)) == "ok"
+    assert seal(sets, offsets=(0, 199), strata=strata(200)) == "ok"
 
 
 def test_rows_may_come_back_in_any_order(sets: SampleSets) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from shadow_world import INJECTION, ShadowWorld, samples
 
+from shieldx.engine.metrics import MAX_LEVELS
 from shieldx.shadow import metrics
 from shieldx.shadow.rule import Signature
 
@@ -66,3 +67,13 @@ async def test_a_rules_f1_is_that_of_its_last_evaluation(world: ShadowWorld) -> 
 async def test_a_refused_evaluation_has_no_duration_and_no_f1(world: ShadowWorld) -> None:
     report = await world.evaluate(sample_set="other")
     assert (metrics.duration_s(report), metrics.f1_score(report), metrics.cache_hits(report)) == (None, None, ())
+
+
+async def test_of_more_rules_than_a_page_holds_those_evaluated_last_are_shown(world: ShadowWorld) -> None:
+    for number in range(MAX_LEVELS):
+        world.ask(rule_id=f"r{number}")
+    await world.settle()
+    for rule_id in ("r0", "new", "newer"):
+        await world.evaluate(rule_id=rule_id)
+    shown = {name.split()[1] for name in figures(world) if name.startswith("shadow_rule_f1_score ")}
+    assert shown == {f"r{number}" for number in range(MAX_LEVELS)} - {"r1", "r2"} | {"new", "newer"}

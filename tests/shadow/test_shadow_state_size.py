@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import tracemalloc
 
+import msgspec
 from shadow_world import INJECTION, TENANT
 
 from shieldx.messages import Source
 from shieldx.shadow.fold import ShadowFold
 from shieldx.shadow.messages import Evaluate, Outcomes, Score, SealSamples, Stratum
+from shieldx.shadow.tables import Plan
 
 AT_MS = 1_767_268_800_000
 
@@ -26,11 +28,12 @@ def sealed() -> ShadowFold:
         tenant_id=TENANT, sample_set="default", version="0" * 16, strata=strata, first_offset=0, last_offset=99_999
     )
     fold.apply(seal, source(0))
+    list(fold.changes())
     return fold
 
 
-def evaluate(fold: ShadowFold, number: int, size: int = 1000) -> None:
-    """Begin an evaluation, and let its outputs and changes go."""
+def evaluate(fold: ShadowFold, number: int, size: int = 1000) -> str:
+    """Begin an evaluation, and let its outputs and changes go; returns its token."""
     fold.apply(
         Evaluate(
             tenant_id=TENANT,
@@ -43,7 +46,8 @@ def evaluate(fold: ShadowFold, number: int, size: int = 1000) -> None:
         ),
         source(number + 1),
     )
-    list(fold.changes())
+    (change,) = fold.changes()
+    return msgspec.json.decode(change.value or b"", type=Plan).token
 
 
 def test_evaluations_of_many_samples_are_felt() -> None:
@@ -67,11 +71,15 @@ def test_evaluations_of_many_samples_are_felt() -> None:
 def test_a_fold_that_has_forgotten_all_evaluations_is_as_small_as_before() -> None:
     fold = sealed()
     before = fold.size_bytes
-    for number in range(20):
-        evaluate(fold, number, size=5000)
+    tokens = [evaluate(fold, number, size=5000) for number in range(20)]
     assert fold.size_bytes > before + 20 * 5000 * 40
     score = Score(
-        tenant_id=TENANT, eval_id="e0", batch=0, outcomes=Outcomes(fired="0" * 100), sources=("a source",) * 100
+        tenant_id=TENANT,
+        eval_id="e0",
+        token=tokens[0],
+        batch=0,
+        outcomes=Outcomes(fired="0" * 100),
+        sources=("a source",) * 100,
     )
     fold.apply(score, source(100))
     late_ms = AT_MS + 60_000

@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn import metrics
 
 from shieldx.shadow.statistics.confusion import Confusion
-from shieldx.shadow.statistics.curves import ScoreCurves, curves_of
+from shieldx.shadow.statistics.curves import PRETHINNED, ScoreCurves, curves_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -77,6 +77,22 @@ def test_thinned_curves_keep_areas_ends_and_shape() -> None:
             assert set(drawn) <= set(full)
         below = np.trapezoid([point.recall for point in thin.roc], [point.false_positive_rate for point in thin.roc])
         assert below == pytest.approx(whole.auc, abs=0.005)
+
+
+def test_of_a_long_curve_some_points_spread_evenly_are_looked_at() -> None:
+    generator = np.random.default_rng(5)
+    truth = generator.random(100_000) < 0.3
+    scores = generator.normal(size=100_000) + truth
+    whole, thin = curves_of(scores, truth), curves_of(scores, truth, max_points=40)
+
+    last, looked_at = len(whole.roc) - 1, PRETHINNED * 40
+    for drawn, full in ((thin.roc, whole.roc), (thin.precision_recall, whole.precision_recall)):
+        assert len(drawn) == 40
+        assert (drawn[0], drawn[-1]) == (full[0], full[-1])
+        assert set(drawn) <= {full[place * last // (looked_at - 1)] for place in range(looked_at)}
+    assert (thin.auc, thin.average_precision) == (whole.auc, whole.average_precision)
+    below = np.trapezoid([point.recall for point in thin.roc], [point.false_positive_rate for point in thin.roc])
+    assert below == pytest.approx(whole.auc, abs=0.005)
 
 
 def test_dropping_what_lies_on_a_straight_line_leaves_the_drawn_area_as_it_was() -> None:
