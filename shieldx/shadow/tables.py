@@ -64,8 +64,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="typ
     """An evaluation that runs: what was asked, and what it was resolved to when it began.
 
     `token` is of this evaluation alone: nobody foresees it, and an `eval_id` may come again after a day. `strata` is a
-    digest of what was known about the samples, `digest` of the request's content: the same `eval_id` with another
-    one is a conflict. `outcomes` is a digest of all that decides on what the report finds, by which the cache is looked up.
+    digest of what was known about the samples, `digest` one of the request's content: the same `eval_id` with another
+    one is a conflict. `outcomes` is one of all that decides on what the report finds, by which the cache is looked up.
     `context` and `reply_to` are the request's.
     """
 
