@@ -37,16 +37,16 @@ def row(config: RuleConfig, **fields: Any) -> RuleRow:
 
 def test_a_request_for_an_evaluation_holds_a_rule() -> None:
     found = read_rule(encoded(REQUEST))
-    assert found == (Signature(pattern="' OR '1'='1"), "rule-001", "SQL injection")
+    assert found == (Signature(pattern="' OR '1'='1"), "rule-001", "SQL injection", "org-123")
 
 
 def test_what_rule_show_prints_holds_a_rule() -> None:
     shown = row(Keywords(keywords=("union", "select")), name="words")
-    assert read_rule(msgspec.json.encode(shown)) == (shown.config, "r", "words")
+    assert read_rule(msgspec.json.encode(shown)) == (shown.config, "r", "words", "acme")
 
 
 def test_the_content_alone_is_a_rule_without_an_id() -> None:
-    assert read_rule(encoded(REQUEST["rule_config"])) == (Signature(pattern="' OR '1'='1"), None, None)
+    assert read_rule(encoded(REQUEST["rule_config"])) == (Signature(pattern="' OR '1'='1"), None, None, None)
 
 
 @pytest.mark.parametrize(
