@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 from echo_agent import PARTITIONS, Ask
-from echo_platform import SESSION_S, EchoPlatform, new_platform, number_of
+from echo_platform import EchoPlatform, new_platform, number_of
 from polling import until
 
 from shieldx.dev.broker import KafkaBroker
@@ -118,7 +118,7 @@ async def test_a_worker_that_is_told_to_stop_ends_with_0_and_leaves_its_group_at
 
 
 async def test_a_worker_goes_on_when_its_broker_comes_back(tmp_path: Path) -> None:
-    """The broker freezes for longer than a session, then dies and comes back at the same address."""
+    """The broker dies and comes back at the same address."""
     broker = KafkaBroker(tmp_path / "broker")
     await broker.start()
     (tmp_path / "home").mkdir()
@@ -126,16 +126,11 @@ async def test_a_worker_goes_on_when_its_broker_comes_back(tmp_path: Path) -> No
         async with new_platform(broker.bootstrap, tmp_path / "home") as echoing, worker(echoing) as survivor:
             await echoing.send(*(Ask(number=number) for number in range(MANY)))
             await echoing.echoes(range(MANY))
-            await broker.freeze()
-            await asyncio.sleep(2 * SESSION_S)
-            await broker.thaw()
-            await echoing.send(*(Ask(number=number) for number in range(MANY, 2 * MANY)))
-            await echoing.echoes(range(2 * MANY))
             await broker.kill()
             await broker.start()
-            await echoing.send(*(Ask(number=number) for number in range(2 * MANY, 3 * MANY)))
-            await echoing.echoes(range(3 * MANY))
-            await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 3 * MANY // PARTITIONS))
+            await echoing.send(*(Ask(number=number) for number in range(MANY, 2 * MANY)))
+            await echoing.echoes(range(2 * MANY))
+            await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 2 * MANY // PARTITIONS))
             survivor.process.send_signal(SIGTERM)
             assert await survivor.end() == 0
     finally:
