@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
@@ -15,13 +16,12 @@ from shieldx.engine.access import refusal
 from shieldx.engine.codec import CORRELATION_ID, SCHEMA, encode
 from shieldx.engine.errors import ShieldXError
 from shieldx.engine.home import home_partition
-from shieldx.messages import Coordinates
+from shieldx.messages import Coordinates, DeadLetter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 
-    import msgspec
-    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
     from shieldx.bootstrap import Platform
 
@@ -113,3 +113,11 @@ def named_refusals(platform: Platform) -> Iterator[None]:
         if (refused := refusal(error, platform.connection)) is not None:
             raise refused from error
         raise
+
+
+def letter_about(record: ConsumerRecord, sent: Collection[Coordinates]) -> DeadLetter | None:
+    """The dead letter in a record, if it is about one of the records that were sent."""
+    if record.value is None:  # the mark of a letter that was replayed
+        return None
+    letter = msgspec.json.decode(record.value, type=DeadLetter)
+    return letter if letter.source in sent else None

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.batch import MAX_CONTEXT_BYTES, Batch, headers_bytes
-from shieldx.engine.codec import CARRIED, Undecodable
+from shieldx.engine.codec import Undecodable, carried
 from shieldx.engine.errors import FixConfiguration, OutputTooLarge
 from shieldx.engine.log import TopicPartition
 from shieldx.engine.surroundings import Limits
@@ -158,7 +158,7 @@ class Answers:
         Raises:
             FixConfiguration: it would fail in the same way until something is changed.
         """
-        context = tuple((name, content or b"") for name, content in record.headers if name in CARRIED)
+        context = carried(record.headers)
         source = Source(tp.topic, tp.partition, record.offset, record.timestamp, record.value or b"", Origin(context))
         try:
             try:

@@ -15,6 +15,7 @@ from shieldx.messages import Tick
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from shieldx.engine.log import Header
     from shieldx.engine.manifests import Topic
 
 SCHEMA = "schema"
@@ -30,6 +31,11 @@ CARRIED = frozenset({CORRELATION_ID, TRACEPARENT})
 _QUOTED = re.compile(r"'.*'", re.DOTALL)
 TICK_VALUE = msgspec.json.encode(Tick())
 encode = msgspec.json.Encoder().encode
+
+
+def carried(headers: Iterable[Header]) -> tuple[tuple[str, bytes], ...]:
+    """Of a record's headers, those that every output has from its input."""
+    return tuple((name, content or b"") for name, content in headers if name in CARRIED)
 
 
 class Undecodable(Exception):

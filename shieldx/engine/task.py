@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shieldx.engine.batch import MAX_CONTEXT_BYTES, OVERHEAD_BYTES, Batch, headers_bytes
-from shieldx.engine.codec import CARRIED, CORRELATION_ID, HOP, REPLY_TO, TICK_VALUE, Undecodable
+from shieldx.engine.codec import CORRELATION_ID, HOP, REPLY_TO, TICK_VALUE, Undecodable, carried
 from shieldx.engine.errors import FixConfiguration, FreeMemory, OutputTooLarge, RestoreTask
 from shieldx.engine.home import home_partition
 from shieldx.engine.log import TopicPartition, Write
@@ -293,6 +293,5 @@ class Task:
 
 def _origin_of(headers: Sequence[Header]) -> Origin:
     """What a record's headers say that its answer needs."""
-    context = tuple((name, content or b"") for name, content in headers if name in CARRIED)
     reply_to = next((content for name, content in reversed(headers) if name == REPLY_TO), None)
-    return Origin(context, None if reply_to is None else reply_to.decode(errors="replace"))
+    return Origin(carried(headers), None if reply_to is None else reply_to.decode(errors="replace"))

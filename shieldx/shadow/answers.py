@@ -9,10 +9,9 @@ import msgspec
 
 from shieldx.messages import AuditAppend, Origin, Output, rfc3339
 from shieldx.shadow import tables
-from shieldx.shadow.planning import type_of
 from shieldx.shadow.report import Charge, Report
 from shieldx.shadow.reporting import timings
-from shieldx.shadow.rule import rule_hash
+from shieldx.shadow.rule import rule_hash, rule_type
 
 if TYPE_CHECKING:
     from shieldx.shadow.messages import Evaluate
@@ -56,7 +55,7 @@ def begun(plan: Plan, row: SampleSetRow, samples: int, charge: Charge, **rest: A
         eval_id=plan.eval_id,
         rule_id=evaluate.rule_id,
         rule_name=evaluate.rule_name,
-        rule_type=type_of(plan.config),
+        rule_type=rule_type(plan.config),
         rule_hash=rule_hash(plan.config),
         rule_version=plan.rule_version,
         sample_set=row.sample_set,

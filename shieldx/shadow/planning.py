@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from shieldx.shadow.draw import Drawn, draw
-from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
 from shieldx.shadow.messages import Evaluate
 from shieldx.shadow.report import EvaluationCode
-from shieldx.shadow.rule import RuleConfig, rule_hash
+from shieldx.shadow.rule import RuleConfig, rule_hash, rule_type
 from shieldx.shadow.tables import RuleRow, SampleSetRow
+from shieldx.shadow.usability import why_unusable
 
 if TYPE_CHECKING:
     from shieldx.shadow.rule_versions import RuleVersions
     from shieldx.shadow.sample_sets import SampleSets
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_decode_rule = msgspec.json.Decoder(RuleConfig).decode
 
 
 class Refusal(Exception):
@@ -62,16 +60,6 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
         return sha256(_encode(decides)).hexdigest()
 
 
-@lru_cache(maxsize=1024)
-def why_unusable(encoded: bytes) -> str | None:
-    """Why a rule cannot be run; None if it can. Remembered: compiling may take tens of milliseconds."""
-    try:
-        compile_rule(_decode_rule(encoded))
-    except UnusableRule as error:
-        return str(error)
-    return None
-
-
 def request_digest(evaluate: Evaluate) -> str:
     """A digest of what an evaluation asks for: the same `eval_id` may come again with the same one only."""
     return sha256(_encode(evaluate)).hexdigest()
@@ -87,7 +75,7 @@ def resolve(evaluate: Evaluate, rules: RuleVersions, sets: SampleSets) -> Resolv
     evaluate = msgspec.structs.replace(evaluate, rule_name=name)
     compared = None if evaluate.compare_with is None else _version(evaluate, evaluate.compare_with, rules)
     for it in (config, *([] if compared is None else [compared.config])):
-        unusable = why_unusable(_encode(it))
+        unusable = why_unusable(it)
         if unusable is not None:
             raise Refusal(EvaluationCode.UNUSABLE_RULE, unusable)
     row = sets.find(evaluate.tenant_id, evaluate.sample_set, evaluate.sample_set_version)
@@ -127,7 +115,7 @@ def _rule(evaluate: Evaluate, rules: RuleVersions) -> tuple[RuleConfig, int | No
 
 
 def _of_type(evaluate: Evaluate, config: RuleConfig) -> RuleConfig:
-    found = type_of(config)
+    found = rule_type(config)
     if evaluate.rule_type not in (None, found):
         detail = f"rule_type says {evaluate.rule_type}, but the rule is of type {found}"
         raise Refusal(EvaluationCode.RULE_TYPE_DIFFERS, detail)
@@ -140,8 +128,3 @@ def _version(evaluate: Evaluate, version: int, rules: RuleVersions) -> RuleRow:
         detail = f"rule {evaluate.rule_id!r} has no version {version}: `shieldx rule list` shows those that there are"
         raise Refusal(EvaluationCode.UNKNOWN_RULE_VERSION, detail)
     return row
-
-
-def type_of(config: RuleConfig) -> str:
-    """The type of a rule, as its author writes it."""
-    return str(config.__struct_config__.tag)

@@ -103,6 +103,11 @@ RuleConfig = Signature | Keywords | Composite | Scored
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
+def rule_type(config: RuleConfig) -> str:
+    """`signature`, `keywords`, `composite` or `scored`."""
+    return str(config.__struct_config__.tag)
+
+
 def rule_hash(config: RuleConfig) -> str:
     """The hexadecimal SHA-256 of a rule's content: of its JSON with all defaults, names sorted, nothing else added."""
     return sha256(_encode(config)).hexdigest()

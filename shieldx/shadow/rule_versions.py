@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shieldx.messages import rfc3339
-from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
 from shieldx.shadow.messages import CommandCode, CommandResult
 from shieldx.shadow.rule import rule_hash
 from shieldx.shadow.tables import RuleRow
+from shieldx.shadow.usability import why_unusable
 
 if TYPE_CHECKING:
     from shieldx.shadow.messages import PutRule
@@ -45,10 +45,9 @@ class RuleVersions:
         if isinstance(command.parent, int) and command.parent != version:
             detail = f"the last version is {version}, not {command.parent}: look at it, and put yours again"
             return _result(command, CommandCode.NOT_THE_LAST_VERSION, version or None, at_ms, detail), None
-        try:
-            compile_rule(command.config)
-        except UnusableRule as error:
-            return _result(command, CommandCode.UNUSABLE_RULE, None, at_ms, str(error)), None
+        unusable = why_unusable(command.config)
+        if unusable is not None:
+            return _result(command, CommandCode.UNUSABLE_RULE, None, at_ms, unusable), None
         row = RuleRow(
             tenant_id=command.tenant_id,
             rule_id=command.rule_id,

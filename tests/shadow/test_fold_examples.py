@@ -11,9 +11,9 @@ from shadow_world import INJECTION, TENANT, ShadowWorld, sample, samples, withou
 
 from shieldx.shadow import tables
 from shieldx.shadow.messages import PutRule, Stratum, Targets
-from shieldx.shadow.planning import why_unusable
 from shieldx.shadow.report import Decision, EvaluationCode, RiskLevel
 from shieldx.shadow.rule import Composite, Scored, Signature, Weighted, rule_hash
+from shieldx.shadow.usability import _why_unusable
 
 MINUTE_MS = 60_000
 UNION = Signature(pattern="UNION SELECT")
@@ -459,7 +459,7 @@ async def test_a_ground_truth_that_samples_only_rule_out_is_refused() -> None:
 
 async def test_why_a_rule_is_unusable_is_found_out_once() -> None:
     world = await world_of(10, 10)
-    why_unusable.cache_clear()
+    _why_unusable.cache_clear()
     for config in (UNUSABLE, UNUSABLE, INJECTION, INJECTION):
         await world.evaluate(config)
-    assert (why_unusable.cache_info().misses, why_unusable.cache_info().hits) == (2, 2)
+    assert (_why_unusable.cache_info().misses, _why_unusable.cache_info().hits) == (2, 2)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from shieldx.engine.errors import ShieldXError
-from shieldx.shadow.rule import RuleConfig
+from shieldx.shadow.rule import RuleConfig, rule_type
 
 
 class CorrectRule(ShieldXError):
@@ -65,11 +65,6 @@ def read_rule(content: bytes) -> RuleFile:
         row = _decoded(content, _Row)
         return RuleFile(row.config, row.rule_id, row.name, row.tenant_id)
     return RuleFile(_decoded(content, RuleConfig))
-
-
-def rule_type(config: RuleConfig) -> str:
-    """`signature`, `keywords`, `composite` or `scored`."""
-    return str(config.__struct_config__.tag)
 
 
 def _decoded(content: bytes, kind: Any) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from shieldx.cli.asking import StartShadowAgent, open_asking
+from shieldx.cli.asking import StartShadowAgent, letter_about, open_asking
 from shieldx.cli.shadow.evaluation_request import CorrectRequest
 from shieldx.engine.codec import CORRELATION_ID, Codec, encode
-from shieldx.messages import DEAD_LETTERS, DeadLetter
+from shieldx.messages import DEAD_LETTERS
 from shieldx.shadow.report import Report
 from shieldx.shadow.tables import EVALUATIONS, REPORTS, SCORES
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shieldx.bootstrap import Platform
-    from shieldx.messages import Coordinates
     from shieldx.shadow.messages import Evaluate
 
 
@@ -54,7 +53,11 @@ async def evaluate(
                         if scored is not None:
                             scored(record.value)
                     elif record.topic == DEAD_LETTERS:
-                        _refuse_if_ours(record, sent)
+                        letter = letter_about(record, [sent])
+                        if letter is not None:
+                            raise CorrectRequest(
+                                f"the request was set aside as a dead letter: {letter.reason}: {letter.detail}"
+                            )
                     elif (CORRELATION_ID, correlation_id) in record.headers:
                         return Received(msgspec.json.decode(record.value, type=Report), record.value)
         except (TimeoutError, StartShadowAgent):
@@ -63,11 +66,3 @@ async def evaluate(
         f"no report within {timeout_s:g} s: agent `shadow` or its evaluators may not be running (`shieldx status` says "
         f"so). What was sent is not lost: the same command with --eval-id {request.eval_id} waits for the same report"
     )
-
-
-def _refuse_if_ours(record: Any, sent: Coordinates) -> None:
-    if record.value is None:  # the mark of a letter that was replayed
-        return
-    letter = msgspec.json.decode(record.value, type=DeadLetter)
-    if letter.source == sent:
-        raise CorrectRequest(f"the request was set aside as a dead letter: {letter.reason}: {letter.detail}")

@@ -8,16 +8,15 @@ from uuid import uuid4
 import click
 import msgspec
 
-from shieldx.cli.asking import open_asking
+from shieldx.cli.asking import letter_about, open_asking
 from shieldx.engine.codec import CORRELATION_ID, Codec, Undecodable, encode
 from shieldx.engine.errors import ShieldXError
-from shieldx.messages import DEAD_LETTERS, DeadLetter
+from shieldx.messages import DEAD_LETTERS
 from shieldx.shadow.messages import CommandResult, PutRule, SealSamples
 from shieldx.shadow.tables import COMMANDS, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any
 
     from shieldx.bootstrap import Platform
     from shieldx.cli.asking import Asking
@@ -100,18 +99,12 @@ async def ask_all(
     answered(0, len(sent))
     async for record in asking.records(timeout_s):
         if record.topic == DEAD_LETTERS:
-            _refuse_if_ours(record, sent)
+            letter = letter_about(record, sent.values())
+            if letter is not None:
+                raise CorrectCommand(f"the command was set aside as a dead letter: {letter.reason}: {letter.detail}")
         elif (found := dict(record.headers).get(CORRELATION_ID)) in sent:
             results[found] = msgspec.json.decode(record.value, type=CommandResult)
             answered(len(results), len(sent))
         if len(results) == len(sent):
             break
     return [results[each] for each in sent]
-
-
-def _refuse_if_ours(record: Any, sent: dict[bytes, Coordinates]) -> None:
-    if record.value is None:  # the mark of a letter that was replayed
-        return
-    letter = msgspec.json.decode(record.value, type=DeadLetter)
-    if letter.source in sent.values():
-        raise CorrectCommand(f"the command was set aside as a dead letter: {letter.reason}: {letter.detail}")
