@@ -20,7 +20,7 @@ demo: $(INSTALLED) ## Replay a usage trace through a real Kafka and recount the 
 test: $(INSTALLED) lint ## Lint, then unit, property, integration and recovery tests on a real Kafka
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q
-	@$(BIN)/coverage report --include='shieldx/credits/*,shieldx/audit/*,shieldx/shadow/*,shieldx/privacy/*' --fail-under=95
+	@$(BIN)/coverage report --include='shieldx/domains/credits/*,shieldx/domains/audit/*,shieldx/domains/shadow/*,shieldx/domains/privacy/*' --fail-under=95
 	@$(BIN)/coverage report --include='shieldx/engine/*' --fail-under=90
 
 run: $(INSTALLED) ## Start the stack and all agents; Ctrl-C stops them

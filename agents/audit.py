@@ -1,10 +1,10 @@
 """audit: appends, decisions and rotations in; the log, its heads, and which appends were made out."""
 
-from shieldx.audit import tables
-from shieldx.audit.fold import AuditFold
-from shieldx.audit.metrics import entries, head
-from shieldx.engine.agent import Agent
-from shieldx.engine.measures import Count, Level
+from shieldx.domains.audit import tables
+from shieldx.domains.audit.fold import AuditFold
+from shieldx.domains.audit.metrics import entries, head
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.measures import Count, Level
 
 agent = Agent(
     name="audit",

@@ -1,7 +1,7 @@
 """audit-mirror: the audit log, into Postgres."""
 
-from shieldx.audit import projections, tables
-from shieldx.engine.sink import Months, Sink, Table
+from shieldx.domains.audit import projections, tables
+from shieldx.engine.declarations.sink import Months, Sink, Table
 
 sink = Sink(
     name="audit-mirror",

@@ -1,10 +1,10 @@
 """credits: commands in; results, audit entries and the ledger's tables out."""
 
-from shieldx.credits import tables
-from shieldx.credits.fold import CreditsFold
-from shieldx.credits.messages import Result
-from shieldx.engine.agent import Agent
-from shieldx.engine.measures import Count
+from shieldx.domains.credits import tables
+from shieldx.domains.credits.fold import CreditsFold
+from shieldx.domains.credits.messages import Result
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.measures import Count
 
 agent = Agent(
     name="credits",

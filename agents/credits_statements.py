@@ -1,7 +1,7 @@
 """credits-statements: the ledger's accounts and transactions, into Postgres."""
 
-from shieldx.credits import projections, tables
-from shieldx.engine.sink import Sink, Table
+from shieldx.domains.credits import projections, tables
+from shieldx.engine.declarations.sink import Sink, Table
 
 sink = Sink(
     name="credits-statements",

@@ -1,10 +1,10 @@
 """shadow: evaluations, rules and sets of samples in; batches for the evaluators, reports and results out."""
 
-from shieldx.credits.tables import COMMANDS as LEDGER_COMMANDS
-from shieldx.engine.agent import Agent
-from shieldx.engine.measures import Count, Distribution, Level
-from shieldx.shadow import metrics, tables
-from shieldx.shadow.fold import ShadowFold
+from shieldx.domains.credits.tables import COMMANDS as LEDGER_COMMANDS
+from shieldx.domains.shadow import metrics, tables
+from shieldx.domains.shadow.fold import ShadowFold
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.measures import Count, Distribution, Level
 
 agent = Agent(
     name="shadow",

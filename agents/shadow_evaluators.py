@@ -1,8 +1,8 @@
 """shadow-evaluators: batches of samples in, what a rule says of each of them out."""
 
-from shieldx.engine.replayable import Replayable
+from shieldx.domains.shadow import tables
+from shieldx.engine.declarations.replayable import Replayable
 from shieldx.evaluators.evaluators import Evaluators
-from shieldx.shadow import tables
 
 agent = Replayable(
     name="shadow-evaluators",

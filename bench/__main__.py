@@ -22,7 +22,7 @@ from bench.page import PAGE, check_part, write_part
 from bench.reading import Reader
 from bench.report import Entry, abouts, latency_grid, peers_grid, short_reason
 from bench.rounds import rotated
-from shieldx.credits.tables import RESULTS
+from shieldx.domains.credits.tables import RESULTS
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from bench.program import Program
 from bench.reading import Reader
 from bench.throughput import Throughput, measure
 from bench.verdict import WrongResults, check_figures, check_results
-from shieldx.credits.tables import COMMANDS, RESULTS
 from shieldx.dev.postgres import PostgresServer
+from shieldx.domains.credits.tables import COMMANDS, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

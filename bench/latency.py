@@ -11,9 +11,9 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 
 from shieldx.client import Client
-from shieldx.credits.messages import Consume
-from shieldx.credits.tables import RESULTS
-from shieldx.engine.codec import CORRELATION_ID
+from shieldx.domains.credits.messages import Consume
+from shieldx.domains.credits.tables import RESULTS
+from shieldx.engine.tasks.codec import CORRELATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

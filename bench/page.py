@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shieldx.engine.errors import ShieldXError
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiokafka import AIOKafkaProducer
 
-from shieldx.credits.tables import COMMANDS
 from shieldx.demo.bulk import BulkRecord, batches_of
-from shieldx.engine.codec import CORRELATION_ID
+from shieldx.domains.credits.tables import COMMANDS
+from shieldx.engine.tasks.codec import CORRELATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

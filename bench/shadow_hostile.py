@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import re2
 
-from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
-from shieldx.shadow.matching.parts import ParsedRequest
-from shieldx.shadow.rule import Keywords, Signature
-from shieldx.shadow.sample import MAX_BODY_BYTES, Request
+from shieldx.domains.shadow.matching.matcher import UnusableRule, compile_rule
+from shieldx.domains.shadow.matching.parts import ParsedRequest
+from shieldx.domains.shadow.rule import Keywords, Signature
+from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.engine.errors import ShieldXError
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from bench.verdict import Expected
-from shieldx.credits.messages import Consume, Purchase
-from shieldx.engine.home import home_partition
+from shieldx.domains.credits.messages import Consume, Purchase
+from shieldx.engine.tasks.partitioner import home_partition
 
 if TYPE_CHECKING:
-    from shieldx.credits.messages import Command
+    from shieldx.domains.credits.messages import Command
 
 TENANTS = 100
 PLENTY = 10**12

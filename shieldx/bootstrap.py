@@ -11,34 +11,34 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.engine.agent import Agent, load_agents
-from shieldx.engine.codec import Codec
-from shieldx.engine.deliveries import Deliveries
-from shieldx.engine.errors import FixConfiguration
-from shieldx.engine.kafka_log import KafkaLog
-from shieldx.engine.log_bounds import LogBounds
-from shieldx.engine.manifests import Topic, load_manifests
-from shieldx.engine.memory import MemoryLimit
-from shieldx.engine.replayable import Replayable, Resources
-from shieldx.engine.replayable_worker import ReplayableWorker
-from shieldx.engine.sink import Sink
-from shieldx.engine.surroundings import Surroundings
-from shieldx.engine.topics import TopicAdmin
-from shieldx.engine.work import AgentWork
-from shieldx.engine.worker import Worker
+from shieldx.engine.declarations.agent import Agent, load_agents
+from shieldx.engine.declarations.manifests import Topic, load_manifests
+from shieldx.engine.declarations.replayable import Replayable, Resources
+from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.kafka.kafka_log import KafkaLog
+from shieldx.engine.kafka.log_bounds import LogBounds
+from shieldx.engine.replayable.deliveries import Deliveries
+from shieldx.engine.replayable.worker import ReplayableWorker
+from shieldx.engine.runtime.memory_limit import MemoryLimit
+from shieldx.engine.runtime.work import AgentWork
+from shieldx.engine.runtime.worker import Worker
+from shieldx.engine.tasks.codec import Codec
+from shieldx.engine.tasks.context import Surroundings
+from shieldx.engine.topics.admin import TopicAdmin
+from shieldx.errors import FixConfiguration
 from shieldx.keyring.file import make_keyring, read_keyring
 from shieldx.keyring.keyring import Keyring
 from shieldx.keyring.vault import VaultSecret, read_vault
-from shieldx.stores.database import Database
-from shieldx.stores.rocks import RocksStores
-from shieldx.stores.schema import Schema
-from shieldx.stores.sink_work import SinkWork
+from shieldx.rocksdb.store import RocksStores
+from shieldx.sinks.database import Database
+from shieldx.sinks.schema import Schema
+from shieldx.sinks.sink_work import SinkWork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.engine.agent import AnyAgent
-    from shieldx.engine.metrics import Metrics
+    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.operations.metrics import Metrics
     from shieldx.settings import Settings
 
 STACK_FILE = "stack.json"

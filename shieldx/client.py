@@ -18,11 +18,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from shieldx.credits.messages import Command, Result
-from shieldx.credits.tables import COMMANDS, RESULTS
-from shieldx.engine.access import refusal
-from shieldx.engine.codec import CORRELATION_ID, SCHEMA, encode
-from shieldx.engine.errors import ShieldXError
+from shieldx.domains.credits.messages import Command, Result
+from shieldx.domains.credits.tables import COMMANDS, RESULTS
+from shieldx.engine.kafka.access import refusal
+from shieldx.engine.tasks.codec import CORRELATION_ID, SCHEMA, encode
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

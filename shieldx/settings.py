@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

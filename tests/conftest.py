@@ -4,7 +4,6 @@ import asyncio
 import gc
 from typing import TYPE_CHECKING
 
-import containers
 import pytest
 import pytest_asyncio
 
@@ -12,6 +11,7 @@ from shieldx.dev.cache_folder import cache_folder
 from shieldx.dev.kafka_install import install_kafka
 from shieldx.dev.postgres import PostgresServer
 from shieldx.dev.stack import Stack
+from tests import containers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from shieldx.stores.schema import Schema
+from shieldx.sinks.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import msgspec
 
-from shieldx.credits.tables import ACCOUNTS, TRANSACTIONS, AccountRow, TransactionRow
-from shieldx.engine.kafka_log import KafkaLog
-from shieldx.engine.log import TopicPartition
+from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS, AccountRow, TransactionRow
+from shieldx.engine.kafka.kafka_log import KafkaLog
+from shieldx.engine.tasks.log import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

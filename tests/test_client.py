@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaProducer
 
 from shieldx.bootstrap import Platform
 from shieldx.client import CheckConnection, Client, SendAgain
-from shieldx.credits.messages import Code, Purchase, Result
-from shieldx.credits.tables import RESULTS
-from shieldx.engine.codec import CORRELATION_ID
-from shieldx.engine.metrics import Metrics
+from shieldx.domains.credits.messages import Code, Purchase, Result
+from shieldx.domains.credits.tables import RESULTS
+from shieldx.engine.operations.metrics import Metrics
+from shieldx.engine.tasks.codec import CORRELATION_ID
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 from shieldx.settings import Settings, load_settings
 
 

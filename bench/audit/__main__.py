@@ -25,9 +25,9 @@ from bench.page import PAGE, check_part, write_part
 from bench.quick import parse
 from bench.reading import Reader
 from bench.rounds import Rounds
-from shieldx.audit.tables import LOG
 from shieldx.bootstrap import schema_at
 from shieldx.dev.postgres import PostgresServer
+from shieldx.domains.audit.tables import LOG
 from shieldx.settings import load_settings
 from shieldx.verification.kafka_log import kafka_segments
 from shieldx.verification.postgres_log import postgres_segments

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.audit.entry import FORMAT, GENESIS, AuditEntry, hashed_bytes, signed
-from shieldx.audit.manifest import Filter
-from shieldx.audit.record import encode
+from shieldx.domains.audit.entry import FORMAT, GENESIS, AuditEntry, hashed_bytes, signed
+from shieldx.domains.audit.manifest import Filter
+from shieldx.domains.audit.record import encode
 from shieldx.verification.export_writer import ExportWriter
 
 if TYPE_CHECKING:

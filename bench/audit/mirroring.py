@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from bench.throughput import STALL_S, Stalled, Throughput
-from shieldx.audit.projections import COLUMNS, KEY, TABLE, rows
-from shieldx.audit.tables import LOG
+from shieldx.domains.audit.projections import COLUMNS, KEY, TABLE, rows
+from shieldx.domains.audit.tables import LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from shieldx.audit.joining import Verdict
+    from shieldx.domains.audit.joining import Verdict
 
 
 LONGEST_S = 600.0

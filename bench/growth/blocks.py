@@ -2,7 +2,7 @@
 
 Packing each outcome would take minutes for what is mostly digests, which are as good as random bytes: a block is
 copies of one packed consume whose digests, times, positions and figures are overwritten, a column of bytes at a time.
-The format is that of shieldx/credits/outcomes.py; a test holds the two together.
+The format is that of shieldx/domains/credits/outcomes.py; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from shieldx.credits.messages import Code, Consume
-from shieldx.credits.outcomes import Figures, Outcome, pack
-from shieldx.credits.transactions import position_of
-from shieldx.remembered import BLOCK_BYTES, HOUR_MS, key_digest
+from shieldx.domains.credits.messages import Code, Consume
+from shieldx.domains.credits.outcomes import Figures, Outcome, pack
+from shieldx.domains.credits.transactions import position_of
+from shieldx.state.deduplication import BLOCK_BYTES, HOUR_MS, key_digest
 
 if TYPE_CHECKING:
     from random import Random

@@ -17,9 +17,9 @@ from bench.growth.preload import State, preload
 from bench.growth.successor import LONGEST_S, first_answer, patient_client, state_environment, worker
 from bench.reading import Reader
 from bench.verdict import WrongResults
-from shieldx.credits.tables import RESULTS
-from shieldx.engine.errors import ShieldXError
-from shieldx.remembered import HOUR_MS
+from shieldx.domains.credits.tables import RESULTS
+from shieldx.errors import ShieldXError
+from shieldx.state.deduplication import HOUR_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.arena import Arena
     from bench.program import Program
     from shieldx.client import Client
-    from shieldx.credits.messages import Consume
+    from shieldx.domains.credits.messages import Consume
     from shieldx.settings import Settings
 
 PARTITIONS = 4

@@ -12,12 +12,12 @@ from aiokafka import AIOKafkaProducer
 
 from bench.growth.blocks import ENTRIES_A_BLOCK, block_of
 from bench.workload import PLENTY
-from shieldx.credits.messages import Consume
-from shieldx.credits.tables import ACCOUNTS, COMMANDS, OUTCOMES, AccountRow
 from shieldx.demo.bulk import BulkRecord, batches_of
-from shieldx.engine.home import home_partition
-from shieldx.engine.log import TopicPartition
-from shieldx.engine.positions import position_record
+from shieldx.domains.credits.messages import Consume
+from shieldx.domains.credits.tables import ACCOUNTS, COMMANDS, OUTCOMES, AccountRow
+from shieldx.engine.kafka.positions import position_record
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.partitioner import home_partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -11,8 +11,8 @@ from bench.grid import Grid
 from bench.growth.curve import Chart, Series
 from bench.growth.successor import first_answer, patient_client, state_environment, worker
 from bench.reading import Reader
-from shieldx.credits.messages import Consume
-from shieldx.credits.tables import RESULTS
+from shieldx.domains.credits.messages import Consume
+from shieldx.domains.credits.tables import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from bench.verdict import WrongResults
 from shieldx.client import Client
-from shieldx.credits.messages import Code
+from shieldx.domains.credits.messages import Code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bench.arena import Arena
     from bench.program import Program
-    from shieldx.credits.messages import Command, Result
+    from shieldx.domains.credits.messages import Command, Result
 
 STATIC = {"SHIELDX_GROUP_INSTANCE_ID": "bench"}
 """The successor takes its predecessor's place at once; otherwise SHIELDX_SESSION_TIMEOUT_MS comes on top."""

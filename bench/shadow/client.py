@@ -16,20 +16,20 @@ from shieldx.cli.asking import stand_at_end
 from shieldx.cli.committed_records import committed_consumer
 from shieldx.cli.producing import open_producer
 from shieldx.cli.samples.writing import SetContent, write_samples
-from shieldx.credits import tables as ledger
-from shieldx.credits.messages import Purchase
-from shieldx.engine.home import home_partition
-from shieldx.shadow import tables
-from shieldx.shadow.messages import CommandResult, Evaluate, SealSamples
-from shieldx.shadow.report import Report
-from shieldx.shadow.sample_set import strata_of, version_of
+from shieldx.domains.credits import tables as ledger
+from shieldx.domains.credits.messages import Purchase
+from shieldx.domains.shadow import tables
+from shieldx.domains.shadow.messages import CommandResult, Evaluate, SealSamples
+from shieldx.domains.shadow.report import Report
+from shieldx.domains.shadow.sample_set import strata_of, version_of
+from shieldx.engine.tasks.partitioner import home_partition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.arena import Arena
     from bench.program import Program
-    from shieldx.shadow.sample import Sample
+    from shieldx.domains.shadow.sample import Sample
 
 LONGEST_S = 300.0
 CHECK_S = 1.0

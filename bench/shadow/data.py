@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from shieldx.domains.shadow.sample_set import arranged
 from shieldx.importers.crs_rules import ImportedRule, NotEvaluable, read_crs_rules
 from shieldx.importers.go_ftw import import_go_ftw
 from shieldx.importers.gotestwaf import import_gotestwaf
 from shieldx.importers.imported import Skipped
-from shieldx.shadow.sample_set import arranged
 
 if TYPE_CHECKING:
+    from shieldx.domains.shadow.sample import Sample
     from shieldx.importers.imported import Imported
-    from shieldx.shadow.sample import Sample
 
 FOLDER = Path(__file__).parents[2] / "../shared/data"
 ABSENT = "the Core Rule Set and gotestwaf's cases are not in ../shared/data beside the checkout"

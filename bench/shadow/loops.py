@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import re2
 
-from shieldx.shadow.matching.pattern_text import as_bytes
+from shieldx.domains.shadow.matching.pattern_text import as_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

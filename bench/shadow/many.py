@@ -13,13 +13,13 @@ import numpy as np
 
 from bench.shadow.client import Client, tenants_of
 from bench.shadow.requests import made_samples, rules
-from shieldx.shadow.messages import Evaluate
+from shieldx.domains.shadow.messages import Evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bench.arena import Arena
-    from shieldx.shadow.rule import Signature
+    from shieldx.domains.shadow.rule import Signature
 
 TENANTS = 20
 EACH = 5

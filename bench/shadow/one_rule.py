@@ -14,9 +14,9 @@ from bench.shadow.timeline import medians, stages_of
 from bench.shadow.values import values_of
 from bench.shadow.workers import planner
 from bench.verdict import WrongResults
-from shieldx.shadow.matching.matcher import compile_rule
-from shieldx.shadow.matching.parts import ParsedRequest
-from shieldx.shadow.messages import Evaluate
+from shieldx.domains.shadow.matching.matcher import compile_rule
+from shieldx.domains.shadow.matching.parts import ParsedRequest
+from shieldx.domains.shadow.messages import Evaluate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.program import Program
     from bench.shadow.loops import Looped
     from bench.shadow.timeline import Stages
-    from shieldx.shadow.rule import Signature
+    from shieldx.domains.shadow.rule import Signature
 
 WARM, COLD, PAID = "through Kafka", "through Kafka, set not yet in memory", "through Kafka, paid"
 MATCHER, READING, RE2, PLAIN = "matcher, one process", "reading all values, no search", "re2 alone", "plain loop of re"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from shieldx.shadow.rule import Signature
-from shieldx.shadow.sample import Request, Sample
-from shieldx.shadow.sample_set import arranged
+from shieldx.domains.shadow.rule import Signature
+from shieldx.domains.shadow.sample import Request, Sample
+from shieldx.domains.shadow.sample_set import arranged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

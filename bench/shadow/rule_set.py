@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from bench.shadow.loops import Looped, loop, python_search, re2_search
 from bench.shadow.values import values_of
 from bench.verdict import WrongResults
-from shieldx.shadow.matching.matcher import compile_rule
-from shieldx.shadow.matching.parts import ParsedRequest
+from shieldx.domains.shadow.matching.matcher import compile_rule
+from shieldx.domains.shadow.matching.parts import ParsedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bench.shadow.values import Values
+    from shieldx.domains.shadow.rule import Signature
+    from shieldx.domains.shadow.sample import Sample
     from shieldx.importers.crs_rules import ImportedRule
-    from shieldx.shadow.rule import Signature
-    from shieldx.shadow.sample import Sample
 
 BOUND_S = 3.0
 """For Python's `re`, one pattern over all samples. Those that it ends take below a second, the others minutes: it tries

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from shieldx.cli.committed_records import committed_consumer, committed_records
-from shieldx.engine.home import home_partition
-from shieldx.shadow import tables
+from shieldx.domains.shadow import tables
+from shieldx.engine.tasks.partitioner import home_partition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

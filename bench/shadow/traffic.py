@@ -17,19 +17,19 @@ from bench.shadow.client import Client
 from bench.shadow.workers import evaluators, planner
 from bench.verdict import WrongResults
 from shieldx.cli.kafka_errors import silence_aiokafka
+from shieldx.domains.shadow.draw import draw
+from shieldx.domains.shadow.matching.matcher import compile_rule
+from shieldx.domains.shadow.matching.parts import ParsedRequest
+from shieldx.domains.shadow.messages import MAX_SAMPLES, Evaluate
+from shieldx.domains.shadow.sample_set import strata_of
 from shieldx.settings import load_settings
-from shieldx.shadow.draw import draw
-from shieldx.shadow.matching.matcher import compile_rule
-from shieldx.shadow.matching.parts import ParsedRequest
-from shieldx.shadow.messages import MAX_SAMPLES, Evaluate
-from shieldx.shadow.sample_set import strata_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shieldx.domains.shadow.report import Report
     from shieldx.importers.crs_rules import ImportedRule
     from shieldx.settings import Settings
-    from shieldx.shadow.report import Report
 
 SUMMARY_PART, RULES_PART = "crs-summary", "crs-rules"
 RULES_PAGE = "crs-rules.md"

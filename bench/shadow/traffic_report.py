@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from bench.grid import Grid
-from shieldx.shadow.report import Decision
+from shieldx.domains.shadow.report import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.shadow.data import RealData
-    from shieldx.shadow.report import Interval, Report
+    from shieldx.domains.shadow.report import Interval, Report
 
 WORST = 12
 """Rules in the summary."""

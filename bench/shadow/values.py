@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.shadow.matching.parts import ParsedRequest
-from shieldx.shadow.matching.scopes import Sources
+from shieldx.domains.shadow.matching.parts import ParsedRequest
+from shieldx.domains.shadow.matching.scopes import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from shieldx.shadow.rule import Scope
-    from shieldx.shadow.sample import Sample
+    from shieldx.domains.shadow.rule import Scope
+    from shieldx.domains.shadow.sample import Sample
 
 Values = list[list[bytes]]
 """Of each sample, in order."""

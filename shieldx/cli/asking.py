@@ -12,10 +12,10 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from shieldx.cli.committed_records import committed_consumer, partitions_of
 from shieldx.cli.producing import open_producer
 from shieldx.client import MakeItSmaller
-from shieldx.engine.access import refusal
-from shieldx.engine.codec import CORRELATION_ID, SCHEMA, encode
-from shieldx.engine.errors import ShieldXError
-from shieldx.engine.home import home_partition
+from shieldx.engine.kafka.access import refusal
+from shieldx.engine.tasks.codec import CORRELATION_ID, SCHEMA, encode
+from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.errors import ShieldXError
 from shieldx.messages import Coordinates, DeadLetter
 
 if TYPE_CHECKING:

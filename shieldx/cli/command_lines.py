@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.credits.tables import COMMANDS
-from shieldx.engine.errors import ShieldXError
+from shieldx.domains.credits.tables import COMMANDS
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shieldx.credits.messages import Command
-    from shieldx.engine.manifests import Topic
+    from shieldx.domains.credits.messages import Command
+    from shieldx.engine.declarations.manifests import Topic
 
 
 class CorrectLine(ShieldXError):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from shieldx.engine.errors import FixConfiguration
-from shieldx.engine.span import Span
+from shieldx.engine.kafka.span import Span
+from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping

@@ -11,7 +11,7 @@ import click
 
 from shieldx.cli.running_stack import holder_pid, running_pid, withdraw
 from shieldx.cli.stdout import say
-from shieldx.engine.errors import ShieldXError
+from shieldx.errors import ShieldXError
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:

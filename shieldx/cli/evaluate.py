@@ -21,18 +21,18 @@ from shieldx.cli.shadow.evaluation_request import CorrectRequest, read_request, 
 from shieldx.cli.shadow.report_table import print_report
 from shieldx.cli.stdout import printable, say
 from shieldx.cli.work_progress import work_progress
-from shieldx.engine.errors import FixConfiguration
+from shieldx.domains.shadow.messages import MAX_DEADLINE_S, MAX_SAMPLES, Targets
+from shieldx.domains.shadow.report import Decision
+from shieldx.errors import FixConfiguration
 from shieldx.reports.html_page import html_page
 from shieldx.settings import load_settings
-from shieldx.shadow.messages import MAX_DEADLINE_S, MAX_SAMPLES, Targets
-from shieldx.shadow.report import Decision
 
 if TYPE_CHECKING:
     from shieldx.cli.rule.versions import RuleName
     from shieldx.cli.shadow.awaiting import Received
-    from shieldx.shadow.messages import Evaluate
-    from shieldx.shadow.report import Report
-    from shieldx.shadow.rule import RuleConfig
+    from shieldx.domains.shadow.messages import Evaluate
+    from shieldx.domains.shadow.report import Report
+    from shieldx.domains.shadow.rule import RuleConfig
 
 EXIT_NO_DECISION, EXIT_REJECTED = 1, 3
 LONGER_THAN_DEADLINE_S = 30.0

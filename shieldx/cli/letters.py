@@ -13,7 +13,7 @@ import msgspec
 from shieldx.cli.committed_records import committed_consumer, committed_records, partitions_of
 from shieldx.cli.place import Place
 from shieldx.cli.stdout import say
-from shieldx.engine.errors import ShieldXError
+from shieldx.errors import ShieldXError
 from shieldx.messages import DEAD_LETTERS, DeadLetter
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,7 +8,7 @@ import click
 
 from shieldx.cli.lazy_group import Entry, LazyGroup
 from shieldx.dev.stack_error import StackError
-from shieldx.engine.errors import FixConfiguration, ShieldXError
+from shieldx.errors import FixConfiguration, ShieldXError
 
 EXIT_INTERRUPTED = 130
 

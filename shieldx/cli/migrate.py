@@ -11,14 +11,14 @@ import click
 
 from shieldx.bootstrap import postgres_dsn, read_stack_file, schema_at
 from shieldx.cli.stdout import as_json, counted, print_json, print_table, say
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
-from shieldx.stores.database import place_of
+from shieldx.sinks.database import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.stores.schema import Schema
+    from shieldx.sinks.schema import Schema
 
 
 @click.group()

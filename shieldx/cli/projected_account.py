@@ -12,10 +12,10 @@ from aiokafka.errors import KafkaError
 from shieldx.cli.behind import Behind, last_applied, records_behind
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.sink_positions import sink_positions
-from shieldx.credits.tables import ACCOUNTS
-from shieldx.engine.errors import FixConfiguration, ShieldXError
-from shieldx.engine.home import home_partition
-from shieldx.stores.database import connected
+from shieldx.domains.credits.tables import ACCOUNTS
+from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.errors import FixConfiguration, ShieldXError
+from shieldx.sinks.database import connected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

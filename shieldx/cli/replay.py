@@ -10,8 +10,8 @@ from aiokafka.errors import ProducerFenced
 
 from shieldx.cli.producing import open_producer
 from shieldx.cli.source_records import read_source
-from shieldx.engine.codec import HOP
-from shieldx.engine.errors import ShieldXError
+from shieldx.engine.tasks.codec import HOP
+from shieldx.errors import ShieldXError
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:

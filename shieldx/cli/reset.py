@@ -11,7 +11,7 @@ import click
 
 from shieldx.cli.running_stack import holder_pid, stack_lock, withdraw
 from shieldx.cli.stdout import say
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from shieldx.cli.stdout import counted
 if TYPE_CHECKING:
     from collections import Counter
 
-    from shieldx.credits.messages import Result
+    from shieldx.domains.credits.messages import Result
 
 HEADINGS = (
     "at",

@@ -14,9 +14,9 @@ from shieldx.cli.committed_records import committed_consumer, committed_records,
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.result_rows import HEADINGS, row
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, printable, say
-from shieldx.credits.messages import Result
-from shieldx.credits.tables import RESULTS
-from shieldx.engine.home import home_partition
+from shieldx.domains.credits.messages import Result
+from shieldx.domains.credits.tables import RESULTS
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import msgspec
 
 from shieldx.bootstrap import STACK_FILE, StackFile, read_stack_file
 from shieldx.dev.file_lock import FileLock, StopTheOtherProcess
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from shieldx.settings import Settings

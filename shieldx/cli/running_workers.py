@@ -8,17 +8,17 @@ import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from shieldx.engine.errors import ShieldXError
-from shieldx.engine.health import HealthServer
-from shieldx.engine.metrics import Metrics
-from shieldx.engine.sink import Sink
-from shieldx.stores.database import CheckPostgres
+from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.operations.health import HealthServer
+from shieldx.engine.operations.metrics import Metrics
+from shieldx.errors import ShieldXError
+from shieldx.sinks.database import CheckPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shieldx.bootstrap import AnyWorker, Platform
-    from shieldx.engine.agent import AnyAgent
+    from shieldx.engine.declarations.agent import AnyAgent
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import os
 import click
 
 from shieldx.bootstrap import home
-from shieldx.engine import schemas
-from shieldx.engine.errors import FixConfiguration
-from shieldx.engine.manifests import load_manifests
+from shieldx.engine.declarations.manifests import load_manifests
+from shieldx.engine.topics import schemas
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
 
 

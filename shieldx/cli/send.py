@@ -18,15 +18,15 @@ from shieldx.cli.result_rows import HEADINGS, row, summary
 from shieldx.cli.sending import Answers, send_and_forget
 from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, say
 from shieldx.client import Client, SendAgain
-from shieldx.credits.tables import COMMANDS, RESULTS
-from shieldx.engine.manifests import load_manifests
+from shieldx.domains.credits.tables import COMMANDS, RESULTS
+from shieldx.engine.declarations.manifests import load_manifests
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import BinaryIO
 
-    from shieldx.credits.messages import Command, Result
+    from shieldx.domains.credits.messages import Command, Result
     from shieldx.settings import Settings
 
 

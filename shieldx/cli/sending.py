@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from shieldx.cli.producing import open_producer
 from shieldx.client import Client, SendAgain
-from shieldx.credits.tables import COMMANDS
-from shieldx.engine.codec import Codec, encode
-from shieldx.engine.errors import ShieldXError
+from shieldx.domains.credits.tables import COMMANDS
+from shieldx.engine.tasks.codec import Codec, encode
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from shieldx.bootstrap import Platform
-    from shieldx.credits.messages import Command, Result
+    from shieldx.domains.credits.messages import Command, Result
 
 UNCONFIRMED = 10_000
 """Records handed to the producer before their deliveries are awaited."""

@@ -15,16 +15,16 @@ from shieldx.cli.health_answer import Readiness, health_address, readiness
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.sink_positions import sink_positions
 from shieldx.cli.stdout import as_json, counted, print_json, print_table
-from shieldx.engine.errors import FixConfiguration
-from shieldx.engine.sink import Sink
-from shieldx.engine.topics import Difference
+from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.topics.admin import Difference
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
-from shieldx.stores.database import CheckPostgres, connected, place_of
+from shieldx.sinks.database import CheckPostgres, connected, place_of
 
 if TYPE_CHECKING:
     from aiokafka import TopicPartition
 
-    from shieldx.engine.agent import AnyAgent
+    from shieldx.engine.declarations.agent import AnyAgent
 
 
 class PostgresStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from shieldx.cli.keys import quit_key
 from shieldx.cli.stdout import json_wanted, print_json, print_whole
 from shieldx.cli.stop_signals import finishes_before, stop_event
 from shieldx.cli.worker_page import WorkerAddress, WorkerAddressType, ask
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
 from shieldx.top.drawing import By, View, draw
 from shieldx.top.watch import Watch

@@ -13,11 +13,11 @@ from shieldx.bootstrap import Platform
 from shieldx.cli import topic_acls
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import as_json, counted, print_json, print_table, say
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
-    from shieldx.engine.topics import Difference
+    from shieldx.engine.topics.admin import Difference
 
 
 @click.group()

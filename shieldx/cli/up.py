@@ -22,17 +22,17 @@ from shieldx.cli.stop_signals import finishes_before, stop_event
 from shieldx.cli.worker_logs import log_to_stderr
 from shieldx.dev.cluster_plan import BROKER_COUNTS
 from shieldx.dev.stack import Stack
-from shieldx.engine.agent import load_agents
-from shieldx.engine.errors import FixConfiguration, ShieldXError
-from shieldx.engine.sink import Sink
+from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.sink import Sink
+from shieldx.errors import FixConfiguration, ShieldXError
 from shieldx.settings import load_settings
-from shieldx.stores.database import place_of
+from shieldx.sinks.database import place_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from shieldx.engine.agent import AnyAgent
-    from shieldx.engine.topics import ActualTopic
+    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.topics.admin import ActualTopic
     from shieldx.settings import Settings
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from shieldx.engine.json_logs import JsonFormatter
+from shieldx.engine.operations.json_logs import JsonFormatter
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 

@@ -23,7 +23,7 @@ from shieldx.demo.trace import read_trace
 from shieldx.dev.cache_folder import cache_folder
 from shieldx.dev.stack_error import StackError
 from shieldx.dev.worker_process import LOG
-from shieldx.engine.errors import ShieldXError
+from shieldx.errors import ShieldXError
 from shieldx.settings import Settings, load_settings
 
 PARTITIONS = 4

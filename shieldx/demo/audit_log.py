@@ -6,11 +6,11 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.audit.tables import APPENDS, DECISIONS, LOG
 from shieldx.dev.first_to_end import first_to_end
 from shieldx.dev.worker_process import WorkerProcess
-from shieldx.engine.kafka_log import KafkaLog
-from shieldx.engine.log import TopicPartition
+from shieldx.domains.audit.tables import APPENDS, DECISIONS, LOG
+from shieldx.engine.kafka.kafka_log import KafkaLog
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.keyring.file import make_keyring, read_keyring
 from shieldx.verification.kafka_log import kafka_segments
 from shieldx.verification.verify import Verifier
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from shieldx.audit.joining import Verdict
     from shieldx.bootstrap import Platform
+    from shieldx.domains.audit.joining import Verdict
 
 AGENT = "audit"
 POLL_S = 0.2

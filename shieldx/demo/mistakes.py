@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.credits.messages import Abort, Commit, Consume, Refund, Reserve
 from shieldx.demo.steps import Step, misplaced, step_of
+from shieldx.domains.credits.messages import Abort, Commit, Consume, Refund, Reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shieldx.credits.messages import Command
+    from shieldx.domains.credits.messages import Command
 
 STRANGER = "org-unknown"
 """Never purchases anything."""

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.credits.tables import ACCOUNTS, COMMANDS
 from shieldx.demo.comparison import Balances
 from shieldx.demo.recount import Appended, DeadLetterSeen
 from shieldx.demo.results import sequence_in
-from shieldx.engine.kafka_log import KafkaLog
-from shieldx.engine.log import TopicPartition
+from shieldx.domains.credits.tables import ACCOUNTS, COMMANDS
+from shieldx.engine.kafka.kafka_log import KafkaLog
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from shieldx.engine.log import Record
+    from shieldx.engine.tasks.log import Record
 
 
 class _Place(msgspec.Struct):

@@ -10,9 +10,9 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 
-from shieldx.credits.tables import RESULTS
 from shieldx.dev.worker_process import ReadTheAgentLog
-from shieldx.engine.codec import CORRELATION_ID
+from shieldx.domains.credits.tables import RESULTS
+from shieldx.engine.tasks.codec import CORRELATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -20,7 +20,7 @@ from shieldx.demo.sender import Sender
 from shieldx.demo.story import Story
 from shieldx.dev.stack import Stack
 from shieldx.dev.worker_process import ReadTheAgentLog, WorkerProcess
-from shieldx.engine.errors import ShieldXError
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from pathlib import Path

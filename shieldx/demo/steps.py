@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.engine.codec import encode
-from shieldx.engine.home import home_partition
+from shieldx.engine.tasks.codec import encode
+from shieldx.engine.tasks.partitioner import home_partition
 
 if TYPE_CHECKING:
-    from shieldx.credits.messages import Command
+    from shieldx.domains.credits.messages import Command
 
 
 class Step(NamedTuple):

@@ -11,16 +11,16 @@ from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from zlib import crc32
 
-from shieldx.credits.messages import Abort, Batch, Commit, Consume, Purchase, Refund, Reserve
 from shieldx.demo.mistakes import MISTAKES, Slip
 from shieldx.demo.steps import Step, step_of
+from shieldx.domains.credits.messages import Abort, Batch, Commit, Consume, Purchase, Refund, Reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shieldx.credits.messages import Command, Single
     from shieldx.demo.results import SeenResult
     from shieldx.demo.trace import Row, Trace
+    from shieldx.domains.credits.messages import Command, Single
 
 TENANTS = tuple(f"org-{number:02}" for number in range(1, 21))
 SHORT_OF_CREDITS = frozenset(TENANTS[::7])

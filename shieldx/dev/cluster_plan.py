@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from shieldx.dev.loopback_ports import free_port
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 
 _FOR_REPLICATION = 3
 BROKER_COUNTS = (1, _FOR_REPLICATION)

@@ -1,6 +1,6 @@
 """The base of every error the embedded stack raises."""
 
-from shieldx.engine.errors import ShieldXError
+from shieldx.errors import ShieldXError
 
 
 class StackError(ShieldXError):

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 from shieldx.dev.child_process import start_child, stop_child, wait_for_child
-from shieldx.engine.errors import ShieldXError
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

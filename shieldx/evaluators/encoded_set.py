@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.shadow.sample import Sample
+from shieldx.domains.shadow.sample import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shieldx.engine.errors import ShieldXError
+from shieldx.errors import ShieldXError
 
 
 class AnswerWithError(ShieldXError):

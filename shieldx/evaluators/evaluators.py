@@ -6,6 +6,8 @@ from collections import OrderedDict
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
+from shieldx.domains.shadow.messages import Score
+from shieldx.domains.shadow.tables import SCORES
 from shieldx.evaluators.errors import AnswerWithError, GiveUpEvaluation
 from shieldx.evaluators.judging import Work, encode_rule, judge
 from shieldx.evaluators.metrics import EvaluatorMetrics
@@ -13,16 +15,14 @@ from shieldx.evaluators.pool import Pool
 from shieldx.evaluators.sample_reader import Place, SampleReader
 from shieldx.evaluators.set_cache import SetCache
 from shieldx.messages import Output
-from shieldx.shadow.messages import Score
-from shieldx.shadow.tables import SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shieldx.engine.replayable import Resources
+    from shieldx.domains.shadow.messages import Batch
+    from shieldx.engine.declarations.replayable import Resources
     from shieldx.evaluators.judging import Defect, Judged, TooSlow, Unusable
     from shieldx.messages import Source
-    from shieldx.shadow.messages import Batch
 
 GIVEN_UP = 1024
 """Evaluations: the batches of one come within minutes, and few are given up."""

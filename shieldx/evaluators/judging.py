@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from shieldx.domains.shadow.matching.matcher import UnusableRule, compile_rule
+from shieldx.domains.shadow.matching.parts import ParsedRequest
+from shieldx.domains.shadow.messages import Outcomes
+from shieldx.domains.shadow.rule import RuleConfig
 from shieldx.evaluators.encoded_set import decode_sample
-from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
-from shieldx.shadow.matching.parts import ParsedRequest
-from shieldx.shadow.messages import Outcomes
-from shieldx.shadow.rule import RuleConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.shadow.matching.matcher import CompiledRule, Judgement
+    from shieldx.domains.shadow.matching.matcher import CompiledRule, Judgement
 
 COMPILED_RULES = 64
 """More than evaluations run at once on one worker; a compiled pattern may take megabytes."""

@@ -12,7 +12,7 @@ from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from shieldx.engine.errors import RestoreTask, ShieldXError
+from shieldx.errors import RestoreTask, ShieldXError
 from shieldx.evaluators.judging import ready
 from shieldx.evaluators.with_parent import die_with_parent
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Self
 
-from shieldx.engine.errors import RestoreTask
+from shieldx.errors import RestoreTask
 from shieldx.evaluators.errors import AnswerWithError, GiveUpEvaluation
 from shieldx.evaluators.judging import Defect, Judged, TooSlow, Unusable, Work, joined, judge
 from shieldx.evaluators.judging_process import JudgingProcess, StartAgain

@@ -10,20 +10,20 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from shieldx.engine.access import refusal
-from shieldx.engine.errors import RestoreTask
-from shieldx.engine.kafka_log import FAILURES
+from shieldx.domains.shadow.messages import SetVersion
+from shieldx.domains.shadow.sample import Sample
+from shieldx.domains.shadow.sample_set import strata_digest, version_and_strata
+from shieldx.domains.shadow.tables import SAMPLES
+from shieldx.engine.kafka.access import refusal
+from shieldx.engine.kafka.kafka_log import FAILURES
+from shieldx.errors import RestoreTask
 from shieldx.evaluators.encoded_set import EncodedSet, decode_sample, encode_sample
 from shieldx.evaluators.errors import AnswerWithError
-from shieldx.shadow.messages import SetVersion
-from shieldx.shadow.sample import Sample
-from shieldx.shadow.sample_set import strata_digest, version_and_strata
-from shieldx.shadow.tables import SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
-    from shieldx.shadow.messages import Batch
+    from shieldx.domains.shadow.messages import Batch
 
 MAX_SET_BYTES = 256 * 1024 * 1024
 """Of one set in memory. A hundred thousand usual samples take 60 MB; without a bound, long bodies would take it all."""

@@ -14,10 +14,10 @@ from typing import Final
 
 import msgspec
 
+from shieldx.domains.shadow.matching.matcher import UnusableRule, compile_rule
+from shieldx.domains.shadow.matching.patterns import UnusablePattern, compile_regex
+from shieldx.domains.shadow.rule import Signature, Transformation
 from shieldx.importers.imported import FixInput
-from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
-from shieldx.shadow.matching.patterns import UnusablePattern, compile_regex
-from shieldx.shadow.rule import Signature, Transformation
 
 COLLECTIONS: Final = {
     "ARGS": "args",

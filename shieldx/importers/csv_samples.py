@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
+from shieldx.domains.shadow.sample import Label, Request, Sample
 from shieldx.importers.bounded_lines import MAX_LINE_BYTES, read_lines
 from shieldx.importers.imported import FixInput, Imported, Skipped, SkipSample, imported
-from shieldx.shadow.sample import Label, Request, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,10 +9,10 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from shieldx.domains.shadow.sample import Sample
 from shieldx.importers.go_ftw_requests import request_of
 from shieldx.importers.imported import FixInput, Imported, Skipped, SkipSample, imported
 from shieldx.importers.yaml_files import TextLoader, load_yaml, read_yaml_files
-from shieldx.shadow.sample import Sample
 
 if TYPE_CHECKING:
     from pathlib import Path

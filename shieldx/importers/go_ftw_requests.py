@@ -12,9 +12,9 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
+from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Request
 from shieldx.importers.imported import SkipSample
 from shieldx.importers.raw_requests import parse_raw_request
-from shieldx.shadow.sample import MAX_BODY_BYTES, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

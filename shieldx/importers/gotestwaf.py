@@ -13,12 +13,12 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+from shieldx.domains.shadow.sample import Sample
 from shieldx.importers.gotestwaf_client import request_of_draft
 from shieldx.importers.gotestwaf_encoders import ENCODERS
 from shieldx.importers.gotestwaf_placeholders import PLACEHOLDERS, Options, Payload
 from shieldx.importers.imported import FixInput, Imported, Skipped, SkipSample, imported
 from shieldx.importers.yaml_files import GoTextLoader, load_yaml, read_yaml_files
-from shieldx.shadow.sample import Sample
 
 
 class _Placeholder(NamedTuple):

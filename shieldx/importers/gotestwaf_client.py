@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
+from shieldx.domains.shadow.sample import Request
 from shieldx.importers.imported import SkipSample
-from shieldx.shadow.sample import Request
 
 if TYPE_CHECKING:
     from shieldx.importers.gotestwaf_placeholders import Draft

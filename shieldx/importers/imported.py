@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from shieldx.engine.errors import ShieldXError
-from shieldx.shadow.sample import MAX_BODY_BYTES, Sample
+from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Sample
+from shieldx.errors import ShieldXError
 
 MAX_SAMPLE_BYTES = 950_000
 """The longest sample in JSON: with its headers it stays within a record of a megabyte."""

@@ -1,4 +1,4 @@
-"""Samples as JSON, one a line, with the fields of `shieldx.shadow.sample.Sample`.
+"""Samples as JSON, one a line, with the fields of `shieldx.domains.shadow.sample.Sample`.
 
 `request.body` is base64; `request.body_text` may stand in its place and is text.
 """
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shieldx.domains.shadow.sample import Request, Sample
 from shieldx.importers.bounded_lines import MAX_LINE_BYTES, read_lines
 from shieldx.importers.imported import Imported, Skipped, SkipSample, imported, skip_of
-from shieldx.shadow.sample import Request, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from shieldx.domains.shadow.sample import Request
 from shieldx.importers.imported import SkipSample
-from shieldx.shadow.sample import Request
 
 _REQUEST_LINE = re.compile(r"(?P<method>[^ ]+) (?P<uri>[^ ].*) (?P<protocol>HTTP/[0-9]\.[0-9])")
 _HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(?P<value>.*?)[ \t]*", re.DOTALL)

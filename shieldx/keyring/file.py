@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 from shieldx.keyring.keyring import LEAST_BYTES, Keyring
 
 if TYPE_CHECKING:

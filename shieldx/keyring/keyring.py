@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 
 LEAST_BYTES = 32
 """RFC 2104, section 3: keys shorter than the hash decrease the strength of an HMAC."""

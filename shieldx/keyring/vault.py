@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from shieldx.engine.errors import FixConfiguration, ShieldXError
+from shieldx.errors import FixConfiguration, ShieldXError
 from shieldx.keyring.keyring import Keyring
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.shadow.report import Category, Report
+    from shieldx.domains.shadow.report import Category, Report
 
 TOPS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Ends of a scale. False positive rates of a percent would be invisible on one that goes to 100."""

@@ -9,7 +9,7 @@ from shieldx.reports.figure_rows import figure_rows, p_value
 from shieldx.reports.tables import table
 
 if TYPE_CHECKING:
-    from shieldx.shadow.report import Comparison, Figures
+    from shieldx.domains.shadow.report import Comparison, Figures
 
 
 def comparison_section(figures: Figures, comparison: Comparison) -> list[Element]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from shieldx.domains.shadow.verdict import CANARY_CONFIDENCE, FULL_DEPLOYMENT_CONFIDENCE
 from shieldx.reports.elements import Element, element
 from shieldx.reports.figure_rows import percent, round_percent
-from shieldx.shadow.verdict import CANARY_CONFIDENCE, FULL_DEPLOYMENT_CONFIDENCE
 
 WIDTH_PX, HEIGHT_PX, BAR_PX, MARGIN_PX = 360, 62, 14, 4
 BAR_TOP_PX = 22

@@ -8,7 +8,7 @@ from shieldx.reports.elements import Element, element
 from shieldx.reports.figure_rows import percent
 
 if TYPE_CHECKING:
-    from shieldx.shadow.report import Figures
+    from shieldx.domains.shadow.report import Figures
 
 WEAKEST, STRONGEST = 6, 42
 """How much of its colour a cell has, in percent: text must stay readable on it by day and by night."""

@@ -11,8 +11,8 @@ from shieldx.reports.figure_rows import AUC_MEANS, coefficient, percent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.shadow.messages import Targets
-    from shieldx.shadow.report import Curves, Figures
+    from shieldx.domains.shadow.messages import Targets
+    from shieldx.domains.shadow.report import Curves, Figures
 
 
 def curve_section(figures: Figures, curves: Curves | None, targets: Targets) -> list[Element]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.shadow.report import Figures
+from shieldx.domains.shadow.report import Figures
 
 if TYPE_CHECKING:
-    from shieldx.shadow.report import AucRocIs, Interval, Report
+    from shieldx.domains.shadow.report import AucRocIs, Interval, Report
 
 LEAST_P_VALUE = 0.0001
 AUC_MEANS: dict[AucRocIs, str] = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shieldx.domains.shadow.rule import rule_hash
 from shieldx.reports.category_scale import left_out, scaled_categories
 from shieldx.reports.category_table import category_table
 from shieldx.reports.comparison_section import comparison_section
@@ -19,13 +20,12 @@ from shieldx.reports.recommendation_list import recommendation_list
 from shieldx.reports.style import STYLE
 from shieldx.reports.tables import table
 from shieldx.reports.verdict_header import verdict_header
-from shieldx.shadow.rule import rule_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shieldx.shadow.report import Figures, Report
-    from shieldx.shadow.rule import RuleConfig
+    from shieldx.domains.shadow.report import Figures, Report
+    from shieldx.domains.shadow.rule import RuleConfig
 
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 

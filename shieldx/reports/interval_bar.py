@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from shieldx.reports.elements import Element, element
 
 if TYPE_CHECKING:
-    from shieldx.shadow.report import Interval
+    from shieldx.domains.shadow.report import Interval
 
 WIDTH_PX, HEIGHT_PX, MARGIN_PX = 180, 18, 5
 END_PX = 4

@@ -9,7 +9,7 @@ from shieldx.reports.figure_rows import duration
 from shieldx.reports.tables import table
 
 if TYPE_CHECKING:
-    from shieldx.shadow.report import LatencyNs
+    from shieldx.domains.shadow.report import LatencyNs
 
 BAR_PX = 180
 

@@ -9,7 +9,7 @@ from shieldx.reports.reason import targets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shieldx.shadow.report import Charge, Report
+    from shieldx.domains.shadow.report import Charge, Report
 
 HASH_SHOWN = 16
 

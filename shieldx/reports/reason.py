@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.reports.figure_rows import percent, round_percent
-from shieldx.shadow.report import Decision, RiskLevel
-from shieldx.shadow.verdict import (
+from shieldx.domains.shadow.report import Decision, RiskLevel
+from shieldx.domains.shadow.verdict import (
     CANARY_CONFIDENCE,
     FULL_DEPLOYMENT_CONFIDENCE,
     FULL_DEPLOYMENT_MAX_FALSE_POSITIVE_RATE,
 )
+from shieldx.reports.figure_rows import percent, round_percent
 
 if TYPE_CHECKING:
-    from shieldx.shadow.report import Report
+    from shieldx.domains.shadow.report import Report
 
 RISKS = {
     RiskLevel.LOW: "not even the upper end of the false positive rate's interval is above its target",

@@ -9,7 +9,7 @@ from shieldx.reports.elements import Element, element
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.shadow.report import Recommendation
+    from shieldx.domains.shadow.report import Recommendation
 
 
 def recommendation_list(recommendations: Sequence[Recommendation]) -> Element:

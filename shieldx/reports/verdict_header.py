@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shieldx.domains.shadow.report import Decision
 from shieldx.reports.confidence_bar import confidence_bar
 from shieldx.reports.elements import Element, element
 from shieldx.reports.provenance import rule_title
 from shieldx.reports.reason import reason, risk
-from shieldx.shadow.report import Decision
 
 if TYPE_CHECKING:
-    from shieldx.shadow.report import Report
+    from shieldx.domains.shadow.report import Report
 
 HEADLINES = {
     Decision.APPROVE_FULL_DEPLOYMENT: ("good", "✓ Approved for full deployment"),

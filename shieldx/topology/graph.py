@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from shieldx.engine.agent import Agent
-from shieldx.engine.errors import FixConfiguration
-from shieldx.engine.replayable import Replayable
-from shieldx.engine.sink import Sink
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.replayable import Replayable
+from shieldx.engine.declarations.sink import Sink
+from shieldx.errors import FixConfiguration
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from shieldx.engine.agent import AnyAgent
-    from shieldx.engine.manifests import Topic
+    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.manifests import Topic
 
 
 class Kind(StrEnum):

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import msgspec
 
-from shieldx.audit.breaks import Kind
-from shieldx.audit.manifest import LastLine, Manifest
-from shieldx.audit.record import Malformed, check_spelling, decode, decode_lines
-from shieldx.audit.segment import Unusable
-from shieldx.engine.errors import ShieldXError
+from shieldx.domains.audit.breaks import Kind
+from shieldx.domains.audit.manifest import LastLine, Manifest
+from shieldx.domains.audit.record import Malformed, check_spelling, decode, decode_lines
+from shieldx.domains.audit.segment import Unusable
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from shieldx.audit.segment import Observation
+    from shieldx.domains.audit.segment import Observation
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 READ_BYTES = 64 * 1024

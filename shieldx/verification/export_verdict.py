@@ -5,15 +5,15 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from shieldx.audit.breaks import Break, Kind
-from shieldx.audit.joining import Extent
+from shieldx.domains.audit.breaks import Break, Kind
+from shieldx.domains.audit.joining import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from shieldx.audit.joining import Ranges
-    from shieldx.audit.manifest import Manifest
-    from shieldx.audit.segment import SegmentReport
+    from shieldx.domains.audit.joining import Ranges
+    from shieldx.domains.audit.manifest import Manifest
+    from shieldx.domains.audit.segment import SegmentReport
 
 
 def manifest_breaks(

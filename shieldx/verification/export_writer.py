@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.audit.breaks import Kind
-from shieldx.audit.entry import digest_of
-from shieldx.audit.manifest import LastLine, Manifest, ShardPart
+from shieldx.domains.audit.breaks import Kind
+from shieldx.domains.audit.entry import digest_of
+from shieldx.domains.audit.manifest import LastLine, Manifest, ShardPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import BinaryIO
 
-    from shieldx.audit.entry import AuditEntry
-    from shieldx.audit.manifest import Filter
+    from shieldx.domains.audit.entry import AuditEntry
+    from shieldx.domains.audit.manifest import Filter
 
 _LAST = -1
 """Where the range is that still grows."""

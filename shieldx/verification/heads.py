@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from shieldx.audit.breaks import Break, Kind
-from shieldx.audit.head import Head
-from shieldx.audit.joining import SeenHead
-from shieldx.audit.record import Malformed, check_spelling
+from shieldx.domains.audit.breaks import Break, Kind
+from shieldx.domains.audit.head import Head
+from shieldx.domains.audit.joining import SeenHead
+from shieldx.domains.audit.record import Malformed, check_spelling
 from shieldx.verification.export_file import CheckFile
 
 if TYPE_CHECKING:

@@ -10,20 +10,20 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 
-from shieldx.audit.entry import AuditEntry, is_genuine
-from shieldx.audit.joining import SeenHead
-from shieldx.audit.record import observe
-from shieldx.engine.errors import ShieldXError
-from shieldx.engine.kafka_log import FAILURES
-from shieldx.engine.log import TopicPartition
-from shieldx.engine.log_bounds import LogBounds
-from shieldx.engine.span import Span, steps_back
+from shieldx.domains.audit.entry import AuditEntry, is_genuine
+from shieldx.domains.audit.joining import SeenHead
+from shieldx.domains.audit.record import observe
+from shieldx.engine.kafka.kafka_log import FAILURES
+from shieldx.engine.kafka.log_bounds import LogBounds
+from shieldx.engine.kafka.span import Span, steps_back
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.errors import ShieldXError
 from shieldx.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
-    from shieldx.audit.segment import Observation
+    from shieldx.domains.audit.segment import Observation
 
 SEGMENT_RECORDS = 100_000
 """Connecting takes as long as checking some thousand entries."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
-from shieldx.audit.breaks import Kind
+from shieldx.domains.audit.breaks import Kind
 from shieldx.verification.export_file import CheckFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from shieldx.audit.joining import Verdict
+    from shieldx.domains.audit.joining import Verdict
 
 
 def write_metrics(path: Path, verdicts: Mapping[str, Verdict], books: Mapping[str, int] | None, *, at_s: float) -> None:

@@ -8,13 +8,13 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
-from shieldx.audit.segment import SegmentCheck
-from shieldx.engine.errors import ShieldXError
+from shieldx.domains.audit.segment import SegmentCheck
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from shieldx.audit.segment import SegmentReport
+    from shieldx.domains.audit.segment import SegmentReport
     from shieldx.verification.segments import Segment
 
 

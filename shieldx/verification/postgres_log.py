@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.audit.breaks import Kind, brief
-from shieldx.audit.entry import AuditEntry, is_genuine
-from shieldx.audit.joining import SeenHead
-from shieldx.audit.projections import SELECT_COLUMNS, TABLE, entry_of
-from shieldx.audit.segment import Unusable
-from shieldx.stores.database import CheckPostgres, connected
+from shieldx.domains.audit.breaks import Kind, brief
+from shieldx.domains.audit.entry import AuditEntry, is_genuine
+from shieldx.domains.audit.joining import SeenHead
+from shieldx.domains.audit.projections import SELECT_COLUMNS, TABLE, entry_of
+from shieldx.domains.audit.segment import Unusable
+from shieldx.sinks.database import CheckPostgres, connected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     import asyncpg
 
-    from shieldx.audit.segment import Observation
+    from shieldx.domains.audit.segment import Observation
 
 SEGMENT_ROWS = 100_000
 BATCH_ROWS = 4000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from shieldx.audit.segment import Observation
+    from shieldx.domains.audit.segment import Observation
 
 
 class Segment(Protocol):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.audit.joining import Extent, SeenHead, Verdict, join
+from shieldx.domains.audit.joining import Extent, SeenHead, Verdict, join
 from shieldx.verification.export_file import open_export
 from shieldx.verification.export_verdict import expected_entries, manifest_breaks
 from shieldx.verification.heads import NO_HEADS, Heads, watched
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from shieldx.audit.breaks import Break
-    from shieldx.audit.segment import SegmentReport
+    from shieldx.domains.audit.breaks import Break
+    from shieldx.domains.audit.segment import SegmentReport
     from shieldx.verification.segments import Segment
 
 

@@ -6,13 +6,13 @@ import pytest
 
 from bench.growth.blocks import ENTRIES_A_BLOCK, ENTRY_BYTES, block_of
 from bench.growth.preload import HOURS, State, accounts, remembered
-from shieldx.credits.fold import CreditsFold
-from shieldx.credits.messages import Code, Consume, Result
-from shieldx.credits.outcomes import at_ms_of, conflict, unpack
-from shieldx.credits.tables import ACCOUNTS, COMMANDS, OUTCOMES
-from shieldx.engine.home import home_partition
+from shieldx.domains.credits.fold import CreditsFold
+from shieldx.domains.credits.messages import Code, Consume, Result
+from shieldx.domains.credits.outcomes import at_ms_of, conflict, unpack
+from shieldx.domains.credits.tables import ACCOUNTS, COMMANDS, OUTCOMES
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import Source
-from shieldx.remembered import BLOCK_BYTES, HOUR_MS, Remembered, key_digest
+from shieldx.state.deduplication import BLOCK_BYTES, HOUR_MS, Remembered, key_digest
 
 HOUR = 490_000
 COMMAND = Consume(tenant_id="org-1", idempotency_key="k", amount=1)

@@ -10,11 +10,11 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from shieldx.audit.entry import FORMAT, GENESIS, ROTATE, AuditEntry, rotation_subject, signed
-from shieldx.audit.head import Head
-from shieldx.audit.record import encode
-from shieldx.audit.tables import CHECKPOINTS, LOG
-from shieldx.engine.home import home_partition
+from shieldx.domains.audit.entry import FORMAT, GENESIS, ROTATE, AuditEntry, rotation_subject, signed
+from shieldx.domains.audit.head import Head
+from shieldx.domains.audit.record import encode
+from shieldx.domains.audit.tables import CHECKPOINTS, LOG
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import Sealed, rfc3339
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
-from audit_topics import ROTATION, TENANTS, chain
 
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_check import EntryCheck
@@ -17,7 +16,8 @@ from shieldx.cli.audit.entry_sheet import print_entry, spread_out
 from shieldx.cli.audit.entry_table import line
 from shieldx.cli.audit.log_time import LogTimeType
 from shieldx.cli.audit.whole_file import ChooseAnotherPlace, whole_file
-from shieldx.engine.span import Span, steps_back
+from shieldx.engine.kafka.span import Span, steps_back
+from tests.cli.audit_topics import ROTATION, TENANTS, chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable

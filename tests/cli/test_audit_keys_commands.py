@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from test_on_kafka import TIMEOUT_S, Place
 
+from shieldx.domains.privacy.sealing import open_sealed
 from shieldx.keyring.file import add_key, new_keyring, read_keyring
 from shieldx.messages import Sealed
-from shieldx.privacy.sealing import open_sealed
+from tests.cli.test_on_kafka import TIMEOUT_S, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

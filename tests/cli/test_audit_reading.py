@@ -18,7 +18,24 @@ import msgspec
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
-from audit_topics import (
+
+from shieldx.bootstrap import Platform
+from shieldx.cli.audit.criteria import Criteria
+from shieldx.cli.audit.entry_id import EntryId
+from shieldx.cli.audit.entry_in_kafka import find_entry
+from shieldx.cli.audit.export_sources import in_kafka
+from shieldx.cli.audit.tail import FIRST_STEP_OFFSETS, last_entries
+from shieldx.cli.committed_records import committed_consumer, spans_of
+from shieldx.domains.audit.breaks import Breaks
+from shieldx.domains.audit.entry import AuditEntry
+from shieldx.domains.audit.manifest import Filter, LastLine
+from shieldx.domains.audit.projections import COLUMNS, KEY, rows
+from shieldx.domains.audit.record import encode
+from shieldx.domains.audit.tables import CHECKPOINTS, LOG
+from shieldx.settings import load_settings
+from shieldx.verification.heads import read_heads
+from shieldx.verification.verify import Verifier
+from tests.cli.audit_topics import (
     DAMAGED,
     ENTRIES,
     KEYS,
@@ -33,33 +50,16 @@ from audit_topics import (
     send,
     write,
 )
-from databases import new_database
-
-from shieldx.audit.breaks import Breaks
-from shieldx.audit.entry import AuditEntry
-from shieldx.audit.manifest import Filter, LastLine
-from shieldx.audit.projections import COLUMNS, KEY, rows
-from shieldx.audit.record import encode
-from shieldx.audit.tables import CHECKPOINTS, LOG
-from shieldx.bootstrap import Platform
-from shieldx.cli.audit.criteria import Criteria
-from shieldx.cli.audit.entry_id import EntryId
-from shieldx.cli.audit.entry_in_kafka import find_entry
-from shieldx.cli.audit.export_sources import in_kafka
-from shieldx.cli.audit.tail import FIRST_STEP_OFFSETS, last_entries
-from shieldx.cli.committed_records import committed_consumer, spans_of
-from shieldx.settings import load_settings
-from shieldx.verification.heads import read_heads
-from shieldx.verification.verify import Verifier
+from tests.databases import new_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from click.testing import Result
 
-    from shieldx.audit.breaks import Break
     from shieldx.cli.audit.entry_in_kafka import Found
     from shieldx.cli.audit.export_sources import Candidate
+    from shieldx.domains.audit.breaks import Break
 
     Shieldx = Callable[..., Result]
 

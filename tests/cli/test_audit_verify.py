@@ -15,24 +15,25 @@ import msgspec
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
-from audit.independent_verifier import expanded, verify_export, verify_records
-from audit_topics import KEYS, SHARDS, TENANTS, delete
-from databases import copy, named, new_database, query
-from whole_log import ENTRIES, LAST, fill_mirror, whole_log, write, write_log
 
-from shieldx.audit.projections import COLUMNS, KEY, TABLE
-from shieldx.audit.tables import CHECKPOINTS, LOG
 from shieldx.bootstrap import Platform
 from shieldx.cli.committed_records import committed_consumer, committed_records
+from shieldx.domains.audit.projections import COLUMNS, KEY, TABLE
+from shieldx.domains.audit.tables import CHECKPOINTS, LOG
 from shieldx.settings import load_settings
+from tests.cli.audit_topics import KEYS, SHARDS, TENANTS, delete
+from tests.cli.whole_log import ENTRIES, LAST, fill_mirror, whole_log, write, write_log
+from tests.databases import copy, named, new_database, query
+from tests.domains.audit.independent_verifier import expanded, verify_export, verify_records
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from audit.independent_verifier import Record
     from click.testing import Result
-    from whole_log import Shard
+
+    from tests.cli.whole_log import Shard
+    from tests.domains.audit.independent_verifier import Record
 
     Shieldx = Callable[..., Result]
     Tamper = Callable[[list[bytes]], list[bytes]]

@@ -10,18 +10,18 @@ from uuid import uuid4
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from reports.example_reports import completed
 
 from shieldx.bootstrap import Platform
 from shieldx.cli.asking import StartShadowAgent
 from shieldx.cli.shadow.awaiting import evaluate
 from shieldx.cli.shadow.evaluation_request import CorrectRequest
-from shieldx.engine.codec import encode
-from shieldx.engine.home import home_partition
+from shieldx.domains.shadow.messages import Evaluate, Score
+from shieldx.domains.shadow.tables import EVALUATIONS, REPORTS, SCORES
+from shieldx.engine.tasks.codec import encode
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter
 from shieldx.settings import Settings
-from shieldx.shadow.messages import Evaluate, Score
-from shieldx.shadow.tables import EVALUATIONS, REPORTS, SCORES
+from tests.reports.example_reports import completed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,8 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_on_kafka import PARTITIONS, TIMEOUT_S, Place
+
+from tests.cli.test_on_kafka import PARTITIONS, TIMEOUT_S, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

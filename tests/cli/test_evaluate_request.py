@@ -11,7 +11,7 @@ from shieldx.cli.evaluate import EXAMPLE
 from shieldx.cli.main import main
 from shieldx.cli.shadow.batch_progress import BatchProgress
 from shieldx.cli.shadow.evaluation_request import CorrectRequest, read_request, request_of
-from shieldx.shadow.messages import Evaluate, Score, Targets
+from shieldx.domains.shadow.messages import Evaluate, Score, Targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

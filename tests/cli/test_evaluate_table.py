@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from reports.example_reports import USUAL, completed, judged_of, refused
 
 from shieldx.cli.shadow.report_table import print_report
 from shieldx.cli.shadow.text_bar import WIDTH, text_bar
-from shieldx.shadow.report import Category, Recommendation
+from shieldx.domains.shadow.report import Category, Recommendation
+from tests.reports.example_reports import USUAL, completed, judged_of, refused
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> str:

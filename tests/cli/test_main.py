@@ -10,7 +10,7 @@ import pytest
 
 from shieldx.cli.main import COMMANDS, main
 from shieldx.dev.stack_error import StackError
-from shieldx.engine.errors import FixConfiguration, ShieldXError
+from shieldx.errors import FixConfiguration, ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

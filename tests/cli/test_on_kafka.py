@@ -16,7 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from shieldx.engine.home import home_partition
+from shieldx.engine.tasks.partitioner import home_partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

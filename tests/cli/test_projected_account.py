@@ -16,7 +16,7 @@ import pytest
 from shieldx.bootstrap import Platform
 from shieldx.cli.projected_account import projected_account
 from shieldx.settings import load_settings
-from shieldx.stores.schema import Schema
+from shieldx.sinks.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

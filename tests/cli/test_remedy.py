@@ -4,7 +4,7 @@ import pytest
 
 from shieldx.bootstrap import Platform
 from shieldx.cli.topics import remedy
-from shieldx.engine.topics import Difference
+from shieldx.engine.topics.admin import Difference
 from shieldx.settings import Settings
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from test_on_kafka import TIMEOUT_S, Place
 
 from shieldx.bootstrap import Platform
 from shieldx.cli.shadow.commands import CorrectCommand, carry_out
+from shieldx.domains.shadow.messages import PutRule
+from shieldx.domains.shadow.rule import Keywords, Signature, rule_hash
 from shieldx.settings import load_settings
-from shieldx.shadow.messages import PutRule
-from shieldx.shadow.rule import Keywords, Signature, rule_hash
+from tests.cli.test_on_kafka import TIMEOUT_S, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

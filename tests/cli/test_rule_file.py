@@ -13,8 +13,8 @@ from shieldx.cli.rule.caret import AROUND, caret_lines, pointed_at
 from shieldx.cli.rule.rule_file import CorrectRule, read_rule
 from shieldx.cli.rule.rule_text import diff_lines
 from shieldx.cli.rule.versions import RuleName
-from shieldx.shadow.rule import Composite, Keywords, RuleConfig, Signature, rule_hash
-from shieldx.shadow.tables import RuleRow
+from shieldx.domains.shadow.rule import Composite, Keywords, RuleConfig, Signature, rule_hash
+from shieldx.domains.shadow.tables import RuleRow
 
 REQUEST = {
     "rule_id": "rule-001",

@@ -9,9 +9,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from shieldx.shadow.matching.matcher import MAX_DEPTH, MAX_PATTERNS, UnusableRule, compile_rule
-from shieldx.shadow.matching.parts import COLLECTIONS, TARGETS, ParsedRequest
-from shieldx.shadow.matching.patterns import (
+from shieldx.domains.shadow.matching.matcher import MAX_DEPTH, MAX_PATTERNS, UnusableRule, compile_rule
+from shieldx.domains.shadow.matching.parts import COLLECTIONS, TARGETS, ParsedRequest
+from shieldx.domains.shadow.matching.patterns import (
     BYTE_NS,
     INSTRUCTION_NS,
     KEYWORDS_BYTE_NS,
@@ -21,8 +21,8 @@ from shieldx.shadow.matching.patterns import (
     MAX_PROGRAM_SIZE,
     reach_of,
 )
-from shieldx.shadow.matching.transformations import apply
-from shieldx.shadow.rule import (
+from shieldx.domains.shadow.matching.transformations import apply
+from shieldx.domains.shadow.rule import (
     DEFAULT_TARGETS,
     DEFAULT_TRANSFORMATIONS,
     MAX_RULE_BYTES,
@@ -31,7 +31,7 @@ from shieldx.shadow.rule import (
     Signature,
     Transformation,
 )
-from shieldx.shadow.sample import Request
+from shieldx.domains.shadow.sample import Request
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)

@@ -7,7 +7,7 @@ import pytest
 
 from shieldx.bootstrap import StackFile, read_stack_file
 from shieldx.cli.running_stack import holder_pid, publish, running_pid, stack_lock, withdraw
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 from shieldx.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from test_on_kafka import TIMEOUT_S, Place
 
 from shieldx.bootstrap import Platform
 from shieldx.cli.samples.writing import SetContent, write_samples
+from shieldx.domains.shadow.messages import StoredSample
+from shieldx.domains.shadow.sample import Request, Sample
+from shieldx.domains.shadow.sample_set import arranged, version_of
 from shieldx.settings import load_settings
-from shieldx.shadow.messages import StoredSample
-from shieldx.shadow.sample import Request, Sample
-from shieldx.shadow.sample_set import arranged, version_of
+from tests.cli.test_on_kafka import TIMEOUT_S, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

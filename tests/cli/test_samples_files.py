@@ -12,9 +12,9 @@ import pytest
 from shieldx.cli.samples.bounds import ImportOtherSamples, check_samples
 from shieldx.cli.samples.files import Files, mapping_of
 from shieldx.cli.samples.request_text import request_lines
+from shieldx.domains.shadow.messages import MAX_SAMPLES
+from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Request, Sample
 from shieldx.evaluators.sample_reader import MAX_SET_BYTES
-from shieldx.shadow.messages import MAX_SAMPLES
-from shieldx.shadow.sample import MAX_BODY_BYTES, Request, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable

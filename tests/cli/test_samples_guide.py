@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from shieldx.row_key import row_key
-from shieldx.shadow.messages import MAX_SAMPLES, SealSamples, StoredSample
-from shieldx.shadow.sample import MAX_BODY_BYTES, Request, Sample
-from shieldx.shadow.sample_set import arranged, strata_of, version_of
+from shieldx.domains.shadow.messages import MAX_SAMPLES, SealSamples, StoredSample
+from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Request, Sample
+from shieldx.domains.shadow.sample_set import arranged, strata_of, version_of
+from shieldx.state.row_key import row_key
 
 PAGE = (Path(__file__).parents[2] / "docs" / "samples.md").read_text(encoding="utf-8")
 TEXTS = ("", "".join(map(chr, range(0x20))), '\\"/\x7f\x9b', "é\u2028\U0001f600", "b", "B")

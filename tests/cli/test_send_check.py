@@ -6,8 +6,8 @@ import pytest
 
 from shieldx.bootstrap import home
 from shieldx.cli.command_lines import CommandLines, CorrectLine
-from shieldx.credits.messages import Consume
-from shieldx.engine.manifests import load_manifests
+from shieldx.domains.credits.messages import Consume
+from shieldx.engine.declarations.manifests import load_manifests
 from shieldx.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from test_on_kafka import TIMEOUT_S, Place
+
+from tests.cli.test_on_kafka import TIMEOUT_S, Place
 
 if TYPE_CHECKING:
     from pathlib import Path

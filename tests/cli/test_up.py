@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shieldx.cli.up import partition_count
-from shieldx.engine.errors import FixConfiguration
-from shieldx.engine.topics import ActualTopic
+from shieldx.engine.topics.admin import ActualTopic
+from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Callable

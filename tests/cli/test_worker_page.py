@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from shieldx.cli.worker_page import WorkerAddress, WorkerAddressType, ask
-from shieldx.engine.health import HealthServer
-from shieldx.engine.metrics import Metrics
+from shieldx.engine.operations.health import HealthServer
+from shieldx.engine.operations.metrics import Metrics
 from shieldx.top.metrics_page import Place
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import asyncpg
 import msgspec
 from aiokafka import AIOKafkaProducer
-from audit.signing import AT, append, driver
-from audit_topics import SHARDS, TENANTS, delete
 
-from shieldx.audit.messages import Rotate
-from shieldx.audit.projections import COLUMNS, KEY, rows
-from shieldx.audit.tables import APPENDS, CHECKPOINTS, LOG, ROTATIONS
+from shieldx.domains.audit.messages import Rotate
+from shieldx.domains.audit.projections import COLUMNS, KEY, rows
+from shieldx.domains.audit.tables import APPENDS, CHECKPOINTS, LOG, ROTATIONS
+from tests.cli.audit_topics import SHARDS, TENANTS, delete
+from tests.domains.audit.signing import AT, append, driver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.credits.fold import CreditsFold
-from shieldx.credits.messages import Batch, Result, Single
-from shieldx.credits.tables import ACCOUNTS, RESULTS
 from shieldx.demo.comparison import Balances, Observed
 from shieldx.demo.recount import Appended, DeadLetterSeen
 from shieldx.demo.results import Answers, SeenResult
-from shieldx.engine.home import home_partition
+from shieldx.domains.credits.fold import CreditsFold
+from shieldx.domains.credits.messages import Batch, Result, Single
+from shieldx.domains.credits.tables import ACCOUNTS, RESULTS
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import Output, Source
 
 if TYPE_CHECKING:

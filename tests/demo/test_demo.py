@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from ledger_in_memory import PARTITIONS, LedgerInMemory
 from rich.console import Console
 
-from shieldx.audit.breaks import Break, Kind
-from shieldx.audit.joining import Verdict
 from shieldx.bootstrap import worker_environment
 from shieldx.demo.__main__ import DIFFERENCES, EXIT_DIFFERENCES, EXIT_INTERRUPTED, conclude
 from shieldx.demo.audit_log import AuditLog
@@ -28,7 +25,10 @@ from shieldx.demo.results import Figures
 from shieldx.demo.run import Measured, Outcome, Plan
 from shieldx.demo.story import SHORT_OF_CREDITS, TENANTS, Story
 from shieldx.dev.worker_process import ReadTheAgentLog, WorkerProcess
+from shieldx.domains.audit.breaks import Break, Kind
+from shieldx.domains.audit.joining import Verdict
 from shieldx.settings import Settings
+from tests.demo.ledger_in_memory import PARTITIONS, LedgerInMemory
 
 if TYPE_CHECKING:
     from shieldx.demo.trace import Row
@@ -40,10 +40,10 @@ PLAN = Plan(generate_trace(SEED, ROWS), seconds=4, per_second=1000)
 
 WRONG_AGENT = """
 from msgspec.structs import replace
-from shieldx.credits import tables
-from shieldx.credits.fold import CreditsFold
-from shieldx.credits.messages import Consume
-from shieldx.engine.agent import Agent
+from shieldx.domains.credits import tables
+from shieldx.domains.credits.fold import CreditsFold
+from shieldx.domains.credits.messages import Consume
+from shieldx.engine.declarations.agent import Agent
 
 class Generous(CreditsFold):
     def apply(self, command, source):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from shieldx.credits.messages import Abort, Batch, Command, Commit, Consume, Purchase, Refund, Reserve
 from shieldx.demo.comparison import Balances, Observed, compare
 from shieldx.demo.recount import Appended, DeadLetterSeen, Recount, recount
 from shieldx.demo.results import Answer, Answers, Figures, SeenResult
 from shieldx.demo.steps import misplaced, step_of
+from shieldx.domains.credits.messages import Abort, Batch, Command, Commit, Consume, Purchase, Refund, Reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from ledger_in_memory import PARTITIONS, LedgerInMemory
 
-from shieldx.credits.messages import Code
 from shieldx.demo.comparison import compare
 from shieldx.demo.generated_trace import SEED, generate_trace
 from shieldx.demo.recount import recount
 from shieldx.demo.story import SHORT_OF_CREDITS, TENANTS, Story
+from shieldx.domains.credits.messages import Code
+from tests.demo.ledger_in_memory import PARTITIONS, LedgerInMemory
 
 if TYPE_CHECKING:
     from shieldx.demo.steps import Step

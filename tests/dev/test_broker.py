@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from kafka_round_trip import make_topic, read_all, write
 
 from shieldx.dev.broker import KafkaBroker
 from shieldx.dev.file_lock import StopTheOtherProcess
+from tests.dev.kafka_round_trip import make_topic, read_all, write
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shieldx.dev.cluster_plan import ALONE, ClusterFolder, Place, Ports
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 
 
 def test_the_first_start_fixes_the_number_of_brokers(tmp_path: Path) -> None:

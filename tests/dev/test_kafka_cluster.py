@@ -16,13 +16,13 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
-from kafka_round_trip import read_all
-from polling import EVERY_S, until
 
 from shieldx.dev.broker import KafkaBroker
 from shieldx.dev.broker_process import BrokerEnded
 from shieldx.dev.kafka_cluster import KafkaCluster
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
+from tests.dev.kafka_round_trip import read_all
+from tests.polling import EVERY_S, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 import pytest_asyncio
-from polling import until
 
 from shieldx.dev.file_lock import StopTheOtherProcess
 from shieldx.dev.loopback_ports import ChooseAnotherPort
@@ -20,6 +19,7 @@ from shieldx.dev.postgres import PostgresDidNotStart, PostgresEnded, PostgresSer
 from shieldx.dev.postgres_binaries import InstallPostgres, find_postgres
 from shieldx.dev.process_family import children_of, lives
 from shieldx.dev.unprivileged_user import copy_open_to_all, is_open_to_all
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from kafka_round_trip import make_topic, read_all, write
 
 from shieldx.dev.file_lock import FileLock, StopTheOtherProcess
 from shieldx.dev.loopback_ports import is_free
 from shieldx.dev.stack import Stack
+from tests.dev.kafka_round_trip import make_topic, read_all, write
 
 pytestmark = pytest.mark.integration
 

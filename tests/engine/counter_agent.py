@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.engine.agent import Agent
-from shieldx.engine.driver import AgentDriver
-from shieldx.engine.manifests import Topic, load_manifests
-from shieldx.engine.measures import Count
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.manifests import Topic, load_manifests
+from shieldx.engine.declarations.measures import Count
+from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import Change, Id, Output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shieldx.engine.checkpoint import TaskStores
-    from shieldx.engine.surroundings import Limits
+    from shieldx.engine.tasks.checkpoint import TaskStores
+    from shieldx.engine.tasks.context import Limits
     from shieldx.messages import Source
-    from shieldx.state import StateBatch, StateStore
+    from shieldx.state.store import StateBatch, StateStore
 
 ROOT = Path(__file__).parents[2]
 ADDS, MORE_ADDS, TOTALS, NOTES, SUMS, TIMERS = (
@@ -133,7 +133,7 @@ class Counter:
 
 
 def topic(*, timestamps: str = "producer", cleanup: str = "delete", **messages: str) -> Topic:
-    named = {f"counter.{name}/1": f"counter_agent:{kind}" for name, kind in messages.items()}
+    named = {f"counter.{name}/1": f"tests.engine.counter_agent:{kind}" for name, kind in messages.items()}
     return msgspec.convert(
         {"about": "", "key": "tenant_id", "cleanup": cleanup, "timestamps": timestamps, "messages": named}, Topic
     )

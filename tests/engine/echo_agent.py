@@ -9,14 +9,14 @@ from uuid import uuid4
 
 import msgspec
 
-from shieldx.engine.replayable import Replayable
+from shieldx.engine.declarations.replayable import Replayable
 from shieldx.messages import DEAD_LETTERS, Id, Output
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from shieldx.engine.replayable import Resources
+    from shieldx.engine.declarations.replayable import Resources
     from shieldx.messages import Source
 
 PARTITIONS = 3
@@ -79,12 +79,12 @@ def write_home(folder: Path, names: Names) -> Path:
     for below in ("agents", "topics", "migrations"):
         (folder / below).mkdir()
     (folder / "agents" / "echo.py").write_text(
-        f"from echo_agent import Names, echo\n\nagent = echo(Names({', '.join(map(repr, names))}))\n"
+        f"from tests.engine.echo_agent import Names, echo\n\nagent = echo(Names({', '.join(map(repr, names))}))\n"
     )
     delete = {"about": "", "key": "tenant_id", "cleanup": "delete"}
     topics = {
-        names.asks: delete | {"timestamps": "broker", "messages": {"echo.ask/1": "echo_agent:Ask"}},
-        names.echoes: delete | {"messages": {"echo.echo/1": "echo_agent:Echo"}},
+        names.asks: delete | {"timestamps": "broker", "messages": {"echo.ask/1": "tests.engine.echo_agent:Ask"}},
+        names.echoes: delete | {"messages": {"echo.echo/1": "tests.engine.echo_agent:Echo"}},
         DEAD_LETTERS: delete | {"messages": {"dead-letter/1": "shieldx.messages:DeadLetter"}},
     }
     (folder / "topics" / "echo.yaml").write_text(msgspec.yaml.encode(topics).decode())

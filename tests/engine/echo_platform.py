@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from echo_agent import PARTITIONS, Ask, Echo, Echoing, Names, echo, new_names, write_home
-from polling import until
 
 from shieldx.bootstrap import Platform
-from shieldx.engine.metrics import Metrics
+from shieldx.engine.operations.metrics import Metrics
 from shieldx.settings import load_settings
+from tests.engine.echo_agent import PARTITIONS, Ask, Echo, Echoing, Names, echo, new_names, write_home
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from aiokafka import ConsumerRecord
 
-    from shieldx.engine.replayable import Replayable
-    from shieldx.engine.replayable_worker import ReplayableWorker
+    from shieldx.engine.declarations.replayable import Replayable
+    from shieldx.engine.replayable.worker import ReplayableWorker
 
 SESSION_S = 2.0
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Never
 
+from shieldx.domains.shadow.messages import Outcomes
 from shieldx.evaluators.judging import Judged
-from shieldx.shadow.messages import Outcomes
 
 if TYPE_CHECKING:
     from shieldx.evaluators.judging import Work

@@ -6,12 +6,12 @@ import asyncio
 import signal
 import sys
 
-from judging_functions import wait_for_file
 from prometheus_client import CollectorRegistry
 
 from shieldx.evaluators.judging import Work
 from shieldx.evaluators.metrics import EvaluatorMetrics
 from shieldx.evaluators.pool import Pool
+from tests.evaluators.judging_functions import wait_for_file
 
 
 async def main() -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from shieldx.shadow.messages import StoredSample
-from shieldx.shadow.sample import Request, Sample
-from shieldx.shadow.sample_set import arranged, strata_digest, strata_of, version_of
-from shieldx.shadow.tables import SAMPLES
+from shieldx.domains.shadow.messages import StoredSample
+from shieldx.domains.shadow.sample import Request, Sample
+from shieldx.domains.shadow.sample_set import arranged, strata_digest, strata_of, version_of
+from shieldx.domains.shadow.tables import SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -5,28 +5,37 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import judging_functions
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 from prometheus_client import CollectorRegistry
-from sample_sets import Written, append_records, in_turn, mixed, sample, stored, write_records, write_set
 
-from shieldx.engine.errors import RestoreTask
-from shieldx.engine.replayable import Resources
+from shieldx.domains.shadow.messages import Batch, Outcomes, Score
+from shieldx.domains.shadow.rule import Keywords, Scored, Signature, Weighted
+from shieldx.domains.shadow.sample import MAX_BODY_BYTES
+from shieldx.domains.shadow.sample_set import arranged, strata_digest, strata_of, version_of
+from shieldx.domains.shadow.tables import BATCHES, SAMPLES, SCORES
+from shieldx.engine.declarations.replayable import Resources
+from shieldx.errors import RestoreTask
 from shieldx.evaluators.evaluators import Evaluators
 from shieldx.messages import Output, Source
-from shieldx.shadow.messages import Batch, Outcomes, Score
-from shieldx.shadow.rule import Keywords, Scored, Signature, Weighted
-from shieldx.shadow.sample import MAX_BODY_BYTES
-from shieldx.shadow.sample_set import arranged, strata_digest, strata_of, version_of
-from shieldx.shadow.tables import BATCHES, SAMPLES, SCORES
+from tests.evaluators import judging_functions
+from tests.evaluators.sample_sets import (
+    Written,
+    append_records,
+    in_turn,
+    mixed,
+    sample,
+    stored,
+    write_records,
+    write_set,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.shadow.rule import RuleConfig
-    from shieldx.shadow.sample import Sample
+    from shieldx.domains.shadow.rule import RuleConfig
+    from shieldx.domains.shadow.sample import Sample
 
 pytestmark = pytest.mark.integration
 

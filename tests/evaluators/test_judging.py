@@ -6,12 +6,11 @@ import pickle
 import subprocess
 import sys
 
-from sample_sets import sample
-
+from shieldx.domains.shadow.messages import Outcomes
+from shieldx.domains.shadow.rule import Composite, Scored, Signature, Weighted
 from shieldx.evaluators.encoded_set import encode_sample
 from shieldx.evaluators.judging import Defect, Judged, Unusable, Work, encode_rule, joined, judge
-from shieldx.shadow.messages import Outcomes
-from shieldx.shadow.rule import Composite, Scored, Signature, Weighted
+from tests.evaluators.sample_sets import sample
 
 QUOTE = Signature(pattern="'", match="literal")
 HELLO = Signature(pattern="hel+o")

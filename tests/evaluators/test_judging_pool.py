@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import judging_functions
 import pytest
-from polling import until
 from prometheus_client import CollectorRegistry
 
-from shieldx.engine.errors import RestoreTask
+from shieldx.errors import RestoreTask
 from shieldx.evaluators.errors import AnswerWithError
 from shieldx.evaluators.judging import Work
 from shieldx.evaluators.metrics import EvaluatorMetrics
 from shieldx.evaluators.pool import PORTION_BYTES, Pool
+from tests.evaluators import judging_functions
+from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

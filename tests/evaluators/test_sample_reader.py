@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from sample_sets import append_records, mixed, stored, write_set
 
-from shieldx.engine.errors import RestoreTask
+from shieldx.errors import RestoreTask
 from shieldx.evaluators.errors import AnswerWithError
 from shieldx.evaluators.sample_reader import Place, SampleReader
+from tests.evaluators.sample_sets import append_records, mixed, stored, write_set
 
 if TYPE_CHECKING:
-    from sample_sets import Written
+    from tests.evaluators.sample_sets import Written
 
 pytestmark = pytest.mark.integration
 

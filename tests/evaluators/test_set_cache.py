@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shieldx.engine.errors import RestoreTask
+from shieldx.errors import RestoreTask
 from shieldx.evaluators.encoded_set import EncodedSet
 from shieldx.evaluators.errors import AnswerWithError
 from shieldx.evaluators.metrics import EvaluatorMetrics

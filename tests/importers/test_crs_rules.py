@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from shieldx.domains.shadow.matching.matcher import compile_rule
+from shieldx.domains.shadow.matching.parts import ParsedRequest
+from shieldx.domains.shadow.sample import Request
 from shieldx.importers.crs_rules import ImportedRule, NotEvaluable, read_crs_rules, with_pcre_space
 from shieldx.importers.imported import FixInput
-from shieldx.shadow.matching.matcher import compile_rule
-from shieldx.shadow.matching.parts import ParsedRequest
-from shieldx.shadow.sample import Request
 
 PUBLISHED = Path(__file__).parents[2] / "../shared/data/crs/rules.json"
 RULE = {

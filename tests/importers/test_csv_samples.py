@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Request, Sample
 from shieldx.importers.bounded_lines import MAX_LINE_BYTES
 from shieldx.importers.csv_samples import Mapping, import_csv, samples_of_csv
 from shieldx.importers.imported import FixInput, Imported, Skipped
-from shieldx.shadow.sample import MAX_BODY_BYTES, Request, Sample
 
 if TYPE_CHECKING:
     from pathlib import Path

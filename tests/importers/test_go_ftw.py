@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Request, Sample
 from shieldx.importers.go_ftw import category_of, import_go_ftw, samples_of_go_ftw
 from shieldx.importers.imported import FixInput, Skipped
-from shieldx.shadow.sample import MAX_BODY_BYTES, Request, Sample
 
 CORE_RULE_SET = Path(__file__).parents[2] / "../shared/data/crs/tests"
 

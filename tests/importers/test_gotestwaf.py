@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from shieldx.domains.shadow.sample import Sample
 from shieldx.importers.gotestwaf import import_gotestwaf, samples_of_gotestwaf
 from shieldx.importers.imported import FixInput, Skipped
-from shieldx.shadow.sample import Sample
 
 CASES = Path(__file__).parents[2] / "../shared/data/gotestwaf/testcases"
 

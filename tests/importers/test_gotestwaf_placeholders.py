@@ -11,7 +11,7 @@ from shieldx.importers.gotestwaf_placeholders import PLACEHOLDERS, Draft, Payloa
 from shieldx.importers.imported import SkipSample
 
 if TYPE_CHECKING:
-    from shieldx.shadow.sample import Request
+    from shieldx.domains.shadow.sample import Request
 
 NAME = "0123456789"
 BOUNDARY = "0123456789abcdef" * 3 + "0123456789ab"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Request, Sample
 from shieldx.importers.bounded_lines import MAX_LINE_BYTES
 from shieldx.importers.imported import FixInput, Skipped
 from shieldx.importers.ndjson_samples import import_ndjson, samples_of_ndjson
-from shieldx.shadow.sample import MAX_BODY_BYTES, Request, Sample
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 from shieldx.keyring.file import ChooseAnotherFile, ChooseAnotherId, add_key, make_keyring, new_keyring, read_keyring
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kv_server import TOKEN, KvServer, running_kv_server
 
 from shieldx.bootstrap import KEYRING_FILE, keyring, knows_keyring, worker_environment
-from shieldx.engine.errors import FixConfiguration, ShieldXError
+from shieldx.errors import FixConfiguration, ShieldXError
 from shieldx.keyring import vault
 from shieldx.keyring.file import new_keyring
 from shieldx.keyring.vault import CheckVault, CheckVaultAddress, CheckVaultPath, RenewVaultToken
 from shieldx.settings import Settings, load_settings
+from tests.keyring.kv_server import TOKEN, KvServer, running_kv_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

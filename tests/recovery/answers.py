@@ -10,8 +10,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shieldx.credits.tables import RESULTS
-from shieldx.engine.codec import CORRELATION_ID
+from shieldx.domains.credits.tables import RESULTS
+from shieldx.engine.tasks.codec import CORRELATION_ID
 
 if TYPE_CHECKING:
     from types import TracebackType

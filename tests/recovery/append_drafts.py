@@ -9,18 +9,18 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from drafts import EXPECT, TENANTS
 
-from shieldx.audit.messages import Rotate
-from shieldx.audit.tables import APPENDS, ROTATIONS
-from shieldx.engine.codec import HOP, encode
-from shieldx.engine.home import home_partition
+from shieldx.domains.audit.messages import Rotate
+from shieldx.domains.audit.tables import APPENDS, ROTATIONS
+from shieldx.engine.tasks.codec import HOP, encode
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import AuditAppend, Coordinates
+from tests.recovery.drafts import EXPECT, TENANTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shieldx.engine.log import Header
+    from shieldx.engine.tasks.log import Header
 
 REMEMBERED = 300
 AGAIN_AFTER_RESTART = 10

@@ -9,10 +9,10 @@ from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from sender import Sender
+from tests.recovery.sender import Sender
 
 if TYPE_CHECKING:
-    from append_drafts import AppendDraft, AppendDrafts
+    from tests.recovery.append_drafts import AppendDraft, AppendDrafts
 
 NEXT_KEY = "second"
 RESTARTS = 4

@@ -7,13 +7,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from append_drafts import Fate
-from drafts import EXPECT
 
-from shieldx.audit.messages import Rotate
-from shieldx.audit.tables import APPENDS, DECISIONS, ROTATIONS
-from shieldx.engine.codec import HOP
+from shieldx.domains.audit.messages import Rotate
+from shieldx.domains.audit.tables import APPENDS, DECISIONS, ROTATIONS
+from shieldx.engine.tasks.codec import HOP
 from shieldx.messages import AuditAppend, rfc3339
+from tests.recovery.append_drafts import Fate
+from tests.recovery.drafts import EXPECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

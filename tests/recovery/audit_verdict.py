@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
-import projections
-from audit_model import INPUTS, AuditModel
-from independent_verifier import verify_records
-from reading import Tail, read_topic, unreadable
 
-from shieldx.audit.entry import AuditEntry
-from shieldx.audit.projections import COLUMNS, KEY, TABLE, entry_of
-from shieldx.audit.tables import CHECKPOINTS, LOG, ROTATIONS
+from shieldx.domains.audit.entry import AuditEntry
+from shieldx.domains.audit.projections import COLUMNS, KEY, TABLE, entry_of
+from shieldx.domains.audit.tables import CHECKPOINTS, LOG, ROTATIONS
 from shieldx.messages import DEAD_LETTERS
 from shieldx.verification.heads import Heads
 from shieldx.verification.kafka_log import heads_below, kafka_segments
 from shieldx.verification.postgres_log import SINK, mirrored_heads, mirrored_positions, postgres_segments
 from shieldx.verification.verify import Verifier
+from tests import projections
+from tests.domains.audit.independent_verifier import verify_records
+from tests.recovery.audit_model import INPUTS, AuditModel
+from tests.recovery.reading import Tail, read_topic, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from shieldx.credits.messages import Abort, Batch, Command, Commit, Consume, Purchase, Refund, Reserve, Single
-from shieldx.engine.codec import CORRELATION_ID, HOP, REPLY_TO, encode
-from shieldx.engine.home import home_partition
+from shieldx.domains.credits.messages import Abort, Batch, Command, Commit, Consume, Purchase, Refund, Reserve, Single
+from shieldx.engine.tasks.codec import CORRELATION_ID, HOP, REPLY_TO, encode
+from shieldx.engine.tasks.partitioner import home_partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shieldx.engine.log import Header
+    from shieldx.engine.tasks.log import Header
 
 EXPECT = "expect"
 """The header by which a sender says what shall become of a record; the engine knows nothing of it."""

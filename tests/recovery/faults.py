@@ -11,24 +11,23 @@ from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-import checkpoints
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from shieldx.audit.tables import LOG
-from shieldx.credits.tables import COMMANDS, RESULTS
+from shieldx.domains.audit.tables import LOG
+from shieldx.domains.credits.tables import COMMANDS, RESULTS
+from tests.recovery import checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from base_backup import BaseBackup
-    from fleet import Fleet
-
     from shieldx.dev.broker import KafkaBroker
     from shieldx.dev.kafka_cluster import KafkaCluster
     from shieldx.dev.postgres import PostgresServer
+    from tests.recovery.base_backup import BaseBackup
+    from tests.recovery.fleet import Fleet
 
 SESSION_TIMEOUT_S = 2.0
 TRANSACTION_TIMEOUT_S = 5.0

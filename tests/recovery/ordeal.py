@@ -12,11 +12,19 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import msgspec
-from answers import Answers
-from appender import NEXT_KEY, Appended
-from audit_verdict import AuditJudge
-from base_backup import BaseBackup
-from faults import (
+from rich.columns import Columns
+from rich.console import Console
+from rich.table import Table
+
+from shieldx.bootstrap import Platform
+from shieldx.dev.kafka_cluster import KafkaCluster
+from shieldx.dev.postgres import PostgresServer
+from shieldx.settings import Settings
+from tests.recovery.answers import Answers
+from tests.recovery.appender import NEXT_KEY, Appended
+from tests.recovery.audit_verdict import AuditJudge
+from tests.recovery.base_backup import BaseBackup
+from tests.recovery.faults import (
     REFUSED,
     SESSION_TIMEOUT_S,
     TRANSACTION_TIMEOUT_S,
@@ -28,17 +36,9 @@ from faults import (
     Servers,
     expected_s,
 )
-from fleet import Fleet, WorkerEnded
-from rich.columns import Columns
-from rich.console import Console
-from rich.table import Table
-from traffic import Tally, Traffic
-from verdict import Judge, Verdict
-
-from shieldx.bootstrap import Platform
-from shieldx.dev.kafka_cluster import KafkaCluster
-from shieldx.dev.postgres import PostgresServer
-from shieldx.settings import Settings
+from tests.recovery.fleet import Fleet, WorkerEnded
+from tests.recovery.traffic import Tally, Traffic
+from tests.recovery.verdict import Judge, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

@@ -7,22 +7,22 @@ from uuid import uuid4
 
 from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
 
-from shieldx.audit.fold import AuditFold
-from shieldx.audit.tables import REMEMBERED
-from shieldx.engine.errors import LeaveTask, RestoreTask
-from shieldx.engine.intake import Intake
-from shieldx.engine.kafka_log import KafkaLog, KafkaTransactions
-from shieldx.engine.task import Task
-from shieldx.engine.worker import Worker
+from shieldx.domains.audit.fold import AuditFold
+from shieldx.domains.audit.tables import REMEMBERED
+from shieldx.engine.kafka.kafka_log import KafkaLog, KafkaTransactions
+from shieldx.engine.runtime.partition_buffer import Intake
+from shieldx.engine.runtime.worker import Worker
+from shieldx.engine.tasks.task import Task
+from shieldx.errors import LeaveTask, RestoreTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from aiokafka import TopicPartition as KafkaTopicPartition
 
-    from shieldx.audit.head import Head
-    from shieldx.audit.messages import Rotate
-    from shieldx.engine.log import Record, TopicPartition, Write
+    from shieldx.domains.audit.head import Head
+    from shieldx.domains.audit.messages import Rotate
+    from shieldx.engine.tasks.log import Record, TopicPartition, Write
     from shieldx.messages import AuditAppend, Output, Source
 
 

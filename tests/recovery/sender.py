@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerClosed
 
 if TYPE_CHECKING:
-    from shieldx.engine.log import Header
+    from shieldx.engine.tasks.log import Header
 
 _REQUEST_TIMEOUT_MS = 1500
 """Shorter than a broker is dead or frozen: what was on its way then is sent again by a new producer."""

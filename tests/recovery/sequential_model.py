@@ -8,16 +8,16 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from drafts import EXPECT, Expect
-from plain_ledger import DAY_MS, PlainLedger
 
-from shieldx.credits import tables
-from shieldx.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve, Single
-from shieldx.credits.reservations import State as HoldState
-from shieldx.credits.tables import AccountRow, ReservationRow, TransactionRow
-from shieldx.engine.codec import HOP, REPLY_TO, TICK_VALUE
+from shieldx.domains.credits import tables
+from shieldx.domains.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve, Single
+from shieldx.domains.credits.reservations import State as HoldState
+from shieldx.domains.credits.tables import AccountRow, ReservationRow, TransactionRow
+from shieldx.engine.tasks.codec import HOP, REPLY_TO, TICK_VALUE
 from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter, Output, Source, rfc3339
-from shieldx.row_key import row_key
+from shieldx.state.row_key import row_key
+from tests.domains.credits.plain_ledger import DAY_MS, PlainLedger
+from tests.recovery.drafts import EXPECT, Expect
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from fleet import Fleet
+    from tests.recovery.fleet import Fleet
 
 FROZEN_S = 8.0
 """Longer than the session timeout: the frozen worker's partitions are given away, and it thaws to find them gone."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.credits import tables as ledger
-from shieldx.credits.messages import Purchase
-from shieldx.engine.home import home_partition
-from shieldx.row_key import row_key
-from shieldx.shadow import tables
-from shieldx.shadow.messages import Evaluate, SealSamples, StoredSample
-from shieldx.shadow.rule import Scored, Signature, Weighted
-from shieldx.shadow.sample import Request, Sample
-from shieldx.shadow.sample_set import arranged, strata_of, version_of
+from shieldx.domains.credits import tables as ledger
+from shieldx.domains.credits.messages import Purchase
+from shieldx.domains.shadow import tables
+from shieldx.domains.shadow.messages import Evaluate, SealSamples, StoredSample
+from shieldx.domains.shadow.rule import Scored, Signature, Weighted
+from shieldx.domains.shadow.sample import Request, Sample
+from shieldx.domains.shadow.sample_set import arranged, strata_of, version_of
+from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.state.row_key import row_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

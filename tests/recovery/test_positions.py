@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shieldx.dev.broker import KafkaBroker
-from shieldx.engine.errors import RestoreTask
-from shieldx.engine.kafka_log import KafkaLog
-from shieldx.engine.log import TopicPartition
-from shieldx.engine.manifests import Topic
-from shieldx.engine.topics import TopicAdmin
+from shieldx.engine.declarations.manifests import Topic
+from shieldx.engine.kafka.kafka_log import KafkaLog
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.topics.admin import TopicAdmin
+from shieldx.errors import RestoreTask
 
 if TYPE_CHECKING:
     from pathlib import Path

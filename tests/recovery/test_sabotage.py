@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from faults import Kind, plan
-from ordeal import Ordeal, undergo
+
+from tests.recovery.faults import Kind, plan
+from tests.recovery.ordeal import Ordeal, undergo
 
 if TYPE_CHECKING:
     from pathlib import Path

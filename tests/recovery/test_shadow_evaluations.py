@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from fleet import Fleet
-from reading import read_topic
-from shadow_faults import Faults, Kind, plan
-from shadow_traffic import PURCHASED, Sender, evaluations, samples
 
 from shieldx.bootstrap import Platform, worker_environment
-from shieldx.credits.tables import ACCOUNTS
 from shieldx.dev.stack import Stack
+from shieldx.domains.credits.tables import ACCOUNTS
+from shieldx.domains.shadow import tables
 from shieldx.messages import DEAD_LETTERS
 from shieldx.settings import load_settings
-from shieldx.shadow import tables
+from tests.recovery.fleet import Fleet
+from tests.recovery.reading import read_topic
+from tests.recovery.shadow_faults import Faults, Kind, plan
+from tests.recovery.shadow_traffic import PURCHASED, Sender, evaluations, samples
 
 if TYPE_CHECKING:
     from pathlib import Path

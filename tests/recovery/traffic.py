@@ -9,19 +9,19 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-from append_drafts import AppendDrafts
-from appender import Appender
-from drafts import Draft, Drafts, headers_of
-from sender import Sender
 
-from shieldx.credits.messages import Refund
-from shieldx.credits.tables import COMMANDS
-from shieldx.engine.codec import encode
+from shieldx.domains.credits.messages import Refund
+from shieldx.domains.credits.tables import COMMANDS
+from shieldx.engine.tasks.codec import encode
+from tests.recovery.append_drafts import AppendDrafts
+from tests.recovery.appender import Appender
+from tests.recovery.drafts import Draft, Drafts, headers_of
+from tests.recovery.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answers import Answers
+    from tests.recovery.answers import Answers
 
 RETRY_S = 3.0
 """Shorter than most faults last: a retry often comes while the first is still on its way."""

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import projections
-from reading import Tail, read_topic, unreadable
-from sequential_model import REPLIES, SequentialModel
 
-from shieldx.credits import tables
-from shieldx.credits.messages import Code, Result
-from shieldx.credits.tables import AccountRow, ReservationRow, TransactionRow
-from shieldx.engine.home import home_partition
+from shieldx.domains.credits import tables
+from shieldx.domains.credits.messages import Code, Result
+from shieldx.domains.credits.tables import AccountRow, ReservationRow, TransactionRow
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import DEAD_LETTERS, DeadLetter
+from tests import projections
+from tests.recovery.reading import Tail, read_topic, unreadable
+from tests.recovery.sequential_model import REPLIES, SequentialModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -8,13 +8,12 @@ import logging
 import os
 import sys
 
-import sabotage
-
 from shieldx.bootstrap import Platform
 from shieldx.cli.running_workers import run_workers
 from shieldx.cli.stop_signals import stop_event
-from shieldx.engine.json_logs import JsonFormatter
+from shieldx.engine.operations.json_logs import JsonFormatter
 from shieldx.settings import load_settings
+from tests.recovery import sabotage
 
 
 async def main(names: list[str]) -> None:

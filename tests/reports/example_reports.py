@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shieldx.shadow.draw import Drawn
-from shieldx.shadow.judged import Judged, Said
-from shieldx.shadow.messages import Targets
-from shieldx.shadow.report import Charge, EvaluationCode, Report
-from shieldx.shadow.reporting import findings, timings
-from shieldx.shadow.rule import Signature, rule_hash
+from shieldx.domains.shadow.draw import Drawn
+from shieldx.domains.shadow.judged import Judged, Said
+from shieldx.domains.shadow.messages import Targets
+from shieldx.domains.shadow.report import Charge, EvaluationCode, Report
+from shieldx.domains.shadow.reporting import findings, timings
+from shieldx.domains.shadow.rule import Signature, rule_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

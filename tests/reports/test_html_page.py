@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from example_reports import RULE, USUAL, completed, judged_of, refused, scored
-from parsed_page import ParsedPage
 
+from shieldx.domains.shadow.report import Category, Decision, Recommendation
+from shieldx.domains.shadow.rule import Signature, rule_hash
 from shieldx.reports.html_page import html_page
-from shieldx.shadow.report import Category, Decision, Recommendation
-from shieldx.shadow.rule import Signature, rule_hash
+from tests.reports.example_reports import RULE, USUAL, completed, judged_of, refused, scored
+from tests.reports.parsed_page import ParsedPage
 
 if TYPE_CHECKING:
-    from shieldx.shadow.report import Report
+    from shieldx.domains.shadow.report import Report
 
 ATTACK = '</script></style></title><script>alert(1)</script><img src=x onerror="alert(2)"> & \'"'
 PAGES = {

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from example_reports import completed, refused
 
+from shieldx.domains.shadow.report import Charge, Decision, Figures, RiskLevel
 from shieldx.reports.figure_rows import duration, figure_rows, figures_of, interval, p_value, percent, round_percent
 from shieldx.reports.provenance import provenance
 from shieldx.reports.reason import reason, risk
-from shieldx.shadow.report import Charge, Decision, Figures, RiskLevel
+from tests.reports.example_reports import completed, refused
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from shieldx.engine.acls import Acl
+    from shieldx.engine.topics.acls import Acl
 
 # The numbers of Kafka's protocol.
 RESOURCES = {"topic": 2, "group": 3, "transactional-id": 5}

@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest_asyncio
-from acl_admin import add
-from certificates import Authority
-from secured_broker import ADMINISTRATOR, CLIENT, CREDITS, NOBODY, STATEMENTS, SecuredBroker
 
 from shieldx.dev.broker import KafkaBroker
 from shieldx.dev.broker_security import Security
-from shieldx.engine.acls import acls
+from shieldx.engine.topics.acls import acls
+from tests.secured.acl_admin import add
+from tests.secured.certificates import Authority
+from tests.secured.secured_broker import ADMINISTRATOR, CLIENT, CREDITS, NOBODY, STATEMENTS, SecuredBroker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

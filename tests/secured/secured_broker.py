@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from shieldx.dev.broker_security import Security
-    from shieldx.engine.acls import Acl
+    from shieldx.engine.topics.acls import Acl
 
 ADMINISTRATOR = "administrator"
 CREDITS = "shieldx.credits"

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from certificates import Authority
-from secured_broker import ADMINISTRATOR, CLIENT, CREDITS, NOBODY, end_of
 
 from shieldx.bootstrap import Platform
 from shieldx.dev.broker import KafkaBroker
 from shieldx.dev.broker_security import Security
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
+from tests.secured.certificates import Authority
+from tests.secured.secured_broker import ADMINISTRATOR, CLIENT, CREDITS, NOBODY, end_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from secured_broker import SecuredBroker
+    from tests.secured.secured_broker import SecuredBroker
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

@@ -7,26 +7,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import pytest_asyncio
-from acl_admin import add, remove
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
-from secured_broker import ADMINISTRATOR, CLIENT, CREDITS, PARTITIONS, STATEMENTS, end_of, ready
 
 from shieldx.client import CheckConnection, Client
-from shieldx.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve
-from shieldx.credits.tables import COMMANDS, RESULTS
-from shieldx.engine.codec import encode
-from shieldx.engine.home import home_partition
-from shieldx.engine.log import TopicPartition as LogPartition
-from shieldx.engine.log_bounds import LogBounds
+from shieldx.domains.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve
+from shieldx.domains.credits.tables import COMMANDS, RESULTS
+from shieldx.engine.kafka.log_bounds import LogBounds
+from shieldx.engine.tasks.codec import encode
+from shieldx.engine.tasks.log import TopicPartition as LogPartition
+from shieldx.engine.tasks.partitioner import home_partition
+from tests.secured.acl_admin import add, remove
+from tests.secured.secured_broker import ADMINISTRATOR, CLIENT, CREDITS, PARTITIONS, STATEMENTS, end_of, ready
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from secured_broker import SecuredBroker
-
-    from shieldx.credits.messages import Command
-    from shieldx.engine.acls import Acl
+    from shieldx.domains.credits.messages import Command
+    from shieldx.engine.topics.acls import Acl
+    from tests.secured.secured_broker import SecuredBroker
 
 pytestmark = pytest.mark.integration
 

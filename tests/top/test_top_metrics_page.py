@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import generate_latest
 
-from shieldx.engine.metrics import Metrics
+from shieldx.engine.operations.metrics import Metrics
 from shieldx.top.metrics_page import FIELDS, Place, parse
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from shieldx.engine.agent import Agent
-from shieldx.engine.manifests import Topic
-from shieldx.engine.sink import Sink, Table
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.manifests import Topic
+from shieldx.engine.declarations.sink import Sink, Table
 from shieldx.topology.graph import draw_up
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from declared_agents import BILLING, MIRROR, drawn, topic
 
-from shieldx.engine.agent import load_agents
-from shieldx.engine.manifests import load_manifests
+from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.manifests import load_manifests
 from shieldx.topology.graph import Graph, Kind, draw_up
 from shieldx.topology.mermaid import mermaid
 from shieldx.topology.palette import TINTS
 from shieldx.topology.svg import svg
 from shieldx.topology.text import text
+from tests.topology.declared_agents import BILLING, MIRROR, drawn, topic
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "{http://www.w3.org/2000/svg}"

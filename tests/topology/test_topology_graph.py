@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from declared_agents import BILLING, MIRROR, agent, drawn, topic
 
-from shieldx.engine.errors import FixConfiguration
+from shieldx.errors import FixConfiguration
 from shieldx.topology.graph import Graph, Kind
 from shieldx.topology.words import describe
+from tests.topology.declared_agents import BILLING, MIRROR, agent, drawn, topic
 
 
 def edges(graph: Graph) -> set[tuple[str, str, str]]:

@@ -3,17 +3,17 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from declared_agents import BILLING, MIRROR, agent, drawn, sink, topic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shieldx.topology.graph import Kind
 from shieldx.topology.layers import arrange, crossings
 from shieldx.topology.placing import place
+from tests.topology.declared_agents import BILLING, MIRROR, agent, drawn, sink, topic
 
 if TYPE_CHECKING:
-    from shieldx.engine.agent import Agent
-    from shieldx.engine.sink import Sink
+    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.sink import Sink
     from shieldx.topology.graph import Graph
     from shieldx.topology.layers import Layers
     from shieldx.topology.placing import Box

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from shieldx.audit.entry import FORMAT, GENESIS, ROTATE, AuditEntry, hashed_bytes, rotation_subject, signed
-from shieldx.audit.projections import COLUMNS, KEY
-from shieldx.audit.record import encode
+from shieldx.domains.audit.entry import FORMAT, GENESIS, ROTATE, AuditEntry, hashed_bytes, rotation_subject, signed
+from shieldx.domains.audit.projections import COLUMNS, KEY
+from shieldx.domains.audit.record import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from tamperings import EDITED, KEYS, chain
 
-from shieldx.audit.tables import LOG
-from shieldx.engine.manifests import load_manifests
+from shieldx.domains.audit.tables import LOG
+from shieldx.engine.declarations.manifests import load_manifests
 from shieldx.settings import Settings
 from shieldx.verification.kafka_log import kafka_segments
 from shieldx.verification.verify import Verifier
+from tests.verification.tamperings import EDITED, KEYS, chain
 
 EAGER = {
     "segment.ms": "200",

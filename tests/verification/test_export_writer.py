@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from tamperings import ENTRIES, KEYS, chain, entry_in
 
-from shieldx.audit.manifest import Filter, LastLine, Manifest
+from shieldx.domains.audit.manifest import Filter, LastLine, Manifest
 from shieldx.verification.export_writer import ExportWriter, NotExportable
 from shieldx.verification.verify import Verifier
+from tests.verification.tamperings import ENTRIES, KEYS, chain, entry_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from shieldx.audit.entry import AuditEntry
+    from shieldx.domains.audit.entry import AuditEntry
 
 Candidate = tuple[int, "AuditEntry", bytes]
 

@@ -9,8 +9,19 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from databases import new_database
-from tamperings import (
+
+from shieldx.domains.audit.joining import SeenHead, Verdict
+from shieldx.domains.audit.manifest import Filter, LastLine, Manifest, ShardPart
+from shieldx.domains.audit.projections import COLUMNS, KEY
+from shieldx.domains.audit.record import encode
+from shieldx.settings import Settings
+from shieldx.verification.export_file import line_number
+from shieldx.verification.heads import Heads
+from shieldx.verification.kafka_log import kafka_segments
+from shieldx.verification.postgres_log import postgres_segments
+from shieldx.verification.verify import Verifier
+from tests.databases import new_database
+from tests.verification.tamperings import (
     EDITED,
     ENTRIES,
     EXPORT,
@@ -25,17 +36,6 @@ from tamperings import (
     row_of,
     tampered,
 )
-
-from shieldx.audit.joining import SeenHead, Verdict
-from shieldx.audit.manifest import Filter, LastLine, Manifest, ShardPart
-from shieldx.audit.projections import COLUMNS, KEY
-from shieldx.audit.record import encode
-from shieldx.settings import Settings
-from shieldx.verification.export_file import line_number
-from shieldx.verification.heads import Heads
-from shieldx.verification.kafka_log import kafka_segments
-from shieldx.verification.postgres_log import postgres_segments
-from shieldx.verification.verify import Verifier
 
 if TYPE_CHECKING:
     from pathlib import Path

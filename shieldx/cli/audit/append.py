@@ -12,20 +12,20 @@ from uuid import uuid4
 import click
 import msgspec
 
-from shieldx.audit.entry import AuditEntry
-from shieldx.audit.tables import APPENDS
 from shieldx.bootstrap import Platform
 from shieldx.cli.audit.chaining import Outgoing, send_and_await
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.moment import TimeType, rfc3339
 from shieldx.cli.stdout import print_json, printable, say
-from shieldx.engine.codec import Codec, Undecodable, encode
-from shieldx.engine.errors import ShieldXError
-from shieldx.engine.home import home_partition
+from shieldx.domains.audit.entry import AuditEntry
+from shieldx.domains.audit.tables import APPENDS
+from shieldx.domains.privacy.sealing import NONCE_BYTES, Use32ByteKey, seal
+from shieldx.engine.tasks.codec import Codec, Undecodable, encode
+from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.errors import ShieldXError
 from shieldx.keyring.file import read_keyring
 from shieldx.messages import AuditAppend, DeadLetter, Sealed
-from shieldx.privacy.sealing import NONCE_BYTES, Use32ByteKey, seal
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:

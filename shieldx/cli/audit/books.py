@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shieldx.books.check import check_books
 from shieldx.cli.kafka_errors import named_kafka_errors
 from shieldx.cli.stdout import counted, print_json, print_table, printable
-from shieldx.engine.agent import Agent
-from shieldx.engine.errors import FixConfiguration
-from shieldx.stores.rocks import RocksStores
+from shieldx.engine.declarations.agent import Agent
+from shieldx.errors import FixConfiguration
+from shieldx.reconciliation.check import check_books
+from shieldx.rocksdb.store import RocksStores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shieldx.books.report import BooksReport
     from shieldx.bootstrap import Platform
+    from shieldx.reconciliation.report import BooksReport
 
 LEDGER = "credits"
 MEMORY_BYTES = 256_000_000

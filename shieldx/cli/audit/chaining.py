@@ -10,13 +10,13 @@ from uuid import uuid4
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from shieldx.audit import tables
-from shieldx.audit.entry import AuditEntry
 from shieldx.cli.asking import named_refusals, stand_at_end
 from shieldx.cli.committed_records import POLL_MS, committed_consumer, partitions_of
 from shieldx.cli.producing import open_producer
 from shieldx.cli.stdout import say
-from shieldx.engine.codec import CORRELATION_ID
+from shieldx.domains.audit import tables
+from shieldx.domains.audit.entry import AuditEntry
+from shieldx.engine.tasks.codec import CORRELATION_ID
 from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
     from shieldx.bootstrap import Platform
-    from shieldx.engine.log import Header
+    from shieldx.engine.tasks.log import Header
 
 
 POSITIONS = "audit.positions"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from shieldx.audit.entry import AuditEntry
+    from shieldx.domains.audit.entry import AuditEntry
 
 
 class Criteria(NamedTuple):

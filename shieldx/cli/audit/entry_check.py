@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.audit.breaks import Kind
-from shieldx.audit.segment import SegmentCheck
 from shieldx.bootstrap import knows_keyring
-from shieldx.engine.errors import ShieldXError
+from shieldx.domains.audit.breaks import Kind
+from shieldx.domains.audit.segment import SegmentCheck
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shieldx.audit.entry import AuditEntry
     from shieldx.bootstrap import Platform
+    from shieldx.domains.audit.entry import AuditEntry
 
 
 class EntryCheck(msgspec.Struct, frozen=True):

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka import TopicPartition
 
-from shieldx.audit.record import Malformed, decode
-from shieldx.audit.tables import LOG
 from shieldx.cli.committed_records import records_in, spans_of
-from shieldx.engine.span import Span, steps_back
+from shieldx.domains.audit.record import Malformed, decode
+from shieldx.domains.audit.tables import LOG
+from shieldx.engine.kafka.span import Span, steps_back
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
-    from shieldx.audit.entry import AuditEntry
     from shieldx.cli.audit.entry_id import EntryId
+    from shieldx.domains.audit.entry import AuditEntry
 
 FEW_OFFSETS = 200
 """Reading so many takes no longer than seeking once more."""

@@ -11,8 +11,8 @@ from shieldx.cli.stdout import counted, print_table, printable
 from shieldx.messages import Sealed
 
 if TYPE_CHECKING:
-    from shieldx.audit.entry import AuditEntry
     from shieldx.cli.audit.entry_check import EntryCheck
+    from shieldx.domains.audit.entry import AuditEntry
 
 _sealed = msgspec.json.Decoder(Sealed)
 

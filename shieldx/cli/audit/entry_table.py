@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from shieldx.cli.stdout import printable
 
 if TYPE_CHECKING:
-    from shieldx.audit.entry import AuditEntry
+    from shieldx.domains.audit.entry import AuditEntry
 
 HEADINGS = ("entry", "at", "tenant", "actor", "action", "subject", "outcome")
 

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 from aiokafka.errors import KafkaError
 
-from shieldx.audit.breaks import Breaks
-from shieldx.audit.manifest import Filter
-from shieldx.audit.tables import LOG
 from shieldx.bootstrap import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import entries_counted
@@ -26,8 +23,11 @@ from shieldx.cli.committed_records import committed_consumer, partitions_of, spa
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import counted, printable, say
 from shieldx.cli.work_progress import work_progress
-from shieldx.engine.errors import FixConfiguration
-from shieldx.engine.home import home_partition
+from shieldx.domains.audit.breaks import Breaks
+from shieldx.domains.audit.manifest import Filter
+from shieldx.domains.audit.tables import LOG
+from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
 from shieldx.verification.export_writer import ExportWriter, NotExportable
 from shieldx.verification.heads import NotGenuine, genuine
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from shieldx.audit.breaks import Break
     from shieldx.cli.audit.export_sources import Candidate
+    from shieldx.domains.audit.breaks import Break
     from shieldx.keyring.keyring import Keyring
 
 SHOWN = 20

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.audit.breaks import Break, Breaks, Kind
-from shieldx.audit.projections import entry_of
-from shieldx.audit.record import encode, observe
-from shieldx.audit.segment import Unusable
 from shieldx.cli.committed_records import records_in
+from shieldx.domains.audit.breaks import Break, Breaks, Kind
+from shieldx.domains.audit.projections import entry_of
+from shieldx.domains.audit.record import encode, observe
+from shieldx.domains.audit.segment import Unusable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from aiokafka import AIOKafkaConsumer, TopicPartition
 
-    from shieldx.audit.entry import AuditEntry
     from shieldx.cli.audit.criteria import Criteria
     from shieldx.cli.audit.mirror import Mirror
-    from shieldx.engine.span import Span
+    from shieldx.domains.audit.entry import AuditEntry
+    from shieldx.engine.kafka.span import Span
 
 REPORT_RECORDS = 1000
 """Redrawing for every record would take longer than writing it."""

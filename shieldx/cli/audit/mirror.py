@@ -10,13 +10,13 @@ import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from shieldx.audit.projections import SELECT_COLUMNS, TABLE
-from shieldx.audit.tables import LOG
 from shieldx.cli.behind import Behind, last_applied, records_behind
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.sink_positions import sink_positions
-from shieldx.engine.errors import FixConfiguration
-from shieldx.stores.database import connected, place_of
+from shieldx.domains.audit.projections import SELECT_COLUMNS, TABLE
+from shieldx.domains.audit.tables import LOG
+from shieldx.errors import FixConfiguration
+from shieldx.sinks.database import connected, place_of
 from shieldx.verification.postgres_log import SINK
 
 if TYPE_CHECKING:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from shieldx.audit.entry import AuditEntry
-from shieldx.audit.messages import Rotate
-from shieldx.audit.tables import ROTATIONS
 from shieldx.bootstrap import Platform, knows_keyring
 from shieldx.cli.audit.chaining import Outgoing, send_and_await
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.moment import rfc3339
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, printable, say
-from shieldx.engine.codec import Codec, encode
-from shieldx.engine.errors import FixConfiguration
+from shieldx.domains.audit.entry import AuditEntry
+from shieldx.domains.audit.messages import Rotate
+from shieldx.domains.audit.tables import ROTATIONS
+from shieldx.engine.tasks.codec import Codec, encode
+from shieldx.errors import FixConfiguration
 from shieldx.messages import DeadLetter
 from shieldx.settings import load_settings
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shieldx.audit.projections import entry_of
 from shieldx.bootstrap import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import HEADINGS, entries_counted, row
@@ -16,15 +15,16 @@ from shieldx.cli.audit.log_time import from_option, to_option
 from shieldx.cli.audit.mirror import mirror
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, say
-from shieldx.engine.errors import FixConfiguration
+from shieldx.domains.audit.projections import entry_of
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from shieldx.audit.entry import AuditEntry
     from shieldx.cli.audit.mirror import Row
     from shieldx.cli.behind import Behind
+    from shieldx.domains.audit.entry import AuditEntry
 
 DEFAULT_LIMIT = 100
 

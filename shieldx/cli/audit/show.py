@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import msgspec
 
-from shieldx.audit.projections import TABLE, entry_of
-from shieldx.audit.tables import LOG
 from shieldx.bootstrap import Platform
 from shieldx.cli.audit.entry_check import check_entry
 from shieldx.cli.audit.entry_id import EntryIdType
@@ -21,12 +19,14 @@ from shieldx.cli.audit.sources import KAFKA, POSTGRES, SOURCES
 from shieldx.cli.committed_records import committed_consumer, partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import as_json, json_wanted, print_json, printable, say
-from shieldx.engine.errors import ShieldXError
+from shieldx.domains.audit.projections import TABLE, entry_of
+from shieldx.domains.audit.tables import LOG
+from shieldx.errors import ShieldXError
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
-    from shieldx.audit.entry import AuditEntry
     from shieldx.cli.audit.entry_id import EntryId
+    from shieldx.domains.audit.entry import AuditEntry
 
 
 class CheckTheEntry(ShieldXError):

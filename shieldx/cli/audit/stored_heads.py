@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.audit.tables import CHECKPOINTS
 from shieldx.cli.committed_records import committed_consumer, partitions_of, records_in, spans_of
-from shieldx.engine.span import steps_back
+from shieldx.domains.audit.tables import CHECKPOINTS
+from shieldx.engine.kafka.span import steps_back
 
 if TYPE_CHECKING:
     from shieldx.bootstrap import Platform

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shieldx.audit.record import Malformed, decode
-from shieldx.audit.tables import LOG
 from shieldx.bootstrap import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import HEADINGS, line, row
 from shieldx.cli.committed_records import committed_consumer, partitions_of, records_from, records_in, spans_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, printable, say
-from shieldx.engine.home import home_partition
-from shieldx.engine.span import steps_back
+from shieldx.domains.audit.record import Malformed, decode
+from shieldx.domains.audit.tables import LOG
+from shieldx.engine.kafka.span import steps_back
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from aiokafka import AIOKafkaConsumer, TopicPartition
 
-    from shieldx.audit.entry import AuditEntry
-    from shieldx.engine.span import Span
+    from shieldx.domains.audit.entry import AuditEntry
+    from shieldx.engine.kafka.span import Span
 
 FIRST_STEP_OFFSETS = 64
 """Beside the records, for the markers of their transactions."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from shieldx.audit.breaks import Break
-    from shieldx.audit.joining import Verdict
+    from shieldx.domains.audit.breaks import Break
+    from shieldx.domains.audit.joining import Verdict
 
     Where: TypeAlias = Callable[[Break], str | None]
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from shieldx.audit.tables import LOG
 from shieldx.bootstrap import Platform, keyring, knows_keyring
 from shieldx.cli.audit.books import books, print_books
 from shieldx.cli.audit.sources import KAFKA, POSTGRES, SOURCES
@@ -20,7 +19,8 @@ from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.stdout import as_json, json_wanted, print_json
 from shieldx.cli.work_progress import work_progress
-from shieldx.engine.errors import FixConfiguration
+from shieldx.domains.audit.tables import LOG
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
 from shieldx.verification.heads import Heads, judge, read_heads
 from shieldx.verification.kafka_log import heads_below, kafka_segments
@@ -31,9 +31,9 @@ from shieldx.verification.verify import Verifier
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.audit.joining import Verdict
-    from shieldx.books.report import BooksReport
+    from shieldx.domains.audit.joining import Verdict
     from shieldx.keyring.keyring import Keyring
+    from shieldx.reconciliation.report import BooksReport
     from shieldx.settings import Settings
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from shieldx.engine.errors import ShieldXError
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

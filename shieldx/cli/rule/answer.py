@@ -9,12 +9,12 @@ import click
 from shieldx.cli.rule.caret import caret_lines
 from shieldx.cli.rule.rule_file import CorrectRule
 from shieldx.cli.stdout import json_wanted, print_json, printable, say
-from shieldx.engine.errors import ShieldXError
-from shieldx.shadow.messages import CommandCode
-from shieldx.shadow.rule import rule_hash
+from shieldx.domains.shadow.messages import CommandCode
+from shieldx.domains.shadow.rule import rule_hash
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
-    from shieldx.shadow.messages import CommandResult, PutRule
+    from shieldx.domains.shadow.messages import CommandResult, PutRule
 
 
 class LookAtLastVersion(ShieldXError):

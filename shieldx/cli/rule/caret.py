@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shieldx.cli.stdout import printable
-from shieldx.shadow.matching.matcher import UnusableRule, compile_rule
+from shieldx.domains.shadow.matching.matcher import UnusableRule, compile_rule
 
 if TYPE_CHECKING:
-    from shieldx.shadow.rule import RuleConfig
+    from shieldx.domains.shadow.rule import RuleConfig
 
 AROUND = 35
 """Characters of a pattern to either side of its fault: with both, a line of a terminal."""

@@ -16,14 +16,14 @@ from shieldx.cli.lines_of_input import open_input
 from shieldx.cli.shadow.commands import author_option, carry_out_all, check_commands, tenant_option, timeout_option
 from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, say
 from shieldx.cli.work_progress import work_progress
+from shieldx.domains.shadow.messages import PutRule
 from shieldx.importers.crs_rules import NotEvaluable, read_crs_rules
 from shieldx.settings import load_settings
-from shieldx.shadow.messages import PutRule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.shadow.messages import CommandResult
+    from shieldx.domains.shadow.messages import CommandResult
 
 
 class Imported(msgspec.Struct, frozen=True):

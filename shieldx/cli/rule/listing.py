@@ -14,13 +14,13 @@ from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.rule.versions import last_versions, rules_of, versions_of
 from shieldx.cli.shadow.commands import tenant_option
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table
+from shieldx.domains.shadow.rule import rule_type
 from shieldx.settings import load_settings
-from shieldx.shadow.rule import rule_type
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from shieldx.shadow.tables import RuleRow
+    from shieldx.domains.shadow.tables import RuleRow
 
 HEADINGS = ("rule", "version", "type", "name", "hash", "author", "at", "note")
 SHOWN_DIGITS = 12

@@ -16,9 +16,9 @@ from shieldx.cli.rule.answer import tell_answer
 from shieldx.cli.rule.rule_file import CorrectRule, read_rule
 from shieldx.cli.shadow.commands import author_option, carry_out, check_commands, timeout_option
 from shieldx.cli.stdout import as_json
+from shieldx.domains.shadow.messages import PutRule
+from shieldx.domains.shadow.rule import MAX_RULE_BYTES
 from shieldx.settings import load_settings
-from shieldx.shadow.messages import PutRule
-from shieldx.shadow.rule import MAX_RULE_BYTES
 
 MAX_FILE_BYTES = 4 * MAX_RULE_BYTES
 """A file of more holds no rule, however much space its author left in it."""

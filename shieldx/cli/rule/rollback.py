@@ -14,11 +14,11 @@ from shieldx.cli.rule.answer import tell_answer
 from shieldx.cli.rule.versions import RuleName, RuleNameType, find_rule, rules_of
 from shieldx.cli.shadow.commands import author_option, carry_out, check_commands, tenant_option, timeout_option
 from shieldx.cli.stdout import as_json
+from shieldx.domains.shadow.messages import PutRule
 from shieldx.settings import load_settings
-from shieldx.shadow.messages import PutRule
 
 if TYPE_CHECKING:
-    from shieldx.shadow.messages import CommandResult
+    from shieldx.domains.shadow.messages import CommandResult
 
 
 @click.command()

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from shieldx.engine.errors import ShieldXError
-from shieldx.shadow.rule import RuleConfig, rule_type
+from shieldx.domains.shadow.rule import RuleConfig, rule_type
+from shieldx.errors import ShieldXError
 
 
 class CorrectRule(ShieldXError):

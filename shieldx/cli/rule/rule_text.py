@@ -14,7 +14,7 @@ from shieldx.cli.stdout import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shieldx.shadow.tables import RuleRow
+    from shieldx.domains.shadow.tables import RuleRow
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -19,7 +19,7 @@ from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
     from shieldx.cli.rule.versions import RuleName
-    from shieldx.shadow.tables import RuleRow
+    from shieldx.domains.shadow.tables import RuleRow
 
 
 @click.command()

@@ -9,8 +9,8 @@ import click
 
 from shieldx.cli.shadow.rows import rows_of
 from shieldx.cli.stdout import printable
-from shieldx.engine.errors import ShieldXError
-from shieldx.shadow.tables import RULES, RuleRow
+from shieldx.domains.shadow.tables import RULES, RuleRow
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

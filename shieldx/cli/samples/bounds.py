@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.engine.codec import encode
-from shieldx.engine.errors import ShieldXError
+from shieldx.domains.shadow.messages import MAX_SAMPLES
+from shieldx.engine.tasks.codec import encode
+from shieldx.errors import ShieldXError
 from shieldx.evaluators.encoded_set import encode_sample
 from shieldx.evaluators.sample_reader import MAX_SET_BYTES
-from shieldx.shadow.messages import MAX_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.shadow.messages import SealSamples
-    from shieldx.shadow.sample import Sample
+    from shieldx.domains.shadow.messages import SealSamples
+    from shieldx.domains.shadow.sample import Sample
 
 MAX_SEAL_BYTES = 950_000
 """What is known about a set stays within a record of a megabyte, in the command and in the agent's table."""

@@ -18,8 +18,8 @@ from shieldx.importers.ndjson_samples import import_ndjson
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from shieldx.domains.shadow.sample import Sample
     from shieldx.importers.imported import Imported
-    from shieldx.shadow.sample import Sample
 
 FIELDS = Field.__args__  # type: ignore[attr-defined] # of a Literal: its values
 

@@ -21,20 +21,20 @@ from shieldx.cli.samples.writing import SetContent, write_samples
 from shieldx.cli.shadow.commands import ask_all, author_option, check_commands, tenant_option, timeout_option
 from shieldx.cli.stdout import as_json, json_wanted, print_json, printable, say
 from shieldx.cli.work_progress import work_progress
-from shieldx.engine.codec import Codec
-from shieldx.engine.errors import FixConfiguration
+from shieldx.domains.shadow.messages import CommandCode, SealSamples
+from shieldx.domains.shadow.sample_set import arranged, strata_of, version_of
+from shieldx.domains.shadow.tables import RESULTS
+from shieldx.engine.tasks.codec import Codec
+from shieldx.errors import FixConfiguration
 from shieldx.messages import DEAD_LETTERS
 from shieldx.settings import load_settings
-from shieldx.shadow.messages import CommandCode, SealSamples
-from shieldx.shadow.sample_set import arranged, strata_of, version_of
-from shieldx.shadow.tables import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shieldx.domains.shadow.messages import CommandResult
+    from shieldx.domains.shadow.sample import Sample
     from shieldx.importers.imported import Skipped
-    from shieldx.shadow.messages import CommandResult
-    from shieldx.shadow.sample import Sample
 
 
 @click.command(epilog="shieldx samples import --tenant org-123 --go-ftw crs/tests --gotestwaf gotestwaf/testcases")

@@ -16,7 +16,7 @@ from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
-    from shieldx.shadow.tables import SampleSetRow
+    from shieldx.domains.shadow.tables import SampleSetRow
 
 HEADINGS = ("set", "version", "samples", "attack", "benign", "categories", "sealed at")
 

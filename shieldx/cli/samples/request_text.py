@@ -9,7 +9,7 @@ from shieldx.cli.stdout import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shieldx.shadow.sample import Request
+    from shieldx.domains.shadow.sample import Request
 
 
 def request_lines(request: Request) -> Iterator[str]:

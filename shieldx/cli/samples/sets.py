@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shieldx.cli.shadow.rows import rows_of
 from shieldx.cli.stdout import printable
-from shieldx.engine.errors import ShieldXError
-from shieldx.shadow.tables import SAMPLE_SETS, SampleSetRow
+from shieldx.domains.shadow.tables import SAMPLE_SETS, SampleSetRow
+from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from shieldx.bootstrap import Platform

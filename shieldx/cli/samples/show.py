@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from shieldx.shadow.messages import StoredSample
-    from shieldx.shadow.tables import SampleSetRow
+    from shieldx.domains.shadow.messages import StoredSample
+    from shieldx.domains.shadow.tables import SampleSetRow
 
 DEFAULT_LIMIT = 100
 HEADINGS = ("index", "label", "category", "source", "expected rules", "unexpected rules")

@@ -9,16 +9,16 @@ from aiokafka import TopicPartition
 
 from shieldx.cli.committed_records import committed_consumer, partitions_of, records_in
 from shieldx.cli.stdout import say
-from shieldx.engine.home import home_partition
-from shieldx.engine.span import Span
-from shieldx.shadow.messages import StoredSample
-from shieldx.shadow.tables import SAMPLES
+from shieldx.domains.shadow.messages import StoredSample
+from shieldx.domains.shadow.tables import SAMPLES
+from shieldx.engine.kafka.span import Span
+from shieldx.engine.tasks.partitioner import home_partition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from shieldx.bootstrap import Platform
-    from shieldx.shadow.tables import SampleSetRow
+    from shieldx.domains.shadow.tables import SampleSetRow
 
 
 async def stored_samples(platform: Platform, row: SampleSetRow) -> AsyncGenerator[StoredSample, None]:

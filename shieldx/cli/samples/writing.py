@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.producing import open_producer
-from shieldx.engine.codec import Codec, encode
-from shieldx.engine.errors import ShieldXError
-from shieldx.engine.home import home_partition
-from shieldx.row_key import row_key
-from shieldx.shadow.messages import StoredSample
-from shieldx.shadow.tables import SAMPLES
+from shieldx.domains.shadow.messages import StoredSample
+from shieldx.domains.shadow.tables import SAMPLES
+from shieldx.engine.tasks.codec import Codec, encode
+from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.errors import ShieldXError
+from shieldx.state.row_key import row_key
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiokafka.structs import RecordMetadata
 
     from shieldx.bootstrap import Platform
-    from shieldx.shadow.sample import Sample
+    from shieldx.domains.shadow.sample import Sample
 
 BATCH_BYTES = 256 * 1024
 """Below the megabyte that brokers take by default. A sample that is larger makes a batch of its own."""

@@ -10,16 +10,16 @@ import msgspec
 
 from shieldx.cli.asking import StartShadowAgent, letter_about, open_asking
 from shieldx.cli.shadow.evaluation_request import CorrectRequest
-from shieldx.engine.codec import CORRELATION_ID, Codec, encode
+from shieldx.domains.shadow.report import Report
+from shieldx.domains.shadow.tables import EVALUATIONS, REPORTS, SCORES
+from shieldx.engine.tasks.codec import CORRELATION_ID, Codec, encode
 from shieldx.messages import DEAD_LETTERS
-from shieldx.shadow.report import Report
-from shieldx.shadow.tables import EVALUATIONS, REPORTS, SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shieldx.bootstrap import Platform
-    from shieldx.shadow.messages import Evaluate
+    from shieldx.domains.shadow.messages import Evaluate
 
 
 class Received(NamedTuple):

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.shadow.messages import BATCH_SAMPLES
+from shieldx.domains.shadow.messages import BATCH_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shieldx.shadow.messages import Evaluate
+    from shieldx.domains.shadow.messages import Evaluate
 
 
 class _Scored(msgspec.Struct, frozen=True):

@@ -9,11 +9,11 @@ import click
 import msgspec
 
 from shieldx.cli.asking import letter_about, open_asking
-from shieldx.engine.codec import CORRELATION_ID, Codec, Undecodable, encode
-from shieldx.engine.errors import ShieldXError
+from shieldx.domains.shadow.messages import CommandResult, PutRule, SealSamples
+from shieldx.domains.shadow.tables import COMMANDS, RESULTS
+from shieldx.engine.tasks.codec import CORRELATION_ID, Codec, Undecodable, encode
+from shieldx.errors import ShieldXError
 from shieldx.messages import DEAD_LETTERS
-from shieldx.shadow.messages import CommandResult, PutRule, SealSamples
-from shieldx.shadow.tables import COMMANDS, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shieldx.cli.lines_of_input import STDIN, open_input
-from shieldx.engine.errors import FixConfiguration
-from shieldx.shadow.messages import Evaluate
+from shieldx.domains.shadow.messages import Evaluate
+from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

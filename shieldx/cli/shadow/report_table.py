@@ -9,17 +9,17 @@ from rich.text import Text
 
 from shieldx.cli.shadow.text_bar import text_bar
 from shieldx.cli.stdout import counted, fits, print_table, print_whole, printable
+from shieldx.domains.shadow.report import Decision
 from shieldx.reports.category_scale import left_out, scaled_categories
 from shieldx.reports.figure_rows import duration, figure_rows, figures_of, interval, p_value, percent, round_percent
 from shieldx.reports.provenance import provenance
 from shieldx.reports.reason import reason, risk
-from shieldx.shadow.report import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shieldx.domains.shadow.report import Category, Comparison, Figures, LatencyNs, Recommendation, Report
     from shieldx.reports.category_scale import Scaled
-    from shieldx.shadow.report import Category, Comparison, Figures, LatencyNs, Recommendation, Report
 
 COLOURS = {Decision.APPROVE_FULL_DEPLOYMENT: "green", Decision.APPROVE_CANARY: "yellow", Decision.REJECT: "red"}
 NAME_WIDTH = 15

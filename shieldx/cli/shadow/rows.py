@@ -8,8 +8,8 @@ import msgspec
 
 from shieldx.cli.committed_records import committed_consumer, committed_records, partitions_of
 from shieldx.cli.stdout import say
-from shieldx.engine.home import home_partition
-from shieldx.row_key import parse_row_key
+from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.state.row_key import parse_row_key
 
 if TYPE_CHECKING:
     from shieldx.bootstrap import Platform

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from shieldx.shadow.report import Interval
+    from shieldx.domains.shadow.report import Interval
 
 WIDTH = 17
 """With its figures it fits a terminal of 80 columns."""

@@ -1,0 +1,244 @@
+"""Joining what the segments of a log hold to a verdict on every shard."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from enum import Enum
+from itertools import pairwise
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shieldx.domains.audit.breaks import Break, Breaks, Kind, brief
+from shieldx.domains.audit.entry import GENESIS
+from shieldx.domains.audit.segment import UNLINKED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from shieldx.domains.audit.segment import Run, SegmentReport
+
+Ranges = tuple[tuple[int, int], ...]
+"""First and last sequence numbers, in order, both included."""
+
+
+class Extent(Enum):
+    """What a log must have, where its sequence numbers are not known one by one."""
+
+    WHOLE = "from 0, without a gap"
+    ANYTHING = "whatever it has"
+
+
+class SeenHead(msgspec.Struct, frozen=True):
+    """An entry that somebody has seen at a shard's end: the log must still have it, with the same hash."""
+
+    shard: int
+    sequence: int
+    hash: str
+    seen_by: str
+
+
+class ShardVerdict(msgspec.Struct, frozen=True):
+    """What a shard holds."""
+
+    shard: int
+    entries: int
+    first: int
+    last: int
+    last_hash: str
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What a log holds, and all that is wrong with it."""
+
+    entries: int
+    shards: list[ShardVerdict]
+    breaks: list[Break]
+    is_certain: bool = True
+    """False where entries follow others that are there twice, in another segment: only reading all segments one after
+    the other says which ones they are linked to."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.breaks
+
+
+class _Piece(msgspec.Struct):
+    """A run, or what of it no earlier run had; then what is known of its ends may not be."""
+
+    first: int
+    last: int
+    prev_hash: str | None
+    last_hash: str | None
+    first_key_id: str | None
+    next_key_id: str | None
+    place: int
+
+
+def join(
+    reports: Sequence[SegmentReport],
+    heads: Iterable[SeenHead] = (),
+    expected: Mapping[int, Ranges] | Extent = Extent.WHOLE,
+) -> Verdict:
+    """Check what no segment can see: order, gaps, repetitions, links between runs, and heads.
+
+    The reports come in the order in which their segments stand. `expected` are the sequence numbers that each shard
+    must have.
+    """
+    breaks = Breaks()
+    runs: dict[int, list[Run]] = defaultdict(list)
+    for report in reports:
+        breaks.extend(report.breaks)
+        for run in report.runs:
+            runs[run.shard].append(run)
+    for shard in () if isinstance(expected, Extent) else expected:
+        runs.setdefault(shard, [])
+    shards, is_certain = [], True
+    for shard in sorted(runs):
+        chain = _ShardChain(shard, breaks)
+        for run in runs[shard]:
+            chain.add(run)
+        is_certain &= chain.is_certain
+        chain.check_links()
+        if expected is Extent.WHOLE:
+            chain.check_whole()
+        elif not isinstance(expected, Extent):
+            chain.check_ranges(expected.get(shard, ()))
+        if chain.pieces:
+            entries = sum(piece.last - piece.first + 1 for piece in chain.pieces)
+            first, last = chain.pieces[0], chain.pieces[-1]
+            shards.append(ShardVerdict(shard, entries, first.first, last.last, last.last_hash or ""))
+    _check_heads(heads, reports, {shard.shard: shard.last for shard in shards}, breaks)
+    return Verdict(sum(report.entries for report in reports), shards, list(breaks), is_certain)
+
+
+class _ShardChain:
+    """The runs of a shard, put in order."""
+
+    def __init__(self, shard: int, breaks: Breaks) -> None:
+        self._shard = shard
+        self._breaks = breaks
+        self.pieces: list[_Piece] = []
+        """In order, without overlap; of entries that are there twice, the one that came first."""
+        self.is_certain = True
+
+    def add(self, run: Run) -> None:
+        """Add what comes next."""
+        if self.pieces and run.first <= self.pieces[-1].last:
+            self._add_late(run)
+        else:
+            self.pieces.append(_piece(run, run.first, run.last))
+
+    def check_links(self) -> None:
+        """Check the links between pieces that follow each other, and that the chain's key signs all of them.
+
+        The key stays what it is until an entry that it signs rotates: one that another key signs cannot.
+        """
+        key_id: str | None = None
+        for before, piece in pairwise([None, *self.pieces]):
+            if before is None or piece is None or piece.first != before.last + 1:
+                key_id = None if piece is None else piece.next_key_id
+                continue
+            if None not in (before.last_hash, piece.prev_hash) and before.last_hash != piece.prev_hash:
+                self._break(Kind.LINK, piece.first, piece.first, piece.place, UNLINKED)
+            if None in (key_id, piece.first_key_id) or key_id == piece.first_key_id:
+                key_id = piece.next_key_id
+            else:
+                detail = brief(
+                    f"key {piece.first_key_id!r} signs, where the chain's is {key_id!r} and no entry rotates"
+                )
+                self._break(Kind.KEY_CHANGE, piece.first, piece.last, piece.place, detail)
+        if self.pieces and self.pieces[0].first == 0 and self.pieces[0].prev_hash not in (GENESIS, None):
+            self._break(Kind.LINK, 0, 0, self.pieces[0].place, "it is the first, but its prev_hash is not zero")
+
+    def check_whole(self) -> None:
+        """Report what is missing from the first entry to the last that is there."""
+        after = 0
+        for piece in self.pieces:
+            if piece.first > after:
+                self._break(Kind.GAP, after, piece.first - 1, piece.place, "missing")
+            after = piece.last + 1
+
+    def check_ranges(self, expected: Ranges) -> None:
+        """Report what is missing, and what should not be there."""
+        there = [(piece.first, piece.last) for piece in self.pieces]
+        for first, last in _without(expected, there):
+            self._break(Kind.GAP, first, last, None, "missing")
+        for first, last in _without(there, expected):
+            self._break(Kind.EXTRA, first, last, None, "not among the entries that were exported")
+
+    def _add_late(self, run: Run) -> None:
+        """Add a run that comes after later ones: what is new of it is out of order, the rest was there before."""
+        new = _without([(run.first, run.last)], [(piece.first, piece.last) for piece in self._overlapping(run)])
+        for first, last in _without([(run.first, run.last)], new):
+            self.is_certain &= run.first == run.last
+            self._break(Kind.DUPLICATE, first, last, run.place, "it is there a second time")
+        for first, last in new:
+            if first < self.pieces[-1].last:
+                self._break(Kind.ORDER, first, last, run.place, "it comes after later ones")
+            self.pieces.insert(bisect_right(self.pieces, first, key=_first), _piece(run, first, last))
+
+    def _overlapping(self, run: Run) -> list[_Piece]:
+        begin = max(0, bisect_right(self.pieces, run.first, key=_first) - 1)
+        end = bisect_right(self.pieces, run.last, key=_first)
+        return [piece for piece in self.pieces[begin:end] if piece.last >= run.first]
+
+    def _break(self, kind: Kind, first: int, last: int, place: int | None, detail: str) -> None:
+        self._breaks.add_range(Break(kind, self._shard, first, last, place, detail))
+
+
+_first = attrgetter("first")
+
+
+def _piece(run: Run, first: int, last: int) -> _Piece:
+    begins, ends = first == run.first, last == run.last
+    return _Piece(
+        first,
+        last,
+        run.prev_hash if begins else None,
+        run.last_hash if ends else None,
+        run.first_key_id if begins else None,
+        run.next_key_id if ends else None,
+        run.place,
+    )
+
+
+def _without(ranges: Iterable[tuple[int, int]], taken: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What of the ranges none of the others has; both are in order."""
+    left, index = [], 0
+    for first, last in ranges:
+        at = first
+        while index < len(taken) and taken[index][1] < at:
+            index += 1
+        look = index
+        while look < len(taken) and taken[look][0] <= last:
+            if taken[look][0] > at:
+                left.append((at, taken[look][0] - 1))
+            at = max(at, taken[look][1] + 1)
+            look += 1
+        if at <= last:
+            left.append((at, last))
+    return left
+
+
+def _check_heads(
+    heads: Iterable[SeenHead], reports: Sequence[SegmentReport], lasts: Mapping[int, int], breaks: Breaks
+) -> None:
+    """Find what was cut off since a head was seen, and chains that are another one than it was seen at the end of."""
+    hashes: dict[tuple[int, int], str] = {}
+    for report in reports:
+        for shard, sequence, hash_ in report.watched:
+            hashes.setdefault((shard, sequence), hash_)  # of an entry that is there twice, the first is the chain's
+    furthest: dict[int, SeenHead] = {}
+    for head in heads:
+        if head.sequence > lasts.get(head.shard, -1):
+            furthest[head.shard] = max(head, furthest.get(head.shard, head), key=lambda each: each.sequence)
+        elif hashes.get((head.shard, head.sequence), head.hash) != head.hash:
+            detail = f"{head.seen_by} has seen another entry there"
+            breaks.add_range(Break(Kind.HEAD, head.shard, head.sequence, head.sequence, None, detail))
+    for shard, head in furthest.items():
+        detail = f"{head.seen_by} has seen them"
+        breaks.add_range(Break(Kind.TRUNCATED, shard, lasts.get(shard, -1) + 1, head.sequence, None, detail))

@@ -1,0 +1,51 @@
+"""The ledger's tables as topics: names, keys, and rows that a sink or a person can read."""
+
+from __future__ import annotations
+
+import msgspec
+
+from shieldx.domains.credits.reservations import State
+
+COMMANDS = "credits.commands"
+RESULTS = "credits.results"
+ACCOUNTS = "credits.accounts"
+RESERVATIONS = "credits.reservations"
+OUTCOMES = "credits.outcomes"
+TRANSACTIONS = "credits.transactions"
+AUDIT = "audit.decisions"
+
+
+class AccountRow(msgspec.Struct, frozen=True):
+    """A tenant's account."""
+
+    tenant_id: str
+    balance: int
+    reserved_funds: int
+    total_spent: int
+    total_purchased: int
+
+
+class ReservationRow(msgspec.Struct, frozen=True):
+    """A hold, open or remembered."""
+
+    tenant_id: str
+    reservation_id: str
+    transaction_id: str
+    remaining: int
+    expires_at_ms: int
+    state: State
+    closed_at_ms: int
+
+
+class TransactionRow(msgspec.Struct, frozen=True):
+    """A command that moved credits; `refunds` names the transaction that a refund gives back."""
+
+    tenant_id: str
+    transaction_id: str
+    type: str
+    amount: int
+    balance: int
+    at_ms: int
+    idempotency_key: str
+    description: str
+    refunds: str | msgspec.UnsetType = msgspec.UNSET

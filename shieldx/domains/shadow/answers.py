@@ -1,0 +1,115 @@
+"""What is said of an evaluation: to the one who asked for it as a report, and to the audit log as an entry."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shieldx.domains.shadow import tables
+from shieldx.domains.shadow.report import Charge, Report
+from shieldx.domains.shadow.reporting import timings
+from shieldx.domains.shadow.rule import rule_hash, rule_type
+from shieldx.messages import AuditAppend, Origin, Output, rfc3339
+
+if TYPE_CHECKING:
+    from shieldx.domains.shadow.messages import Evaluate
+    from shieldx.domains.shadow.planning import Refusal
+    from shieldx.domains.shadow.tables import Plan, SampleSetRow
+
+FREE = Charge(amount=0, reservation_id=None, status="none")
+_encode = msgspec.json.Encoder().encode
+
+
+def refused(evaluate: Evaluate, eval_id: str, refusal: Refusal, at_ms: int) -> Report:
+    """The report of an evaluation that does not begin."""
+    return Report(
+        tenant_id=evaluate.tenant_id,
+        eval_id=eval_id,
+        rule_id=evaluate.rule_id,
+        rule_name=evaluate.rule_name,
+        status="refused",
+        code=refusal.code,
+        detail=refusal.detail,
+        rule_type=evaluate.rule_type,
+        rule_hash=None if evaluate.rule_config is None else rule_hash(evaluate.rule_config),
+        rule_version=evaluate.rule_version,
+        sample_set=evaluate.sample_set,
+        sample_set_version=evaluate.sample_set_version,
+        sample_offsets=None,
+        sample_size=0,
+        seed=evaluate.seed,
+        ground_truth=evaluate.ground_truth,
+        targets=evaluate.targets,
+        charge=FREE,
+        timings=timings(at_ms, at_ms),
+    )
+
+
+def begun(plan: Plan, row: SampleSetRow, samples: int, charge: Charge, **rest: Any) -> Report:
+    """The report of an evaluation that did begin, to be completed by how it ended."""
+    evaluate = plan.evaluate
+    return Report(
+        tenant_id=evaluate.tenant_id,
+        eval_id=plan.eval_id,
+        rule_id=evaluate.rule_id,
+        rule_name=evaluate.rule_name,
+        rule_type=rule_type(plan.config),
+        rule_hash=rule_hash(plan.config),
+        rule_version=plan.rule_version,
+        sample_set=row.sample_set,
+        sample_set_version=row.version,
+        sample_offsets=(row.first_offset, row.last_offset),
+        sample_size=samples,
+        seed=evaluate.seed,
+        ground_truth=evaluate.ground_truth,
+        targets=evaluate.targets,
+        charge=charge,
+        **rest,
+    )
+
+
+def from_cache(plan: Plan, known: Report, at_ms: int) -> Report:
+    """The report of an evaluation whose outcomes another one has found already: it is not charged again."""
+    return msgspec.structs.replace(
+        known,
+        eval_id=plan.eval_id,
+        rule_id=plan.evaluate.rule_id,
+        rule_name=plan.evaluate.rule_name,
+        rule_version=plan.rule_version,
+        charge=FREE,
+        cached_from=known.cached_from or known.eval_id,
+        timings=msgspec.structs.replace(
+            known.timings, requested_at=rfc3339(at_ms), reported_at=rfc3339(at_ms), execution_time_ms=0
+        ),
+    )
+
+
+def report_outputs(report: Report, origin: Origin | None, actor: str | None, place: str, at_ms: int) -> list[Output]:
+    """A report, and its entry in the audit log. `place` tells apart what is said of the same evaluation twice."""
+    outcome = report.code.value if report.decision is None else report.decision.value
+    append = AuditAppend(
+        tenant_id=report.tenant_id,
+        idempotency_key=f"shadow/{report.eval_id}/{place}",
+        actor=actor,
+        action="shadow.evaluate",
+        subject=f"rule/{report.rule_id}",
+        outcome=outcome,
+        digest=sha256(_encode(report)).hexdigest(),
+        at=rfc3339(at_ms),
+    )
+    return [
+        Output(tables.REPORTS, report.tenant_id, report, origin),
+        Output(tables.AUDIT, report.tenant_id, append, origin),
+    ]
+
+
+def origin_of(plan: Plan) -> Origin:
+    """The request's, as it was kept with the plan."""
+    return Origin(tuple((name, content.encode("latin-1")) for name, content in plan.context), plan.reply_to)
+
+
+def kept(origin: Origin) -> tuple[tuple[tuple[str, str], ...], str | None]:
+    """What a plan keeps of a request's origin: headers hold any bytes, which Latin-1 maps to text and back."""
+    return tuple((name, content.decode("latin-1")) for name, content in origin.context), origin.reply_to

@@ -1,0 +1,219 @@
+"""The parts of a request that a rule may look at, as ModSecurity 3 and Coraza would give them.
+
+A body is read by what its Content-Type says, and never by a Content-Encoding: compressed bodies are looked at as they
+are. What is read is bounded (MAX_ARGUMENTS and its like), so that no request takes more than some tens of milliseconds;
+`body` always has all of it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from shieldx.domains.shadow.matching.cookies import read_cookies
+from shieldx.domains.shadow.matching.escapes import percent_decode
+from shieldx.domains.shadow.matching.json_parts import read_json
+from shieldx.domains.shadow.matching.multipart import Part, read_multipart
+from shieldx.domains.shadow.matching.urlencoded import read_form
+from shieldx.domains.shadow.matching.xml_parts import XmlParts, read_xml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from shieldx.domains.shadow.sample import Request
+
+Pair = tuple[bytes, bytes]
+
+TARGETS: Final[Mapping[str, str]] = {
+    "method": "The method as it stands: `GET`.",
+    "uri": "Path and query, percent-decoded, without scheme, host and fragment (REQUEST_URI).",
+    "uri_raw": "The request target as it stands in the request line (REQUEST_URI_RAW).",
+    "path": "The path, percent-decoded (REQUEST_FILENAME).",
+    "basename": "The path after its last slash or backslash (REQUEST_BASENAME).",
+    "query": "The query, not decoded (QUERY_STRING).",
+    "protocol": "`HTTP/1.1`.",
+    "request_line": "Method, request target and protocol (REQUEST_LINE).",
+    "headers": "Values of headers; one header: `headers:user-agent`.",
+    "header_names": "Names of headers.",
+    "cookies": "Values of cookies, not decoded; one cookie: `cookies:session`.",
+    "cookie_names": "Names of cookies.",
+    "args": "Values of arguments in query and body, decoded once; one argument: `args:id` (ARGS).",
+    "arg_names": "Names of arguments in query and body, decoded once (ARGS_NAMES).",
+    "query_args": "Values of arguments in the query (ARGS_GET).",
+    "query_arg_names": "Names of arguments in the query (ARGS_GET_NAMES).",
+    "body_args": "Values of arguments in a form, multipart or JSON body (ARGS_POST).",
+    "body_arg_names": "Names of arguments in a form, multipart or JSON body (ARGS_POST_NAMES).",
+    "body": "The body as it came (REQUEST_BODY).",
+    "files": "Names that uploaded files had on the client, by the name of their field (FILES).",
+    "file_fields": "Names of the fields of uploaded files (FILES_NAMES).",
+    "multipart_headers": "Header lines of the parts of a multipart body, by the name of their field.",
+    "xml": "All text of an XML body in one (XML:/*).",
+    "xml_attributes": "Values of attributes in an XML body (XML://@*).",
+}
+"""What each target gives. One of a collection, `headers:user-agent`, is chosen by its name, in any case."""
+
+COLLECTIONS: Final = frozenset(
+    {"headers", "cookies", "args", "query_args", "body_args", "files", "multipart_headers", "xml_attributes"}
+)
+"""Those of which one may be chosen by its name."""
+
+_HOST: Final = re.compile(rb"[a-zA-Z][a-zA-Z0-9+.\-]*+://[^/?]*+")
+_XML: Final = re.compile(rb"(?:application|text)/(?:[a-z0-9._\-]++\+)*xml\b")
+_JSON: Final = re.compile(rb"application/(?:[a-z0-9._\-]++\+)*json\b")
+
+
+class UnknownTarget(ValueError):
+    """There is no such part of a request: choose one of those that the message lists."""
+
+
+def check_target(target: str) -> None:
+    """Raises UnknownTarget unless `target` is one of TARGETS, or one of a collection by its name."""
+    base, colon, name = target.partition(":")
+    if base in TARGETS and (not colon or (name and base in COLLECTIONS)):
+        if len(name) > 1 and name[0] == "/" == name[-1]:  # else it would quietly be taken for a name that nobody sends
+            raise UnknownTarget(f"{target!r}: an expression can leave names out, not choose them; target {base!r}")
+        return
+    known = ", ".join(f"{known}, {known}:<name>" if known in COLLECTIONS else known for known in TARGETS)
+    raise UnknownTarget(f"{target!r} is no part of a request; choose one of: {known}")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _named(pairs: Sequence[Pair]) -> list[Pair]:
+    """Each name once, as a value of its own."""
+    return [(name, name) for name in dict.fromkeys(name for name, _ in pairs)]
+
+
+class ParsedRequest:
+    """A request in parts, each read when it is asked for and kept."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._values: dict[str, Sequence[Pair]] = {}
+
+    def values(self, target: str) -> Sequence[Pair]:
+        """Names and values of a part, in order; a part without names (`uri`) is one pair, or none where it is empty.
+
+        Raises UnknownTarget.
+        """
+        found = self._values.get(target)
+        if found is None:
+            found = self._values[target] = self._read(target)
+        return found
+
+    def _read(self, target: str) -> Sequence[Pair]:
+        collection = self._COLLECTIONS.get(target)
+        if collection is not None:
+            return collection(self)
+        single = self._SINGLES.get(target)
+        if single is not None:
+            value = single(self)
+            return [(target.encode(), value)] if value else []
+        check_target(target)
+        base, _, name = target.partition(":")
+        wanted = _encoded(name).lower()
+        return [pair for pair in self.values(base) if pair[0].lower() == wanted]
+
+    @cached_property
+    def _target(self) -> bytes:
+        return _encoded(self._request.uri)
+
+    @cached_property
+    def _path_and_query(self) -> bytes:
+        """The request target without scheme, host and fragment."""
+        whole = self._target.partition(b"#")[0]
+        host = _HOST.match(whole)
+        return whole if host is None else whole[host.end() :]
+
+    @cached_property
+    def _path(self) -> bytes:
+        return percent_decode(self._path_and_query.partition(b"?")[0])
+
+    @property
+    def _basename(self) -> bytes:
+        return self._path[max(self._path.rfind(b"/"), self._path.rfind(b"\\")) + 1 :]
+
+    @cached_property
+    def _query(self) -> bytes:
+        return self._path_and_query.partition(b"?")[2]
+
+    @property
+    def _request_line(self) -> bytes:
+        request = self._request
+        return b" ".join((_encoded(request.method), self._target, _encoded(request.protocol)))
+
+    @cached_property
+    def _headers(self) -> list[Pair]:
+        return [(_encoded(name), _encoded(value)) for name, value in self._request.headers]
+
+    @property
+    def _cookies(self) -> list[Pair]:
+        return read_cookies(value for _, value in self.values("headers:cookie"))
+
+    @cached_property
+    def _content_type(self) -> bytes:
+        """The last one, as ModSecurity 3 chooses; names in it are compared in lower case, a boundary is not."""
+        given = self.values("headers:content-type")
+        return given[-1][1].strip() if given else b""
+
+    @cached_property
+    def _media_type(self) -> bytes:
+        return self._content_type[:256].lower()
+
+    @cached_property
+    def _parts(self) -> list[Part]:
+        if not self._media_type.startswith(b"multipart/form-data"):
+            return []
+        return read_multipart(self._content_type, self._request.body)
+
+    @cached_property
+    def _xml(self) -> XmlParts:
+        return read_xml(self._request.body) if _XML.match(self._media_type) else XmlParts(b"", [])
+
+    @property
+    def _body_args(self) -> list[Pair]:
+        if self._media_type.startswith(b"application/x-www-form-urlencoded"):
+            return read_form(self._request.body)
+        if _JSON.match(self._media_type):
+            return read_json(self._request.body)
+        return [(part.name, part.content) for part in self._parts if not part.filename]
+
+    @property
+    def _files(self) -> list[Pair]:
+        return [(part.name, part.filename) for part in self._parts if part.filename]
+
+    @property
+    def _multipart_headers(self) -> list[Pair]:
+        return [(part.name, line) for part in self._parts for line in part.headers]
+
+    _SINGLES: ClassVar[Mapping[str, Callable[[ParsedRequest], bytes]]] = {
+        "method": lambda self: _encoded(self._request.method),
+        "uri": lambda self: percent_decode(self._path_and_query),
+        "uri_raw": lambda self: self._target,
+        "path": lambda self: self._path,
+        "basename": lambda self: self._basename,
+        "query": lambda self: self._query,
+        "protocol": lambda self: _encoded(self._request.protocol),
+        "request_line": lambda self: self._request_line,
+        "body": lambda self: self._request.body,
+        "xml": lambda self: self._xml.text.strip(),
+    }
+    _COLLECTIONS: ClassVar[Mapping[str, Callable[[ParsedRequest], Sequence[Pair]]]] = {
+        "headers": lambda self: self._headers,
+        "header_names": lambda self: _named(self._headers),
+        "cookies": lambda self: self._cookies,
+        "cookie_names": lambda self: _named(self.values("cookies")),
+        "args": lambda self: [*self.values("query_args"), *self.values("body_args")],
+        "arg_names": lambda self: _named(self.values("args")),
+        "query_args": lambda self: read_form(self._query),
+        "query_arg_names": lambda self: _named(self.values("query_args")),
+        "body_args": lambda self: self._body_args,
+        "body_arg_names": lambda self: _named(self.values("body_args")),
+        "files": lambda self: self._files,
+        "file_fields": lambda self: _named(self.values("files")),
+        "multipart_headers": lambda self: self._multipart_headers,
+        "xml_attributes": lambda self: self._xml.attributes,
+    }

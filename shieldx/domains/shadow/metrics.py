@@ -1,0 +1,34 @@
+"""What the metrics of shadow evaluation say of its reports, for Prometheus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shieldx.domains.shadow.report import Report
+
+DURATION_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600)
+
+
+def result(report: Report) -> tuple[tuple[str, ...], ...]:
+    """How it ended. A report that is given again was counted the first time."""
+    if report.replayed:
+        return ()
+    return ((report.code.value if report.decision is None else report.decision.value,),)
+
+
+def cache_hits(report: Report) -> tuple[tuple[str, ...], ...]:
+    """One for a report that another evaluation's outcomes made."""
+    return ((),) if report.cached_from is not None and not report.replayed else ()
+
+
+def duration_s(report: Report) -> float | None:
+    """How long it took, if it was completed by judging samples."""
+    if report.status != "completed" or report.cached_from is not None or report.replayed:
+        return None
+    return report.timings.execution_time_ms / 1000
+
+
+def f1_score(report: Report) -> tuple[tuple[str, ...], float] | None:
+    """The rule and its F1."""
+    return None if report.f1_score is None else ((report.rule_id,), report.f1_score)

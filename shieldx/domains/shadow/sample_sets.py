@@ -1,0 +1,79 @@
+"""The sets of samples of the tenants of one partition: every version of each that is complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shieldx.domains.shadow.messages import MAX_SAMPLES, CommandCode, CommandResult
+from shieldx.domains.shadow.tables import SampleSetRow
+from shieldx.messages import rfc3339
+
+if TYPE_CHECKING:
+    from shieldx.domains.shadow.messages import SealSamples
+
+_encode = msgspec.json.Encoder().encode
+
+
+class SampleSets:
+    """A version is named by its content, so that sealing it again only says where its samples stand now."""
+
+    def __init__(self, max_row_bytes: int) -> None:
+        self._max_row_bytes = max_row_bytes
+        self._versions: dict[tuple[str, str], dict[str, SampleSetRow]] = {}
+
+    def load(self, row: SampleSetRow) -> None:
+        """Take a version as it is."""
+        self._versions.setdefault((row.tenant_id, row.sample_set), {})[row.version] = row
+
+    def find(self, tenant_id: str, sample_set: str, version: str | None) -> SampleSetRow | None:
+        """A version of a set, or the one that was sealed last; None if there is none."""
+        versions = self._versions.get((tenant_id, sample_set), {})
+        if version is not None:
+            return versions.get(version)
+        return max(versions.values(), key=lambda row: row.sequence, default=None)
+
+    def seal(self, command: SealSamples, at_ms: int) -> tuple[CommandResult, SampleSetRow | None]:
+        """A version is complete."""
+        total = sum(stratum.samples for stratum in command.strata)
+        if total > MAX_SAMPLES:
+            detail = f"{total} samples; {MAX_SAMPLES} are the most that a set may have: import them as several sets"
+            return _result(command, CommandCode.TOO_MANY_SAMPLES, at_ms, detail), None
+        last = self.find(command.tenant_id, command.sample_set, None)
+        known = self.find(command.tenant_id, command.sample_set, command.version)
+        offsets = command.first_offset, command.last_offset
+        same = known is not None and (known.first_offset, known.last_offset, known.strata) == (*offsets, command.strata)
+        if same and known is last:
+            return _result(command, CommandCode.UNCHANGED, at_ms), None
+        row = SampleSetRow(
+            tenant_id=command.tenant_id,
+            sample_set=command.sample_set,
+            version=command.version,
+            sequence=1 if last is None else last.sequence + 1,
+            strata=command.strata,
+            first_offset=command.first_offset,
+            last_offset=command.last_offset,
+            at=rfc3339(at_ms),
+        )
+        row_bytes = len(_encode(row))
+        if row_bytes > self._max_row_bytes:
+            detail = (
+                f"what is known about its samples takes {row_bytes} bytes, in {len(row.strata)} strata; "
+                f"{self._max_row_bytes} are the most: give them fewer categories, or import them as several sets"
+            )
+            return _result(command, CommandCode.TOO_MANY_SAMPLES, at_ms, detail), None
+        self.load(row)
+        return _result(command, CommandCode.OK, at_ms), row
+
+
+def _result(command: SealSamples, code: CommandCode, at_ms: int, detail: str | None = None) -> CommandResult:
+    return CommandResult(
+        tenant_id=command.tenant_id,
+        type="seal_samples",
+        subject=command.sample_set,
+        code=code,
+        version=command.version,
+        detail=detail,
+        at=rfc3339(at_ms),
+    )

@@ -1,0 +1,99 @@
+"""The topics of shadow evaluation by name, and the rows of its tables."""
+
+from __future__ import annotations
+
+import msgspec
+
+from shieldx.domains.shadow.messages import Evaluate, Stratum
+from shieldx.domains.shadow.report import Report
+from shieldx.domains.shadow.rule import RuleConfig
+from shieldx.messages import Id
+
+COMMANDS = "shadow.commands"
+RESULTS = "shadow.results"
+AUDIT = "audit.decisions"
+RULES = "shadow.rules"
+SAMPLES = "shadow.samples"
+SAMPLE_SETS = "shadow.sample-sets"
+EVALUATIONS = "shadow.evaluations"
+PAYMENTS = "shadow.payments"
+PLANS = "shadow.plans"
+BATCHES = "shadow.batches"
+SCORES = "shadow.scores"
+COLLECTED = "shadow.collected"
+REPORTS = "shadow.reports"
+
+
+class RuleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a rule. `hash` names its content; `parent` is the version that it was made from."""
+
+    tenant_id: Id
+    rule_id: Id
+    version: int
+    name: str
+    config: RuleConfig
+    hash: str
+    author: str | None
+    parent: int | None
+    note: str
+    at: str
+
+
+class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a set of samples that is complete, and where its samples stand in `shadow.samples`.
+
+    Of several versions of a set, the one with the highest `sequence` was sealed last.
+    """
+
+    tenant_id: Id
+    sample_set: Id
+    version: str
+    sequence: int
+    strata: tuple[Stratum, ...]
+    first_offset: int
+    last_offset: int
+    at: str
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return sum(stratum.samples for stratum in self.strata)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="type"):
+    """An evaluation that runs: what was asked, and what it was resolved to when it began.
+
+    `token` is of this evaluation alone: nobody foresees it, and an `eval_id` may come again after a day. `strata` is a
+    digest of what was known about the samples, `digest` one of the request's content: the same `eval_id` with another
+    one is a conflict. `outcomes` is one of all that decides on what the report finds, by which the cache is looked up.
+    `context` and `reply_to` are the request's.
+    """
+
+    evaluate: Evaluate
+    eval_id: str
+    token: str
+    digest: str
+    config: RuleConfig
+    rule_version: int | None
+    compared: RuleConfig | None
+    sample_set_version: str
+    strata: str
+    outcomes: str
+    amount: int
+    paid: bool
+    hold_until_ms: int
+    requested_ms: int
+    deadline_ms: int
+    context: tuple[tuple[str, str], ...]
+    reply_to: str | None
+
+
+class Reported(msgspec.Struct, frozen=True, kw_only=True, tag="reported", tag_field="type"):
+    """A report that may still be asked for again, until log time `forget_ms`, or serve the cache, until `fresh_ms`."""
+
+    digest: str
+    outcomes: str
+    """A digest of all that decides on its outcomes: what the cache is looked up by."""
+    report: Report
+    fresh_ms: int
+    forget_ms: int

@@ -1,0 +1,106 @@
+"""Topic manifests: one YAML file a family says what each topic is for and how the broker keeps it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+import yaml
+
+from shieldx.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "y": 365 * 86_400_000}
+
+
+DELETE_RETENTION_MS = 24 * 3_600_000
+"""How long compaction keeps tombstones, and so how old a checkpoint may be; Kafka's default, made certain."""
+
+
+MIN_COMPACTION_LAG = "min.compaction.lag.ms"
+
+
+Outsiders = Literal["clients", "operators"]
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One topic. Durations are written `26h`, `7d`, `7y`, or `forever`."""
+
+    about: str
+    key: str
+    cleanup: Literal["delete", "compact"]
+    retention: Annotated[str, msgspec.Meta(pattern=r"^(\d+[smhdy]|forever)$")] = "forever"
+    timestamps: Literal["broker", "producer"] = "producer"
+    min_compaction_lag: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
+    """How long compaction leaves every record alone."""
+    segment: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
+    accepts_replies: bool = False
+    writers: Outsiders | None = None
+    """Who writes it beside the agents; unset: clients, if agents read it and none of them writes it."""
+    readers: Outsiders | None = None
+    """Who reads it beside the agents; unset: clients, if it is an agent's topic of results."""
+    messages: dict[str, str] = {}
+    """Schema name to `module:Type`."""
+
+    def config(self) -> dict[str, str]:
+        """The topic's settings as the broker names them."""
+        config = {
+            "cleanup.policy": self.cleanup,
+            "message.timestamp.type": "LogAppendTime" if self.timestamps == "broker" else "CreateTime",
+            "retention.ms": "-1" if self.retention == "forever" else str(duration_ms(self.retention)),
+        }
+        if self.cleanup == "compact":
+            config["delete.retention.ms"] = str(DELETE_RETENTION_MS)
+        if self.min_compaction_lag is not None:
+            config[MIN_COMPACTION_LAG] = str(duration_ms(self.min_compaction_lag))
+        if self.segment is not None:
+            config["segment.ms"] = str(duration_ms(self.segment))
+        return config
+
+    def types(self) -> dict[str, type[msgspec.Struct]]:
+        """The Python types of the topic's messages by schema name.
+
+        Raises:
+            FixConfiguration: a name leads to no message type.
+        """
+        return {schema: _load_type(schema, path) for schema, path in self.messages.items()}
+
+
+def load_manifests(folder: Path) -> dict[str, Topic]:
+    """Every topic that the manifests in a folder declare, by name.
+
+    Raises:
+        FixConfiguration: the folder is missing, a file is wrong (with the path of what is), or a topic stands twice.
+    """
+    if not folder.is_dir():
+        raise FixConfiguration(f"no topics folder at {folder}; set SHIELDX_HOME to the folder that holds topics/")
+    topics: dict[str, Topic] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            declared = msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), dict[str, Topic])
+        except (msgspec.ValidationError, yaml.YAMLError) as error:
+            raise FixConfiguration(f"{path}: {error}") from error
+        for name, topic in declared.items():
+            if name in topics:
+                raise FixConfiguration(f"{path} declares topic {name!r}, which another manifest has declared already")
+            topics[name] = topic
+    return topics
+
+
+def duration_ms(text: str) -> int:
+    """`26h` in milliseconds."""
+    return int(text[:-1]) * _UNITS_MS[text[-1]]
+
+
+def _load_type(schema: str, path: str) -> type[msgspec.Struct]:
+    module, _, name = path.partition(":")
+    try:
+        found: Any = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise FixConfiguration(f"schema {schema!r} names {path!r}, which cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, msgspec.Struct)):
+        raise FixConfiguration(f"schema {schema!r} names {path!r}, which is not a message type")
+    return found

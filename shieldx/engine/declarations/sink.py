@@ -1,0 +1,80 @@
+"""What a page in `agents/` declares that writes a topic's records to tables of SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from shieldx.engine.declarations.measures import Count, Level
+
+Row = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
+"""A table's name, the values of its key, and those of its other columns; None deletes the row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Months:
+    """How a table is partitioned by month (UTC): the column that says the time, and what makes a partition.
+
+    `make` is a function of SQL that takes the month's first day, and does nothing where the partition is there.
+    """
+
+    column: str
+    make: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of SQL: its name with its schema, and its columns with their types, those of the key apart."""
+
+    name: str
+    key: Mapping[str, str]
+    columns: Mapping[str, str]
+    append_only: bool = False
+    """Rows are added and stay as they are: of two with one key the first one stays, and the other is set aside.
+
+    The last column of the key counts up along a partition of the input. Keys are quoted in reasons and logs.
+    """
+    months: Months | None = None
+    """For tables that are append-only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sink:
+    """Partition n of every input goes to tables of SQL; rows and position commit in one database transaction."""
+
+    name: str
+    reads: tuple[str, ...]
+    into: tuple[Table, ...]
+    rows: Callable[[str, int, int, bytes | None, bytes | None], Iterable[Row]]
+    """The rows of a record: (topic, partition, offset, key, value).
+
+    Pure; ValueError or one of msgspec's errors says that the record cannot be read.
+    """
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Every topic that the sink touches."""
+        return self.reads
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Topics of outputs: none."""
+        return ()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Topics that hold state: none."""
+        return ()
+
+    @property
+    def counts(self) -> tuple[Count, ...]:
+        """What is counted of outputs: nothing."""
+        return ()
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """What gauges say of outputs: nothing."""
+        return ()

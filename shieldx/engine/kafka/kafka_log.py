@@ -1,0 +1,338 @@
+"""The log on Kafka, by aiokafka."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaTopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
+from aiokafka.producer import sender
+
+from shieldx.engine.kafka.access import refusal, why_unreachable
+from shieldx.engine.kafka.positions import last_positions, position_record
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+
+    from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
+
+    from shieldx.engine.tasks.log import Record, Write
+
+logger = logging.getLogger(__name__)
+
+RETRY_BACKOFF_MS = 2
+"""Waited whenever a transaction meets the markers of the one before, which the broker writes after it has answered."""
+sender.BACKOFF_OVERRIDE = RETRY_BACKOFF_MS / 1000
+"""The same wait for a transaction's first partitions, a constant of aiokafka's: with its 20 ms, transactions back to
+back take 27 ms each, with 2 ms they take 9 ms."""
+BATCH_BYTES = 900_000
+"""Below the 1 MB that a broker takes as one batch."""
+REQUEST_TIMEOUT_MS = 10_000
+CLOSE_TIMEOUT_S = 2.0
+FAILURES = (KafkaError, IllegalOperation, AssertionError, KeyError)
+"""What a client of aiokafka raises when the broker does not do its part; a KeyError when a request times out whose
+connection was given up meanwhile."""
+RESTORE_FETCH_BYTES = 8 * 1024 * 1024
+
+
+class KafkaLog:
+    """What an agent's tasks need of Kafka. Each producer has a connection of its own.
+
+    Positions are records of a compacted topic, in the partition of the input that they are of. In the group of the
+    inputs' consumers they would cost two more round trips a transaction and a third of the broker's work.
+    """
+
+    def __init__(
+        self,
+        connection: Mapping[str, Any],
+        positions_topic: str,
+        *,
+        application: str = "shieldx",
+        transaction_timeout_ms: int = 10_000,
+    ) -> None:
+        self._connection = dict(connection)
+        self._positions_topic = positions_topic
+        self._application = application
+        self._transaction_timeout_ms = transaction_timeout_ms
+        self._admin: AIOKafkaAdminClient | None = None
+        self._cluster: str | None = None
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            RestoreTask: no broker answers.
+        """
+        admin = AIOKafkaAdminClient(**self._connection, request_timeout_ms=REQUEST_TIMEOUT_MS)
+        try:
+            await admin.start()
+        except FAILURES as error:
+            await admin.close()
+            raise RestoreTask(await why_unreachable(self._connection)) from error
+        self._admin = admin
+
+    async def stop(self) -> None:
+        """Disconnect; producers are closed by their owners."""
+        if self._admin is not None:
+            await self._admin.close()
+
+    async def fence(self, transactional_id: str) -> KafkaTransactions:
+        """Initialise a producer: the broker aborts what an earlier one of this id left open, and refuses it henceforth.
+
+        Raises:
+            FixConfiguration: an ACL is missing.
+            RestoreTask: the broker did not answer.
+        """
+        producer = AIOKafkaProducer(
+            **self._connection,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=self._transaction_timeout_ms,
+            acks="all",
+            max_batch_size=BATCH_BYTES,
+            max_request_size=2 * BATCH_BYTES,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        transactions = KafkaTransactions(producer, self._positions_topic, self._application, self._connection)
+        try:
+            await producer.start()
+        except FAILURES as error:
+            await transactions.close()
+            raise refusal(error, self._connection) or RestoreTask(
+                f"no producer for {transactional_id}: {error!r}"
+            ) from error
+        except asyncio.CancelledError:
+            await transactions.close()
+            raise
+        return transactions
+
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The next offsets; where none is committed, the first offset that exists.
+
+        Raises:
+            FixConfiguration: records behind a committed offset have been deleted unread.
+            RestoreTask: the broker did not answer.
+        """
+        wanted = list(partitions)
+        try:
+            async with self._consumer() as consumer:
+                found = await last_positions(consumer, self._positions_topic, wanted, self._application)
+                beginnings = await consumer.beginning_offsets([KafkaTopicPartition(*tp) for tp in wanted])
+        except FAILURES as error:
+            raise refusal(error, self._connection) or RestoreTask(
+                f"the positions in {self._positions_topic} cannot be read: {error!r}"
+            ) from error
+        positions = {}
+        for tp in wanted:
+            first = beginnings[tp]
+            positions[tp] = found.get(tp, first)
+            if positions[tp] < first:
+                raise FixConfiguration(
+                    f"{tp.topic}/{tp.partition}: records {positions[tp]} to {first - 1} were deleted before they were "
+                    f"read. Lengthen retention; to go on without them, write {first} to {self._positions_topic}/"
+                    f"{tp.partition} under the key {tp.topic}"
+                )
+        return positions
+
+    async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
+        """Whether an offset has been committed for any of the partitions.
+
+        Raises:
+            RestoreTask: the broker did not answer.
+        """
+        try:
+            async with self._consumer() as consumer:
+                return bool(await last_positions(consumer, self._positions_topic, partitions, self._application))
+        except FAILURES as error:
+            raise refusal(error, self._connection) or RestoreTask(
+                f"the positions in {self._positions_topic} cannot be read: {error!r}"
+            ) from error
+
+    async def cluster(self) -> str:
+        """The cluster's id.
+
+        Raises:
+            RestoreTask: the broker did not answer.
+        """
+        if self._cluster is None:
+            if self._admin is None:
+                raise RestoreTask("the log was not started")
+            try:
+                self._cluster = str((await self._admin.describe_cluster())["cluster_id"])
+            except FAILURES as error:
+                raise RestoreTask(f"the cluster's id cannot be read: {error!r}") from error
+        return self._cluster
+
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """The first offset of each partition, and the one behind its last committed record.
+
+        Raises:
+            RestoreTask: the broker did not answer.
+        """
+        wanted = [KafkaTopicPartition(*tp) for tp in partitions]
+        try:
+            async with self._consumer() as consumer:
+                first = await consumer.beginning_offsets(wanted)
+                end = await consumer.end_offsets(wanted)
+        except FAILURES as error:
+            raise refusal(error, self._connection) or RestoreTask(
+                f"the bounds of tables cannot be read: {error!r}"
+            ) from error
+        return {TopicPartition(*tp): (first[tp], end[tp]) for tp in wanted}
+
+    async def read_to_end(
+        self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
+    ) -> AsyncIterator[Sequence[Record]]:
+        """Every committed record of the partitions up to their present ends.
+
+        From their beginnings, or where `positions` names another offset.
+
+        Raises:
+            RestoreTask: the broker did not answer, or has deleted what was to be read.
+        """
+        wanted = [KafkaTopicPartition(*tp) for tp in partitions]
+        if not wanted:
+            return
+        starts = positions or {}
+        try:
+            async with self._consumer() as consumer:
+                consumer.assign(wanted)
+                ends = await consumer.end_offsets(wanted)
+                for tp, first in (await consumer.beginning_offsets(wanted)).items():
+                    consumer.seek(tp, starts.get(TopicPartition(*tp), first))
+                unread = set(wanted)
+                while True:
+                    unread = {tp for tp in unread if await consumer.position(tp) < ends[tp]}
+                    if not unread:
+                        return
+                    for records in (await consumer.getmany(*unread, timeout_ms=1000)).values():
+                        yield records
+        except FAILURES as error:
+            raise refusal(error, self._connection) or RestoreTask(f"tables cannot be read: {error!r}") from error
+
+    def _consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **self._connection,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=RESTORE_FETCH_BYTES,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+
+
+class KafkaTransactions:
+    """One transactional producer. After an error it is of no more use: its sequence numbers are not rewound."""
+
+    def __init__(
+        self, producer: AIOKafkaProducer, positions_topic: str, application: str, connection: Mapping[str, Any]
+    ) -> None:
+        self._producer = producer
+        self._positions_topic = positions_topic
+        self._application = application
+        self._connection = connection
+
+    async def commit(
+        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        """Write all records and the next offsets of the inputs in one transaction.
+
+        Returns the offset behind the last record of each partition written, where it is known: the broker does not say
+        it again when a delivery was tried twice.
+
+        Nothing is aborted here: the next `fence` of this id does that, and it comes after every error.
+
+        Raises:
+            FixConfiguration: an ACL is missing.
+            LeaveTask: a later producer of this id exists, or the transaction timed out.
+            RestoreTask: anything else; whether it happened is unknown.
+        """
+        producer = self._producer
+        deliveries: list[asyncio.Future[Any]] = []
+        batches: list[MessageBatch] = []
+        last: dict[TopicPartition, tuple[asyncio.Future[Any], int]] = {}
+        try:
+            await producer.begin_transaction()
+            for tp, records in self._all(writes, positions).items():
+                for builder in self._builders(records):
+                    delivery = await producer.send_batch(builder, tp.topic, partition=tp.partition)
+                    deliveries.append(delivery)
+                    batches.append(self._last_batch(tp.topic, tp.partition))
+                    last[tp] = delivery, builder.record_count()
+            # commit_transaction ignores a batch's error, and would commit the positions of refused results.
+            await asyncio.gather(*deliveries)
+            await producer.commit_transaction()
+        except FAILURES as error:
+            outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
+            self._retrieve_failures(batches)
+            if any(_is_fenced(each) for each in (error, *outcomes) if isinstance(each, BaseException)):
+                raise LeaveTask(f"fenced by a later producer, or timed out: {error!r}") from error
+            refused = (refusal(each, self._connection) for each in (error, *outcomes) if isinstance(each, Exception))
+            raise next(filter(None, refused), RestoreTask(f"a transaction failed: {error!r}")) from error
+        return {tp: sent.result().offset + count for tp, (sent, count) in last.items() if sent.result().offset >= 0}
+
+    async def close(self) -> None:
+        """Release the connection without waiting for what is open; the next `fence` aborts it."""
+        producer = self._producer
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await producer.stop()
+        except (TimeoutError, *FAILURES) as error:
+            # stop() waits for batches that a broker may never take, and does not finish what it began.
+            logger.debug("closing a producer by force: %r", error)
+            await producer._sender.close()  # noqa: SLF001 - aiokafka has no public way to drop pending batches
+            await producer.client.close()
+        self._retrieve_failures()
+
+    def _all(
+        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, Sequence[Write]]:
+        """Records and positions, all as records."""
+        places: dict[TopicPartition, list[Write]] = {}
+        for tp, offset in positions.items():
+            place = TopicPartition(self._positions_topic, tp.partition)
+            places.setdefault(place, []).append(position_record(tp, offset, self._application))
+        return {**writes, **places}
+
+    def _last_batch(self, topic: str, partition: int) -> MessageBatch:
+        """What aiokafka has made of the batch just handed over."""
+        pending = self._producer._message_accumulator._batches  # noqa: SLF001 - it has no public name
+        return pending[KafkaTopicPartition(topic, partition)][-1]
+
+    def _retrieve_failures(self, batches: Sequence[MessageBatch] = ()) -> None:
+        """Look at the errors that aiokafka keeps for whoever might wait: asyncio logs each that nobody looks at."""
+        waiters = [self._producer._txn_manager._transaction_waiter]  # noqa: SLF001 - it has no public name
+        waiters += [batch._drain_waiter for batch in batches]  # noqa: SLF001 - likewise
+        for waiter in waiters:
+            if waiter is not None and waiter.done() and not waiter.cancelled():
+                waiter.exception()
+
+    def _builders(self, records: Sequence[Write]) -> Iterator[BatchBuilder]:
+        """Records as batches, as full as they may be."""
+        builder = self._producer.create_batch()
+        append = builder.append
+        for write in records:
+            if append(timestamp=None, key=write.key, value=write.value, headers=write.headers) is None:
+                builder.close()
+                yield builder
+                builder = self._producer.create_batch()
+                append = builder.append
+                append(timestamp=None, key=write.key, value=write.value, headers=write.headers)
+        builder.close()
+        yield builder
+
+
+def _is_fenced(error: BaseException) -> bool:
+    """Whether this, or what caused it, is a fencing: aiokafka wraps what its sender met."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ProducerFenced):
+            return True
+        cause = cause.__cause__
+    return False

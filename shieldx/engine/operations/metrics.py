@@ -1,0 +1,167 @@
+"""What the engine measures, for Prometheus."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.measures import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.tasks.batch import Batch
+
+
+_LABELS = ("agent", "partition")
+MAX_LEVELS = 1000
+"""Series of gauges that a task keeps, those set last: clients may choose their labels, and would fill the page."""
+_LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 5, 10)
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of their own so that two workers in one process stay apart."""
+
+    def __init__(self, agents: Iterable[AnyAgent]) -> None:
+        self.registry = CollectorRegistry()
+        reg = self.registry
+        self.records = Counter("shieldx_records", "Input records committed", _LABELS, registry=reg)
+        self.batches = Counter("shieldx_batches", "Transactions committed", _LABELS, registry=reg)
+        self.commit_s = Histogram(
+            "shieldx_commit_seconds", "Time of a transaction", ("agent",), buckets=_LATENCY_BUCKETS_S, registry=reg
+        )
+        self.restore_s = Histogram("shieldx_restore_seconds", "Time of a task's start", ("agent",), registry=reg)
+        self.lag = Gauge("shieldx_lag_records", "Input records not yet committed", _LABELS, registry=reg)
+        self.state_bytes = Gauge("shieldx_state_bytes", "Memory taken by state, about", _LABELS, registry=reg)
+        self.disk_bytes = Gauge("shieldx_disk_bytes", "Disk taken by state, about", _LABELS, registry=reg)
+        self.checkpoint_s = Histogram(
+            "shieldx_checkpoint_seconds", "Time of a checkpoint", ("agent",), buckets=_LATENCY_BUCKETS_S, registry=reg
+        )
+        self.fenced = Counter("shieldx_fenced", "Transactions refused to a task that was fenced", _LABELS, registry=reg)
+        self.restarts = Counter("shieldx_restarts", "Tasks dropped and restored after an error", _LABELS, registry=reg)
+        self.dead_letters = Counter("shieldx_dead_letters", "Records set aside", _LABELS, registry=reg)
+        self.failing = Gauge("shieldx_failing_records", "Records that wait for another try", _LABELS, registry=reg)
+        self.waiting = Gauge("shieldx_waiting", "1 while a partition waits for memory", _LABELS, registry=reg)
+        self.counts = {
+            name: Counter(name.removesuffix("_total"), count.documentation, count.labels, registry=reg)
+            for name, count in {count.name: count for agent in agents for count in agent.counts}.items()
+        }
+
+        self.levels = {
+            level.name: (level, Gauge(level.name, level.documentation, level.labels, registry=reg))
+            for level in {level.name: level for agent in agents for level in agent.levels}.values()
+        }
+        self.distributions = {
+            it.name: Histogram(it.name, it.documentation, buckets=it.buckets, registry=reg)
+            for agent in agents
+            if isinstance(agent, Agent)
+            for it in agent.distributions
+        }
+
+    def task(self, agent: str, partition: int) -> TaskMetrics:
+        """The metrics of one task."""
+        return TaskMetrics(self, agent, partition)
+
+
+class TaskMetrics:
+    """The engine's metrics under one task's labels."""
+
+    def __init__(self, metrics: Metrics, agent: str, partition: int) -> None:
+        labels = (agent, str(partition))
+        self._counts = metrics.counts
+        self._levels = metrics.levels
+        self._distributions = metrics.distributions
+        self._shown: dict[tuple[Gauge, tuple[str, ...]], None] = {}
+        self._records = metrics.records.labels(*labels)
+        self._batches = metrics.batches.labels(*labels)
+        self._dead_letters = metrics.dead_letters.labels(*labels)
+        self._state_bytes = metrics.state_bytes.labels(*labels)
+        self._commit_s = metrics.commit_s.labels(agent)
+        self._restore_s = metrics.restore_s.labels(agent)
+        self._checkpoint_s = metrics.checkpoint_s.labels(agent)
+        self._disk_bytes = metrics.disk_bytes.labels(*labels)
+        self.lag = metrics.lag.labels(*labels)
+        self.fenced = metrics.fenced.labels(*labels)
+        self.restarts = metrics.restarts.labels(*labels)
+        self.failing = metrics.failing.labels(*labels)
+        self.waiting = metrics.waiting.labels(*labels)
+
+    def leave(self) -> None:
+        """The partition is another worker's now: what it lags or waits for is told there."""
+        for gauge in (self.lag, self.waiting, self.failing, self._state_bytes, self._disk_bytes):
+            gauge.set(0)
+        for level, labels in self._shown:
+            level.remove(*labels)
+        self._shown.clear()
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Time a transaction that succeeds."""
+        began = perf_counter()
+        yield
+        self._commit_s.observe(perf_counter() - began)
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Time a start that succeeds."""
+        began = perf_counter()
+        yield
+        self._restore_s.observe(perf_counter() - began)
+
+    def applied(self, records: int, unreadable: int) -> None:
+        """Count what a sink's transaction held, now that it is committed."""
+        self._records.inc(records)
+        self._batches.inc()
+        self._dead_letters.inc(unreadable)
+
+    def checkpointed(self, seconds: float, disk_bytes: int) -> None:
+        """Note a checkpoint that succeeded."""
+        self._checkpoint_s.observe(seconds)
+        self._disk_bytes.set(disk_bytes)
+
+    def committed(self, batch: Batch, state_bytes: int) -> None:
+        """Count what a transaction held, now that it is committed."""
+        self._batches.inc()
+        self._state_bytes.set(state_bytes)
+        self._count(batch)
+
+    def answered(self, batch: Batch) -> None:
+        """Count a record of a replayable agent and what it led to, now that this is written."""
+        self._count(batch)
+
+    def _count(self, batch: Batch) -> None:
+        self._records.inc(batch.records)
+        self._dead_letters.inc(batch.dead_letters)
+        for name, counted in batch.counted.items():
+            counter = self._counts[name]
+            for labels, number in counted.items():
+                (counter.labels(*labels) if labels else counter).inc(number)
+        for level, _ in self._levels.values():
+            if level.topic in batch.last:
+                self._show(level, batch.last[level.topic])
+        for measure, message in batch.observed:
+            if isinstance(measure, Level):
+                self._show(measure, message)
+            elif (figure := measure.of(message)) is not None:
+                self._distributions[measure.name].observe(figure)
+
+    def _show(self, level: Level, message: Any) -> None:
+        shown = level.of(message)
+        if shown is None:
+            return
+        labels, figure = shown
+        gauge = self._levels[level.name][1]
+        (gauge.labels(*labels) if labels else gauge).set(figure)
+        if not labels:
+            return
+        self._shown.pop((gauge, labels), None)
+        self._shown[gauge, labels] = None
+        if len(self._shown) > MAX_LEVELS:
+            oldest, its_labels = next(iter(self._shown))
+            oldest.remove(*its_labels)
+            del self._shown[oldest, its_labels]

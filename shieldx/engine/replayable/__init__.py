@@ -1,0 +1,1 @@
+"""Replayable agents, run by faust."""

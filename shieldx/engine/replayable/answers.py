@@ -1,0 +1,226 @@
+"""Records of a replayable agent at work: each is answered, and tried again until it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from shieldx.engine.tasks.batch import MAX_CONTEXT_BYTES, Batch, headers_bytes
+from shieldx.engine.tasks.codec import Undecodable, carried
+from shieldx.engine.tasks.context import Limits
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.errors import FixConfiguration, OutputTooLarge
+from shieldx.messages import Origin, Source, Tick
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shieldx.engine.declarations.replayable import Answering, Replayable
+    from shieldx.engine.operations.metrics import Metrics, TaskMetrics
+    from shieldx.engine.replayable.deliveries import Deliveries
+    from shieldx.engine.replayable.offset_tracker import PartitionProgress, Progress
+    from shieldx.engine.tasks.codec import Codec
+    from shieldx.engine.tasks.log import Header, Record
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 15.0
+MOST_PAUSING = 1000
+"""So many records wait for another try beside those at work; with more, nothing new is taken until one is answered."""
+
+
+class Answers:
+    """Takes records, answers a bounded number at once, and says of each when it is done."""
+
+    def __init__(
+        self,
+        agent: Replayable,
+        answering: Answering,
+        codec: Codec,
+        deliveries: Deliveries,
+        progress: Progress,
+        metrics: Metrics,
+        *,
+        concurrency: int,
+    ) -> None:
+        self._agent = agent
+        self._answering = answering
+        self._codec = codec
+        self._deliveries = deliveries
+        self._progress = progress
+        self._metrics = metrics
+        self._free = asyncio.Semaphore(concurrency)
+        self._working: set[asyncio.Task[None]] = set()
+        self._pausing: set[asyncio.Task[None] | None] = set()
+        self._places = asyncio.Semaphore(concurrency + MOST_PAUSING)
+        self._failing: set[tuple[TopicPartition, int]] = set()
+        self._measured: dict[int, TaskMetrics] = {}
+        self._stopping = False
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Has an exception once it makes no sense to go on."""
+
+    @property
+    def failing(self) -> int:
+        """How many records could not be answered so far, and are tried again."""
+        return len(self._failing)
+
+    async def take(self, record: Record) -> None:
+        """Begin with a record as soon as there is room for one more.
+
+        Raises:
+            KeyError: it is of a partition that this worker was not given. To pass over it could be to lose it.
+        """
+        tp = TopicPartition(record.topic, record.partition)
+        partition = self._progress.partitions[tp]
+        if not partition.take(record.offset):
+            return
+        await self._places.acquire()
+        await self._free.acquire()
+        if self._stopping or partition.gone.is_set():
+            self._free.release()
+            self._places.release()
+            return
+        task = asyncio.create_task(self._work(record, tp, partition))
+        self._working.add(task)
+        task.add_done_callback(self._worked)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Begin nothing more, and wait for what is being answered. What is then left is another worker's to answer."""
+        self._stopping = True
+        for task in self._pausing:
+            if task is not None:
+                task.cancel()
+        if self._working:
+            _, late = await asyncio.wait(self._working, timeout=timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        for metrics in self._measured.values():
+            metrics.leave()
+
+    def measured(self, number: int) -> TaskMetrics:
+        """The metrics of a partition number."""
+        if number not in self._measured:
+            self._measured[number] = self._metrics.task(self._agent.name, number)
+        return self._measured[number]
+
+    def leave_what_is_gone(self) -> None:
+        """Say nothing more of partitions that are another worker's now."""
+        mine = {tp.partition for tp in self._progress.partitions}
+        for number in self._measured.keys() - mine:
+            self._measured.pop(number).leave()
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not self.ended.done():
+            self.ended.set_exception(error)
+
+    async def _work(self, record: Record, tp: TopicPartition, partition: PartitionProgress) -> None:
+        """Answer a record. It begins with room for itself; while it pauses, another one may have that."""
+        has_room, pause_s = True, FIRST_PAUSE_S
+        try:
+            while not await self._answered(record, tp):
+                if self._stopping:
+                    return
+                self._free.release()
+                has_room = False
+                if await self._gone_within(partition, pause_s):
+                    return
+                await self._free.acquire()
+                has_room = True
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            partition.done(record.offset)
+        finally:
+            self._fails_no_more(record, tp)
+            self._places.release()
+            if has_room:
+                self._free.release()
+
+    async def _gone_within(self, partition: PartitionProgress, pause_s: float) -> bool:
+        """Pause before the next try; True if the partition goes to another worker meanwhile."""
+        task = asyncio.current_task()
+        self._pausing.add(task)
+        try:
+            async with asyncio.timeout(pause_s):
+                await partition.gone.wait()
+        except TimeoutError:
+            return False
+        else:
+            return True
+        finally:
+            self._pausing.discard(task)
+
+    async def _answered(self, record: Record, tp: TopicPartition) -> bool:
+        """Try once to answer a record and to write what that leads to.
+
+        Raises:
+            FixConfiguration: it would fail in the same way until something is changed.
+        """
+        context = carried(record.headers)
+        source = Source(tp.topic, tp.partition, record.offset, record.timestamp, record.value or b"", Origin(context))
+        try:
+            try:
+                batch = await self._batch_of(record, source)
+                await self._deliveries.write(batch.writes)
+            except OutputTooLarge:
+                batch = self._letter(record, source, "what it leads to exceeds the size of a record")
+                await self._deliveries.write(batch.writes)
+        except FixConfiguration:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the record is not lost
+            self._fails(record, tp, error)
+            return False
+        self.measured(tp.partition).answered(batch)
+        return True
+
+    async def _batch_of(self, record: Record, source: Source) -> Batch:
+        """What a record leads to: the outputs of its answer, or a dead letter. Raises OutputTooLarge."""
+        batch = self._new_batch(source.partition)
+        try:
+            message = self._decoded(record, source.origin.context)
+        except Undecodable as error:
+            return self._letter(record, source, str(error))
+        if type(message) is Tick:
+            return batch
+        for output in await self._answering.answer(message, source):
+            origin = source.origin if output.origin is None else output.origin
+            batch.add_output(output, origin.context, source)
+        return batch
+
+    def _fails(self, record: Record, tp: TopicPartition, error: Exception) -> None:
+        self.measured(tp.partition).restarts.inc()
+        again = (tp, record.offset) in self._failing
+        self._failing.add((tp, record.offset))
+        self._show_failing(tp.partition)
+        place = f"{tp.topic}/{tp.partition}/{record.offset}"
+        extra = {"agent": self._agent.name, "place": place}
+        logger.error("not answered, and tried again: %r", error, exc_info=None if again else error, extra=extra)
+
+    def _fails_no_more(self, record: Record, tp: TopicPartition) -> None:
+        if (tp, record.offset) in self._failing:
+            self._failing.remove((tp, record.offset))
+            self._show_failing(tp.partition)
+
+    def _show_failing(self, number: int) -> None:
+        self.measured(number).failing.set(sum(tp.partition == number for tp, _ in self._failing))
+
+    def _decoded(self, record: Record, context: Sequence[Header]) -> Any:
+        if context and headers_bytes(context) > MAX_CONTEXT_BYTES:
+            raise Undecodable(f"correlation-id and traceparent together exceed {MAX_CONTEXT_BYTES} bytes")
+        return self._codec.decode(record.topic, record.value)
+
+    def _letter(self, record: Record, source: Source, detail: str) -> Batch:
+        """Set a record aside, and say so in the log."""
+        batch = self._new_batch(source.partition)
+        batch.add_dead_letter(source, record.value, "unreadable", detail)
+        place = f"{source.topic}/{source.partition}/{source.offset}"
+        extra = {"agent": self._agent.name, "place": place}
+        logger.info("set aside as a dead letter: unreadable: %s", detail, extra=extra)
+        return batch
+
+    def _new_batch(self, number: int) -> Batch:
+        batch = Batch(number, self._codec, self._agent.counts, self._agent.levels, Limits.max_record_bytes)
+        batch.records = 1
+        return batch

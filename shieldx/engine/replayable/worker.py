@@ -1,0 +1,166 @@
+"""A worker of a replayable agent: one member of its group, run by faust."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from shieldx.engine.kafka.access import refusal, why_unreachable
+from shieldx.engine.replayable.answers import Answers
+from shieldx.engine.replayable.offset_tracker import Progress
+from shieldx.errors import FixConfiguration, RestoreTask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shieldx.engine.declarations.replayable import Answering, Replayable, Resources
+    from shieldx.engine.operations.metrics import Metrics
+    from shieldx.engine.replayable.deliveries import Deliveries
+    from shieldx.engine.replayable.faust_app import ReplayableApp
+    from shieldx.engine.tasks.codec import Codec
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 10.0
+STOP_S = 15.0
+"""Longer than a request of the consumer's takes to fail."""
+WATCH_S = 1.0
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 15.0
+
+
+class ReplayableWorker:
+    """Runs a share of a replayable agent's partitions."""
+
+    def __init__(
+        self,
+        agent: Replayable,
+        resources: Resources,
+        consumer_options: Mapping[str, Any],
+        codec: Codec,
+        deliveries: Deliveries,
+        metrics: Metrics,
+    ) -> None:
+        self._agent = agent
+        self._resources = resources
+        self._consumer_options = dict(consumer_options)
+        self._codec = codec
+        self._deliveries = deliveries
+        self._metrics = metrics
+        self._stopping = asyncio.Event()
+        self._app: ReplayableApp | None = None
+        self._answers: Answers | None = None
+
+    @property
+    def name(self) -> str:
+        """The agent's."""
+        return self._agent.name
+
+    @property
+    def ready(self) -> bool:
+        """Whether the group has assigned partitions, if only none, and no record waits for another try."""
+        if self._app is None or self._answers is None or self._app.should_stop:
+            return False
+        return bool(self._app.flow_control.is_active()) and self._answers.failing == 0
+
+    def stop(self) -> None:
+        """Finish what is being answered, leave the group, and let `run` return."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until `stop`.
+
+        Raises:
+            FixConfiguration: it would fail in the same way until something is changed.
+            RestoreTask: the consumer could not be ended, and would keep partitions: the process has to end.
+        """
+        pause_s = FIRST_PAUSE_S
+        async with self._agent.answering(self._resources) as answering:
+            while not self._stopping.is_set():
+                began = asyncio.get_running_loop().time()
+                try:
+                    await self._run_app(answering)
+                except (FixConfiguration, RestoreTask):
+                    raise
+                except Exception as error:
+                    refused = refusal(error, self._consumer_options)
+                    if refused is not None:
+                        raise FixConfiguration(f"agent {self.name} may not read its topics. {refused}") from error
+                    logger.exception("the worker starts again", extra={"agent": self.name})
+                if asyncio.get_running_loop().time() - began > LONGEST_PAUSE_S:
+                    pause_s = FIRST_PAUSE_S
+                await self._stopped_within(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _stopped_within(self, pause_s: float) -> None:
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    async def _run_app(self, answering: Answering) -> None:
+        """Work until `stop`, or until the app has failed, which is raised."""
+        from shieldx.engine.replayable.faust_app import make_app  # noqa: PLC0415 - faust takes long to import, and few need it
+
+        progress = Progress()
+        answers = Answers(
+            self._agent,
+            answering,
+            self._codec,
+            self._deliveries,
+            progress,
+            self._metrics,
+            concurrency=self._resources.concurrency,
+        )
+        group = self._consumer_options["group_id"]
+        app = make_app(group, self._agent.reads, self._consumer_options, progress, answers.take)
+        self._app, self._answers = app, answers
+        running: list[asyncio.Future[Any]] = [
+            asyncio.create_task(self._run_until_it_ends(app)),
+            asyncio.create_task(self._watch(app, answers)),
+            asyncio.create_task(self._stopping.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait([*running, answers.ended], return_when=asyncio.FIRST_COMPLETED)
+            for ended in done:
+                ended.result()
+        finally:
+            self._app = None
+            await answers.drain(DRAIN_S)
+            await self._stop(app)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _run_until_it_ends(self, app: ReplayableApp) -> None:
+        await app.start()
+        await app.wait_until_stopped()
+        raise app.crash_reason or RuntimeError("faust has stopped by itself")
+
+    async def _stop(self, app: ReplayableApp) -> None:
+        """Tell the group how far it has come, and leave it."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                await app.stop()
+        except TimeoutError:
+            if self._stopping.is_set():
+                logger.warning("the broker does not answer; the group is not left", extra={"agent": self.name})
+                return
+            raise RestoreTask(
+                f"the consumer of agent {self.name} could not be ended, and would keep its partitions: "
+                + await why_unreachable(self._consumer_options)
+            ) from None
+
+    async def _watch(self, app: ReplayableApp, answers: Answers) -> None:
+        """Measure lag until something keeps this worker out of its group, which is raised."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            await app.check_group()
+            lags: dict[int, int] = {}
+            for tp, lag in app.lags().items():
+                lags[tp.partition] = lags.get(tp.partition, 0) + lag
+            for number, lag in lags.items():
+                answers.measured(number).lag.set(lag)
+            answers.leave_what_is_gone()

@@ -1,0 +1,1 @@
+"""Workers: members of a consumer group that run tasks."""

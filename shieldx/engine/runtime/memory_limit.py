@@ -1,0 +1,29 @@
+"""The bound on what the state of all tasks in a process may take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from shieldx.engine.runtime.work import AnyTask
+
+
+class MemoryLimit:
+    """Sums the tasks' own estimates; a task that is dropped no longer counts."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._tasks: WeakSet[AnyTask] = WeakSet()
+
+    def add(self, task: AnyTask) -> None:
+        """Count a task."""
+        self._tasks.add(task)
+
+    def free(self) -> bool:
+        """Whether more may be remembered."""
+        return sum(task.size_bytes for task in self._tasks) < self._limit_bytes
+
+    def share_bytes(self) -> float:
+        """An equal part for each task: one that has a store makes room beyond it."""
+        return self._limit_bytes / max(1, len(self._tasks))

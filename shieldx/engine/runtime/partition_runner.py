@@ -1,0 +1,174 @@
+"""A partition number's seat in a worker: it keeps one task at work for as long as the number is assigned."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from shieldx.engine.runtime.idle_clock import IDLE_S, IdleClock
+from shieldx.engine.tasks.codec import TICK_VALUE
+from shieldx.errors import FixConfiguration, FreeMemory, LeaveTask, RestoreTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shieldx.engine.operations.metrics import TaskMetrics
+    from shieldx.engine.runtime.membership import Membership
+    from shieldx.engine.runtime.memory_limit import MemoryLimit
+    from shieldx.engine.runtime.partition_buffer import Intake
+    from shieldx.engine.runtime.work import AnyTask
+    from shieldx.engine.tasks.log import Record
+
+logger = logging.getLogger(__name__)
+
+EVICTION_S = 3.0
+"""About a heartbeat: by then a worker that was evicted knows it."""
+ASSIGNMENT_S = 1.0
+HOLD_S = 5.0
+LONGEST_BACKOFF_S = 5.0
+MEMORY_RETRY_S = 1.0
+
+
+class Seat:
+    """Starts tasks, feeds them from the intake, and replaces them after an error."""
+
+    def __init__(
+        self,
+        name: str,
+        number: int,
+        make_task: Callable[[], AnyTask],
+        membership: Membership,
+        intake: Intake,
+        memory: MemoryLimit,
+        metrics: TaskMetrics,
+    ) -> None:
+        self._number = number
+        self._make_task = make_task
+        self._membership = membership
+        self.intake = intake
+        self._memory = memory
+        self._metrics = metrics
+        self._must_restore = False
+        self._failures = 0
+        self._held_until_s: float | None = None
+        self._fed = False
+        self._waiting = False
+        self._place = {"agent": name, "partition": number}
+
+    @property
+    def running(self) -> bool:
+        """Whether a task is at work, and neither memory nor what cannot be read keeps it waiting."""
+        return self._fed and not self._waiting and self._held_until_s is None
+
+    def restore(self) -> None:
+        """Have the present task replaced."""
+        self._must_restore = True
+        self.intake.wake()
+
+    def hold(self, error: Exception) -> None:
+        """Do not fetch for a while: what stands at this position cannot be read."""
+        if self._held_until_s is None:
+            positions = ", ".join(f"{tp.topic}/{tp.partition}" for tp in self.intake.inputs)
+            logger.error("%s cannot be read, and waits: %r", positions, error, extra=self._place)
+        self._held_until_s = monotonic() + HOLD_S
+        self.intake.pause()
+
+    async def work(self) -> None:
+        """Keep a task at work until the number is assigned elsewhere.
+
+        Raises:
+            FixConfiguration: no task can work until something is changed.
+        """
+        while self._membership.generation_of(self._number) is not None:
+            task = self._make_task()
+            self._memory.add(task)
+            try:
+                with self._metrics.restoring():
+                    await task.start()
+                await self._feed(task)
+            except LeaveTask as error:
+                # Restoring at once would fence the rightful owner, if this worker is the one that was evicted.
+                self._metrics.fenced.inc()
+                self._log("fenced", error)
+                await self._membership.wait_for_change(EVICTION_S)
+            except RestoreTask as error:
+                self._log("restoring after an error", error)
+                await self._back_off()
+            except FixConfiguration:
+                raise
+            except Exception:
+                # A defect, in a fold most likely: it must stop its own partition only, and be seen.
+                logger.exception("restoring after a defect", extra=self._place)
+                await self._back_off()
+            finally:
+                self._fed = self._waiting = False
+                await task.close()
+
+    async def _back_off(self) -> None:
+        """Go on at once after the first failure, which an open transaction may wait for; then ever later."""
+        self._metrics.restarts.inc()
+        self._failures += 1
+        if self._failures > 1:
+            await self._membership.wait_for_change(min(0.05 * 2**self._failures, LONGEST_BACKOFF_S))
+
+    async def _feed(self, task: AnyTask) -> None:
+        clock = IdleClock(monotonic)
+        generation = None
+        while (assigned := self._membership.generation_of(self._number)) is not None:
+            if self._must_restore:
+                self._must_restore = False
+                raise RestoreTask("the position is out of the topic's range")
+            if self._held_until_s is not None:
+                if monotonic() < self._held_until_s:
+                    self.intake.pause()  # the batch under way may have resumed it
+                    await self._membership.wait_for_change(HOLD_S)
+                    continue
+                self._held_until_s, generation = None, None
+            if assigned != generation:
+                # A task that stays goes on from its own position: a rebalance redelivers from the committed one.
+                if not self.intake.restart(task.positions):
+                    await self._membership.wait_for_change(ASSIGNMENT_S)
+                    continue
+                generation = assigned
+                self._fed = True
+            records = self.intake.first()
+            if records:
+                await self._process(task, records, clock)
+            elif clock.tick_due(task.due_ms, task.log_time_ms):
+                clock.ticked()
+                await task.tick()
+            else:
+                await self._pass_over(task, generation)
+                await self.intake.wait(IDLE_S / 2)
+                self._metrics.lag.set(await self.intake.lag())
+
+    async def _pass_over(self, task: AnyTask, generation: int) -> None:
+        """Have the position stand behind the marker of the last transaction too.
+
+        Retention would delete the marker with its record, and the next start take it for a record deleted unread.
+        """
+        passed = await self.intake.passed(task.positions)
+        same = self._membership.generation_of(self._number) == generation
+        if passed and same and not self._must_restore and self._held_until_s is None:
+            await task.pass_over(passed)
+
+    async def _process(self, task: AnyTask, records: Sequence[Record], clock: IdleClock) -> None:
+        try:
+            await task.process(records)
+        except FreeMemory as error:
+            if not self._waiting:
+                self._log("waiting for memory", error)
+            self._waiting = True
+            self._metrics.waiting.set(1)
+            await self._membership.wait_for_change(MEMORY_RETRY_S)
+            return
+        self._waiting = False
+        self._metrics.waiting.set(0)
+        self._failures = 0
+        self.intake.remove(len(records))
+        clock.saw_records(only_ticks=len(records) == 1 and records[0].value == TICK_VALUE)
+        self._metrics.lag.set(await self.intake.lag())
+
+    def _log(self, event: str, error: Exception) -> None:
+        logger.warning("%s: %s", event, error, extra=self._place)

@@ -1,0 +1,240 @@
+"""A worker: one member of a consumer group, with a seat for each partition it is assigned."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
+
+from shieldx.engine.kafka.access import refusal
+from shieldx.engine.kafka.assignor import CopartitionAssignor
+from shieldx.engine.runtime.membership import Membership
+from shieldx.engine.runtime.partition_buffer import Intake
+from shieldx.engine.runtime.partition_runner import Seat
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from aiokafka import TopicPartition as KafkaTopicPartition
+
+    from shieldx.engine.operations.metrics import Metrics
+    from shieldx.engine.runtime.memory_limit import MemoryLimit
+    from shieldx.engine.runtime.work import Work
+    from shieldx.engine.tasks.log import Record
+
+logger = logging.getLogger(__name__)
+
+FETCH_WAIT_MS = 50
+"""A partition that is resumed waits for the fetch that is under way for the others."""
+POLL_MS = 200
+ISOLATE_S = 0.2
+"""By then a fetch for each partition has come, after one of them has failed."""
+STOP_S = 10.0
+TELL_S = 1.0
+TELLING_S = 3.0
+
+
+class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
+    """Runs a share of an agent's or a sink's partitions. Each task restores, works and restarts apart from others."""
+
+    def __init__(
+        self,
+        work: Work,
+        consumer_options: Mapping[str, Any],
+        memory: MemoryLimit,
+        metrics: Metrics,
+        *,
+        records_at_a_time: int = 1000,
+    ) -> None:
+        self._work = work
+        self._consumer_options = dict(consumer_options)
+        self._memory = memory
+        self._metrics = metrics
+        self._records_at_a_time = records_at_a_time
+        self._membership = Membership()
+        self._seats: dict[int, Seat] = {}
+        self._working: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        self._told: dict[KafkaTopicPartition, int] = {}
+        self._telling: asyncio.Task[None] | None = None
+        self._tell_at_s = 0.0
+
+    @property
+    def name(self) -> str:
+        """The agent's or sink's."""
+        return self._work.name
+
+    @property
+    def ready(self) -> bool:
+        """Whether the group has assigned partitions, if only none, and each is being worked on."""
+        seats = [self._seats.get(number) for number in self._membership.numbers]
+        return self._membership.joined and all(seat is not None and seat.running for seat in seats)
+
+    async def run(self) -> None:
+        """Work until `stop`.
+
+        Raises:
+            FixConfiguration: the group or a partition cannot be worked on until something is changed.
+        """
+        self._consumer = AIOKafkaConsumer(
+            **self._consumer_options,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            partition_assignment_strategy=(CopartitionAssignor(),),
+        )
+        try:
+            await self._consumer.start()
+            async with asyncio.TaskGroup() as self._tasks:
+                self._consumer.subscribe(list(self._work.reads), listener=self)
+                await self._fetch_until_stopped()
+                await self._leave()
+        except* FixConfiguration as group:
+            raise group.exceptions[0] from None
+        finally:
+            await self._stop_consumer()
+
+    async def _stop_consumer(self) -> None:
+        """Leave the group; a broker that does not answer must not keep a supervisor waiting."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._consumer.stop()
+        except TimeoutError:
+            logger.warning("the broker does not answer; the group is not left", extra={"agent": self.name})
+
+    def stop(self) -> None:
+        """Finish the transactions under way, leave the group, and let `run` return."""
+        self._stopping.set()
+
+    def on_partitions_revoked(self, revoked: Collection[KafkaTopicPartition]) -> None:
+        """Called by aiokafka before it joins again; tasks that keep their partition need not stop."""
+
+    def on_partitions_assigned(self, assigned: Collection[KafkaTopicPartition]) -> None:
+        """Called by aiokafka after it has joined. Does nothing slow: no heartbeat is sent before it returns.
+
+        The partitions are paused, at a position of no meaning, until each task has sought its own.
+        """
+        if self._stopping.is_set():
+            return
+        self._consumer.pause(*assigned)
+        for tp in assigned:
+            self._consumer.seek(tp, 0)
+        self._reassign({tp.partition for tp in assigned})
+        logger.info("assigned", extra={"agent": self.name, "partitions": sorted(self._membership.numbers)})
+        for number in self._membership.numbers - self._seats.keys():
+            task = self._tasks.create_task(self._sit(number), name=f"{self.name}/{number}")
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+
+    async def _sit(self, number: int) -> None:
+        """Work in a seat until it is taken away."""
+        inputs = [TopicPartition(topic, number) for topic in self._work.reads]
+        metrics = self._metrics.task(self.name, number)
+        seat = self._seats[number] = Seat(
+            self.name,
+            number,
+            self._work.tasks(number, metrics),
+            self._membership,
+            Intake(self._consumer, inputs, batch=self._records_at_a_time),
+            self._memory,
+            metrics,
+        )
+        try:
+            await seat.work()
+        finally:
+            del self._seats[number]
+            metrics.leave()
+
+    async def _fetch_until_stopped(self) -> None:
+        while not self._stopping.is_set():
+            self._tell_group()
+            try:
+                self._distribute(await self._consumer.getmany(timeout_ms=POLL_MS))
+            except NoOffsetForPartitionError:
+                continue  # asked for a committed position before the seat has sought its own
+            except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
+                refused = refusal(error, self._consumer_options)
+                raise FixConfiguration(f"agent {self.name} may not read its topics. {refused}") from error
+            except Exception as error:  # noqa: BLE001 - aiokafka raises whatever a record's bytes lead to
+                logger.warning("fetching failed: %r", error, extra={"agent": self.name})
+                await self._isolate_failure()
+
+    def _tell_group(self) -> None:
+        """Have the group know how far the tasks have come, now and then, and beside everything else."""
+        busy = self._telling is not None and not self._telling.done()
+        if not self._work.tells_group or busy or monotonic() < self._tell_at_s:
+            return
+        self._tell_at_s = monotonic() + TELL_S
+        self._telling = asyncio.create_task(self._tell([seat.intake for seat in self._seats.values()]))
+
+    async def _tell(self, intakes: Collection[Intake]) -> None:
+        """Commit to the group what is new. Only those who look at its lag read it, so it may fail."""
+        taken = {
+            tp: offset for intake in intakes for tp, offset in intake.taken.items() if self._told.get(tp) != offset
+        }
+        if not taken:
+            return
+        try:
+            async with asyncio.timeout(TELLING_S):
+                await self._consumer.commit(taken)
+        except (TimeoutError, KafkaError) as error:
+            logger.debug("the group was not told of the positions: %r", error, extra={"agent": self.name})
+        else:
+            self._told.update(taken)
+
+    async def _isolate_failure(self) -> None:
+        """Find the partition that cannot be read, have its seat wait, and let the others go on.
+
+        aiokafka passes over what it has taken from other partitions when one fails: each seat seeks its own position
+        again, or those records would never be answered.
+        """
+        self._reassign(self._membership.numbers)
+        await self._membership.wait_for_change(ISOLATE_S)
+        for seat in list(self._seats.values()):
+            for tp in seat.intake.inputs:
+                await self._fetch_one(seat, tp)
+        self._reassign(self._membership.numbers)
+
+    async def _fetch_one(self, seat: Seat, tp: KafkaTopicPartition) -> None:
+        try:
+            self._distribute(await self._consumer.getmany(tp, timeout_ms=0))
+        except OffsetOutOfRangeError:
+            seat.restore()
+        except Exception as error:  # noqa: BLE001 - as above: a decoder's error is not always a KafkaError
+            seat.hold(error)
+
+    def _reassign(self, numbers: Collection[int]) -> None:
+        self._membership.assign(numbers)
+        for seat in self._seats.values():
+            seat.intake.wake()
+
+    def _distribute(self, fetched: Mapping[KafkaTopicPartition, Sequence[Record]]) -> None:
+        for tp, records in fetched.items():
+            if tp.partition in self._seats:
+                self._seats[tp.partition].intake.put(records)
+
+    async def _leave(self) -> None:
+        """Let every seat finish the transaction under way."""
+        intakes = [seat.intake for seat in self._seats.values()]
+        self._reassign(())
+        if self._working:
+            _, late = await asyncio.wait(self._working, timeout=STOP_S)
+            for task in late:
+                task.cancel()  # the broker does not answer; the next owner's fence aborts what is open
+        if self._telling is not None:
+            await self._telling
+        if self._work.tells_group:
+            await self._tell(intakes)

@@ -1,0 +1,1 @@
+"""Tasks: records in, outputs and state out, in one transaction."""

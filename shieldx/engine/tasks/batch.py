@@ -1,0 +1,133 @@
+"""All that one transaction holds: outputs, forwarded records, dead letters, table changes and positions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from shieldx.engine.tasks.codec import REPLY_TO, encode
+from shieldx.engine.tasks.log import Header, TopicPartition, Write
+from shieldx.errors import OutputTooLarge
+from shieldx.messages import DEAD_LETTERS, DeadLetter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from shieldx.engine.declarations.measures import Count, Distribution, Level
+    from shieldx.engine.tasks.codec import Codec
+    from shieldx.messages import Change, Output, Source
+
+MAX_CONTEXT_BYTES = 4096
+"""Correlation and trace headers together: a result must not outgrow the record limit because of them."""
+OVERHEAD_BYTES = MAX_CONTEXT_BYTES + 512
+"""More than headers and a record batch of one add to a key and a value."""
+
+
+_NO_HEADERS: list[Header] = []
+
+
+def headers_bytes(headers: Sequence[Header]) -> int:
+    """What headers take in a record: names and contents, and about two bytes of lengths for each."""
+    return sum(len(name.encode()) + len(content or b"") + 4 for name, content in headers)
+
+
+class Batch:
+    """Gathers what a task will commit. Its size is known before anything is sent."""
+
+    def __init__(
+        self,
+        partition: int,
+        codec: Codec,
+        counts: Sequence[Count],
+        levels: Sequence[Level],
+        max_record_bytes: int,
+        distributions: Sequence[Distribution] = (),
+    ) -> None:
+        self._partition = partition
+        self._codec = codec
+        self._counts = counts
+        self._level_topics = {level.topic for level in levels if not level.every}
+        self._of_every_output: tuple[Level | Distribution, ...] = (
+            *distributions,
+            *(level for level in levels if level.every),
+        )
+        self._max_record_bytes = max_record_bytes
+        self._own_writes: dict[str, list[Write]] = {}
+        self.writes: dict[TopicPartition, list[Write]] = {}
+        self.positions: dict[TopicPartition, int] = {}
+        self.size_bytes = 0
+        self.records = 0
+        self.dead_letters = 0
+        self.counted: dict[str, Counter[tuple[str, ...]]] = {count.name: Counter() for count in counts}
+        self.last: dict[str, Any] = {}
+        """The last output to each topic of which a gauge looks at the last."""
+        self.observed: list[tuple[Level | Distribution, Any]] = []
+        """Every output that a histogram, or a gauge of each, looks at."""
+
+    def add_output(self, output: Output, context: Sequence[Header], source: Source) -> Write:
+        """Write an output to this task's own partition.
+
+        Raises:
+            OutputTooLarge: the broker would refuse it.
+        """
+        topic, message = output.topic, output.value
+        if type(message) is DeadLetter:
+            return self._add_letter(message, source)
+        value, key = encode(message), output.key.encode()
+        size = len(value) + len(key)
+        if size + OVERHEAD_BYTES > self._max_record_bytes:
+            place = f"{source.topic}/{source.partition}/{source.offset}"
+            raise OutputTooLarge(
+                f"{place} leads to a record of {size} bytes in {topic}; the limit is {self._max_record_bytes}"
+            )
+        headers = [self._codec.schema_header(type(message)), *context]
+        if output.reply_to is not None:
+            headers.append((REPLY_TO, output.reply_to.encode()))
+        write = Write(key, value, headers)
+        self._own(topic).append(write)
+        self.size_bytes += size
+        if topic in self._level_topics:
+            self.last[topic] = message
+        for measure in self._of_every_output:
+            if measure.topic == topic:
+                self.observed.append((measure, message))
+        for count in self._counts:
+            if count.topic == topic:
+                counted = self.counted[count.name]
+                for labels in count.of(message):
+                    counted[labels] += 1
+        return write
+
+    def add_reply(self, topic: str, write: Write) -> None:
+        """Write a result to the topic that its sender named as well."""
+        self._own(topic).append(write)
+        self.size_bytes += len(write.value or b"")
+
+    def add_dead_letter(self, source: Source, value: bytes | None, reason: str, detail: str) -> None:
+        """Set an input record aside."""
+        self._add_letter(DeadLetter.of(source, value, reason, detail), source)
+
+    def add_forwarded(self, home: TopicPartition, key: bytes, value: bytes, headers: list[Header]) -> None:
+        """Send a misplaced record to its home partition."""
+        self.writes.setdefault(home, []).append(Write(key, value, headers))
+        self.size_bytes += len(value)
+
+    def add_changes(self, changes: Iterable[Change]) -> None:
+        """Write the last value of each changed key to the task's tables."""
+        for change in changes:
+            self._own(change.topic).append(Write(change.key, change.value, _NO_HEADERS))
+            self.size_bytes += len(change.value or b"")
+
+    def _add_letter(self, letter: DeadLetter, source: Source) -> Write:
+        key = f"{source.topic}/{source.partition}/{source.offset}".encode()
+        write = Write(key, encode(letter), [self._codec.schema_header(DeadLetter)])
+        self._own(DEAD_LETTERS).append(write)
+        self.size_bytes += len(write.value or b"")
+        self.dead_letters += 1
+        return write
+
+    def _own(self, topic: str) -> list[Write]:
+        writes = self._own_writes.get(topic)
+        if writes is None:
+            writes = self._own_writes[topic] = self.writes.setdefault(TopicPartition(topic, self._partition), [])
+        return writes

@@ -1,0 +1,96 @@
+"""Between records and messages: JSON by the types that the manifests declare."""
+
+from __future__ import annotations
+
+import re
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shieldx.errors import FixConfiguration
+from shieldx.messages import Tick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.tasks.log import Header
+
+SCHEMA = "schema"
+CORRELATION_ID = "correlation-id"
+TRACEPARENT = "traceparent"
+REPLY_TO = "reply-to"
+HOP = "shieldx-hop"
+"""Marks a record that was forwarded to its home partition once."""
+
+CARRIED = frozenset({CORRELATION_ID, TRACEPARENT})
+"""Headers that every output has from its input."""
+
+_QUOTED = re.compile(r"'.*'", re.DOTALL)
+TICK_VALUE = msgspec.json.encode(Tick())
+encode = msgspec.json.Encoder().encode
+
+
+def carried(headers: Iterable[Header]) -> tuple[tuple[str, bytes], ...]:
+    """Of a record's headers, those that every output has from its input."""
+    return tuple((name, content or b"") for name, content in headers if name in CARRIED)
+
+
+class Undecodable(Exception):
+    """A record that does not keep to its topic's schemas: it becomes a dead letter. The message says where."""
+
+
+class Codec:
+    """Decoders by topic and schema headers by type.
+
+    Raises:
+        FixConfiguration: an input has no manifest, or its message types have no tags.
+    """
+
+    def __init__(self, topics: Mapping[str, Topic], inputs: Iterable[str]) -> None:
+        self._schemas: dict[type, tuple[str, bytes]] = {}
+        for topic in topics.values():
+            for schema, kind in topic.types().items():
+                self._schemas[kind] = (SCHEMA, schema.encode())
+        self._decoders = {name: _decoder(name, topics) for name in inputs}
+
+    def decode(self, topic: str, value: bytes | None) -> Any:
+        """The message in a record's value.
+
+        Raises:
+            Undecodable: not JSON, or not one of the topic's messages; says which field is wrong.
+        """
+        if value is None:
+            raise Undecodable("a record without a value")
+        try:
+            return self._decoders[topic](value)
+        except UnicodeDecodeError as error:
+            raise Undecodable(f"not UTF-8 at byte {error.start}") from error
+        except RecursionError as error:
+            raise Undecodable("nested too deeply") from error
+        except msgspec.MsgspecError as error:
+            raise Undecodable(_without_values(str(error))) from error
+
+    def schema_header(self, kind: type) -> tuple[str, bytes]:
+        """The header that names a message's schema."""
+        return self._schemas[kind]
+
+
+def _decoder(name: str, topics: Mapping[str, Topic]) -> Callable[[bytes], Any]:
+    if name not in topics:
+        raise FixConfiguration(f"no manifest declares topic {name!r}")
+    types = list(topics[name].types().values())
+    if len(types) == 1 and types[0].__struct_config__.tag is None:
+        decode = msgspec.json.Decoder(types[0]).decode
+        return lambda value: Tick() if value == TICK_VALUE else decode(value)
+    try:
+        return msgspec.json.Decoder(reduce(or_, [*types, Tick])).decode
+    except TypeError as error:
+        raise FixConfiguration(f"the message types of topic {name!r} cannot be told apart: {error}") from error
+
+
+def _without_values(message: str) -> str:
+    """A decoder's message without the values it quotes: what a producer sent may be personal data."""
+    return _QUOTED.sub("'…'", message)[:200]

@@ -1,0 +1,45 @@
+"""What all tasks of a worker share, and the bounds on what they do at a time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shieldx.engine.tasks.checkpoint import TaskStores
+    from shieldx.engine.tasks.codec import Codec
+    from shieldx.engine.tasks.log import Log
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds on what a task does at a time."""
+
+    max_record_bytes: int = 1_000_000
+    max_transaction_bytes: int = 8 * 1024 * 1024
+    """A fetched batch is committed in parts of about this size."""
+    expire_at_a_time: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What all tasks of a worker share."""
+
+    application: str
+    partitions: int
+    """The one partition count of all topics."""
+    log: Log
+    codec: Codec
+    reply_topics: frozenset[str]
+    memory_free: Callable[[], bool]
+    memory_share: Callable[[], float] = lambda: inf
+    """How many bytes of memory a task with a store may take before it makes room."""
+    stores: TaskStores | None = None
+    """Where state lies beyond memory; without, it is in memory alone."""
+    wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    """This machine's clock, which only the age of checkpoints goes by."""
+    limits: Limits = Limits()

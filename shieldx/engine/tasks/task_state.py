@@ -1,0 +1,197 @@
+"""A task's state: restored from a checkpoint and the tables, and checkpointed as transactions are committed."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from shieldx.engine.declarations.manifests import DELETE_RETENTION_MS
+from shieldx.engine.tasks.checkpoint import Checkpoint, refusal
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.errors import FreeDisk, RestoreTask, ShieldXError, WaitForDisk
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from shieldx.engine.declarations.agent import Agent, Fold
+    from shieldx.engine.operations.metrics import TaskMetrics
+    from shieldx.engine.tasks.checkpoint import TaskStore
+    from shieldx.engine.tasks.context import Surroundings
+    from shieldx.engine.tasks.log import Record
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_RECORDS = 1000
+"""A checkpoint halts the process for some microseconds a record: more at a time would show in the latency of others."""
+CHECKPOINT_S = 1.0
+RESTORED_BYTES = 1024 * 1024
+"""While tables are read, state goes to disk after so much of them."""
+RETRY_S = 0.5
+"""After a checkpoint that the disk did not take."""
+
+
+class TaskState:
+    """The fold of one task, and where its state is kept beyond memory.
+
+    The store is behind the tables, never ahead of them: it takes what has been committed, with the place in the tables
+    up to which it has come. Without stores all is in memory, and every start reads the tables from their beginnings.
+    """
+
+    def __init__(
+        self, agent: Agent, partition: int, max_record_bytes: int, surroundings: Surroundings, metrics: TaskMetrics
+    ) -> None:
+        self._agent = agent
+        self._partition = partition
+        self._max_record_bytes = max_record_bytes
+        self._around = surroundings
+        self._log = surroundings.log
+        self._metrics = metrics
+        self._store: TaskStore | None = None
+        self._cluster = ""
+        self._tables = tuple(TopicPartition(topic, partition) for topic in agent.tables)
+        self._positions: dict[TopicPartition, int] = {}
+        self._unspilled = 0
+        self._due_s = self._not_before_s = 0.0
+        self._put_off = False
+        self._as_of_ms = 0
+        """When nothing beyond this task's place in the tables was older: deletions there may be compacted away before
+        they are read. Not when a checkpoint was written: another owner may have gone on meanwhile."""
+        self._place = {"agent": agent.name, "partition": partition}
+        self.fold: Fold = agent.fold(partition, max_record_bytes, None)
+
+    async def restore(self) -> bool:
+        """Take the state back; returns whether there was any.
+
+        Raises:
+            RestoreTask: the log or the store could not be read; try again.
+            FixConfiguration: the folder of stores cannot be used.
+        """
+        began_ms = self._as_of_ms = self._around.wall_ms()
+        restored, unspilled_bytes = await self._open(), 0
+        async for records in self._log.read_to_end(self._tables, self._positions):
+            restored = True
+            for record in records:
+                unspilled_bytes += self._restore_one(record)
+            self._unspilled += len(records)
+            if unspilled_bytes >= RESTORED_BYTES:
+                self._make_room()
+                unspilled_bytes = 0
+        self._as_of_ms = began_ms
+        return restored
+
+    def _make_room(self) -> None:
+        """Have what was read so far go to disk; what is on a full disk, or on none, must fit into memory."""
+        self.checkpoint(evict=True)
+        if self._around.stores is not None and not self._around.memory_free():
+            raise RestoreTask(
+                f"the state of partition {self._partition} does not fit into memory, and the disk takes no more of it. "
+                "Free some of SHIELDX_STATE_FOLDER, or raise SHIELDX_STATE_LIMIT_MB"
+            )
+
+    def committed(self, written: Mapping[TopicPartition, int], wrote: Container[TopicPartition], records: int) -> None:
+        """A transaction with that many input records is committed.
+
+        `wrote` are the partitions that it wrote, `written` the offsets behind its records in them.
+
+        Raises:
+            RestoreTask: where its table rows end is not known, so that no checkpoint could say it.
+        """
+        if self._store is None:
+            return
+        for tp in self._tables:
+            if tp in written:
+                self._positions[tp] = written[tp]
+            elif tp in wrote:
+                raise RestoreTask(f"the broker did not say where in {tp.topic}/{tp.partition} the last rows are")
+        self._as_of_ms = self._around.wall_ms()
+        self._unspilled += records
+        now_s = monotonic()
+        if now_s >= self._not_before_s and (self._unspilled >= CHECKPOINT_RECORDS or now_s >= self._due_s):
+            self.checkpoint(evict=self.fold.size_bytes > self._around.memory_share())
+
+    def checkpoint(self, *, evict: bool = False) -> None:
+        """Have the store take all that it has not taken yet. What it cannot take now stays in memory, and is logged.
+
+        Raises:
+            RestoreTask: the store is damaged.
+        """
+        store = self._store
+        if store is None:
+            return
+        began_s = monotonic()
+        try:
+            batch = store.begin()
+            self.fold.spill(batch)
+            store.write(batch, self._made(self._positions))
+        except FreeDisk as error:
+            self._put_off_by(error)
+            return
+        if self._put_off:
+            logger.info("checkpoints are made again", extra=self._place)
+        self._put_off = False
+        self.fold.spilled(evict=evict)
+        self._unspilled = 0
+        self._due_s = monotonic() + CHECKPOINT_S
+        self._metrics.checkpointed(monotonic() - began_s, store.size_bytes)
+
+    def _put_off_by(self, error: FreeDisk) -> None:
+        self._not_before_s = monotonic() + RETRY_S
+        if not isinstance(error, WaitForDisk) and not self._put_off:
+            self._put_off = True
+            logger.warning("checkpoints are put off, state stays in memory: %s", error, extra=self._place)
+
+    def close(self, *, settled: bool) -> None:
+        """Let go of the store. `settled`: nothing in the fold is uncommitted, so a last checkpoint may be made."""
+        if self._store is None:
+            return
+        try:
+            if settled:
+                self.checkpoint()
+        except ShieldXError as error:
+            logger.warning("the last checkpoint failed: %s", error, extra=self._place)
+        finally:
+            self._store.close()
+            self._store = None
+
+    async def _open(self) -> bool:
+        """Open the store and go on from its checkpoint, if that may be; returns whether there is state in it."""
+        if self._around.stores is None:
+            return False
+        try:
+            store = self._store = self._around.stores.open(self._agent.name, self._partition)
+        except FreeDisk as error:
+            logger.warning("without a checkpoint, in memory alone: %s", error, extra=self._place)
+            return False
+        self._cluster = await self._log.cluster()
+        bounds = await self._log.bounds(self._tables)
+        self._positions = {tp: first for tp, (first, _) in bounds.items()}
+        found = store.checkpoint
+        if found is not None:
+            reason = refusal(found, self._made({}), bounds, delete_retention_ms=DELETE_RETENTION_MS)
+            if reason is None:
+                self._as_of_ms = found.as_of_ms
+                self._positions = {tp: found.positions[tp.topic] for tp in self._tables}
+            else:
+                logger.warning("the checkpoint is discarded: %s", reason, extra=self._place)
+                store.clear()
+                found = None
+        self.fold = self._agent.fold(self._partition, self._max_record_bytes, store)
+        return found is not None and any(found.positions.values())
+
+    def _restore_one(self, record: Record) -> int:
+        """Take back one record of a table; returns its size in bytes."""
+        if record.key is None:
+            raise RestoreTask(f"{record.topic}/{record.partition}/{record.offset} has no key; tables need one")
+        self.fold.restore(record.topic, record.key, record.value)
+        self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        return len(record.key) + len(record.value or b"")
+
+    def _made(self, positions: Mapping[TopicPartition, int]) -> Checkpoint:
+        return Checkpoint(
+            format=self._agent.state_format,
+            cluster=self._cluster,
+            partitions=self._around.partitions,
+            positions={tp.topic: offset for tp, offset in positions.items()},
+            as_of_ms=self._as_of_ms,
+        )

@@ -1,0 +1,221 @@
+"""Runs a whole agent without a broker, for tests: send, run, read.
+
+A page for a test of one's own stands in docs/testing.md.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from heapq import merge
+from itertools import islice
+from math import inf
+from operator import attrgetter, or_
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shieldx.engine.operations.metrics import Metrics
+from shieldx.engine.tasks.codec import SCHEMA, Codec
+from shieldx.engine.tasks.context import Limits, Surroundings
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.engine.tasks.task import Task
+from shieldx.engine.testing.memory_log import MemoryLog
+from shieldx.errors import FreeMemory, RestoreTask
+from shieldx.messages import Tick
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.tasks.checkpoint import TaskStores
+    from shieldx.engine.tasks.log import Header
+    from shieldx.engine.testing.memory_log import MemoryRecord
+
+START_MS = 1_767_268_800_000
+"""2026-01-01T12:00:00.000Z: where a driver's clock begins."""
+RESTARTS_IN_VAIN = 10
+"""A partition that fails so often without getting on is stuck."""
+
+
+class AgentDriver:
+    """One agent, all its partitions, a log in memory and a clock that only the test moves.
+
+    Errors are dealt with as a worker deals with them: a task that asks for it is dropped, and a new one restores the
+    state from the tables.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        topics: Mapping[str, Topic],
+        *,
+        partitions: int = 1,
+        limits: Limits | None = None,
+        records_at_a_time: int = 500,
+        stores: TaskStores | None = None,
+    ) -> None:
+        self.now_ms = START_MS
+        self.state_limit_bytes = inf
+        """Lower it to show what an agent does while its state, by its own estimate, is at the limit."""
+        self.memory_share_bytes = inf
+        """Lower it to have an agent with a store make room at its checkpoints."""
+        self.partitions = partitions
+        self.log = MemoryLog(topics, partitions, now_ms=lambda: self.now_ms)
+        self.metrics = Metrics([agent])
+        self.tasks: dict[int, Task] = {}
+        """The task in charge of each partition that has been run."""
+        self._agent = agent
+        self._records_at_a_time = records_at_a_time
+        self._refused: set[tuple[str, int, int]] = set()
+        self._schemas = {name: kind for topic in topics.values() for name, kind in topic.types().items()}
+        self._types = {name: _any_of(topic, ticks=name in agent.reads) for name, topic in topics.items()}
+        self._surroundings = Surroundings(
+            application="test",
+            partitions=partitions,
+            log=self.log,
+            codec=Codec(topics, agent.reads),
+            reply_topics=frozenset(name for name, topic in topics.items() if topic.accepts_replies),
+            memory_free=self._memory_free,
+            memory_share=lambda: self.memory_share_bytes,
+            stores=stores,
+            wall_ms=lambda: self.now_ms,
+            limits=limits or Limits(),
+        )
+
+    def send(
+        self,
+        topic: str,
+        value: msgspec.Struct | bytes | None,
+        *,
+        key: bytes | msgspec.UnsetType | None = msgspec.UNSET,
+        partition: int | None = None,
+        headers: Sequence[Header] = (),
+        at_ms: int | None = None,
+    ) -> MemoryRecord:
+        """Append a record as a producer would.
+
+        Without a `key`, a message's tenant_id is its key, and bytes have none. Without a `partition`, the key decides
+        as in Kafka's Java client; a record without either goes to partition 0. `at_ms` overrides the driver's clock.
+        """
+        if key is msgspec.UNSET:
+            tenant_id = getattr(value, "tenant_id", None)
+            key = None if tenant_id is None else tenant_id.encode()
+        if partition is None:
+            partition = 0 if key is None else home_partition(key.decode(errors="replace"), self.partitions)
+        body = msgspec.json.encode(value) if isinstance(value, msgspec.Struct) else value
+        return self.log.append(TopicPartition(topic, partition), body, key=key, headers=headers, at_ms=at_ms)
+
+    def advance(self, ms: int) -> None:
+        """Let time pass by the broker's clock; tasks see it in the next record, or in `tick`."""
+        self.now_ms += ms
+
+    async def run(self) -> None:
+        """Process all that stands in the agent's inputs, in all partitions.
+
+        A partition that waits for memory is left waiting.
+
+        Raises:
+            RestoreTask: a task failed ten times in a row without getting on; the last reason.
+        """
+        progress = True
+        while progress:
+            progress = False
+            for partition in range(self.partitions):
+                progress |= await self._run_once(partition)
+
+    async def tick(self) -> None:
+        """Append a tick to every partition, as a worker does when a partition is idle, and run."""
+        for partition in range(self.partitions):
+            await (await self._task(partition)).tick()
+        await self.run()
+
+    async def stop(self, partition: int) -> None:
+        """End the task in charge in order; the next one starts when there is something to do."""
+        task = self.tasks.pop(partition, None)
+        if task is not None:
+            await task.close()
+
+    async def restart(self, partition: int) -> Task | None:
+        """Start a new task, as after a crash or a rebalance.
+
+        The one that was in charge is returned, if any was: a zombie, which has not heard of it yet.
+        """
+        former = self.tasks.pop(partition, None)
+        await self._task(partition)
+        return former
+
+    def waiting(self, partition: int) -> list[MemoryRecord]:
+        """What the task in charge has not processed yet, by time: of one input in the order of its offsets."""
+        task = self.tasks[partition]
+        inputs = [self.log.read(tp, task.positions[tp]) for tp in task.inputs]
+        return list(merge(*inputs, key=attrgetter("timestamp")))
+
+    def read(self, topic: str) -> list[MemoryRecord]:
+        """Every committed record of a topic, partition by partition."""
+        numbers = range(self.partitions)
+        return [record for number in numbers for record in self.log.read(TopicPartition(topic, number))]
+
+    def messages(self, topic: str) -> list[Any]:
+        """Every committed message of a topic, partition by partition; None where a key was deleted.
+
+        A record's schema header says what it is; one without is any of the types that the topic's manifest names, or
+        plain JSON where it names none.
+
+        Raises:
+            msgspec.ValidationError: a record does not keep to its schema.
+        """
+        return [self._decode(record) for record in self.read(topic)]
+
+    def _decode(self, record: MemoryRecord) -> Any:
+        if record.value is None:
+            return None
+        schema = dict(record.headers).get(SCHEMA)
+        kind = self._types[record.topic] if schema is None else self._schemas[schema.decode()]
+        return msgspec.json.decode(record.value, type=kind)
+
+    async def _task(self, partition: int) -> Task:
+        """The task in charge; a new one if there is none."""
+        if partition not in self.tasks:
+            metrics = self.metrics.task(self._agent.name, partition)
+            task = Task(self._agent, partition, self._surroundings, metrics, self._refused)
+            with metrics.restoring():
+                await task.start()
+            self.tasks[partition] = task
+        return self.tasks[partition]
+
+    def _memory_free(self) -> bool:
+        return sum(task.size_bytes for task in self.tasks.values()) < self.state_limit_bytes
+
+    async def _run_once(self, partition: int) -> bool:
+        """Process what one fetch would bring; whether anything may have changed."""
+        failures = 0
+        while True:
+            try:
+                task = await self._task(partition)
+                before = dict(task.positions)
+                await task.process(list(islice(self.waiting(partition), self._records_at_a_time)))
+            except FreeMemory:
+                pass  # what it took before counts
+            except RestoreTask:
+                await self._drop(partition)
+                failures += 1
+                if failures == RESTARTS_IN_VAIN:
+                    raise
+                continue
+            return failures > 0 or task.positions != before
+
+    async def _drop(self, partition: int) -> None:
+        self.metrics.task(self._agent.name, partition).restarts.inc()
+        task = self.tasks.pop(partition, None)
+        if task is not None:
+            await task.close()
+
+
+def _any_of(topic: Topic, *, ticks: bool) -> Any:
+    """The type of a record that does not say what it is."""
+    declared = list(topic.types().values())
+    tagged = all(kind.__struct_config__.tag is not None for kind in declared)
+    types: list[Any] = [*declared, *([Tick] if ticks and tagged else [])]
+    return reduce(or_, types) if types else Any

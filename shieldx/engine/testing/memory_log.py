@@ -1,0 +1,339 @@
+"""A log in memory: the port that tasks use, without a broker, and with faults to order.
+
+It keeps what makes Kafka's log awkward: the end of a transaction takes an offset in every partition it wrote, so that
+offsets have gaps; an open transaction hides all that stands behind it; what was aborted stays, unread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum, auto
+from typing import TYPE_CHECKING, NamedTuple
+
+from shieldx.engine.tasks.log import Header, TopicPartition, Write
+from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+
+READ_AT_A_TIME = 500
+BROKER_LIMIT_BYTES = 1_048_588
+"""Kafka's default of `max.message.bytes`."""
+
+
+class MemoryRecord(NamedTuple):
+    """A record as it was read; `timestamp` in milliseconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...]
+
+
+class Hang:
+    """A commit that has written its records and waits, its transaction open."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        """Set once a commit hangs."""
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Let the commit go on."""
+        self._released.set()
+
+    async def wait(self) -> None:
+        """What the commit does."""
+        self.reached.set()
+        await self._released.wait()
+
+
+class MemoryLog:
+    """Topics of equally many partitions and one group's positions, all in this process.
+
+    `now_ms` is the broker's clock, which stamps every record.
+    """
+
+    def __init__(
+        self,
+        topics: Iterable[str],
+        partitions: int,
+        *,
+        now_ms: Callable[[], int],
+        max_record_bytes: int = BROKER_LIMIT_BYTES,
+    ) -> None:
+        self._partitions = {
+            TopicPartition(topic, partition): _Partition() for topic in topics for partition in range(partitions)
+        }
+        self._now_ms = now_ms
+        self._positions: dict[TopicPartition, int] = {}
+        self._producers: dict[str, _Producer] = {}
+        self.max_record_bytes = max_record_bytes
+        self.faults = _Faults()
+
+    async def fence(self, transactional_id: str) -> _Producer:
+        """Shut out every earlier producer of this id and abort what it left open."""
+        former = self._producers.get(transactional_id)
+        if former is not None:
+            former.shut_out()
+        producer = self._producers[transactional_id] = _Producer(self, transactional_id)
+        return producer
+
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The next offsets of the inputs; where none is committed, the first offset that exists.
+
+        Raises:
+            FixConfiguration: records behind a committed offset have been deleted unread.
+        """
+        positions = {}
+        for tp in partitions:
+            first = self._partition(tp).first
+            positions[tp] = self._positions.get(tp, first)
+            if positions[tp] < first:
+                raise FixConfiguration(
+                    f"{tp.topic}/{tp.partition} begins at {first}, behind the committed {positions[tp]}: "
+                    "records were deleted before they were read"
+                )
+        return positions
+
+    async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
+        """Whether an offset has been committed for any of the partitions."""
+        return any(tp in self._positions for tp in partitions)
+
+    async def cluster(self) -> str:
+        """The identity of this log."""
+        return f"memory-{id(self):x}"
+
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """The first offset of each partition, and the one behind its last committed record."""
+        return {tp: (self._partition(tp).first, self._partition(tp).stable_end) for tp in partitions}
+
+    async def read_to_end(
+        self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
+    ) -> AsyncIterator[Sequence[MemoryRecord]]:
+        """Every committed record of the partitions up to their present ends."""
+        ends = {tp: self._partition(tp).stable_end for tp in partitions}
+        for tp, end in ends.items():
+            records = [record for record in self.read(tp, (positions or {}).get(tp, 0)) if record.offset < end]
+            for start in range(0, len(records), READ_AT_A_TIME):
+                yield records[start : start + READ_AT_A_TIME]
+
+    def read(self, tp: TopicPartition, offset: int = 0) -> list[MemoryRecord]:
+        """Every committed record from an offset on, up to the first open transaction."""
+        return list(self._partition(tp).read(offset))
+
+    def append(
+        self,
+        tp: TopicPartition,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[Header] = (),
+        at_ms: int | None = None,
+    ) -> MemoryRecord:
+        """Append one record outside of any transaction; `at_ms` overrides the clock in any topic."""
+        return self._append(tp, Write(key, value, list(headers)), None, at_ms)
+
+    def delete_before(self, tp: TopicPartition, offset: int) -> None:
+        """Delete the records before an offset, as retention does."""
+        self._partition(tp).delete_before(offset)
+
+    def write(self, transaction: _Transaction, tp: TopicPartition, writes: Iterable[Write]) -> None:
+        """Append a producer's records; they stay hidden until their transaction ends."""
+        for write in writes:
+            self._append(tp, write, transaction, None)
+
+    def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset that the next record of each partition will have."""
+        return {tp: self._partition(tp).end_offset for tp in partitions}
+
+    def end(self, transaction: _Transaction, state: _State, positions: Mapping[TopicPartition, int]) -> None:
+        """Mark a transaction's end in every partition it wrote; commit its positions with it."""
+        transaction.state = state
+        for partition in self._partitions.values():
+            partition.end(transaction)
+        if state is _State.COMMITTED:
+            self._positions.update(positions)
+
+    def _append(
+        self, tp: TopicPartition, write: Write, transaction: _Transaction | None, at_ms: int | None
+    ) -> MemoryRecord:
+        partition = self._partition(tp)
+        timestamp = self._now_ms() if at_ms is None else at_ms
+        record = MemoryRecord(*tp, partition.end_offset, timestamp, write.key, write.value, tuple(write.headers))
+        partition.append(record, transaction)
+        return record
+
+    def _partition(self, tp: TopicPartition) -> _Partition:
+        try:
+            return self._partitions[tp]
+        except KeyError:
+            raise FixConfiguration(f"the log has no {tp.topic}/{tp.partition}; declare it in a manifest") from None
+
+
+class _State(Enum):
+    OPEN = auto()
+    COMMITTED = auto()
+    ABORTED = auto()
+
+
+class _Transaction:
+    """How one transaction stands."""
+
+    def __init__(self) -> None:
+        self.state = _State.OPEN
+
+
+class _Slot(NamedTuple):
+    """One offset: a record, or nothing where a transaction's end is marked."""
+
+    record: MemoryRecord | None
+    transaction: _Transaction | None
+
+
+class _Partition:
+    """Slots by offset, none of them ever moved."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self._slots: list[_Slot] = []
+        self._open: dict[_Transaction, int] = {}
+
+    @property
+    def end_offset(self) -> int:
+        return len(self._slots)
+
+    @property
+    def stable_end(self) -> int:
+        """The offset that a reader of committed records gets to."""
+        return min(self._open.values(), default=self.end_offset)
+
+    def append(self, record: MemoryRecord, transaction: _Transaction | None) -> None:
+        if transaction is not None:
+            self._open.setdefault(transaction, self.end_offset)
+        self._slots.append(_Slot(record, transaction))
+
+    def end(self, transaction: _Transaction) -> None:
+        if self._open.pop(transaction, None) is not None:
+            self._slots.append(_Slot(None, transaction))
+
+    def read(self, offset: int) -> Iterator[MemoryRecord]:
+        for record, transaction in self._slots[max(offset, self.first) : self.stable_end]:
+            if record is not None and (transaction is None or transaction.state is _State.COMMITTED):
+                yield record
+
+    def delete_before(self, offset: int) -> None:
+        self.first = max(self.first, min(offset, self.stable_end))
+
+
+class _Faults:
+    """What shall go wrong with the next commits: each fault happens once."""
+
+    def __init__(self) -> None:
+        self._undeliverable: set[str] = set()
+        self._unknown = False
+        self._hang: Hang | None = None
+
+    def fail_delivery(self, topic: str) -> None:
+        """Refuse the next delivery to a topic: RestoreTask, and nothing of its transaction is ever visible."""
+        self._undeliverable.add(topic)
+
+    def fail_after_commit(self) -> None:
+        """Lose the answer to the next commit: RestoreTask, although it happened."""
+        self._unknown = True
+
+    def hang(self) -> Hang:
+        """Stop the next commit before its transaction ends, until it is released or fenced."""
+        self._hang = Hang()
+        return self._hang
+
+    def refuses(self, topics: Iterable[str]) -> bool:
+        refused = self._undeliverable.intersection(topics)
+        self._undeliverable -= refused
+        return bool(refused)
+
+    def loses_answer(self) -> bool:
+        unknown, self._unknown = self._unknown, False
+        return unknown
+
+    async def pause(self) -> None:
+        hang, self._hang = self._hang, None
+        if hang is not None:
+            await hang.wait()
+
+
+class _Producer:
+    """`Transactions` on a MemoryLog."""
+
+    def __init__(self, log: MemoryLog, transactional_id: str) -> None:
+        self._log = log
+        self._id = transactional_id
+        self._open: _Transaction | None = None
+        self._fenced = False
+        self._failed = False
+
+    async def commit(
+        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        """Write all records and the next offsets of the inputs in one transaction.
+
+        Returns the offset behind the last record of each partition written.
+
+        Raises:
+            LeaveTask: a later producer of this id exists.
+            RestoreTask: a fault was ordered, a record is too large, or this producer has failed before.
+        """
+        self._check()
+        self._failed = True  # until it has succeeded: whatever comes between, this producer is of no more use
+        transaction = self._open = _Transaction()
+        deliverable = self._deliver(transaction, writes)
+        written = self._log.ends(writes)
+        await self._log.faults.pause()
+        if self._fenced:
+            raise self._leave()
+        self._open = None
+        if not deliverable:
+            self._log.end(transaction, _State.ABORTED, {})
+            raise RestoreTask(f"a record of {self._id} was not delivered")
+        self._log.end(transaction, _State.COMMITTED, positions)
+        if self._log.faults.loses_answer():
+            raise RestoreTask(f"whether {self._id} committed is not known")
+        self._failed = False
+        return written
+
+    async def close(self) -> None:
+        """Be of no more use; what is open stays open until the next `fence`."""
+        self._failed = True
+
+    def shut_out(self) -> None:
+        """A later producer of this id exists."""
+        self._fenced = True
+        if self._open is not None:
+            self._log.end(self._open, _State.ABORTED, {})
+
+    def _check(self) -> None:
+        if self._fenced:
+            raise self._leave()
+        if self._failed:
+            raise RestoreTask(f"the producer of {self._id} has failed before, or is closed")
+
+    def _leave(self) -> LeaveTask:
+        return LeaveTask(f"a later producer of {self._id} exists")
+
+    def _deliver(self, transaction: _Transaction, writes: Mapping[TopicPartition, Sequence[Write]]) -> bool:
+        """Append what can be; a transaction that will be aborted leaves its other records behind, as on Kafka."""
+        deliverable = not self._log.faults.refuses({tp.topic for tp in writes})
+        for tp, records in writes.items():
+            fitting = [write for write in records if _size(write) <= self._log.max_record_bytes]
+            deliverable &= len(fitting) == len(records)
+            self._log.write(transaction, tp, fitting)
+        return deliverable
+
+
+def _size(write: Write) -> int:
+    """The least that a record takes in a batch: two lengths stand before each header."""
+    headers = sum(len(name) + len(content or b"") + 2 for name, content in write.headers)
+    return len(write.key or b"") + len(write.value or b"") + headers

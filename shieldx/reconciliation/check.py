@@ -1,0 +1,105 @@
+"""Whether the books are right: every partition of the ledger, one after the other."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from shieldx.domains.credits.tables import ACCOUNTS
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.reconciliation import report as names
+from shieldx.reconciliation.accounts import TopicAccounts
+from shieldx.reconciliation.ends import ends, settled
+from shieldx.reconciliation.kafka_topics import KafkaTopics
+from shieldx.reconciliation.ledger import Ledger
+from shieldx.reconciliation.mirror import mirror, stray_rows
+from shieldx.reconciliation.replayed_partition import ReplayedPartition
+from shieldx.reconciliation.report import BooksReport, PartitionBooks
+from shieldx.reconciliation.retained_partition import RetainedPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.tasks.checkpoint import TaskStores
+    from shieldx.reconciliation.mirror import Mirror
+
+
+async def check_books(
+    connection: Mapping[str, Any],
+    *,
+    agent: Agent,
+    manifests: Mapping[str, Topic],
+    partitions: int,
+    application: str,
+    dsn: str | None,
+    progress: Callable[[int, int, int], None],
+    stores: TaskStores | None = None,
+) -> BooksReport:
+    """Run the ledger again over its commands, and compare with results, audit log, tables and Postgres.
+
+    It may run beside a ledger that goes on. `dsn` is the address of Postgres, None to leave it out; `progress` is told
+    of a partition, the offset that has been reached and the one that is to be reached. Without empty `stores`, the
+    state of one partition must fit into memory.
+
+    Raises:
+        KafkaError: the brokers do not answer, or a topic does not exist.
+        FixConfiguration: the topic of positions is another application's.
+        CheckPostgres: Postgres does not answer.
+    """
+    async with KafkaTopics(connection, application) as topics:
+        ledger = Ledger(
+            topics=topics,
+            agent=agent,
+            manifests=manifests,
+            partitions=partitions,
+            report=BooksReport(),
+            progress=progress,
+            stores=stores,
+        )
+        return await check_ledger(ledger, dsn)
+
+
+async def check_ledger(ledger: Ledger, dsn: str | None) -> BooksReport:
+    """Check every partition.
+
+    Raises:
+        CheckPostgres: Postgres does not answer.
+    """
+    for partition in range(ledger.partitions):
+        async with nullcontext() if dsn is None else mirror(dsn, partition) as snapshot:
+            await _check_partition(ledger, partition, snapshot)
+    if dsn is not None:
+        await stray_rows(dsn, ledger.partitions, ledger.report.check(names.MIRRORED_ACCOUNTS))
+    return ledger.report
+
+
+async def _check_partition(ledger: Ledger, partition: int, snapshot: Mirror | None) -> None:
+    """Check one partition: what is read first is settled in all that is read later."""
+    topics, report = ledger.topics, ledger.report
+    before = await settled(topics, ledger.agent.name, partition)
+    if snapshot is not None:
+        await snapshot.find_last(topics)
+    mirrored = None if snapshot is None else snapshot.accounts_position
+    accounts = TopicAccounts(partition, mirrored, report.check(names.ACCOUNTS_OF_RESULTS))
+    tp = TopicPartition(ACCOUNTS, partition)
+    first, _, end = await topics.bounds(tp)
+    async for records in topics.read(tp, first, end):
+        accounts.take(records)
+    until = await ends(topics, partition, before)
+    kind = RetainedPartition if until.commands.first else ReplayedPartition
+    checked = kind(ledger, until, accounts, snapshot)
+    await checked.check()
+    if snapshot is not None:
+        await snapshot.compare_accounts(accounts, report.check(names.MIRRORED_ACCOUNTS))
+        sums = report.check(names.MIRRORED_SUMS)
+        await snapshot.compare_sums(topics, accounts, sums, from_nothing=until.commands.first == 0)
+    report.partitions.append(
+        PartitionBooks(
+            partition=partition,
+            first_offset=until.commands.first,
+            position=before.position,
+            commands=checked.commands,
+        )
+    )

@@ -1,0 +1,117 @@
+"""The books as they stand on Kafka, by aiokafka."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaTopicPartition
+
+from shieldx.engine.kafka.positions import last_positions
+from shieldx.reconciliation.topics import Bounds
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from types import TracebackType
+
+    from shieldx.engine.tasks.log import Record, TopicPartition
+
+FETCH_BYTES = 4 * 1024 * 1024
+POLL_MS = 500
+AT_A_TIME = 2000
+"""Records handed over at a time: of those of 1 MB, each would be as much memory."""
+
+
+class KafkaTopics:
+    """`Topics` on Kafka. Of one topic only one partition is read at a time."""
+
+    def __init__(self, connection: Mapping[str, Any], application: str) -> None:
+        self._connection = dict(connection)
+        self._application = application
+        self._started = AsyncExitStack()
+        self._readers: dict[str, AIOKafkaConsumer] = {}
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            KafkaError: no broker answers.
+        """
+        # Offsets are asked for without reading anything: a question waits behind the fetch of its connection.
+        self._positions = await self._consumer("read_committed")
+        self._asker = await self._consumer("read_committed")
+        self._uncommitted = await self._consumer("read_uncommitted")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        await self._started.aclose()
+
+    async def bounds(self, tp: TopicPartition) -> Bounds:
+        """The offsets of a partition."""
+        place = KafkaTopicPartition(*tp)
+        first = (await self._asker.beginning_offsets([place]))[place]
+        committed = (await self._asker.end_offsets([place]))[place]
+        return Bounds(first, committed, (await self._uncommitted.end_offsets([place]))[place])
+
+    async def position(self, agent: str, tp: TopicPartition) -> int:
+        """The next offset that an agent has committed; 0 where there is none.
+
+        Raises:
+            FixConfiguration: the topic of positions is another application's.
+        """
+        found = await last_positions(self._positions, f"{agent}.positions", [tp], self._application)
+        return found.get(tp, 0)
+
+    async def offset_at(self, tp: TopicPartition, at_ms: int) -> int:
+        """The first offset whose record was appended at that time or later; the end where there is none."""
+        place = KafkaTopicPartition(*tp)
+        found = (await self._asker.offsets_for_times({place: max(0, at_ms)}))[place]
+        return (await self.bounds(tp)).committed if found is None else int(found.offset)
+
+    async def read(self, tp: TopicPartition, start: int, end: int) -> AsyncGenerator[Sequence[Record], None]:
+        """Every committed record from one offset on and below another; waits for transactions open between them."""
+        if start >= end:
+            return
+        if tp.topic not in self._readers:
+            self._readers[tp.topic] = await self._consumer("read_committed")
+        consumer, place = self._readers[tp.topic], KafkaTopicPartition(*tp)
+        consumer.assign([place])
+        consumer.seek(place, start)
+
+        def fetch() -> asyncio.Task[Any]:
+            return asyncio.create_task(consumer.getmany(place, timeout_ms=POLL_MS, max_records=AT_A_TIME))
+
+        fetching = fetch()
+        try:
+            more = True
+            while more:
+                records = (await fetching).get(place, [])
+                more = await consumer.position(place) < end
+                if more:  # the broker answers while these are looked at
+                    fetching = fetch()
+                if records and records[-1].offset >= end:
+                    records = [record for record in records if record.offset < end]
+                if records:
+                    yield records
+        finally:
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
+
+    async def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            **self._connection,
+            isolation_level=isolation_level,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=100,
+        )
+        self._started.push_async_callback(consumer.stop)
+        await consumer.start()
+        await asyncio.sleep(0)  # stopping would raise if aiokafka's own tasks had not begun
+        return consumer

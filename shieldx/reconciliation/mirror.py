@@ -1,0 +1,291 @@
+"""What Postgres has of the ledger, as compared with topics and replay: one snapshot of one partition."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from shieldx.domains.credits.projections import ACCOUNTS_TABLE, TRANSACTIONS_TABLE, signed
+from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS, TransactionRow
+from shieldx.engine.kafka.span import Span, steps_back
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.reconciliation.alignment import shown
+from shieldx.reconciliation.report import Kind
+from shieldx.sinks.database import connected
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    import asyncpg
+
+    from shieldx.reconciliation.accounts import TopicAccounts
+    from shieldx.reconciliation.report import Check
+    from shieldx.reconciliation.topics import Topics
+
+SINK = "credits-statements"
+FETCHED_ROWS = 2000
+FIRST_STEP_OFFSETS = 64
+"""Before the sink's position, for the last record: markers and what was aborted stand there too."""
+NOT_MIRRORED = "rows not yet in Postgres"
+SET_ASIDE = "rows that Postgres cannot hold"
+FIRST_KEY = (-(2**63), -1)
+"""Before every movement, also one that somebody made up."""
+NUL = "\0"
+"""The one character that a text of Postgres cannot hold: the sink sets such records aside."""
+
+_POSITIONS = "SELECT topic, next_offset FROM shieldx.positions WHERE sink = $1 AND partition = $2"
+_SET_ASIDE = "SELECT count(*) FROM shieldx.unreadable WHERE sink = $1 AND partition = $2"
+_ACCOUNTS = """
+SELECT tenant_id, balance, reserved_funds, total_spent, total_purchased, source_offset
+FROM credits.accounts WHERE source_partition = $1
+"""
+_STRAY = """
+SELECT 'credits.accounts', tenant_id, source_partition, source_offset FROM credits.accounts
+WHERE source_partition NOT BETWEEN 0 AND $1 - 1
+UNION ALL SELECT 'credits.transactions', tenant_id, partition, input_offset FROM credits.transactions
+WHERE partition NOT BETWEEN 0 AND $1 - 1
+"""
+_MOVEMENTS = """
+SELECT input_offset, coalesce(batch_index, -1) AS batch_index, transaction_id, tenant_id, type, amount, balance,
+    (extract(epoch FROM at) * 1000)::bigint AS at_ms, idempotency_key, description, refunds
+FROM credits.transactions WHERE partition = $1 AND (input_offset, coalesce(batch_index, -1)) >= ($2::bigint, $3::int)
+ORDER BY input_offset, batch_index NULLS FIRST
+"""
+_SUMS = """
+SELECT tenant_id, opening, total, closing, balance
+FROM (
+    SELECT tenant_id, sum(amount) AS total,
+        (array_agg(balance - amount ORDER BY input_offset, batch_index NULLS FIRST))[1] AS opening,
+        (array_agg(balance ORDER BY input_offset DESC, batch_index DESC NULLS LAST))[1] AS closing
+    FROM credits.transactions WHERE partition = $1 GROUP BY tenant_id
+) AS moved FULL JOIN (
+    SELECT tenant_id, balance FROM credits.accounts WHERE source_partition = $1
+) AS account USING (tenant_id)
+"""
+
+
+class _Movement(NamedTuple):
+    """A movement of credits as Postgres has it, or should."""
+
+    input_offset: int
+    batch_index: int
+    transaction_id: str
+    tenant_id: str
+    type: str
+    amount: int
+    balance: int
+    at_ms: int
+    idempotency_key: str
+    description: str
+    refunds: str | None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self[:2]
+
+    @classmethod
+    def of(cls, value: bytes) -> _Movement:
+        """The row that a record of `credits.transactions` becomes."""
+        row = _read_movement(value)
+        _, offset, *index = map(int, row.transaction_id.split("-"))
+        return cls(
+            offset,
+            index[0] if index else -1,
+            row.transaction_id,
+            row.tenant_id,
+            row.type,
+            signed(row.type, row.amount),
+            row.balance,
+            row.at_ms,
+            row.idempotency_key,
+            row.description,
+            None if row.refunds is msgspec.UNSET else row.refunds,
+        )
+
+
+def key_of(value: bytes) -> tuple[int, int]:
+    """Where a record of `credits.transactions` stands among movements."""
+    return _Movement.of(value).key
+
+
+_read_movement = msgspec.json.Decoder(TransactionRow).decode
+
+
+class Mirror:
+    """One partition in one snapshot of the database: rows and the sink's positions belong together."""
+
+    def __init__(self, connection: asyncpg.Connection, partition: int, positions: dict[str, int]) -> None:
+        self._connection = connection
+        self._partition = partition
+        self._positions = positions
+        self._last: tuple[int, int] | None = None
+
+    @property
+    def accounts_position(self) -> int:
+        """Rows of the topic `credits.accounts` below it are in the database."""
+        return self._positions.get(ACCOUNTS, 0)
+
+    @property
+    def _movements_position(self) -> int:
+        return self._positions.get(TRANSACTIONS, 0)
+
+    async def compare_accounts(self, topic: TopicAccounts, check: Check) -> None:
+        """Hold each row against the topic's, figures and place."""
+        unseen = topic.behind | {
+            tenant_id: row for tenant_id, row in topic.rows.items() if row.offset < self.accounts_position
+        }
+        lagging = topic.rows.keys() - unseen.keys()
+        check.lags(NOT_MIRRORED, sum(row.offset >= self.accounts_position for row in topic.rows.values()))
+        async for tenant_id, *figures, offset in self._connection.cursor(
+            _ACCOUNTS, self._partition, prefetch=FETCHED_ROWS
+        ):
+            check.compared += 1
+            row = unseen.pop(tenant_id, None)
+            if tenant_id in lagging or (row is not None and (row.figures, row.offset) == (tuple(figures), offset)):
+                continue
+            wanted = None if row is None else row.figures
+            found = f"balance={figures[0]}, reserved_funds={figures[1]}, total_spent={figures[2]}, source {offset}"
+            where = {"tenant_id": tenant_id, "offset": None if row is None else row.offset, "found": found}
+            kind = Kind.FOREIGN if wanted is None else Kind.DIFFERS
+            check.fault(kind, ACCOUNTS_TABLE, self._partition, expected=str(wanted or ""), **where)
+        for tenant_id, row in unseen.items():
+            if row.figures is not None and NUL in tenant_id:
+                check.lags(SET_ASIDE)
+            elif row.figures is not None:
+                where = {"tenant_id": tenant_id, "offset": row.offset, "expected": str(row.figures)}
+                check.fault(Kind.MISSING, ACCOUNTS_TABLE, self._partition, **where)
+
+    async def compare_sums(self, topics: Topics, topic: TopicAccounts, check: Check, *, from_nothing: bool) -> None:
+        """Hold the sum of each tenant's movements against the balance behind the last one, and the account's.
+
+        `from_nothing`: the first movement must begin with a balance of 0, and every account has movements.
+        """
+        if await self._connection.fetchval(_SET_ASIDE, SINK, self._partition):
+            check.lags("partitions not summed: they have rows that Postgres cannot hold")
+            return
+        at_one = await self._movements_are_all(topics)
+        at_one = at_one and all(row.offset < self.accounts_position for row in topic.rows.values())
+        async for tenant_id, opening, total, closing, balance in self._connection.cursor(
+            _SUMS, self._partition, prefetch=FETCHED_ROWS
+        ):
+            check.compared += 1
+            if opening is not None and (opening + total != closing or (from_nothing and opening)):
+                expected, found = f"sum of movements={total}", f"balance from {opening} to {closing}"
+            elif at_one and closing != balance and (from_nothing or closing is not None):
+                expected, found = f"balance={closing} behind the last movement", f"balance={balance} of the account"
+            else:
+                continue
+            where = {"tenant_id": tenant_id, "expected": expected, "found": found}
+            check.fault(Kind.BALANCE, TRANSACTIONS_TABLE, self._partition, **where)
+
+    async def find_last(self, topics: Topics) -> None:
+        """Find out which movement is the last that the database should have."""
+        tp = TopicPartition(TRANSACTIONS, self._partition)
+        first, _, end = await topics.bounds(tp)
+        for step in steps_back(Span(first, min(self._movements_position, end)), FIRST_STEP_OFFSETS):
+            async for records in topics.read(tp, *step):
+                self._last = key_of(records[-1].value or b"")
+            if self._last is not None:
+                return
+
+    def movements(self, check: Check, start: tuple[int, int] = FIRST_KEY) -> Movements:
+        """The movements from a key on, to be compared in their order."""
+        cursor = self._connection.cursor(_MOVEMENTS, self._partition, *start, prefetch=FETCHED_ROWS)
+        return Movements(check, self._partition, aiter(cursor), self._last)
+
+    async def _movements_are_all(self, topics: Topics) -> bool:
+        """Whether the topic has no movement that this snapshot lacks."""
+        tp = TopicPartition(TRANSACTIONS, self._partition)
+        first, _, end = await topics.bounds(tp)
+        reading = topics.read(tp, max(first, self._movements_position), end)
+        try:
+            return await anext(reading, None) is None
+        finally:
+            await reading.aclose()
+
+
+class Movements:
+    """Movements in Postgres and those of a replay, merged by the offset of their commands and the place in a batch."""
+
+    def __init__(self, check: Check, partition: int, rows: AsyncIterator[Any], last: tuple[int, int] | None) -> None:
+        self._check = check
+        self._partition = partition
+        self._rows = rows
+        self._last = last
+        self._next: _Movement | None = None
+        self._began = False
+
+    async def expect(self, values: Iterable[bytes]) -> None:
+        """These come next: values of records of `credits.transactions`."""
+        if not self._began:
+            self._began = True
+            await self._advance()
+        for wanted in map(_Movement.of, values):
+            there = False
+            while self._next is not None and self._next.key <= wanted.key:
+                if self._next.transaction_id == wanted.transaction_id:
+                    there = True
+                    self._compare(wanted, self._next)
+                    await self._advance()
+                else:
+                    await self._foreign(self._next)
+            if not there:
+                self._lacks(wanted)
+
+    async def finish(self) -> None:
+        """Nothing else is expected."""
+        await self.expect(())
+        while self._next is not None:
+            await self._foreign(self._next)
+
+    async def _advance(self) -> None:
+        row = await anext(self._rows, None)
+        self._next = None if row is None else _Movement(*row)
+
+    async def _foreign(self, row: _Movement) -> None:
+        self._fault(Kind.FOREIGN, row, found=_said(row, row._fields))
+        await self._advance()
+
+    def _compare(self, wanted: _Movement, found: _Movement) -> None:
+        self._check.compared += 1
+        if wanted != found:
+            names = [name for name in wanted._fields if getattr(wanted, name) != getattr(found, name)]
+            self._fault(Kind.DIFFERS, wanted, expected=_said(wanted, names), found=_said(found, names))
+
+    def _lacks(self, wanted: _Movement) -> None:
+        if self._last is None or wanted.key > self._last:
+            self._check.lags(NOT_MIRRORED)
+        elif NUL in f"{wanted.tenant_id}{wanted.idempotency_key}{wanted.description}":
+            self._check.lags(SET_ASIDE)
+        else:
+            self._fault(Kind.MISSING, wanted, expected=_said(wanted, wanted._fields))
+
+    def _fault(self, kind: Kind, row: _Movement, **said: str) -> None:
+        self._check.fault(
+            kind, TRANSACTIONS_TABLE, self._partition, offset=row.input_offset, tenant_id=row.tenant_id, **said
+        )
+
+
+@asynccontextmanager
+async def mirror(dsn: str, partition: int) -> AsyncIterator[Mirror]:
+    """A snapshot of one partition's rows.
+
+    Raises:
+        CheckPostgres: Postgres does not answer.
+    """
+    async with connected(dsn) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        rows = await connection.fetch(_POSITIONS, SINK, partition)
+        yield Mirror(connection, partition, {row["topic"]: row["next_offset"] for row in rows})
+
+
+async def stray_rows(dsn: str, partitions: int, check: Check) -> None:
+    """Find rows that claim to come from a partition that there is not: no other comparison would see them."""
+    async with connected(dsn) as connection:
+        for table, tenant_id, partition, offset in await connection.fetch(_STRAY, partitions):
+            check.fault(Kind.FOREIGN, table, partition, offset=offset, tenant_id=tenant_id)
+
+
+def _said(row: _Movement, names: Iterable[str]) -> str:
+    return shown(row._asdict(), names)

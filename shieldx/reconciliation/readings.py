@@ -1,0 +1,114 @@
+"""How results, audit entries and dead letters are compared and named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from shieldx.domains.credits.messages import Result
+from shieldx.messages import AuditAppend, Coordinates
+from shieldx.reconciliation.alignment import Reading, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+LEDGER = "credits."
+"""How the actions of the ledger's entries begin."""
+
+
+class Entry(NamedTuple):
+    """What the ledger says in an entry, and the log must say after it. `source` is `topic/partition/offset[/index]`."""
+
+    tenant_id: str | None
+    idempotency_key: str
+    actor: str | None
+    action: str
+    subject: str
+    outcome: str
+    digest: str | None
+    source: str | None
+    at: str
+
+
+class LoggedEntry(msgspec.Struct, frozen=True, gc=False):
+    """Those of an `Entry` in a record of `audit.log`, and its input; the log's own verification covers the others."""
+
+    tenant_id: str | None
+    idempotency_key: str
+    actor: str | None
+    action: str
+    subject: str
+    outcome: str
+    digest: str | None
+    source: str | None
+    occurred_at: str
+    input: str
+
+    def entry(self) -> Entry:
+        """What it says."""
+        return Entry(*msgspec.structs.astuple(self)[: len(Entry._fields)])
+
+
+def entry_of(append: AuditAppend) -> Entry:
+    """What the entry of an append must say."""
+    return Entry(
+        append.tenant_id,
+        append.idempotency_key,
+        append.actor,
+        append.action,
+        append.subject,
+        append.outcome,
+        append.digest,
+        append.source.place if isinstance(append.source, Coordinates) else None,
+        append.at,
+    )
+
+
+class Encoded(Reading):
+    """Messages in records' values: compared as bytes, and where those differ, by what they say."""
+
+    def __init__(self, kind: type[msgspec.Struct]) -> None:
+        self._decode = msgspec.json.Decoder(kind).decode
+
+    def read(self, content: Any) -> Any:
+        """The message; what is none agrees with nothing."""
+        return decoded(self._decode, content)
+
+    def fields(self, said: Any) -> Mapping[str, Any]:
+        """By name, those of a message within it as `balance.reserved_funds`, `results[3].code`."""
+        return super().fields(said) if isinstance(said, Unreadable) else dict(_flat("", msgspec.to_builtins(said)))
+
+
+class LetterRead(msgspec.Struct, frozen=True, gc=False):
+    """A dead letter without its detail, whose words are those of the library that refused the record."""
+
+    reason: str
+    source: Coordinates
+    length: int | None
+    sha256: str | None
+    at: str
+
+
+RESULTS = Encoded(Result)
+LETTERS = Encoded(LetterRead)
+ENTRIES = Reading()
+read_append = msgspec.json.Decoder(AuditAppend).decode
+
+
+def decoded(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
+    """What a value says, or that it says nothing."""
+    try:
+        return decode(value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Unreadable(len(value or b""))
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        inner = [(f"{prefix}.{name}" if prefix else name, each) for name, each in value.items()]
+    elif isinstance(value, list):
+        inner = [(f"{prefix}[{number}]", each) for number, each in enumerate(value)]
+    else:
+        return [(prefix, value)]
+    return [pair for name, each in inner for pair in _flat(name, each)]

@@ -1,0 +1,117 @@
+"""The ledger run again: the same task on a log that commits nothing but keeps what would have been written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shieldx.engine.operations.metrics import Metrics
+from shieldx.engine.tasks.codec import Codec
+from shieldx.engine.tasks.context import Surroundings
+from shieldx.engine.tasks.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.tasks.checkpoint import TaskStores
+    from shieldx.engine.tasks.log import Record, TopicPartition, Write
+
+MEMORY_BYTES = 256_000_000
+"""What the state of a partition may take before what is on disk leaves memory, with stores."""
+
+Written = dict["TopicPartition", list["Write"]]
+
+
+class _Kept:
+    """`Log` and `Transactions` at once: nothing is committed before, and what is now stays here."""
+
+    def __init__(self) -> None:
+        self.written: Written = {}
+        self._ends: dict[TopicPartition, int] = {}
+
+    async def fence(self, transactional_id: str) -> _Kept:  # noqa: ARG002 - nobody else writes here
+        return self
+
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:  # noqa: ARG002 - it begins at nothing
+        return False
+
+    async def cluster(self) -> str:
+        return "replay"
+
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        return dict.fromkeys(partitions, (0, 0))
+
+    async def read_to_end(
+        self,
+        partitions: Iterable[TopicPartition],  # noqa: ARG002 - there are no tables yet
+        positions: Mapping[TopicPartition, int] | None = None,  # noqa: ARG002 - likewise
+    ) -> AsyncIterator[Sequence[Record]]:
+        return
+        yield ()
+
+    async def commit(
+        self,
+        writes: Mapping[TopicPartition, Sequence[Write]],
+        positions: Mapping[TopicPartition, int],  # noqa: ARG002 - the caller knows what it has offered
+    ) -> dict[TopicPartition, int]:
+        for tp, records in writes.items():
+            self.written.setdefault(tp, []).extend(records)
+            self._ends[tp] = self._ends.get(tp, 0) + len(records)
+        return {tp: self._ends[tp] for tp in writes}
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Replay:
+    """One partition of an agent, from its very beginning. What it gives depends on the records alone.
+
+    Where transactions would be cut does not show, but in the tables: each row is the last one of its transaction.
+    With `stores`, which must be empty, state may outgrow memory.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        partition: int,
+        *,
+        topics: Mapping[str, Topic],
+        partitions: int,
+        stores: TaskStores | None = None,
+    ) -> None:
+        quiet = replace(agent, counts=(), levels=())
+        self._log = _Kept()
+        surroundings = Surroundings(
+            application="replay",
+            partitions=partitions,
+            log=self._log,
+            codec=Codec(topics, agent.reads),
+            reply_topics=frozenset(name for name, topic in topics.items() if topic.accepts_replies),
+            memory_free=lambda: True,
+            memory_share=lambda: MEMORY_BYTES,
+            stores=stores,
+        )
+        self._task = Task(quiet, partition, surroundings, Metrics([]).task(agent.name, partition), set())
+
+    async def start(self) -> None:
+        """Begin with nothing."""
+        await self._task.start()
+
+    async def process(self, records: Sequence[Record]) -> Written:
+        """What the next records lead to, by partition, in the order in which it would be written.
+
+        Raises:
+            OutputTooLarge: an output would be larger than a record may be.
+        """
+        await self._task.process(records)
+        written, self._log.written = self._log.written, {}
+        return written
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        await self._task.close()

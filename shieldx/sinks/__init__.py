@@ -1,0 +1,1 @@
+"""Sinks: projections of topics in Postgres."""

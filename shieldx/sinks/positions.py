@@ -1,0 +1,119 @@
+"""How far a sink has come in each partition of its inputs: the one truth, kept beside the rows it speaks of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.errors import FixConfiguration, LeaveTask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    from shieldx.engine.kafka.log_bounds import Bounds
+
+_BEGIN = """
+INSERT INTO shieldx.positions (sink, topic, partition, next_offset, cluster_id)
+SELECT $1, topic, $2, next_offset, $3 FROM unnest($4::text[], $5::bigint[]) AS new (topic, next_offset)
+ON CONFLICT (sink, topic, partition) DO NOTHING
+"""
+_READ = "SELECT topic, next_offset, cluster_id FROM shieldx.positions WHERE sink = $1 AND partition = $2"
+_MOVE = """
+UPDATE shieldx.positions AS position
+SET next_offset = new.next_offset, record_at = coalesce(new.record_at, position.record_at), moved_at = now()
+FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[]) AS new (topic, expected, next_offset, record_at)
+WHERE sink = $1 AND partition = $2 AND position.topic = new.topic AND position.next_offset = new.expected
+"""
+
+
+class Position(NamedTuple):
+    """The next record to write, and the Kafka cluster that its offset belongs to."""
+
+    next_offset: int
+    cluster_id: str
+
+
+class Move(NamedTuple):
+    """One step of a position: from where it must be, to where it goes, and when the last record was appended.
+
+    None for the time of a step over no record.
+    """
+
+    topic: str
+    expected: int
+    next_offset: int
+    record_at_ms: int | None
+
+
+class Positions:
+    """The positions of one partition number of one sink."""
+
+    def __init__(self, sink: str, partition: int, cluster_id: str) -> None:
+        self._sink = sink
+        self._partition = partition
+        self._cluster_id = cluster_id
+
+    async def read(self, connection: PoolConnectionProxy) -> dict[TopicPartition, Position]:
+        """The positions as they are now, without those that have not begun."""
+        rows = await connection.fetch(_READ, self._sink, self._partition)
+        return {
+            TopicPartition(row["topic"], self._partition): Position(row["next_offset"], row["cluster_id"])
+            for row in rows
+        }
+
+    async def begin(self, connection: PoolConnectionProxy, beginnings: Mapping[TopicPartition, int]) -> None:
+        """Have a topic that has no position yet begin at its first record."""
+        topics = [tp.topic for tp in beginnings]
+        offsets = list(beginnings.values())
+        await connection.execute(_BEGIN, self._sink, self._partition, self._cluster_id, topics, offsets)
+
+    def check(self, found: Mapping[TopicPartition, Position], bounds: Mapping[TopicPartition, Bounds]) -> None:
+        """Refuse positions of another log. The bounds must be asked for later: another owner may still be moving on.
+
+        Raises:
+            FixConfiguration: the database belongs to another log, or records that it lacks are deleted.
+        """
+        for tp, bound in bounds.items():
+            if tp in found:
+                self._check(tp, found[tp].next_offset, found[tp].cluster_id, bound)
+
+    async def move(self, connection: PoolConnectionProxy, moves: Sequence[Move]) -> None:
+        """Move the positions, which locks them: a second owner of the partition waits, and then moves nothing.
+
+        Raises:
+            LeaveTask: a position is not where it must be: another owner moved it, or an older backup was restored.
+        """
+        times = [
+            None if move.record_at_ms is None else datetime.fromtimestamp(move.record_at_ms / 1000, UTC)
+            for move in moves
+        ]
+        done = await connection.execute(
+            _MOVE,
+            self._sink,
+            self._partition,
+            *(list(column) for column in list(zip(*moves, strict=True))[:3]),
+            times,
+        )
+        if done != f"UPDATE {len(moves)}":
+            raise LeaveTask(
+                f"another owner moved the position of sink {self._sink}, partition {self._partition}, or the database "
+                "was restored; reading it again"
+            )
+
+    def _check(self, tp: TopicPartition, next_offset: int, cluster_id: str, bound: Bounds) -> None:
+        if cluster_id != self._cluster_id or next_offset > bound.end:
+            raise FixConfiguration(
+                f"Postgres holds what sink {self._sink} read from another log than {tp.topic}/{tp.partition}: next "
+                f"offset {next_offset} in cluster {cluster_id}; this is {self._cluster_id}, and ends at {bound.end}. "
+                "Use another database; or have it written anew: `shieldx migrate down --all`, `shieldx migrate up`"
+            )
+        if next_offset < bound.beginning:
+            raise FixConfiguration(
+                f"sink {self._sink} has read {tp.topic}/{tp.partition} up to offset {next_offset}, but records below "
+                f"{bound.beginning} are deleted: {bound.beginning - next_offset} were never written to Postgres. "
+                f"Restore a newer backup; or accept the gap: set next_offset to {bound.beginning} in shieldx.positions "
+                f"for sink {self._sink!r}, topic {tp.topic!r}, partition {tp.partition}"
+            )

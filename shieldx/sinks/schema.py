@@ -1,0 +1,158 @@
+"""The schema in Postgres: numbered pages of SQL in migrations/, applied in order."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import asyncpg
+
+from shieldx.errors import FixConfiguration, ShieldXError
+from shieldx.sinks.database import connected
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from pogo_core.migration import Migration
+
+RECORDS = "public"
+"""The schema of the tool's own tables, which say what was applied."""
+LOCK = 0x5348_4945_4C44_58
+"""One number for all of this program, so that two migrations at once wait for each other. `SHIELDX` in ASCII."""
+
+
+class MigrationFailed(ShieldXError):
+    """A migration was refused, and nothing of it remains; the message says why."""
+
+
+class SchemaState(NamedTuple):
+    """The migrations that this program knows and those that the database has had, in their order."""
+
+    known: tuple[str, ...]
+    applied: tuple[str, ...]
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """What is yet to be applied."""
+        return tuple(name for name in self.known if name not in self.applied)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What a later version of this program has applied."""
+        return tuple(name for name in self.applied if name not in self.known)
+
+    def check(self) -> None:
+        """Refuse another schema than this program's.
+
+        Raises:
+            FixConfiguration: the schema is behind or ahead; says which, and what to do.
+        """
+        if self.unknown:
+            raise FixConfiguration(
+                f"the schema in Postgres is ahead of this program: it has had {', '.join(self.unknown)}. Upgrade "
+                "ShieldX, or take it back with the version that applied it: `shieldx migrate down`"
+            )
+        if self.pending:
+            raise FixConfiguration(
+                f"the schema in Postgres is behind this program: {', '.join(self.pending)} is not applied. Run "
+                "`shieldx migrate up`"
+            )
+
+
+class Schema:
+    """The schema of one database. Each call connects anew."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        """Describe it: the database's address, and the folder of the migrations."""
+        self._dsn = dsn
+        self._folder = folder
+
+    async def state(self) -> SchemaState:
+        """What is known and what is applied. Raises CheckPostgres where Postgres does not answer."""
+        async with connected(self._dsn) as connection:
+            return await self._state(connection)
+
+    async def up(self) -> list[str]:
+        """Apply what is pending, each migration in a transaction of its own; returns their names.
+
+        Raises:
+            CheckPostgres: Postgres does not answer.
+            FixConfiguration: the schema is ahead of this program.
+            MigrationFailed: Postgres refused one; those before it remain.
+        """
+        async with self._locked() as connection:
+            state = await self._state(connection)
+            if state.unknown:
+                state.check()
+            for migration in await self._migrations(connection):
+                if migration.id in state.pending:
+                    await _apply(connection, migration)
+            return list(state.pending)
+
+    async def down(self, count: int | None) -> list[str]:
+        """Take back the last `count` migrations, or all, with the data in what they made; returns their names.
+
+        Raises:
+            CheckPostgres: Postgres does not answer.
+            FixConfiguration: the schema is ahead of this program.
+            MigrationFailed: Postgres refused.
+        """
+        async with self._locked() as connection:
+            state = await self._state(connection)
+            if state.unknown:
+                state.check()
+            last = list(reversed(state.applied))[:count]
+            by_id = {migration.id: migration for migration in await self._migrations(connection)}
+            for name in last:
+                await _roll_back(connection, by_id[name])
+            return last
+
+    async def _state(self, connection: asyncpg.Connection) -> SchemaState:
+        known = tuple(sorted(path.stem for path in self._folder.glob("*.sql")))
+        if not known:
+            raise FixConfiguration(f"no migrations in {self._folder}; set SHIELDX_HOME to the folder that has them")
+        if await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None:
+            return SchemaState(known, ())
+        rows = await connection.fetch(
+            "SELECT migration_id FROM public._pogo_migration WHERE schema_name = $1 ORDER BY migration_id", RECORDS
+        )
+        return SchemaState(known, tuple(row["migration_id"] for row in rows))
+
+    async def _migrations(self, connection: asyncpg.Connection) -> Sequence[Migration]:
+        # Imported here: what it imports takes 0.15 s, and a sink needs none of it.
+        from pogo_core.migration import topological_sort  # noqa: PLC0415
+        from pogo_core.util.sql import ensure_pogo_sync, read_migrations  # noqa: PLC0415
+
+        await ensure_pogo_sync(connection)
+        found = await read_migrations(self._folder, connection, schema_name=RECORDS)
+        return topological_sort([migration.load() for migration in sorted(found, key=lambda found: found.id)])
+
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection that holds the lock: it is gone when the connection is, however that ends."""
+        async with connected(self._dsn) as connection:
+            await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+            yield connection
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
+    from pogo_core.util.sql import migration_applied  # noqa: PLC0415 - as above
+
+    try:
+        async with connection.transaction():
+            await migration.apply(connection)
+            await migration_applied(connection, migration.id, migration.hash, schema_name=RECORDS)
+    except asyncpg.PostgresError as error:
+        raise MigrationFailed(f"migration {migration.id} failed, and nothing of it remains: {error}") from error
+
+
+async def _roll_back(connection: asyncpg.Connection, migration: Migration) -> None:
+    from pogo_core.util.sql import migration_unapplied  # noqa: PLC0415 - as above
+
+    try:
+        async with connection.transaction():
+            await migration.rollback(connection)
+            await migration_unapplied(connection, migration.id, schema_name=RECORDS)
+    except asyncpg.PostgresError as error:
+        raise MigrationFailed(f"taking back {migration.id} failed, and all of it remains: {error}") from error

@@ -1,0 +1,202 @@
+"""A task that writes records to Postgres: one partition of a sink."""
+
+from __future__ import annotations
+
+import logging
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+import asyncpg
+import msgspec
+
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.errors import LeaveTask
+from shieldx.sinks.positions import Move, Positions
+from shieldx.sinks.sink_tables import SinkRows, SinkTables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    from shieldx.engine.declarations.sink import Sink
+    from shieldx.engine.kafka.log_bounds import LogBounds
+    from shieldx.engine.operations.metrics import TaskMetrics
+    from shieldx.engine.tasks.log import Record
+    from shieldx.sinks.database import Database
+
+logger = logging.getLogger(__name__)
+
+REFUSALS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,  # asyncpg's own refusal, of a number that is too large for instance
+)
+"""A value that no column can hold, U+0000 in a text for one: trying again would not help."""
+_QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
+_UNREADABLE = """
+INSERT INTO shieldx.unreadable (sink, topic, partition, record_offset, length, sha256, reason)
+SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::int[], $6::text[], $7::text[])
+ON CONFLICT (sink, topic, partition, record_offset) DO NOTHING
+"""
+
+
+class Unreadable(NamedTuple):
+    """A record that is set aside: where it stands, what it was, and why, without a word of its payload."""
+
+    topic: str
+    partition: int
+    offset: int
+    length: int | None
+    sha256: str | None
+    reason: str
+
+    @classmethod
+    def of(cls, record: Record, error: Exception) -> Unreadable:
+        """Set a record aside."""
+        value = record.value
+        said = str(error).partition("\n")[0]  # Postgres may quote a row in what follows
+        return cls(
+            record.topic,
+            record.partition,
+            record.offset,
+            None if value is None else len(value),
+            None if value is None else sha256(value).hexdigest(),
+            f"{type(error).__name__}: {_QUOTED.sub('…', said)}",
+        )
+
+
+class SinkTask:
+    """Writes rows and moves the position in one database transaction; what others did to the position shows there.
+
+    A task is crash-only: after any error it must be closed and a new one started, which reads the position again.
+    """
+
+    log_time_ms = 0
+    due_ms = 0
+    """While nothing comes, look every second whether Postgres answers, and whether the position is still ours."""
+    size_bytes = 0
+
+    def __init__(self, sink: Sink, partition: int, database: Database, bounds: LogBounds, metrics: TaskMetrics) -> None:
+        self._sink = sink
+        self._partition = partition
+        self._database = database
+        self._bounds = bounds
+        self._metrics = metrics
+        self._tables = SinkTables(sink.into)
+        self._stored = Positions(sink.name, partition, bounds.cluster_id)
+        self.inputs = tuple(TopicPartition(topic, partition) for topic in sink.reads)
+        self.positions: dict[TopicPartition, int] = {}
+
+    async def start(self) -> None:
+        """Read the positions.
+
+        Raises:
+            RestoreTask: Postgres or the brokers do not answer; try again.
+            FixConfiguration: the database belongs to another log, or records that it lacks are deleted.
+        """
+        async with self._database.transaction() as connection:
+            found = await self._stored.read(connection)
+        bounds = await self._bounds.of(self.inputs)
+        self._stored.check(found, bounds)
+        async with self._database.transaction() as connection:
+            await self._stored.begin(connection, {tp: bound.beginning for tp, bound in bounds.items()})
+            found = await self._stored.read(connection)
+        self.positions = {tp: found[tp].next_offset for tp in self.inputs}
+
+    async def process(self, records: Sequence[Record]) -> int:
+        """Write records, in the order given, with the position; returns how many were new.
+
+        Raises:
+            LeaveTask: the position is not where this task left it.
+            RestoreTask: Postgres failed; close this task and start another.
+        """
+        fresh = [record for record in records if record.offset >= self.positions[_place(record)]]
+        if not fresh:
+            return 0
+        moves = self._moves(fresh)
+        with self._metrics.committing():
+            async with self._database.transaction() as connection:
+                await self._stored.move(connection, moves)
+                unreadable = await self._write(connection, fresh)
+                await self._set_aside(connection, unreadable)
+        for move in moves:
+            self.positions[TopicPartition(move.topic, self._partition)] = move.next_offset
+        self._metrics.applied(len(fresh), len(unreadable))
+        return len(fresh)
+
+    async def tick(self) -> None:
+        """Look whether the position is still where this task left it.
+
+        Raises:
+            LeaveTask: it is not.
+            RestoreTask: Postgres failed.
+        """
+        async with self._database.transaction() as connection:
+            found = await self._stored.read(connection)
+        if any(tp not in found or found[tp].next_offset != offset for tp, offset in self.positions.items()):
+            raise LeaveTask(f"the position of sink {self._sink.name}, partition {self._partition}, was moved")
+
+    async def pass_over(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Move the positions beyond markers, which are no records.
+
+        Raises:
+            LeaveTask: a position is not where this task left it.
+            RestoreTask: Postgres failed.
+        """
+        moves = [Move(tp.topic, self.positions[tp], positions[tp], None) for tp in sorted(positions)]
+        async with self._database.transaction() as connection:
+            await self._stored.move(connection, moves)
+        self.positions.update(positions)
+
+    async def close(self) -> None:
+        """Nothing is held between two transactions."""
+
+    def _moves(self, records: Sequence[Record]) -> list[Move]:
+        """From the present positions past the last record of each input, always in the same order: no deadlock."""
+        last = {_place(record): record for record in records}
+        return [Move(tp.topic, self.positions[tp], last[tp].offset + 1, last[tp].timestamp) for tp in sorted(last)]
+
+    async def _write(self, connection: PoolConnectionProxy, records: Sequence[Record]) -> list[Unreadable]:
+        """Write all rows at once or, if Postgres refuses one of them, record by record; returns what is set aside."""
+        rows, unreadable = self._project(records)
+        await self._tables.prepare(connection, rows)
+        try:
+            async with connection.transaction():
+                taken = await self._tables.write(connection, rows)
+        except REFUSALS:
+            return [found for record in records for found in await self._write_one(connection, record)]
+        return unreadable + [Unreadable.of(record, error) for record, error in taken]
+
+    async def _write_one(self, connection: PoolConnectionProxy, record: Record) -> list[Unreadable]:
+        rows, unreadable = self._project([record])
+        try:
+            async with connection.transaction():
+                taken = await self._tables.write(connection, rows, wary=True)
+        except REFUSALS as error:
+            return [*unreadable, Unreadable.of(record, error)]
+        return unreadable + [Unreadable.of(record, error) for record, error in taken]
+
+    def _project(self, records: Sequence[Record]) -> tuple[SinkRows, list[Unreadable]]:
+        rows, unreadable, rows_of = SinkRows(self._sink.into), list[Unreadable](), self._sink.rows
+        for record in records:
+            try:
+                rows.add(record, rows_of(record.topic, record.partition, record.offset, record.key, record.value))
+            except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+                unreadable.append(Unreadable.of(record, error))
+        return rows, unreadable
+
+    async def _set_aside(self, connection: PoolConnectionProxy, unreadable: Sequence[Unreadable]) -> None:
+        if not unreadable:
+            return
+        columns = [list(column) for column in zip(*unreadable, strict=True)]
+        await connection.execute(_UNREADABLE, self._sink.name, *columns)
+        for found in unreadable:
+            place = {"agent": self._sink.name, "place": f"{found.topic}/{found.partition}/{found.offset}"}
+            logger.warning("set aside in shieldx.unreadable: %s", found.reason, extra=place)
+
+
+def _place(record: Record) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)

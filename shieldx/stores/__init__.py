@@ -1,1 +1,0 @@
-"""What lies beyond the topics: state on disk, and Postgres, where sinks write. Nothing here knows a domain."""

@@ -1,0 +1,21 @@
+"""Confusion matrices by the thousand: of all magnitudes, with every combination of empty cells."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shieldx.domains.shadow.statistics.confusion import Confusion
+
+SEED = 20_240_607
+TABLES = 10_000
+EXACT_IN_FLOATS = 2 * 10**7
+"""Up to here the square of a table's total is below 2^53, and scikit-learn's floating-point MCC loses nothing."""
+LARGEST = 10**9
+
+
+def random_tables(largest: int, tables: int = TABLES) -> list[Confusion]:
+    """Cells are 1 to `largest`, their logarithms uniform; the bits of a table's index say which of them are not 0."""
+    generator = np.random.default_rng(SEED)
+    cells = np.exp(generator.uniform(0, np.log(largest), size=(tables, 4))).astype(np.int64)
+    filled = np.arange(tables)[:, None] >> np.arange(4) & 1
+    return [Confusion(*row) for row in (cells * filled).tolist()]

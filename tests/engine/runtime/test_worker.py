@@ -1,0 +1,356 @@
+"""Workers on a real broker: joining, leaving, and what happens to tasks meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from shieldx.bootstrap import Platform
+from shieldx.client import Client
+from shieldx.domains.credits.fold import CreditsFold
+from shieldx.domains.credits.messages import Code, Consume, Purchase, Reserve
+from shieldx.domains.credits.tables import COMMANDS, RESULTS
+from shieldx.engine.kafka.kafka_log import KafkaLog
+from shieldx.engine.operations.metrics import Metrics
+from shieldx.engine.tasks.log import TopicPartition as LogPartition
+from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.errors import FixConfiguration
+from shieldx.settings import load_settings
+from tests.polling import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+    from pathlib import Path
+
+    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.runtime.worker import Worker
+    from shieldx.engine.tasks.log import Record, TopicPartition
+    from shieldx.messages import Output, Source
+
+pytestmark = pytest.mark.integration
+
+PARTITIONS = 3
+SESSION_S = 1.5
+
+
+@pytest.fixture
+async def platform(kafka: str) -> Platform:
+    """The platform's real topics, which the tests share; each has tenants of its own."""
+    environment = {
+        "SHIELDX_KAFKA_BOOTSTRAP": kafka,
+        "SHIELDX_PARTITIONS": str(PARTITIONS),
+        "SHIELDX_REPLICATION": "1",
+        "SHIELDX_SESSION_TIMEOUT_MS": str(int(SESSION_S * 1000)),
+    }
+    platform = Platform(load_settings(environment))
+    await platform.topic_admin.create(platform.topics, partitions=PARTITIONS, replication=1)
+    return platform
+
+
+@asynccontextmanager
+async def running(
+    platform: Platform, agent: Agent, log: KafkaLog | None = None, ended: asyncio.Event | None = None
+) -> AsyncIterator[tuple[Worker, Metrics]]:
+    """A worker at work; on the way out it is stopped in order, and what it failed with is raised."""
+    metrics = Metrics([agent])
+    ((worker, own_log),) = platform.workers([agent], metrics)
+    if log is not None:
+        worker._work = replace(worker._work, surroundings=replace(worker._work.surroundings, log=log))  # noqa: SLF001 - a slow log stands in
+    await own_log.start()
+    work = asyncio.create_task(worker.run())
+    if ended is not None:
+        work.add_done_callback(lambda _: ended.set())
+    try:
+        yield worker, metrics
+        worker.stop()
+        await work
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        await own_log.stop()
+
+
+async def until_ready(*workers: Worker) -> None:
+    await until(lambda: all(worker.ready for worker in workers))
+
+
+def tellers(metrics: Metrics) -> list[str]:
+    """The partitions of whose state a worker tells something."""
+    samples = [sample for metric in metrics.registry.collect() for sample in metric.samples]
+    return [s.labels["partition"] for s in samples if s.name == "shieldx_state_bytes" and s.value]
+
+
+def value_of(metrics: Metrics, name: str) -> float:
+    return sum(
+        sample.value for family in metrics.registry.collect() for sample in family.samples if sample.name == name
+    )
+
+
+def counted(metrics: Metrics, operation: str) -> float:
+    return sum(
+        sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "credits_operations_total" and sample.labels["op"] == operation
+    )
+
+
+def number_of(tenant_id: str) -> int:
+    return home_partition(tenant_id, PARTITIONS)
+
+
+def tenant() -> str:
+    return f"tenant-{uuid4().hex}"
+
+
+def purchase(tenant_id: str, amount: int = 100) -> Purchase:
+    return Purchase(tenant_id=tenant_id, idempotency_key=uuid4().hex, amount=amount)
+
+
+def consume(tenant_id: str, amount: int) -> Consume:
+    return Consume(tenant_id=tenant_id, idempotency_key=uuid4().hex, amount=amount)
+
+
+async def test_a_worker_that_restores_for_three_session_timeouts_is_not_evicted(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    class SlowLog(KafkaLog):
+        async def read_to_end(self, *arguments: Any) -> AsyncIterator[Sequence[Record]]:
+            await asyncio.sleep(3 * SESSION_S)
+            async for records in super().read_to_end(*arguments):
+                yield records
+
+    caplog.set_level(logging.INFO, "shieldx.engine.runtime.worker")
+    agent = platform.agent("credits")
+    slow = SlowLog(platform.connection, agent.positions)
+    await slow.start()
+    async with running(platform, agent) as (first, _):
+        await until_ready(first)
+        async with running(platform, agent, slow) as (second, _):
+            await until_ready(first, second)
+            assigned = [record for record in caplog.records if record.message == "assigned"]
+            assert len(assigned) == 3, "once alone, and once each when the second joined"
+    await slow.stop()
+
+
+async def test_state_follows_a_partition_to_another_worker_and_back(platform: Platform) -> None:
+    agent, tenants = platform.agent("credits"), [tenant() for _ in range(12)]
+    async with Client(platform.connection) as client, running(platform, agent) as (first, metrics):
+        await until_ready(first)
+        for tenant_id in tenants:
+            await client.send(purchase(tenant_id))
+        held = len(tellers(metrics))
+        async with running(platform, agent) as (second, _):
+            await until_ready(first, second)
+            assert len(tellers(metrics)) < held, "of a partition that is another worker's it tells nothing"
+            spent = [await client.send(consume(tenant_id, 30)) for tenant_id in tenants]
+            assert {result.balance.balance for result in spent} == {70}
+        await until_ready(first)
+        spent = [await client.send(consume(tenant_id, 30)) for tenant_id in tenants]
+        assert {result.balance.balance for result in spent} == {40}
+
+
+async def test_commands_sent_during_a_rebalance_are_answered_once(platform: Platform) -> None:
+    agent, tenant_id = platform.agent("credits"), tenant()
+    async with Client(platform.connection) as client, running(platform, agent) as (first, _):
+        await until_ready(first)
+        await client.send(purchase(tenant_id, 1000))
+        sending = asyncio.gather(*(client.send(consume(tenant_id, 1)) for _ in range(200)))
+        async with running(platform, agent) as (second, _):
+            await until_ready(first, second)
+            results = await sending
+    balances = sorted(result.balance.balance for result in results)
+    assert balances == list(range(800, 1000)), "each balance from 999 down to 800, once"
+    assert await count_of_results(platform, tenant_id) == 201, "none was given twice, not even as a replay"
+
+
+async def count_of_results(platform: Platform, tenant_id: str) -> int:
+    log = KafkaLog(platform.connection, "credits.positions")
+    partitions = [LogPartition(RESULTS, number) for number in range(PARTITIONS)]
+    return sum(
+        [sum(record.key == tenant_id.encode() for record in records) async for records in log.read_to_end(partitions)]
+    )
+
+
+async def test_a_command_of_an_aborted_transaction_is_not_answered(platform: Platform) -> None:
+    agent, tenant_id = platform.agent("credits"), tenant()
+    async with AIOKafkaProducer(**platform.connection, transactional_id=f"producer-{tenant_id}") as producer:
+        await producer.begin_transaction()
+        record = msgspec.json.encode(purchase(tenant_id))
+        await producer.send_and_wait(COMMANDS, record, key=tenant_id.encode())
+        await producer.abort_transaction()
+    async with Client(platform.connection) as client, running(platform, agent) as (worker, _):
+        await until_ready(worker)
+        assert (await client.send(consume(tenant_id, 1))).code is Code.TENANT_UNKNOWN
+    assert await count_of_results(platform, tenant_id) == 1
+
+
+async def test_a_worker_at_its_memory_limit_waits_and_says_so(platform: Platform) -> None:
+    agent, tenant_id = platform.agent("credits"), tenant()
+    async with Client(platform.connection) as client, running(platform, agent) as (worker, metrics):
+        await until_ready(worker)
+        await client.send(purchase(tenant_id))
+        worker._memory._limit_bytes = 0  # noqa: SLF001 - as if other tasks had filled it
+        command = consume(tenant_id, 30)
+        waiting = asyncio.create_task(client.send(command))
+        await until(lambda: value_of(metrics, "shieldx_waiting") == 1)
+        assert not worker.ready
+        assert not waiting.done()
+        worker._memory._limit_bytes = 10**9  # noqa: SLF001 - freed again
+        assert (await waiting).balance.balance == 70, "nothing was forgotten, and nothing lost"
+        assert worker.ready
+
+
+async def test_state_without_a_committed_position_stops_the_worker(platform: Platform) -> None:
+    class LogWithoutPositions(KafkaLog):
+        async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:  # noqa: ARG002 - the port
+            return False
+
+    agent = platform.agent("credits")
+    async with Client(platform.connection) as client, running(platform, agent) as (worker, _):
+        await until_ready(worker)
+        await client.send(purchase(tenant()))
+    ended = asyncio.Event()
+    without = LogWithoutPositions(platform.connection, agent.positions)
+    await without.start()
+    with pytest.raises(FixConfiguration, match="does not say how far"):
+        async with running(platform, agent, without, ended):
+            await ended.wait()
+    await without.stop()
+
+
+async def test_a_static_member_that_restarts_moves_no_partition(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    def assignments() -> int:
+        return sum(record.message == "assigned" for record in caplog.records)
+
+    caplog.set_level(logging.INFO, "shieldx.engine.runtime.worker")
+    agent = platform.agent("credits")
+    static = [
+        Platform(msgspec.structs.replace(platform.settings, group_instance_id=name, session_timeout_ms=10_000))
+        for name in ("one", "two")
+    ]
+    async with running(static[0], agent) as (first, _):
+        await until_ready(first)
+        async with running(static[1], agent) as (second, _):
+            await until_ready(first, second)
+        before = assignments()
+        async with running(static[1], agent) as (second, _):
+            await until_ready(first, second)
+        assert assignments() - before == 1, "the one that restarted; the other was left alone"
+
+
+async def test_the_hold_of_a_silent_tenant_expires(platform: Platform) -> None:
+    agent, tenant_id = platform.agent("credits"), tenant()
+    hold = Reserve(tenant_id=tenant_id, idempotency_key="h", amount=60, reservation_id="r", ttl_s=1)
+    async with Client(platform.connection) as client, running(platform, agent) as (worker, metrics):
+        await until_ready(worker)
+        await client.send(purchase(tenant_id))
+        held = await client.send(hold)
+        assert held.balance.available == 40
+        await until(lambda: counted(metrics, "expire") >= 1, timeout_s=15)
+        assert (await client.send(consume(tenant_id, 100))).code is Code.OK
+
+
+async def test_a_defect_in_a_fold_stops_its_own_partition_only(platform: Platform) -> None:
+    poisoned = tenant()
+
+    class Defective(CreditsFold):
+        def apply(self, message: Any, source: Source) -> list[Output]:
+            if message.tenant_id == poisoned:
+                raise ZeroDivisionError
+            return super().apply(message, source)
+
+    agent = replace(platform.agent("credits"), fold=Defective)
+    async with Client(platform.connection) as client:
+        async with running(platform, agent) as (worker, metrics):
+            await until_ready(worker)
+            unanswered = asyncio.create_task(client.send(purchase(poisoned)))
+            await until(lambda: value_of(metrics, "shieldx_restarts_total") >= 2)
+            others = [name for name in (tenant() for _ in range(12)) if number_of(name) != number_of(poisoned)]
+            results = [await client.send(purchase(name)) for name in others]
+            assert {result.code for result in results} == {Code.OK}
+            assert not unanswered.done()
+        async with running(platform, platform.agent("credits")):
+            assert (await unanswered).code is Code.OK, "mended, it is answered: nothing was lost"
+
+
+async def test_a_partition_that_cannot_be_worked_on_stops_the_worker_with_the_reason(platform: Platform) -> None:
+    class LogWithAGap(KafkaLog):
+        async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:  # noqa: ARG002 - the port
+            raise FixConfiguration("records were deleted before they had been read")
+
+    agent = platform.agent("credits")
+    with_a_gap = LogWithAGap(platform.connection, agent.positions)
+    ended = asyncio.Event()
+    with pytest.raises(FixConfiguration, match="deleted before"):
+        async with running(platform, agent, with_a_gap, ended):
+            await ended.wait()
+
+
+async def test_a_fenced_task_restores_if_it_is_still_assigned(platform: Platform) -> None:
+    agent, tenant_id = platform.agent("credits"), tenant()
+    intruder = KafkaLog(platform.connection, agent.positions)
+    async with Client(platform.connection) as client, running(platform, agent) as (worker, metrics):
+        await until_ready(worker)
+        await client.send(purchase(tenant_id))
+        transactions = await intruder.fence(f"{platform.settings.application}.credits.{number_of(tenant_id)}")
+        assert (await client.send(consume(tenant_id, 30))).balance.balance == 70
+        await transactions.close()
+        assert value_of(metrics, "shieldx_fenced_total") == 1
+
+
+async def test_a_worker_goes_on_from_the_state_that_another_one_left_in_its_folder(
+    platform: Platform, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class CountingLog(KafkaLog):
+        rows = 0
+
+        async def read_to_end(self, *arguments: Any) -> AsyncIterator[Sequence[Record]]:
+            async for records in super().read_to_end(*arguments):
+                self.rows += len(records)
+                yield records
+
+    with_folder = Platform(msgspec.structs.replace(platform.settings, state_folder=tmp_path))
+    agent, tenant_id = with_folder.agent("credits"), tenant()
+    first = consume(tenant_id, 30)
+    counting = CountingLog(with_folder.connection, agent.positions)
+    await counting.start()
+    async with Client(platform.connection) as client:
+        async with running(with_folder, agent) as (worker, _):
+            await until_ready(worker)
+            await client.send(purchase(tenant_id))
+            before = await client.send(first)
+        async with running(with_folder, agent, counting) as (worker, _):
+            await until_ready(worker)
+            assert counting.rows == 0, "no row of a table is read again"
+            assert await client.send(first) == msgspec.structs.replace(before, replayed=True)
+            assert (await client.send(consume(tenant_id, 30))).balance.balance == 40
+    await counting.stop()
+    assert "discarded" not in caplog.text
+
+
+async def test_an_idle_position_comes_to_stand_behind_the_marker_of_a_transaction(platform: Platform) -> None:
+    """Else retention would delete the marker, and the next start take it for a record that was deleted unread."""
+    agent, tenant_id = platform.agent("credits"), tenant()
+    place = LogPartition(COMMANDS, number_of(tenant_id))
+    log = KafkaLog(platform.connection, agent.positions, application=platform.settings.application)
+    async with running(platform, agent) as (worker, _):
+        await until_ready(worker)
+        transactional = AIOKafkaProducer(**platform.connection, transactional_id=uuid4().hex)
+        async with transactional as producer, producer.transaction():
+            sent = await producer.send_and_wait(
+                COMMANDS, msgspec.json.encode(purchase(tenant_id)), key=tenant_id.encode(), partition=place.partition
+            )
+        async with asyncio.timeout(20):
+            while (await log.committed([place]))[place] != sent.offset + 2:  # noqa: ASYNC110 - Kafka sets no Event
+                await asyncio.sleep(0.1)

@@ -1,0 +1,48 @@
+"""Records of the ledger's tables, as a sink reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS, AccountRow, TransactionRow
+from shieldx.engine.kafka.log_bounds import Bounds
+
+if TYPE_CHECKING:
+    from shieldx.engine.tasks.log import TopicPartition
+
+AT_MS = 1_767_268_800_000
+
+
+class Record(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int = AT_MS
+    headers: tuple[()] = ()
+
+
+class KnownBounds:
+    """Bounds of a log that stands still."""
+
+    cluster_id = "one"
+
+    def __init__(self, beginning: int = 0, end: int = 1_000_000) -> None:
+        self.bounds = Bounds(beginning, end)
+
+    async def of(self, partitions: tuple[TopicPartition, ...]) -> dict[TopicPartition, Bounds]:
+        return dict.fromkeys(partitions, self.bounds)
+
+
+def account(offset: int, tenant: str, balance: int, *, partition: int = 0) -> Record:
+    row = AccountRow(tenant, balance, 0, 0, balance)
+    return Record(ACCOUNTS, partition, offset, tenant.encode(), msgspec.json.encode(row))
+
+
+def transaction(offset: int, tenant: str, amount: int = 7, *, key: str = "k", partition: int = 0) -> Record:
+    transaction_id = f"{partition}-{offset}"
+    row = TransactionRow(tenant, transaction_id, "purchase", amount, amount, AT_MS, key, "")
+    return Record(TRANSACTIONS, partition, offset, f"{tenant}/{transaction_id}".encode(), msgspec.json.encode(row))
