@@ -4,7 +4,7 @@ from shieldx.domains.audit import tables
 from shieldx.domains.audit.fold import AuditFold
 from shieldx.domains.audit.metrics import entries, head
 from shieldx.engine.declarations.agent import Agent
-from shieldx.engine.declarations.measures import Count, Level
+from shieldx.engine.declarations.measures import Counter, Gauge
 
 agent = Agent(
     name="audit",
@@ -14,8 +14,8 @@ agent = Agent(
     state_format="audit/1",
     writes=(tables.LOG,),
     tables=(tables.CHECKPOINTS, tables.REMEMBERED),
-    counts=(
-        Count(
+    counters=(
+        Counter(
             name="audit_entries_total",
             documentation="Entries chained",
             labels=("shard",),
@@ -23,8 +23,8 @@ agent = Agent(
             of=entries,
         ),
     ),
-    levels=(
-        Level(
+    gauges=(
+        Gauge(
             name="audit_head_sequence",
             documentation="Sequence number of the last entry",
             labels=("shard",),

@@ -4,7 +4,7 @@ from shieldx.domains.credits import tables
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Result
 from shieldx.engine.declarations.agent import Agent
-from shieldx.engine.declarations.measures import Count
+from shieldx.engine.declarations.measures import Counter
 
 agent = Agent(
     name="credits",
@@ -13,8 +13,8 @@ agent = Agent(
     state_format="credits/1",
     writes=(tables.RESULTS, tables.AUDIT),
     tables=(tables.ACCOUNTS, tables.RESERVATIONS, tables.TRANSACTIONS, tables.OUTCOMES),
-    counts=(
-        Count(
+    counters=(
+        Counter(
             name="credits_operations_total",
             documentation="Commands answered and holds expired",
             labels=("op", "result"),

@@ -4,7 +4,7 @@ from shieldx.domains.credits.tables import COMMANDS as LEDGER_COMMANDS
 from shieldx.domains.shadow import metrics, tables
 from shieldx.domains.shadow.fold import ShadowFold
 from shieldx.engine.declarations.agent import Agent
-from shieldx.engine.declarations.measures import Count, Distribution, Level
+from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
 
 agent = Agent(
     name="shadow",
@@ -14,15 +14,15 @@ agent = Agent(
     state_format="shadow/1",
     writes=(tables.REPORTS, tables.RESULTS, tables.BATCHES, LEDGER_COMMANDS, tables.AUDIT),
     tables=(tables.RULES, tables.SAMPLE_SETS, tables.PLANS, tables.COLLECTED),
-    counts=(
-        Count(
+    counters=(
+        Counter(
             name="shadow_evaluation_total",
             documentation="Evaluations reported, by decision, or by code where there is none",
             labels=("result",),
             topic=tables.REPORTS,
             of=metrics.result,
         ),
-        Count(
+        Counter(
             name="shadow_cache_hits_total",
             documentation="Evaluations whose outcomes were known already",
             labels=(),
@@ -30,17 +30,17 @@ agent = Agent(
             of=metrics.cache_hits,
         ),
     ),
-    distributions=(
-        Distribution(
+    histograms=(
+        Histogram(
             name="shadow_evaluation_duration_seconds",
-            documentation="Log time from request to report",
+            documentation="Stream time from request to report",
             topic=tables.REPORTS,
             of=metrics.duration_s,
             buckets=metrics.DURATION_BUCKETS_S,
         ),
     ),
-    levels=(
-        Level(
+    gauges=(
+        Gauge(
             name="shadow_rule_f1_score",
             documentation="F1 of the last evaluation that was completed",
             labels=("rule_id",),

@@ -23,7 +23,7 @@ from shieldx.engine.runtime.memory_limit import MemoryLimit
 from shieldx.engine.runtime.work import AgentWork
 from shieldx.engine.runtime.worker import Worker
 from shieldx.engine.tasks.codec import Codec
-from shieldx.engine.tasks.context import Surroundings
+from shieldx.engine.tasks.context import TaskContext
 from shieldx.engine.topics.admin import TopicAdmin
 from shieldx.errors import FixConfiguration
 from shieldx.keyring.file import make_keyring, read_keyring
@@ -308,7 +308,7 @@ class Platform:
         if agent.takes_settings:
             given = {name: getattr(settings, name) for name in agent.takes_settings}
             agent = replace(agent, fold=partial(agent.fold, **given))
-        surroundings = Surroundings(
+        surroundings = TaskContext(
             application=settings.application,
             partitions=self.partitions,
             log=log,

@@ -35,7 +35,7 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     partition: int
     offset: int
     at_ms: int
-    """Log time: milliseconds since the epoch by the broker's clock, never decreasing within a task."""
+    """Stream time: milliseconds since the epoch by the broker's clock, never decreasing within a task."""
     value: bytes
     """The record's value as it was received."""
     origin: Origin = NO_ORIGIN

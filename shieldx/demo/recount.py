@@ -1,7 +1,7 @@
 """The independent recount: what was sent, in the order of the log, by rules written down a second time.
 
 What nobody can know before sending is taken from `credits.commands`: in which order a partition has the records, and
-when the broker appended them (log time, by which holds expire). Everything else comes from the story.
+when the broker appended them (stream time, by which holds expire). Everything else comes from the story.
 """
 
 from __future__ import annotations

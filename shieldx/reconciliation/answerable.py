@@ -53,8 +53,8 @@ class AnswerableFold:
     def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
         """There are no tables."""
 
-    def spill(self, batch: object) -> None:
+    def flush(self, batch: object) -> None:
         """Nothing is kept."""
 
-    def spilled(self, *, evict: bool) -> None:
+    def flushed(self, *, evict: bool) -> None:
         """Nothing is kept."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import Codec
-from shieldx.engine.tasks.context import Surroundings
+from shieldx.engine.tasks.context import TaskContext
 from shieldx.engine.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ class Replay:
         partitions: int,
         stores: TaskStores | None = None,
     ) -> None:
-        quiet = replace(agent, counts=(), levels=())
+        quiet = replace(agent, counters=(), gauges=())
         self._log = _Kept()
-        surroundings = Surroundings(
+        surroundings = TaskContext(
             application="replay",
             partitions=partitions,
             log=self._log,

@@ -74,7 +74,7 @@ class SinkTask:
     A task is crash-only: after any error it must be closed and a new one started, which reads the position again.
     """
 
-    log_time_ms = 0
+    stream_time_ms = 0
     due_ms = 0
     """While nothing comes, look every second whether Postgres answers, and whether the position is still ours."""
     size_bytes = 0

@@ -1,4 +1,4 @@
-"""What is remembered for a window of log time: packed values by key digest, in buckets that are dropped whole."""
+"""What is remembered for a window of stream time: packed values by key digest, in buckets that are dropped whole."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def body_digest(body: bytes) -> bytes:
     return blake2b(body, digest_size=DIGEST_BYTES).digest()
 
 
-class Remembered:
-    """Packed values by key digest, each kept for at least `WINDOW_MS` of log time.
+class DeduplicationWindow:
+    """Packed values by key digest, each kept for at least `WINDOW_MS` of stream time.
 
     With a store, memory has only what it has not taken yet; the store keeps them in tables of `PERIOD_HOURS`, and a
     value in it is forgotten with its hour, before its table is dropped. `at_ms_of` reads from a packed value when it
@@ -85,7 +85,7 @@ class Remembered:
         for hour in [hour for hour in self._buckets if hour < first_hour]:
             self._discount(self._buckets.pop(hour))
 
-    def spill(self, batch: StateBatch) -> None:
+    def flush(self, batch: StateBatch) -> None:
         """Give the store what it has not taken yet, and have it drop what is forgotten."""
         for hour, bucket in self._buckets.items():
             table = f"{self._prefix}{hour // PERIOD_HOURS}"
@@ -95,7 +95,7 @@ class Remembered:
             if (period + 1) * PERIOD_HOURS <= self._first_hour:
                 batch.drop(f"{self._prefix}{period}")
 
-    def spilled(self) -> None:
+    def flushed(self) -> None:
         """The store has taken everything."""
         taken = {hour // PERIOD_HOURS for hour in self._buckets}
         kept = {period for period in self._periods if (period + 1) * PERIOD_HOURS > self._first_hour}
@@ -119,7 +119,7 @@ class Remembered:
         self._unwritten.clear()
 
     def load_block(self, value: bytes) -> None:
-        """Read a table record back; log time has come to its hour, so older buckets may be dropped."""
+        """Read a table record back; stream time has come to its hour, so older buckets may be dropped."""
         (hour,) = _HOUR.unpack_from(value)
         self.drop_before(hour * HOUR_MS)
         if hour < self._first_hour:

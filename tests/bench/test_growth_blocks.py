@@ -12,7 +12,7 @@ from shieldx.domains.credits.outcomes import at_ms_of, conflict, unpack
 from shieldx.domains.credits.tables import ACCOUNTS, COMMANDS, OUTCOMES
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import Source
-from shieldx.state.deduplication import BLOCK_BYTES, HOUR_MS, Remembered, key_digest
+from shieldx.state.deduplication import BLOCK_BYTES, HOUR_MS, DeduplicationWindow, key_digest
 
 HOUR = 490_000
 COMMAND = Consume(tenant_id="org-1", idempotency_key="k", amount=1)
@@ -27,7 +27,7 @@ def source(command_bytes: bytes = b"{}") -> Source:
 
 
 def test_the_domain_reads_every_entry_of_a_block() -> None:
-    outcomes = Remembered("outcomes", at_ms_of)
+    outcomes = DeduplicationWindow("outcomes", at_ms_of)
     _, value = block_of(COMMAND, HOUR, 100, noise())
     before = outcomes.size_bytes
     outcomes.load_block(value)
@@ -43,7 +43,7 @@ def test_the_domain_reads_every_entry_of_a_block() -> None:
 
 
 def test_the_command_of_a_block_is_remembered_and_no_other() -> None:
-    outcomes = Remembered("outcomes", at_ms_of)
+    outcomes = DeduplicationWindow("outcomes", at_ms_of)
     outcomes.load_block(block_of(COMMAND, HOUR, 10, noise())[1])
     packed = outcomes.find(key_digest("org-1", "k"))
     assert packed is not None
@@ -52,7 +52,7 @@ def test_the_command_of_a_block_is_remembered_and_no_other() -> None:
 
 
 def test_the_domain_writes_a_block_that_is_as_long() -> None:
-    outcomes = Remembered("outcomes", at_ms_of)
+    outcomes = DeduplicationWindow("outcomes", at_ms_of)
     value = block_of(COMMAND, HOUR, 1, noise())[1]
     packed = value[8 + 20 :]
     outcomes.remember(key_digest("org-1", "k"), packed, HOUR * HOUR_MS)

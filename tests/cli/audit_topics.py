@@ -39,7 +39,7 @@ Record = tuple[str, bytes | None]
 
 
 def entry(sequence: int, prev_hash: str, *, shard: int, key_id: str) -> AuditEntry:
-    """One of a second of log time of its own."""
+    """One of a second of stream time of its own."""
     rotates = sequence == ROTATION
     return signed(
         AuditEntry(
@@ -78,7 +78,7 @@ def chain(shard: int) -> list[AuditEntry]:
 
 
 def everything() -> list[AuditEntry]:
-    """All entries but those in damaged records, in the order of log time."""
+    """All entries but those in damaged records, in the order of stream time."""
     whole = [each for shard in range(SHARDS) for each in chain(shard)[:ENTRIES]]
     return sorted([*whole, chain(DAMAGED)[-1]], key=lambda each: each.at)
 

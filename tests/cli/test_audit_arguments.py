@@ -14,7 +14,7 @@ from shieldx.cli.audit.entry_check import EntryCheck
 from shieldx.cli.audit.entry_id import EntryId, EntryIdType
 from shieldx.cli.audit.entry_sheet import print_entry, spread_out
 from shieldx.cli.audit.entry_table import line
-from shieldx.cli.audit.log_time import LogTimeType
+from shieldx.cli.audit.stream_time import LogTimeType
 from shieldx.cli.audit.whole_file import ChooseAnotherPlace, whole_file
 from shieldx.engine.kafka.span import Span, steps_back
 from tests.cli.audit_topics import ROTATION, TENANTS, chain

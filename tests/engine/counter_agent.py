@@ -9,7 +9,7 @@ import msgspec
 
 from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.manifests import Topic, load_manifests
-from shieldx.engine.declarations.measures import Count
+from shieldx.engine.declarations.measures import Counter
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import Change, Id, Output
 
@@ -59,7 +59,7 @@ class Note(msgspec.Struct, frozen=True):
     offset: int
 
 
-class Counter:
+class CounterFold:
     """The sums of one partition."""
 
     def __init__(self, partition: int, max_record_bytes: int, store: StateStore | None = None) -> None:
@@ -69,12 +69,12 @@ class Counter:
         self.timers: dict[str, tuple[int, str, int]] = {}
         """Due time in milliseconds, tenant and amount, by the offset that set the timer."""
         self._changed: dict[tuple[str, str], None] = {}
-        self._unspilled: set[tuple[str, str]] = set()
+        self._unflushed: set[tuple[str, str]] = set()
         if store is not None:
             for topic in (SUMS, TIMERS):
                 for key, value in store.scan(topic, b"", b"\xff"):
                     self.restore(topic, key, value)
-            self._unspilled.clear()
+            self._unflushed.clear()
 
     @property
     def due_ms(self) -> int | None:
@@ -101,30 +101,30 @@ class Counter:
         return outputs, len(due) > limit
 
     def changes(self) -> Iterator[Change]:
-        self._unspilled.update(self._changed)
+        self._unflushed.update(self._changed)
         for topic, key in self._changed:
             rows = self.sums if topic == SUMS else self.timers
             yield Change(topic, key.encode(), _encode(rows[key]) if key in rows else None)
         self._changed.clear()
 
     def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        self._unspilled.add((topic, key.decode()))
+        self._unflushed.add((topic, key.decode()))
         rows, kind = (self.sums, int) if topic == SUMS else (self.timers, tuple[int, str, int])
         if value is None:
             rows.pop(key.decode(), None)
         else:
             rows[key.decode()] = msgspec.json.decode(value, type=kind)
 
-    def spill(self, batch: StateBatch) -> None:
-        for topic, key in self._unspilled:
+    def flush(self, batch: StateBatch) -> None:
+        for topic, key in self._unflushed:
             rows = self.sums if topic == SUMS else self.timers
             if key in rows:
                 batch.put(topic, key.encode(), _encode(rows[key]))
             else:
                 batch.delete(topic, key.encode())
 
-    def spilled(self, *, evict: bool) -> None:  # noqa: ARG002 - it keeps everything in memory
-        self._unspilled.clear()
+    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - it keeps everything in memory
+        self._unflushed.clear()
 
     def _add(self, tenant_id: str, amount: int, at_ms: int, padding: str = "") -> Output:
         self.sums[tenant_id] = self.sums.get(tenant_id, 0) + amount
@@ -152,10 +152,10 @@ counter = Agent(
     reads=(ADDS,),
     writes=(TOTALS, NOTES),
     tables=(SUMS, TIMERS),
-    fold=Counter,
+    fold=CounterFold,
     state_format="counter/1",
-    counts=(
-        Count(
+    counters=(
+        Counter(
             name="counter_totals_total",
             documentation="Totals given",
             labels=("tenant",),

@@ -152,7 +152,7 @@ class AuditModel:
     ) -> list[str]:
         """Each field that is not as expected.
 
-        Log time is the record's own, or that of a later one of another topic that was taken before it.
+        Stream time is the record's own, or that of a later one of another topic that was taken before it.
         """
         wrong = [
             f"{what}: {name} is {found.get(name)!r}, not {value!r}"

@@ -10,7 +10,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
 from shieldx.domains.audit.fold import AuditFold
 from shieldx.domains.audit.tables import REMEMBERED
 from shieldx.engine.kafka.kafka_log import KafkaLog, KafkaTransactions
-from shieldx.engine.runtime.partition_buffer import Intake
+from shieldx.engine.runtime.partition_buffer import PartitionBuffer
 from shieldx.engine.runtime.worker import Worker
 from shieldx.engine.tasks.task import Task
 from shieldx.errors import LeaveTask, RestoreTask
@@ -38,7 +38,7 @@ def no_fence() -> None:
 
 def no_seek() -> None:
     """Let a task that stays take whatever the group redelivers, behind what it has queued already."""
-    assigned, restart, process = Worker.on_partitions_assigned, Intake.restart, Task.process
+    assigned, restart, process = Worker.on_partitions_assigned, PartitionBuffer.restart, Task.process
 
     def leave_positions(worker: Worker, partitions: Collection[KafkaTopicPartition]) -> None:
         consumer, seats = worker._consumer, worker._seats  # noqa: SLF001 - sabotage reaches inside
@@ -49,7 +49,7 @@ def no_seek() -> None:
         finally:
             del consumer.seek
 
-    def only_resume(intake: Intake, positions: Mapping[TopicPartition, int]) -> bool:
+    def only_resume(intake: PartitionBuffer, positions: Mapping[TopicPartition, int]) -> bool:
         if vars(intake).setdefault("restarted_for", None) is not positions:
             vars(intake)["restarted_for"] = positions
             return restart(intake, positions)
@@ -66,7 +66,7 @@ def no_seek() -> None:
         return await process(task, records)
 
     Worker.on_partitions_assigned = leave_positions  # type: ignore[method-assign]
-    Intake.restart = only_resume  # type: ignore[method-assign]
+    PartitionBuffer.restart = only_resume  # type: ignore[method-assign]
     Task.process = drop_nothing  # type: ignore[method-assign]
 
 

@@ -48,7 +48,7 @@ def entry(sequence: int, prev_hash: str = GENESIS, *, shard: int = 0, at_ms: int
 
 
 def chain(number: int, *, shard: int = 0, step_ms: int = 1000) -> list[AuditEntry]:
-    """Entries of a shard from its first on, so much log time apart."""
+    """Entries of a shard from its first on, so much stream time apart."""
     entries: list[AuditEntry] = []
     for sequence in range(number):
         prev_hash = entries[-1].hash if entries else GENESIS

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Criteria(NamedTuple):
     """What an entry must have; None is anything. An action that ends with a star is a prefix.
 
-    Log time is from `start` on, and before `end`.
+    Stream time is from `start` on, and before `end`.
     """
 
     tenant_id: str | None = None
@@ -34,7 +34,7 @@ class Criteria(NamedTuple):
 
     @property
     def start_text(self) -> str | None:
-        """`start` as log time is written: in one way, whose order as a text is that of time."""
+        """`start` as stream time is written: in one way, whose order as a text is that of time."""
         return None if self.start is None else rfc3339(self.start)
 
     @property

@@ -14,10 +14,10 @@ from shieldx.bootstrap import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import entries_counted
 from shieldx.cli.audit.export_sources import in_kafka, in_postgres
-from shieldx.cli.audit.log_time import from_option, to_option
 from shieldx.cli.audit.mirror import mirror
 from shieldx.cli.audit.sources import KAFKA, SOURCES
 from shieldx.cli.audit.stored_heads import stored_heads
+from shieldx.cli.audit.stream_time import from_option, to_option
 from shieldx.cli.audit.whole_file import output_option, whole_file
 from shieldx.cli.committed_records import committed_consumer, partitions_of, spans_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka

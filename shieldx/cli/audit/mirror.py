@@ -56,7 +56,7 @@ class Mirror:
         return None if last is None else int(last)
 
     async def last_rows(self, criteria: Criteria, limit: int) -> list[Row]:
-        """The last rows that are wanted, in the order of log time."""
+        """The last rows that are wanted, in the order of stream time."""
         condition, arguments = criteria.sql()
         rows = await self._connection.fetch(
             f"{SELECT_COLUMNS} WHERE {condition} "

@@ -11,8 +11,8 @@ import click
 from shieldx.bootstrap import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import HEADINGS, entries_counted, row
-from shieldx.cli.audit.log_time import from_option, to_option
 from shieldx.cli.audit.mirror import mirror
+from shieldx.cli.audit.stream_time import from_option, to_option
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, say
 from shieldx.domains.audit.projections import entry_of

@@ -44,7 +44,7 @@ FIRST_STEP_OFFSETS = 64
 def command(
     count: int, tenant: str | None, actor: str | None, action: str | None, *, follow: bool, as_json: bool
 ) -> None:
-    """Print the last entries of all shards in the order of log time, as far as they are committed."""
+    """Print the last entries of all shards in the order of stream time, as far as they are committed."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     show = _shown_as(as_json=json_wanted(as_json=as_json), follow=follow)
@@ -90,7 +90,7 @@ async def last_entries(
     count: int,
     wanted: Callable[[AuditEntry], bool],
 ) -> list[AuditEntry]:
-    """The last entries that are wanted, in the order of log time.
+    """The last entries that are wanted, in the order of stream time.
 
     All partitions are read backwards by growing steps, each until it cannot have a later one than those found.
     """
@@ -112,7 +112,7 @@ async def last_entries(
         left = {
             tp: left[tp]
             for tp in step
-            # Log time does not go back within a partition.
+            # Stream time does not go back within a partition.
             if not enough or earliest.get(tp.partition, found[0].at) >= found[0].at
         }
     return found

@@ -30,7 +30,7 @@ _LENGTHS = Struct(">B16I")
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """One link of a shard's chain. The hash covers every field above it, in this order.
 
-    `at` is log time, `occurred_at` the appender's own; `source` is what the entry speaks of, `input` the record that
+    `at` is stream time, `occurred_at` the appender's own; `source` is what the entry speaks of, `input` the record that
     asked for it, both `topic/partition/offset`, with `/index` for a command of a batch. `payload` is the text of a JSON
     value, `digest` a hexadecimal SHA-256 that stands for one that is kept elsewhere. `tenant_id` is null in the
     platform's own entries only.

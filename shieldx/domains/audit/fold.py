@@ -12,7 +12,7 @@ from shieldx.domains.audit.entry import FORMAT, ROTATE, AuditEntry, rotation_sub
 from shieldx.domains.audit.head import Head
 from shieldx.domains.audit.messages import Rotate
 from shieldx.messages import DEAD_LETTERS, AuditAppend, Change, DeadLetter, Output, Sealed, rfc3339
-from shieldx.state.deduplication import Remembered, body_digest, key_digest
+from shieldx.state.deduplication import DeduplicationWindow, body_digest, key_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ _PACKED = struct.Struct(">Q16s")
 """When an append was chained, and a digest of what it said."""
 _HEAD_TABLE, _HEAD_KEY = "head", b"head"
 _ADDED_BYTES = 4096
-"""More than what an entry has beside its append, coordinates, hashes and log time, takes."""
+"""More than what an entry has beside its append, coordinates, hashes and stream time, takes."""
 
 _encode = msgspec.json.Encoder().encode
 _head = msgspec.json.Decoder(Head)
@@ -71,7 +71,7 @@ class AuditFold:
         self._shard = partition
         self._max_entry_bytes = max_entry_bytes
         self._keys = keys
-        self._remembered = Remembered("remembered", _at_ms_of, store)
+        self._remembered = DeduplicationWindow("remembered", _at_ms_of, store)
         self._moved = False
         self._head = Head.before_first(partition, first_key_id)
         self._trusted = True
@@ -130,16 +130,16 @@ class AuditFold:
                 f"{topic}/{self._shard} has a record that no audit agent writes, under the key {key[:64]!r}"
             ) from error
 
-    def spill(self, batch: StateBatch) -> None:
+    def flush(self, batch: StateBatch) -> None:
         """Give the store what it has not taken yet."""
         self._check_head()
         if self._head.sequence >= 0:
             batch.put(_HEAD_TABLE, _HEAD_KEY, _encode(self._head.signed(self._keys)))
-        self._remembered.spill(batch)
+        self._remembered.flush(batch)
 
-    def spilled(self, *, evict: bool) -> None:  # noqa: ARG002 - what is remembered is never kept twice
+    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - what is remembered is never kept twice
         """The store has taken it."""
-        self._remembered.spilled()
+        self._remembered.flushed()
 
     def _append(self, append: AuditAppend, source: Source) -> list[Output]:
         # By topic: a key that a client foresees must not keep an agent's entry out.

@@ -147,16 +147,16 @@ def _digest(text: str) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _logged_at(at: str) -> datetime:
-    """Log time, if it is written as log time is written. Cached as `rfc3339` is: a batch has few times."""
+    """Stream time, if it is written as stream time is written. Cached as `rfc3339` is: a batch has few times."""
     moment = datetime.fromisoformat(at)
     if moment.tzinfo is None or moment < _EPOCH or rfc3339((moment - _EPOCH) // _MS) != at:
-        raise ValueError("`at` is not log time in milliseconds, as the log writes it")
+        raise ValueError("`at` is not stream time in milliseconds, as the log writes it")
     return moment
 
 
 @lru_cache(maxsize=1024)
 def _at(moment: datetime) -> str:
-    """The text of a log time; one with microseconds, which somebody has edited, shows them."""
+    """The text of a stream time; one with microseconds, which somebody has edited, shows them."""
     ms, rest = divmod(moment - _EPOCH, _MS)
     return rfc3339(ms) if not rest else moment.astimezone(UTC).isoformat()
 

@@ -23,7 +23,7 @@ class Accounts:
         self._journal = journal
         self._store = store
         self._hot: dict[str, Figures | None] = {}
-        self._unspilled: set[str] = set()
+        self._unflushed: set[str] = set()
         self.changed: set[str] = set()
 
     @property
@@ -50,24 +50,24 @@ class Accounts:
         """Set or remove an account without counting it as a change."""
         if self._store is not None:
             self._hot[tenant_id] = figures  # None as well: it hides what the store still has
-            self._unspilled.add(tenant_id)
+            self._unflushed.add(tenant_id)
         elif figures is None:
             self._hot.pop(tenant_id, None)
         else:
             self._hot[tenant_id] = figures
 
-    def spill(self, batch: StateBatch) -> None:
+    def flush(self, batch: StateBatch) -> None:
         """Give the store what changed since it last took everything."""
-        for tenant_id in self._unspilled:
+        for tenant_id in self._unflushed:
             figures = self._hot[tenant_id]
             if figures is None:
                 batch.delete(TABLE, tenant_id.encode())
             else:
                 batch.put(TABLE, tenant_id.encode(), _FIGURES.pack(*figures))
 
-    def spilled(self, *, evict: bool) -> None:
+    def flushed(self, *, evict: bool) -> None:
         """The store has taken everything; keep in memory what is in use, unless it must make room."""
-        self._unspilled.clear()
+        self._unflushed.clear()
         if evict:
             self._hot.clear()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from shieldx.domains.credits.ledger import Ledger, Posting
     from shieldx.domains.credits.reservations import Key
-    from shieldx.state.deduplication import Remembered
+    from shieldx.state.deduplication import DeduplicationWindow
 
 _encode = msgspec.json.Encoder().encode
 _REFUNDABLE = {TAGS[Consume], TAGS[Commit]}
@@ -34,7 +34,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
 class Changelog:
     """Writes what changed in a ledger and its remembered outcomes, and reads it back into empty ones."""
 
-    def __init__(self, partition: int, ledger: Ledger, outcomes: Remembered) -> None:
+    def __init__(self, partition: int, ledger: Ledger, outcomes: DeduplicationWindow) -> None:
         self._partition = partition
         self._ledger = ledger
         self._outcomes = outcomes

@@ -15,7 +15,7 @@ from shieldx.domains.credits.outcomes import Figures, Item, Outcome, at_ms_of, c
 from shieldx.domains.credits.reservations import State
 from shieldx.domains.credits.transactions import position_of
 from shieldx.messages import DEAD_LETTERS, DeadLetter, Output
-from shieldx.state.deduplication import Remembered, key_digest
+from shieldx.state.deduplication import DeduplicationWindow, key_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,12 +38,12 @@ class CreditsFold:
         self._max_result_bytes = max_result_bytes
         self._journal = Journal()
         self._ledger = Ledger(partition, self._journal, store)
-        self._outcomes = Remembered("outcomes", at_ms_of, store)
+        self._outcomes = DeduplicationWindow("outcomes", at_ms_of, store)
         self._changelog = Changelog(partition, self._ledger, self._outcomes)
 
     @property
     def due_ms(self) -> int | None:
-        """The earliest log time at which a hold may be due, or None."""
+        """The earliest stream time at which a hold may be due, or None."""
         return self._ledger.reservations.due_ms
 
     @property
@@ -52,7 +52,7 @@ class CreditsFold:
         return self._outcomes.size_bytes + self._ledger.size_bytes
 
     def apply(self, command: Command, source: Source) -> list[Output]:
-        """Answer one command. Whatever was due by its log time has been expired before."""
+        """Answer one command. Whatever was due by its stream time has been expired before."""
         position, at_ms = position_of(source.offset, None), source.at_ms
         digest = key_digest(command.tenant_id, command.idempotency_key)
         packed = self._outcomes.find(digest)
@@ -95,15 +95,15 @@ class CreditsFold:
         """Take back one record of a table, in the order of its topic."""
         self._changelog.restore(topic, key, value)
 
-    def spill(self, batch: StateBatch) -> None:
+    def flush(self, batch: StateBatch) -> None:
         """Give the store what it has not taken yet; nothing may be uncommitted."""
-        self._ledger.spill(batch)
-        self._outcomes.spill(batch)
+        self._ledger.flush(batch)
+        self._outcomes.flush(batch)
 
-    def spilled(self, *, evict: bool) -> None:
+    def flushed(self, *, evict: bool) -> None:
         """The store has taken it. With `evict`, memory keeps nothing that the store has."""
-        self._ledger.spilled(evict=evict)
-        self._outcomes.spilled()
+        self._ledger.flushed(evict=evict)
+        self._outcomes.flushed()
 
     def _figures(self, tenant_id: str) -> Figures:
         return self._ledger.accounts.get(tenant_id) or NOTHING

@@ -64,15 +64,15 @@ class Ledger:
         """About how much memory the state takes."""
         return self.accounts.size_bytes + self.reservations.size_bytes + self.transactions.size_bytes
 
-    def spill(self, batch: StateBatch) -> None:
+    def flush(self, batch: StateBatch) -> None:
         """Give the store what changed since it last took everything."""
         for part in (self.accounts, self.reservations, self.transactions):
-            part.spill(batch)
+            part.flush(batch)
 
-    def spilled(self, *, evict: bool) -> None:
+    def flushed(self, *, evict: bool) -> None:
         """The store has taken everything."""
         for part in (self.accounts, self.reservations, self.transactions):
-            part.spilled(evict=evict)
+            part.flushed(evict=evict)
 
     def execute(self, command: Command, position: int, at_ms: int) -> Code:
         """Apply one command, or refuse it."""

@@ -44,7 +44,7 @@ Description = Annotated[str, Meta(max_length=1024)]
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
     """What every command carries.
 
-    `idempotency_key` is scoped by the tenant and remembered for 24 h of log time; `actor` is named in the
+    `idempotency_key` is scoped by the tenant and remembered for 24 h of stream time; `actor` is named in the
     audit log. Amounts are integers in the smallest unit.
     """
 
@@ -68,7 +68,7 @@ class Consume(Command, frozen=True, kw_only=True):
 
 
 class Reserve(Command, frozen=True, kw_only=True):
-    """Hold available credits for `ttl_s` seconds of log time."""
+    """Hold available credits for `ttl_s` seconds of stream time."""
 
     amount: int
     reservation_id: Id

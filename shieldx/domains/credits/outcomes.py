@@ -1,4 +1,4 @@
-"""Remembered outcomes: which idempotency keys were answered in the last 24 h of log time, and how."""
+"""Remembered outcomes: which idempotency keys were answered in the last 24 h of stream time, and how."""
 
 from __future__ import annotations
 
@@ -139,6 +139,6 @@ def _field_name(kind: type[Command], number: int) -> str | None:
 
 
 def at_ms_of(packed: bytes) -> int:
-    """The log time of a packed outcome."""
+    """The stream time of a packed outcome."""
     at_ms: int = _HEAD.unpack_from(packed)[_AT_MS]
     return at_ms

@@ -25,7 +25,7 @@ to 30 days."""
 HOLDS, DUE = "holds", "due"
 """Tables of the store: holds by row key, and row keys by due time."""
 AHEAD_MS = 600_000
-"""With a store the heap holds what is due within so much log time; the rest is fetched when its time comes near."""
+"""With a store the heap holds what is due within so much stream time; the rest is fetched when its time comes near."""
 SWEEP_MS = 600_000
 """Due times that have passed are removed so rarely: a store reads past every range that was removed."""
 
@@ -85,7 +85,7 @@ class Reservations:
         self._journal = journal
         self._store = store
         self._hot: dict[Key, Hold | None] = {}
-        self._unspilled: set[Key] = set()
+        self._unflushed: set[Key] = set()
         self._due: list[tuple[int, str, str]] = []
         self._ahead_ms = inf if store is None else 0
         """Every entry that is due before it is in the heap."""
@@ -129,7 +129,7 @@ class Reservations:
         """Set or forget a hold without counting it as a change."""
         if self._store is not None:
             self._hot[key] = hold  # None as well: it hides what the store still has
-            self._unspilled.add(key)
+            self._unflushed.add(key)
         elif hold is None:
             self._hot.pop(key, None)
         else:
@@ -153,9 +153,9 @@ class Reservations:
         self._passed_ms = max(self._passed_ms, at_ms)
         return None
 
-    def spill(self, batch: StateBatch) -> None:
+    def flush(self, batch: StateBatch) -> None:
         """Give the store what changed since it last took everything."""
-        for key in self._unspilled:
+        for key in self._unflushed:
             hold, name = self._hot[key], row_key(*key)
             if hold is None:
                 batch.delete(HOLDS, name)
@@ -167,9 +167,9 @@ class Reservations:
             batch.delete_range(DUE, _TIME.pack(0), _TIME.pack(self._passed_ms + 1))
             self._sweeping_ms = self._passed_ms
 
-    def spilled(self, *, evict: bool) -> None:
+    def flushed(self, *, evict: bool) -> None:
         """The store has taken everything; keep in memory what is in use, unless it must make room."""
-        self._unspilled.clear()
+        self._unflushed.clear()
         self._swept_ms = self._sweeping_ms
         if evict:
             self._hot.clear()
@@ -191,7 +191,7 @@ class Reservations:
                 self._later_ms = due_ms
                 break
             heapq.heappush(self._due, (due_ms, *parse_row_key(name[_TIME.size :])))
-        for key in self._unspilled:
+        for key in self._unflushed:
             hold = self._hot[key]
             if hold is not None and hold.due_ms >= start:
                 self._expect(key, hold)

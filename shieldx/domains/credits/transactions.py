@@ -133,7 +133,7 @@ class Transactions:
             for column in self._columns():
                 del column[:count]
 
-    def spill(self, batch: StateBatch) -> None:
+    def flush(self, batch: StateBatch) -> None:
         """Give the store what changed since it last took everything."""
         names = list(self._numbers)
         for position, number, left, at_ms in zip(*self._columns(), strict=True):
@@ -144,7 +144,7 @@ class Transactions:
         if self._store is not None and self._floor_ms - self._swept_ms >= SWEEP_MS:
             self._sweeping = self._sweep(self._store, batch)
 
-    def spilled(self, *, evict: bool) -> None:  # noqa: ARG002 - nothing is kept in memory that the store has
+    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - nothing is kept in memory that the store has
         """The store has taken everything."""
         for column in self._columns():
             del column[:]

@@ -141,13 +141,13 @@ class ShadowFold:
         else:
             self._load(topic, value)
 
-    def spill(self, batch: StateBatch) -> None:
+    def flush(self, batch: StateBatch) -> None:
         """Give the store what it has not taken yet."""
-        self._rows.spill(batch)
+        self._rows.flush(batch)
 
-    def spilled(self, *, evict: bool) -> None:  # noqa: ARG002 - all of it is in use: what ran long ago is forgotten
+    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - all of it is in use: what ran long ago is forgotten
         """The store has taken it."""
-        self._rows.spilled()
+        self._rows.flushed()
 
     def _load(self, topic: str, value: bytes) -> None:
         match _decoders[topic].decode(value):

@@ -116,7 +116,7 @@ class Evaluate(msgspec.Struct, frozen=True, kw_only=True):
 
     `eval_id` makes it safe to send again; without one the report has one made of the record's coordinates.
     `ground_truth` is the id of a rule whose expectations in the samples are the truth, instead of their labels; samples
-    without one are then left out, but for those that are benign and name no rules. `deadline_s` is log time.
+    without one are then left out, but for those that are benign and name no rules. `deadline_s` is stream time.
     """
 
     tenant_id: Id

@@ -97,7 +97,7 @@ def is_held(result: Result) -> bool:
 
 
 def held_until_ms(result: Result, plan: Plan) -> int:
-    """The log time at which the ledger releases them by itself."""
+    """The stream time at which the ledger releases them by itself."""
     return int(datetime.fromisoformat(result.at).timestamp() * 1000) + (plan.evaluate.deadline_s + MARGIN_S) * 1000
 
 

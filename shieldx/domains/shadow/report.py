@@ -126,7 +126,7 @@ class LatencyNs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs from one run to the next. `execution_time_ms` is log time from request to report."""
+    """What differs from one run to the next. `execution_time_ms` is stream time from request to report."""
 
     requested_at: str
     reported_at: str

@@ -53,7 +53,7 @@ def findings(judged: Judged, targets: Targets, compared_with: tuple[int, str] | 
 
 
 def timings(requested_ms: int, reported_ms: int, latencies_ns: Sequence[int] = ()) -> Timings:
-    """How long an evaluation took by log time, and its rule for a sample."""
+    """How long an evaluation took by stream time, and its rule for a sample."""
     latency = None
     if latencies_ns:
         p50, p95, p99 = np.percentile(latencies_ns, (50, 95, 99), method="inverted_cdf")

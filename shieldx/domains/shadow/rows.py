@@ -27,7 +27,7 @@ class Rows:
     def __init__(self, *, keeps_for_store: bool) -> None:
         self._keeps_for_store = keeps_for_store
         self._changed: dict[tuple[str, bytes], bytes | None] = {}
-        self._unspilled: dict[tuple[str, bytes], bytes | None] = {}
+        self._unflushed: dict[tuple[str, bytes], bytes | None] = {}
         self._lengths: dict[tuple[str, bytes], int] = {}
         self._bytes = 0
 
@@ -50,7 +50,7 @@ class Rows:
         """A row was read from its topic; the store may not have it yet."""
         self._measure(topic, key, value)
         if self._keeps_for_store:
-            self._unspilled[topic, key] = value
+            self._unflushed[topic, key] = value
 
     def stored(self, topic: str, key: bytes, value: bytes) -> None:
         """A row was read from the store."""
@@ -60,21 +60,21 @@ class Rows:
         """What was put and deleted since the last call."""
         changed, self._changed = self._changed, {}
         if self._keeps_for_store:
-            self._unspilled |= changed
+            self._unflushed |= changed
         for (topic, key), value in changed.items():
             yield Change(topic, key, value)
 
-    def spill(self, batch: StateBatch) -> None:
+    def flush(self, batch: StateBatch) -> None:
         """Give the store what it has not taken yet."""
-        for (topic, key), value in self._unspilled.items():
+        for (topic, key), value in self._unflushed.items():
             if value is None:
                 batch.delete(topic, key)
             else:
                 batch.put(topic, key, value)
 
-    def spilled(self) -> None:
+    def flushed(self) -> None:
         """The store has taken it."""
-        self._unspilled.clear()
+        self._unflushed.clear()
 
     def _measure(self, topic: str, key: bytes, value: bytes | None) -> None:
         self._bytes -= self._lengths.pop((topic, key), 0)

@@ -89,7 +89,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="typ
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True, tag="reported", tag_field="type"):
-    """A report that may still be asked for again, until log time `forget_ms`, or serve the cache, until `fresh_ms`."""
+    """A report that may be asked for again until stream time `forget_ms`, and serves the cache until `fresh_ms`."""
 
     digest: str
     outcomes: str

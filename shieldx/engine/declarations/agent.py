@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from shieldx.engine.declarations.measures import Count, Distribution, Level
+    from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.messages import Change, Output, Source
     from shieldx.state.store import StateBatch
 
@@ -25,7 +25,7 @@ class Fold(Protocol):
 
     @property
     def due_ms(self) -> int | None:
-        """The earliest log time at which `expire` may have something to do, or None."""
+        """The earliest stream time at which `expire` may have something to do, or None."""
 
     @property
     def size_bytes(self) -> int:
@@ -35,7 +35,7 @@ class Fold(Protocol):
         """Decide on one message."""
 
     def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:
-        """Do up to `limit` of what is due by log time; the flag says that more is."""
+        """Do up to `limit` of what is due by stream time; the flag says that more is."""
 
     def changes(self) -> Iterator[Change]:
         """Table changes since the last call, each key once."""
@@ -43,10 +43,10 @@ class Fold(Protocol):
     def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
         """Take back one record of a table, in the order of its topic."""
 
-    def spill(self, batch: StateBatch) -> None:
+    def flush(self, batch: StateBatch) -> None:
         """Give the store all that it has not taken yet. Only called with a store, and with nothing uncommitted."""
 
-    def spilled(self, *, evict: bool) -> None:
+    def flushed(self, *, evict: bool) -> None:
         """The store has taken it. With `evict`, memory keeps nothing that the store has."""
 
 
@@ -67,9 +67,9 @@ class Agent:
     """Settings whose values `fold` is given as well, each under its name."""
     state_format: str = "1"
     """Names what the fold keeps in a store. Change it with the format: checkpoints of another one are not used."""
-    counts: tuple[Count, ...] = ()
-    levels: tuple[Level, ...] = ()
-    distributions: tuple[Distribution, ...] = ()
+    counters: tuple[Counter, ...] = ()
+    gauges: tuple[Gauge, ...] = ()
+    histograms: tuple[Histogram, ...] = ()
 
     @property
     def positions(self) -> str:

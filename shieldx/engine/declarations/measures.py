@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Count:
+class Counter:
     """A Prometheus counter over what an agent has committed to one topic."""
 
     name: str
@@ -22,7 +22,7 @@ class Count:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Level:
+class Gauge:
     """A Prometheus gauge: what the last output that an agent has committed to one topic says."""
 
     name: str
@@ -36,7 +36,7 @@ class Level:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distribution:
+class Histogram:
     """A Prometheus histogram over what an agent has committed to one topic."""
 
     name: str

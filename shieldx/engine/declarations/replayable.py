@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from shieldx.engine.declarations.measures import Count, Level
+    from shieldx.engine.declarations.measures import Counter, Gauge
     from shieldx.messages import Output, Source
 
 
@@ -54,8 +54,8 @@ class Replayable:
     """Made once a worker; entered before the first record and left after the last."""
     looks_up: tuple[str, ...] = ()
     """Topics that it reads by itself, without a position in them."""
-    counts: tuple[Count, ...] = ()
-    levels: tuple[Level, ...] = ()
+    counters: tuple[Counter, ...] = ()
+    gauges: tuple[Gauge, ...] = ()
 
     @property
     def tables(self) -> tuple[str, ...]:

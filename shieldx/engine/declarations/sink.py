@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from shieldx.engine.declarations.measures import Count, Level
+    from shieldx.engine.declarations.measures import Counter, Gauge
 
 Row = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
 """A table's name, the values of its key, and those of its other columns; None deletes the row."""
@@ -70,11 +70,11 @@ class Sink:
         return ()
 
     @property
-    def counts(self) -> tuple[Count, ...]:
+    def counters(self) -> tuple[Counter, ...]:
         """What is counted of outputs: nothing."""
         return ()
 
     @property
-    def levels(self) -> tuple[Level, ...]:
+    def gauges(self) -> tuple[Gauge, ...]:
         """What gauges say of outputs: nothing."""
         return ()

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import prometheus_client as prometheus
 
 from shieldx.engine.declarations.agent import Agent
-from shieldx.engine.declarations.measures import Level
+from shieldx.engine.declarations.measures import Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,39 +28,51 @@ class Metrics:
     """The metrics of one worker, in a registry of their own so that two workers in one process stay apart."""
 
     def __init__(self, agents: Iterable[AnyAgent]) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = prometheus.CollectorRegistry()
         reg = self.registry
-        self.records = Counter("shieldx_records", "Input records committed", _LABELS, registry=reg)
-        self.batches = Counter("shieldx_batches", "Transactions committed", _LABELS, registry=reg)
-        self.commit_s = Histogram(
+        self.records = prometheus.Counter("shieldx_records", "Input records committed", _LABELS, registry=reg)
+        self.batches = prometheus.Counter("shieldx_batches", "Transactions committed", _LABELS, registry=reg)
+        self.commit_s = prometheus.Histogram(
             "shieldx_commit_seconds", "Time of a transaction", ("agent",), buckets=_LATENCY_BUCKETS_S, registry=reg
         )
-        self.restore_s = Histogram("shieldx_restore_seconds", "Time of a task's start", ("agent",), registry=reg)
-        self.lag = Gauge("shieldx_lag_records", "Input records not yet committed", _LABELS, registry=reg)
-        self.state_bytes = Gauge("shieldx_state_bytes", "Memory taken by state, about", _LABELS, registry=reg)
-        self.disk_bytes = Gauge("shieldx_disk_bytes", "Disk taken by state, about", _LABELS, registry=reg)
-        self.checkpoint_s = Histogram(
+        self.restore_s = prometheus.Histogram(
+            "shieldx_restore_seconds", "Time of a task's start", ("agent",), registry=reg
+        )
+        self.lag = prometheus.Gauge("shieldx_lag_records", "Input records not yet committed", _LABELS, registry=reg)
+        self.state_bytes = prometheus.Gauge(
+            "shieldx_state_bytes", "Memory taken by state, about", _LABELS, registry=reg
+        )
+        self.disk_bytes = prometheus.Gauge("shieldx_disk_bytes", "Disk taken by state, about", _LABELS, registry=reg)
+        self.checkpoint_s = prometheus.Histogram(
             "shieldx_checkpoint_seconds", "Time of a checkpoint", ("agent",), buckets=_LATENCY_BUCKETS_S, registry=reg
         )
-        self.fenced = Counter("shieldx_fenced", "Transactions refused to a task that was fenced", _LABELS, registry=reg)
-        self.restarts = Counter("shieldx_restarts", "Tasks dropped and restored after an error", _LABELS, registry=reg)
-        self.dead_letters = Counter("shieldx_dead_letters", "Records set aside", _LABELS, registry=reg)
-        self.failing = Gauge("shieldx_failing_records", "Records that wait for another try", _LABELS, registry=reg)
-        self.waiting = Gauge("shieldx_waiting", "1 while a partition waits for memory", _LABELS, registry=reg)
+        self.fenced = prometheus.Counter(
+            "shieldx_fenced", "Transactions refused to a task that was fenced", _LABELS, registry=reg
+        )
+        self.restarts = prometheus.Counter(
+            "shieldx_restarts", "Tasks dropped and restored after an error", _LABELS, registry=reg
+        )
+        self.dead_letters = prometheus.Counter("shieldx_dead_letters", "Records set aside", _LABELS, registry=reg)
+        self.failing = prometheus.Gauge(
+            "shieldx_failing_records", "Records that wait for another try", _LABELS, registry=reg
+        )
+        self.waiting = prometheus.Gauge(
+            "shieldx_waiting", "1 while a partition waits for memory", _LABELS, registry=reg
+        )
         self.counts = {
-            name: Counter(name.removesuffix("_total"), count.documentation, count.labels, registry=reg)
-            for name, count in {count.name: count for agent in agents for count in agent.counts}.items()
+            name: prometheus.Counter(name.removesuffix("_total"), count.documentation, count.labels, registry=reg)
+            for name, count in {count.name: count for agent in agents for count in agent.counters}.items()
         }
 
         self.levels = {
-            level.name: (level, Gauge(level.name, level.documentation, level.labels, registry=reg))
-            for level in {level.name: level for agent in agents for level in agent.levels}.values()
+            level.name: (level, prometheus.Gauge(level.name, level.documentation, level.labels, registry=reg))
+            for level in {level.name: level for agent in agents for level in agent.gauges}.values()
         }
         self.distributions = {
-            it.name: Histogram(it.name, it.documentation, buckets=it.buckets, registry=reg)
+            it.name: prometheus.Histogram(it.name, it.documentation, buckets=it.buckets, registry=reg)
             for agent in agents
             if isinstance(agent, Agent)
-            for it in agent.distributions
+            for it in agent.histograms
         }
 
     def task(self, agent: str, partition: int) -> TaskMetrics:
@@ -76,7 +88,7 @@ class TaskMetrics:
         self._counts = metrics.counts
         self._levels = metrics.levels
         self._distributions = metrics.distributions
-        self._shown: dict[tuple[Gauge, tuple[str, ...]], None] = {}
+        self._shown: dict[tuple[prometheus.Gauge, tuple[str, ...]], None] = {}
         self._records = metrics.records.labels(*labels)
         self._batches = metrics.batches.labels(*labels)
         self._dead_letters = metrics.dead_letters.labels(*labels)
@@ -145,12 +157,12 @@ class TaskMetrics:
             if level.topic in batch.last:
                 self._show(level, batch.last[level.topic])
         for measure, message in batch.observed:
-            if isinstance(measure, Level):
+            if isinstance(measure, Gauge):
                 self._show(measure, message)
             elif (figure := measure.of(message)) is not None:
                 self._distributions[measure.name].observe(figure)
 
-    def _show(self, level: Level, message: Any) -> None:
+    def _show(self, level: Gauge, message: Any) -> None:
         shown = level.of(message)
         if shown is None:
             return

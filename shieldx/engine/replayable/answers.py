@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.replayable import Answering, Replayable
     from shieldx.engine.operations.metrics import Metrics, TaskMetrics
     from shieldx.engine.replayable.deliveries import Deliveries
-    from shieldx.engine.replayable.offset_tracker import PartitionProgress, Progress
+    from shieldx.engine.replayable.offset_tracker import OffsetTracker, OffsetTrackers
     from shieldx.engine.tasks.codec import Codec
     from shieldx.engine.tasks.log import Header, Record
 
@@ -40,7 +40,7 @@ class Answers:
         answering: Answering,
         codec: Codec,
         deliveries: Deliveries,
-        progress: Progress,
+        progress: OffsetTrackers,
         metrics: Metrics,
         *,
         concurrency: int,
@@ -117,7 +117,7 @@ class Answers:
         if not task.cancelled() and (error := task.exception()) is not None and not self.ended.done():
             self.ended.set_exception(error)
 
-    async def _work(self, record: Record, tp: TopicPartition, partition: PartitionProgress) -> None:
+    async def _work(self, record: Record, tp: TopicPartition, partition: OffsetTracker) -> None:
         """Answer a record. It begins with room for itself; while it pauses, another one may have that."""
         has_room, pause_s = True, FIRST_PAUSE_S
         try:
@@ -138,7 +138,7 @@ class Answers:
             if has_room:
                 self._free.release()
 
-    async def _gone_within(self, partition: PartitionProgress, pause_s: float) -> bool:
+    async def _gone_within(self, partition: OffsetTracker, pause_s: float) -> bool:
         """Pause before the next try; True if the partition goes to another worker meanwhile."""
         task = asyncio.current_task()
         self._pausing.add(task)
@@ -221,6 +221,6 @@ class Answers:
         return batch
 
     def _new_batch(self, number: int) -> Batch:
-        batch = Batch(number, self._codec, self._agent.counts, self._agent.levels, Limits.max_record_bytes)
+        batch = Batch(number, self._codec, self._agent.counters, self._agent.gauges, Limits.max_record_bytes)
         batch.records = 1
         return batch

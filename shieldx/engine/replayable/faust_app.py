@@ -13,7 +13,7 @@ from shieldx.engine.replayable.faust_transport import CommittedConsumer, Transpo
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from shieldx.engine.replayable.offset_tracker import Progress
+    from shieldx.engine.replayable.offset_tracker import OffsetTrackers
     from shieldx.engine.tasks.log import Header, TopicPartition
 
 COMMIT_INTERVAL_S = 0.5
@@ -70,7 +70,7 @@ def make_app(
     group: str,
     topics: Sequence[str],
     consumer_options: Mapping[str, Any],
-    progress: Progress,
+    progress: OffsetTrackers,
     take: Callable[[TakenRecord], Awaitable[None]],
 ) -> ReplayableApp:
     """An app that hands every committed record of some topics to `take`, which waits as long as it has no room."""

@@ -26,7 +26,7 @@ from shieldx.engine.tasks.log import TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from shieldx.engine.replayable.offset_tracker import Progress
+    from shieldx.engine.replayable.offset_tracker import OffsetTrackers
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class CommittedConsumer(driver.Consumer):
         return super()._to_message(tp, record)
 
     async def _add_gap(self, *_: Any) -> None:
-        """Progress needs no list of the offsets that never come."""
+        """OffsetTrackers needs no list of the offsets that never come."""
 
     async def _commit_tps(self, tps: Iterable[TP], start_new_transaction: bool) -> bool:  # noqa: ARG002 - faust's signature
         known = dict(self.progress.partitions)
@@ -202,7 +202,7 @@ class Transport(driver.Transport):
 
     Consumer = CommittedConsumer
 
-    def __init__(self, app: Any, consumer_options: Mapping[str, Any], progress: Progress) -> None:
+    def __init__(self, app: Any, consumer_options: Mapping[str, Any], progress: OffsetTrackers) -> None:
         super().__init__(app.conf.broker_consumer, app)
         self.consumer_options = dict(consumer_options)
         self.progress = progress

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import TopicPartition
 
 
-class PartitionProgress:
+class OffsetTracker:
     """Which records of a partition are being answered. Offsets that never come (markers, aborted records) are none."""
 
     def __init__(self, committed: int | None = None) -> None:
@@ -45,11 +45,11 @@ class PartitionProgress:
         del self._open[offset]
 
 
-class Progress:
+class OffsetTrackers:
     """The progress of all partitions that a worker has."""
 
     def __init__(self) -> None:
-        self.partitions: dict[TopicPartition, PartitionProgress] = {}
+        self.partitions: dict[TopicPartition, OffsetTracker] = {}
 
     def keep(self, assigned: Collection[TopicPartition]) -> None:
         """Forget partitions that are not assigned any more."""
@@ -67,4 +67,4 @@ class Progress:
             return
         if known is not None:
             known.gone.set()
-        self.partitions[tp] = PartitionProgress(committed)
+        self.partitions[tp] = OffsetTracker(committed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.kafka.access import refusal, why_unreachable
 from shieldx.engine.replayable.answers import Answers
-from shieldx.engine.replayable.offset_tracker import Progress
+from shieldx.engine.replayable.offset_tracker import OffsetTrackers
 from shieldx.errors import FixConfiguration, RestoreTask
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class ReplayableWorker:
         """Work until `stop`, or until the app has failed, which is raised."""
         from shieldx.engine.replayable.faust_app import make_app  # noqa: PLC0415 - faust takes long to import, and few need it
 
-        progress = Progress()
+        progress = OffsetTrackers()
         answers = Answers(
             self._agent,
             answering,

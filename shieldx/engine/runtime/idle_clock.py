@@ -33,9 +33,9 @@ class IdleClock:
         self._acted_s = self._monotonic()
         self._ticked = True
 
-    def tick_due(self, due_ms: int | None, log_time_ms: int) -> bool:
+    def tick_due(self, due_ms: int | None, stream_time_ms: int) -> bool:
         """Whether a tick should be appended now."""
         now_s = self._monotonic()
         if due_ms is None or now_s - self._acted_s < IDLE_S:
             return False
-        return not self._ticked or log_time_ms + (now_s - self._seen_s) * 1000 >= due_ms
+        return not self._ticked or stream_time_ms + (now_s - self._seen_s) * 1000 >= due_ms

@@ -32,11 +32,11 @@ NOT_ASSIGNED = (IllegalStateError, AssertionError)
 _timestamp = attrgetter("timestamp")
 
 
-class Intake:
+class PartitionBuffer:
     """A queue between the one fetch loop of a worker and a task.
 
     Without it aiokafka would fetch nothing for any partition of a broker until every task has taken what it has. Of
-    several inputs the record with the earliest time comes first, among those that wait: log time must not run ahead
+    several inputs the record with the earliest time comes first, among those that wait: stream time must not run ahead
     with one of them while another's backlog is read.
 
     aiokafka replaces an assignment shortly before it says so: then the partition may be unknown to it here. The call

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.runtime.membership import Membership
     from shieldx.engine.runtime.memory_limit import MemoryLimit
-    from shieldx.engine.runtime.partition_buffer import Intake
+    from shieldx.engine.runtime.partition_buffer import PartitionBuffer
     from shieldx.engine.runtime.work import AnyTask
     from shieldx.engine.tasks.log import Record
 
@@ -30,7 +30,7 @@ LONGEST_BACKOFF_S = 5.0
 MEMORY_RETRY_S = 1.0
 
 
-class Seat:
+class PartitionRunner:
     """Starts tasks, feeds them from the intake, and replaces them after an error."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Seat:
         number: int,
         make_task: Callable[[], AnyTask],
         membership: Membership,
-        intake: Intake,
+        intake: PartitionBuffer,
         memory: MemoryLimit,
         metrics: TaskMetrics,
     ) -> None:
@@ -135,7 +135,7 @@ class Seat:
             records = self.intake.first()
             if records:
                 await self._process(task, records, clock)
-            elif clock.tick_due(task.due_ms, task.log_time_ms):
+            elif clock.tick_due(task.due_ms, task.stream_time_ms):
                 clock.ticked()
                 await task.tick()
             else:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.operations.metrics import TaskMetrics
-    from shieldx.engine.tasks.context import Surroundings
+    from shieldx.engine.tasks.context import TaskContext
     from shieldx.engine.tasks.log import Record, TopicPartition
 
 
@@ -25,11 +25,11 @@ class AnyTask(Protocol):
 
     @property
     def due_ms(self) -> int | None:
-        """The earliest log time at which an idle partition should tick, or None."""
+        """The earliest stream time at which an idle partition should tick, or None."""
 
     @property
-    def log_time_ms(self) -> int:
-        """The latest log time seen, 0 before the first record."""
+    def stream_time_ms(self) -> int:
+        """The latest stream time seen, 0 before the first record."""
 
     @property
     def size_bytes(self) -> int:
@@ -75,7 +75,7 @@ class AgentWork:
     """The tasks of a transactional agent."""
 
     agent: Agent
-    surroundings: Surroundings
+    surroundings: TaskContext
 
     @property
     def name(self) -> str:

@@ -19,8 +19,8 @@ from aiokafka.errors import (
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.assignor import CopartitionAssignor
 from shieldx.engine.runtime.membership import Membership
-from shieldx.engine.runtime.partition_buffer import Intake
-from shieldx.engine.runtime.partition_runner import Seat
+from shieldx.engine.runtime.partition_buffer import PartitionBuffer
+from shieldx.engine.runtime.partition_runner import PartitionRunner
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import FixConfiguration
 
@@ -64,7 +64,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         self._metrics = metrics
         self._records_at_a_time = records_at_a_time
         self._membership = Membership()
-        self._seats: dict[int, Seat] = {}
+        self._seats: dict[int, PartitionRunner] = {}
         self._working: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._told: dict[KafkaTopicPartition, int] = {}
@@ -143,12 +143,12 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         """Work in a seat until it is taken away."""
         inputs = [TopicPartition(topic, number) for topic in self._work.reads]
         metrics = self._metrics.task(self.name, number)
-        seat = self._seats[number] = Seat(
+        seat = self._seats[number] = PartitionRunner(
             self.name,
             number,
             self._work.tasks(number, metrics),
             self._membership,
-            Intake(self._consumer, inputs, batch=self._records_at_a_time),
+            PartitionBuffer(self._consumer, inputs, batch=self._records_at_a_time),
             self._memory,
             metrics,
         )
@@ -180,7 +180,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         self._tell_at_s = monotonic() + TELL_S
         self._telling = asyncio.create_task(self._tell([seat.intake for seat in self._seats.values()]))
 
-    async def _tell(self, intakes: Collection[Intake]) -> None:
+    async def _tell(self, intakes: Collection[PartitionBuffer]) -> None:
         """Commit to the group what is new. Only those who look at its lag read it, so it may fail."""
         taken = {
             tp: offset for intake in intakes for tp, offset in intake.taken.items() if self._told.get(tp) != offset
@@ -208,7 +208,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
                 await self._fetch_one(seat, tp)
         self._reassign(self._membership.numbers)
 
-    async def _fetch_one(self, seat: Seat, tp: KafkaTopicPartition) -> None:
+    async def _fetch_one(self, seat: PartitionRunner, tp: KafkaTopicPartition) -> None:
         try:
             self._distribute(await self._consumer.getmany(tp, timeout_ms=0))
         except OffsetOutOfRangeError:

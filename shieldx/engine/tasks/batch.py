@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import collections
 from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.tasks.codec import REPLY_TO, encode
@@ -13,7 +13,7 @@ from shieldx.messages import DEAD_LETTERS, DeadLetter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shieldx.engine.declarations.measures import Count, Distribution, Level
+    from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.engine.tasks.codec import Codec
     from shieldx.messages import Change, Output, Source
 
@@ -38,18 +38,18 @@ class Batch:
         self,
         partition: int,
         codec: Codec,
-        counts: Sequence[Count],
-        levels: Sequence[Level],
+        counters: Sequence[Counter],
+        gauges: Sequence[Gauge],
         max_record_bytes: int,
-        distributions: Sequence[Distribution] = (),
+        histograms: Sequence[Histogram] = (),
     ) -> None:
         self._partition = partition
         self._codec = codec
-        self._counts = counts
-        self._level_topics = {level.topic for level in levels if not level.every}
-        self._of_every_output: tuple[Level | Distribution, ...] = (
-            *distributions,
-            *(level for level in levels if level.every),
+        self._counters = counters
+        self._gauge_topics = {gauge.topic for gauge in gauges if not gauge.every}
+        self._of_every_output: tuple[Gauge | Histogram, ...] = (
+            *histograms,
+            *(gauge for gauge in gauges if gauge.every),
         )
         self._max_record_bytes = max_record_bytes
         self._own_writes: dict[str, list[Write]] = {}
@@ -58,10 +58,12 @@ class Batch:
         self.size_bytes = 0
         self.records = 0
         self.dead_letters = 0
-        self.counted: dict[str, Counter[tuple[str, ...]]] = {count.name: Counter() for count in counts}
+        self.counted: dict[str, collections.Counter[tuple[str, ...]]] = {
+            count.name: collections.Counter() for count in counters
+        }
         self.last: dict[str, Any] = {}
         """The last output to each topic of which a gauge looks at the last."""
-        self.observed: list[tuple[Level | Distribution, Any]] = []
+        self.observed: list[tuple[Gauge | Histogram, Any]] = []
         """Every output that a histogram, or a gauge of each, looks at."""
 
     def add_output(self, output: Output, context: Sequence[Header], source: Source) -> Write:
@@ -86,12 +88,12 @@ class Batch:
         write = Write(key, value, headers)
         self._own(topic).append(write)
         self.size_bytes += size
-        if topic in self._level_topics:
+        if topic in self._gauge_topics:
             self.last[topic] = message
         for measure in self._of_every_output:
             if measure.topic == topic:
                 self.observed.append((measure, message))
-        for count in self._counts:
+        for count in self._counters:
             if count.topic == topic:
                 counted = self.counted[count.name]
                 for labels in count.of(message):

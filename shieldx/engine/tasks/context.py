@@ -26,7 +26,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class TaskContext:
     """What all tasks of a worker share."""
 
     application: str

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.operations.metrics import TaskMetrics
-    from shieldx.engine.tasks.context import Surroundings
+    from shieldx.engine.tasks.context import TaskContext
     from shieldx.engine.tasks.log import Header, Record, Transactions
     from shieldx.messages import Output
 
@@ -43,7 +43,7 @@ class Task:
         self,
         agent: Agent,
         partition: int,
-        surroundings: Surroundings,
+        surroundings: TaskContext,
         metrics: TaskMetrics,
         refused: set[tuple[str, int, int]],
     ) -> None:
@@ -67,12 +67,12 @@ class Task:
 
     @property
     def due_ms(self) -> int | None:
-        """The earliest log time at which something waits to be done, or None."""
+        """The earliest stream time at which something waits to be done, or None."""
         return self._fold.due_ms
 
     @property
-    def log_time_ms(self) -> int:
-        """The latest log time seen, 0 before the first record."""
+    def stream_time_ms(self) -> int:
+        """The latest stream time seen, 0 before the first record."""
         return self._log_time_ms
 
     @property
@@ -131,7 +131,7 @@ class Task:
         return taken
 
     async def tick(self) -> None:
-        """Append a tick to this task's own first input, so that log time is seen to pass."""
+        """Append a tick to this task's own first input, so that stream time is seen to pass."""
         batch = self._new_batch()
         batch.writes[self.inputs[0]] = [Write(None, TICK_VALUE, [])]
         await self._commit(batch)
@@ -152,7 +152,7 @@ class Task:
                 await self._transactions.close()
 
     async def _make_room(self, record: Record, batch: Batch) -> Batch:
-        """Let log time pass up to a record's; every `expire_at_a_time` of what is due is a transaction of its own."""
+        """Let stream time pass up to a record; every `expire_at_a_time` of what is due is a transaction of its own."""
         at_ms = self._log_time_ms = max(self._log_time_ms, record.timestamp)
         if at_ms == self._expired_ms:
             return batch
@@ -272,10 +272,10 @@ class Task:
         return Batch(
             self.partition,
             self._codec,
-            agent.counts,
-            agent.levels,
+            agent.counters,
+            agent.gauges,
             self._limits.max_record_bytes,
-            agent.distributions,
+            agent.histograms,
         )
 
     async def _commit(self, batch: Batch) -> Batch:

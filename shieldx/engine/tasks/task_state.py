@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.agent import Agent, Fold
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.tasks.checkpoint import TaskStore
-    from shieldx.engine.tasks.context import Surroundings
+    from shieldx.engine.tasks.context import TaskContext
     from shieldx.engine.tasks.log import Record
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class TaskState:
     """
 
     def __init__(
-        self, agent: Agent, partition: int, max_record_bytes: int, surroundings: Surroundings, metrics: TaskMetrics
+        self, agent: Agent, partition: int, max_record_bytes: int, surroundings: TaskContext, metrics: TaskMetrics
     ) -> None:
         self._agent = agent
         self._partition = partition
@@ -51,7 +51,7 @@ class TaskState:
         self._cluster = ""
         self._tables = tuple(TopicPartition(topic, partition) for topic in agent.tables)
         self._positions: dict[TopicPartition, int] = {}
-        self._unspilled = 0
+        self._unflushed = 0
         self._due_s = self._not_before_s = 0.0
         self._put_off = False
         self._as_of_ms = 0
@@ -68,15 +68,15 @@ class TaskState:
             FixConfiguration: the folder of stores cannot be used.
         """
         began_ms = self._as_of_ms = self._around.wall_ms()
-        restored, unspilled_bytes = await self._open(), 0
+        restored, unflushed_bytes = await self._open(), 0
         async for records in self._log.read_to_end(self._tables, self._positions):
             restored = True
             for record in records:
-                unspilled_bytes += self._restore_one(record)
-            self._unspilled += len(records)
-            if unspilled_bytes >= RESTORED_BYTES:
+                unflushed_bytes += self._restore_one(record)
+            self._unflushed += len(records)
+            if unflushed_bytes >= RESTORED_BYTES:
                 self._make_room()
-                unspilled_bytes = 0
+                unflushed_bytes = 0
         self._as_of_ms = began_ms
         return restored
 
@@ -105,9 +105,9 @@ class TaskState:
             elif tp in wrote:
                 raise RestoreTask(f"the broker did not say where in {tp.topic}/{tp.partition} the last rows are")
         self._as_of_ms = self._around.wall_ms()
-        self._unspilled += records
+        self._unflushed += records
         now_s = monotonic()
-        if now_s >= self._not_before_s and (self._unspilled >= CHECKPOINT_RECORDS or now_s >= self._due_s):
+        if now_s >= self._not_before_s and (self._unflushed >= CHECKPOINT_RECORDS or now_s >= self._due_s):
             self.checkpoint(evict=self.fold.size_bytes > self._around.memory_share())
 
     def checkpoint(self, *, evict: bool = False) -> None:
@@ -122,7 +122,7 @@ class TaskState:
         began_s = monotonic()
         try:
             batch = store.begin()
-            self.fold.spill(batch)
+            self.fold.flush(batch)
             store.write(batch, self._made(self._positions))
         except FreeDisk as error:
             self._put_off_by(error)
@@ -130,8 +130,8 @@ class TaskState:
         if self._put_off:
             logger.info("checkpoints are made again", extra=self._place)
         self._put_off = False
-        self.fold.spilled(evict=evict)
-        self._unspilled = 0
+        self.fold.flushed(evict=evict)
+        self._unflushed = 0
         self._due_s = monotonic() + CHECKPOINT_S
         self._metrics.checkpointed(monotonic() - began_s, store.size_bytes)
 

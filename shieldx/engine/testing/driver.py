@@ -16,7 +16,7 @@ import msgspec
 
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import SCHEMA, Codec
-from shieldx.engine.tasks.context import Limits, Surroundings
+from shieldx.engine.tasks.context import Limits, TaskContext
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.engine.tasks.task import Task
@@ -71,7 +71,7 @@ class AgentDriver:
         self._refused: set[tuple[str, int, int]] = set()
         self._schemas = {name: kind for topic in topics.values() for name, kind in topic.types().items()}
         self._types = {name: _any_of(topic, ticks=name in agent.reads) for name, topic in topics.items()}
-        self._surroundings = Surroundings(
+        self._surroundings = TaskContext(
             application="test",
             partitions=partitions,
             log=self.log,

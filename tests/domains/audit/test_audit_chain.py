@@ -168,7 +168,7 @@ async def test_a_keyring_without_the_key_that_signs_is_an_error_that_names_it() 
     fold = AuditFold(0, keys=Keyring("k1", {"k1": b"1" * 32}, source="the test"), first_key_id="k1")
     fold.restore("audit.checkpoints", b"0", stored)
     with pytest.raises(MissingKey, match="key 'k2' is not in"):
-        fold.spill(DictStore().begin())
+        fold.flush(DictStore().begin())
 
 
 def test_a_head_that_the_log_did_not_write_is_refused() -> None:
@@ -176,7 +176,7 @@ def test_a_head_that_the_log_did_not_write_is_refused() -> None:
     fold = audit_agent().fold(0, 1_000_000, None)
     fold.restore("audit.checkpoints", b"0", msgspec.json.encode(forged))
     with pytest.raises(TamperedState, match="sequence 41"):
-        fold.spill(DictStore().begin())
+        fold.flush(DictStore().begin())
 
 
 async def test_the_metrics_say_how_far_each_shard_is() -> None:
@@ -197,9 +197,9 @@ def test_a_shard_goes_on_from_its_store() -> None:
     before = AuditFold(0, store=store, keys=KEYRING, first_key_id="k1")
     (first,) = before.apply(append("a"), source(0))
     batch = store.begin()
-    before.spill(batch)
+    before.flush(batch)
     store.apply(batch)
-    before.spilled(evict=True)
+    before.flushed(evict=True)
     assert before.size_bytes == 0
 
     after = AuditFold(0, store=store, keys=KEYRING, first_key_id="k1")

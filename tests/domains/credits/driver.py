@@ -1,4 +1,4 @@
-"""Feeds commands to a ledger as the engine does: numbered, on log time, every due hold expired first."""
+"""Feeds commands to a ledger as the engine does: numbered, on stream time, every due hold expired first."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class Both:
     ) -> None:
         self.max_result_bytes = max_result_bytes
         self.store = store
-        self.spilled = 0
+        self.flushed = 0
         """How many of the changes the store has taken."""
         self.model = PlainLedger(PARTITION, max_result_bytes)
         self.modelled = Driver(self.model, PARTITION, expire_limit)
@@ -181,9 +181,9 @@ class Both:
         for index, change in enumerate(self.log):
             is_last = last[change.topic, change.key] == index
             is_kept = (
-                change.value is not None or self.spilled > 0
+                change.value is not None or self.flushed > 0
             )  # a checkpoint is younger than any compacted deletion
-            if index >= self.spilled and (index >= compacted or (is_last and is_kept)):
+            if index >= self.flushed and (index >= compacted or (is_last and is_kept)):
                 fold.restore(change.topic, change.key, change.value)
         assert list(fold.changes()) == [], "what was restored has not changed"
         self.actual.ledger = fold
@@ -193,10 +193,10 @@ class Both:
         if self.store is not None:
             self.keep_changes()
             batch = self.store.begin()
-            self.fold.spill(batch)
+            self.fold.flush(batch)
             self.store.apply(batch)
-            self.fold.spilled(evict=evict)
-            self.spilled = len(self.log)
+            self.fold.flushed(evict=evict)
+            self.flushed = len(self.log)
 
     def edges_ms(self) -> list[int]:
         """Moments to come at which something expires or is forgotten."""

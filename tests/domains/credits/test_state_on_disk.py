@@ -60,12 +60,12 @@ class OnDisk:
 
     def checkpoint(self, *, evict: bool = False, refused: bool = False) -> None:
         for _ in self.fold.changes():
-            pass  # what is spilled has been committed
+            pass  # what is flushed has been committed
         batch = self.store.begin()
-        self.fold.spill(batch)
+        self.fold.flush(batch)
         if not refused:
             self.store.apply(batch)
-            self.fold.spilled(evict=evict)
+            self.fold.flushed(evict=evict)
 
     def restart(self) -> None:
         """Go on from the store alone."""

@@ -184,7 +184,7 @@ async def test_an_evaluator_that_cannot_go_on_fails_the_evaluation(world: Shadow
 async def test_a_charge_that_comes_after_the_hold_has_ended_is_not_taken_and_that_is_entered(
     world: ShadowWorld,
 ) -> None:
-    """The agent was away from the last score until the hold had ended, so that its log time said all was well."""
+    """The agent was away from the last score until the hold had ended, so that its stream time said all was well."""
     world.ask(eval_id="a", deadline_s=60)
     await world.shadow.run()
     await world.pay()

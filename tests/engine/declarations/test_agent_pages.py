@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PAGE = "from counter_agent import counter as agent\n"
+PAGE = "from tests.engine.counter_agent import counter as agent\n"
 
 
 @pytest.fixture(autouse=True)

@@ -108,7 +108,7 @@ def test_messages_are_found_by_module_and_name(tmp_path: Path) -> None:
         (":Total", "cannot be imported"),
         (".counter_agent:Total", "cannot be imported"),
         ("tests.engine.counter_agent:ADDS", "is not a message type"),
-        ("tests.engine.counter_agent:Counter", "is not a message type"),
+        ("tests.engine.counter_agent:CounterFold", "is not a message type"),
     ],
 )
 def test_a_message_that_is_none(tmp_path: Path, path: str, message: str) -> None:

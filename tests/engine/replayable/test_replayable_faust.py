@@ -12,7 +12,7 @@ import pytest
 from faust.types import TP
 
 from shieldx.engine.replayable.faust_app import make_app
-from shieldx.engine.replayable.offset_tracker import Progress
+from shieldx.engine.replayable.offset_tracker import OffsetTrackers
 from shieldx.engine.tasks.log import TopicPartition
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ async def never(record: TakenRecord) -> None:
     raise AssertionError(record)
 
 
-def app_of(progress: Progress) -> ReplayableApp:
+def app_of(progress: OffsetTrackers) -> ReplayableApp:
     return make_app("g", ["in"], OPTIONS, progress, never)
 
 
 @pytest.fixture
 def ours() -> CommittedConsumer:
-    progress = Progress()
+    progress = OffsetTrackers()
     progress.begin(TopicPartition("in", 0), 10)
     return app_of(progress).consumer
 
@@ -93,7 +93,7 @@ async def test_an_app_takes_nothing_from_the_environment(monkeypatch: pytest.Mon
     monkeypatch.setenv("PROCESSING_GUARANTEE", "exactly_once")
     monkeypatch.setenv("APP_DATADIR", "/nowhere")
     assert faust.App("stock", broker="kafka://").conf.processing_guarantee.value == "exactly_once"
-    conf = app_of(Progress()).conf
+    conf = app_of(OffsetTrackers()).conf
     assert conf.processing_guarantee.value == "at_least_once"
     assert "nowhere" not in str(conf.datadir)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shieldx.engine.runtime.partition_buffer import Intake
+from shieldx.engine.runtime.partition_buffer import PartitionBuffer
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.memory_log import MemoryRecord
 
@@ -28,9 +28,9 @@ def record(topic: str, offset: int, at_ms: int) -> MemoryRecord:
     return MemoryRecord(topic, 0, offset, at_ms, None, b"", [])
 
 
-def intake(batch: int, *topics: str) -> tuple[Intake, Fetching]:
+def intake(batch: int, *topics: str) -> tuple[PartitionBuffer, Fetching]:
     fetching = Fetching()
-    made = Intake(fetching, [TopicPartition(topic, 0) for topic in topics], batch=batch)  # type: ignore[arg-type]
+    made = PartitionBuffer(fetching, [TopicPartition(topic, 0) for topic in topics], batch=batch)  # type: ignore[arg-type]
     made.restart({TopicPartition(topic, 0): 0 for topic in topics})
     return made, fetching
 

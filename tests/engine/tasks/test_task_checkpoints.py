@@ -18,7 +18,7 @@ from shieldx.engine.tasks.checkpoint import Checkpoint, refusal
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import FreeDisk, WaitForDisk
 from shieldx.rocksdb.store import RocksStore, RocksStores
-from tests.engine.counter_agent import ADDS, SUMS, TIMERS, TOTALS, Add, Counter, counter, driver, totals
+from tests.engine.counter_agent import ADDS, SUMS, TIMERS, TOTALS, Add, CounterFold, counter, driver, totals
 
 if TYPE_CHECKING:
     from shieldx.engine.testing.driver import AgentDriver
@@ -33,7 +33,7 @@ def stores(tmp_path: Path) -> RocksStores:
     return RocksStores(tmp_path, memory_bytes=64_000_000)
 
 
-class Watched(Counter):
+class Watched(CounterFold):
     """A counter that says what it was restored from."""
 
     restored: list[bytes | None]

@@ -25,7 +25,7 @@ TENANTS = [f"tenant-{number}" for number in range(500)]
 LIMIT_BYTES = 20_000
 """A tenth of what the accounts of all tenants take, or less."""
 ONE_COMMAND_BYTES = 2_000
-"""More than one command adds; the limit is looked at whenever log time has passed, here before each."""
+"""More than one command adds; the limit is looked at whenever stream time has passed, here before each."""
 
 
 async def test_what_was_taken_is_committed_and_the_rest_waits() -> None:

@@ -13,7 +13,7 @@ from shieldx.engine.tasks.context import Limits
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import LeaveTask, RestoreTask
 from shieldx.messages import DEAD_LETTERS
-from tests.engine.counter_agent import ADDS, NOTES, SUMS, TIMERS, TOTALS, Add, Counter, counter, driver, totals
+from tests.engine.counter_agent import ADDS, NOTES, SUMS, TIMERS, TOTALS, Add, CounterFold, counter, driver, totals
 
 if TYPE_CHECKING:
     from shieldx.messages import Output, Source
@@ -107,7 +107,7 @@ async def test_tasks_of_other_partitions_are_not_fenced() -> None:
     assert sorted(totals(ran)) == [1] * 6 + [2] * 6
 
 
-class Mistaken(Counter):
+class Mistaken(CounterFold):
     def apply(self, message: Add, source: Source) -> list[Output]:
         if source.offset == 1:
             raise ZeroDivisionError

@@ -10,7 +10,7 @@ import pytest
 
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import Codec
-from shieldx.engine.tasks.context import Surroundings
+from shieldx.engine.tasks.context import TaskContext
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.task import Task
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
@@ -141,7 +141,7 @@ async def test_a_table_with_a_record_that_has_no_key_is_not_restored() -> None:
 
 async def test_a_task_that_was_not_started_commits_nothing() -> None:
     ran = driver()
-    around = Surroundings(
+    around = TaskContext(
         application="test",
         partitions=1,
         log=ran.log,

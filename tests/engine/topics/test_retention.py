@@ -1,4 +1,4 @@
-"""Windows are of log time, and a worker may lag by as much as its commands are kept."""
+"""Windows are of stream time, and a worker may lag by as much as its commands are kept."""
 
 from __future__ import annotations
 

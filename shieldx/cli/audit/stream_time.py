@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LogTimeType(TimeType):
-    """A bound on log time, which has milliseconds: one within a millisecond is as good as the next one's begin."""
+    """A bound on stream time, which has milliseconds: one within a millisecond is as good as the next one's begin."""
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Read a time in ISO 8601, which is UTC unless it says otherwise."""
@@ -25,5 +25,5 @@ class LogTimeType(TimeType):
             self.fail(f"{value} is not within the years 1 to 9999 of UTC", param, ctx)
 
 
-from_option = click.option("--from", "start", type=LogTimeType(), help="Log time from then on.")
-to_option = click.option("--to", "end", type=LogTimeType(), help="Log time before then.")
+from_option = click.option("--from", "start", type=LogTimeType(), help="Stream time from then on.")
+to_option = click.option("--to", "end", type=LogTimeType(), help="Stream time before then.")

@@ -30,7 +30,7 @@ async def test_a_record_is_answered_at_the_time_at_which_the_log_took_it() -> No
     assert [total.at_ms - START_MS for total in ran.messages(TOTALS)] == [0, 5]
     written = [record.timestamp - START_MS for record in ran.read(TOTALS)]
     assert written == [3_600_005, 3_600_005], "retention counts from the writing, not from what is answered"
-    assert ran.tasks[0].log_time_ms == START_MS + 5
+    assert ran.tasks[0].stream_time_ms == START_MS + 5
 
 
 async def test_log_time_never_goes_backwards() -> None:
