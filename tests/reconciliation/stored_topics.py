@@ -19,6 +19,7 @@ from shieldx.reconciliation.check import check_ledger
 from shieldx.reconciliation.ledger import Ledger
 from shieldx.reconciliation.report import BooksReport
 from shieldx.reconciliation.topics import Bounds
+from tests.engine.next_offsets import next_offsets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -117,7 +118,7 @@ async def audited(ran: AgentDriver, *, unchained: int = 0) -> StoredTopics:
         taken = max(0, len(appends) - unchained)
         stored.positions["audit", tp] = taken
         commands = TopicPartition(COMMANDS, partition)
-        stored.positions["credits", commands] = (await ran.log.committed([commands]))[commands]
+        stored.positions["credits", commands] = (await next_offsets(ran.log, [commands]))[commands]
     await audit.run()
     for topic in MANIFESTS:
         for partition in range(ran.partitions):

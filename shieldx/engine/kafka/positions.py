@@ -1,4 +1,4 @@
-"""Positions as records of a compacted topic: keyed by the input, the next offset in decimal as value."""
+"""Positions as records of a compacted topic, keyed by the input."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aiokafka import TopicPartition as KafkaTopicPartition
 
 from shieldx.engine.tasks.log import TopicPartition, Write
+from shieldx.engine.tasks.position import Position, decode_position, encode_position
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
@@ -22,20 +23,14 @@ STEP_TIMES = 8
 _POLL_MS = 1000
 
 
-APPLICATION = "application"
-
-
-def position_record(tp: TopicPartition, offset: int, application: str) -> Write:
-    """What says that `offset` is the next one of an input; it belongs into the partition of the same number.
-
-    It bears the application's name: two of them would not fence each other, and answer everything twice.
-    """
-    return Write(tp.topic.encode(), b"%d" % offset, [(APPLICATION, application.encode())])
+def position_record(tp: TopicPartition, position: Position) -> Write:
+    """The record of an input's position; it belongs into the partition of the same number."""
+    return Write(tp.topic.encode(), encode_position(position), [])
 
 
 async def last_positions(
     consumer: AIOKafkaConsumer, topic: str, inputs: Iterable[TopicPartition], application: str
-) -> dict[TopicPartition, int]:
+) -> dict[TopicPartition, Position]:
     """The last committed position of each input that has one, by a consumer of committed records without a group.
 
     The last records are looked for from the end: between two compactions there is one for every transaction.
@@ -50,9 +45,7 @@ async def last_positions(
         by_partition.setdefault(tp.partition, set()).add(tp)
     for partition, wanted in by_partition.items():
         found |= await _from_the_end(consumer, KafkaTopicPartition(topic, partition), wanted)
-    for record in found.values():
-        _check_application(record, application)
-    return {tp: _number(record) for tp, record in found.items()}
+    return {tp: _position(record, application) for tp, record in found.items()}
 
 
 async def _from_the_end(
@@ -83,22 +76,13 @@ async def _between(
     return found
 
 
-def _check_application(record: Record, application: str) -> None:
-    """Accept what bears no name as well: an operator's record."""
-    names = [content.decode(errors="replace") for name, content in record.headers if name == APPLICATION]
-    if names and names[-1] != application:
+def _position(record: Record, application: str) -> Position:
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    position = decode_position(place, record.value or b"")
+    if position.application not in (None, application):
         raise FixConfiguration(
-            f"{record.topic} is of application {names[-1]!r}, and SHIELDX_APPLICATION is {application!r}: both would "
-            "answer the same commands. Set the name back; or stop the other one and write each next offset there "
-            "anew, without a header"
+            f"{place} is of application {position.application!r}, and SHIELDX_APPLICATION is {application!r}: both "
+            "would answer the same commands. Set the name back; or stop the other application and write each next "
+            "offset again, without an application"
         )
-
-
-def _number(record: Record) -> int:
-    try:
-        return int(record.value or b"")
-    except ValueError as error:
-        raise FixConfiguration(
-            f"{record.topic}/{record.partition}/{record.offset} is no offset: something else wrote into the topic of "
-            "positions. Write the right one behind it, under the same key"
-        ) from error
+    return position
