@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.engine.declarations.agent import Agent, load_agents
-from shieldx.engine.declarations.manifests import Topic, load_manifests
-from shieldx.engine.declarations.ownership import internal_topics, resolve_owners
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.ownership import load_declared
 from shieldx.engine.declarations.replayable import Replayable, Resources
 from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.kafka.kafka_log import KafkaLog
@@ -196,9 +195,7 @@ class Platform:
         """Of the embedded stack."""
         self._embedded_postgres = postgres or (stack.postgres if stack else None)
         self.connection: dict[str, Any] = settings.connection(address)
-        declared = load_manifests(home(settings) / "topics")
-        self.agents: dict[str, AnyAgent] = resolve_owners(load_agents(home(settings) / "agents"), declared)
-        self.topics: dict[str, Topic] = internal_topics(self.agents.values()) | declared
+        self.agents, self.topics = load_declared(home(settings))
         self.topic_admin = TopicAdmin(self.connection)
 
     @property

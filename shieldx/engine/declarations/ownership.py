@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.engine.declarations.agent import Agent
-from shieldx.engine.declarations.manifests import Topic
+from shieldx.engine.declarations.agent import Agent, load_agents
+from shieldx.engine.declarations.manifests import Topic, load_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from shieldx.engine.declarations.agent import AnyAgent
+
+
+class Declared(NamedTuple):
+    """All that pages and manifests declare."""
+
+    agents: dict[str, AnyAgent]
+    topics: dict[str, Topic]
+
+
+def load_declared(home: Path) -> Declared:
+    """Every agent and every topic of the pages and manifests in `home`, which has the folders agents/ and topics/.
+
+    Raises:
+        FixConfiguration: a page or a manifest is wrong.
+    """
+    manifests = load_manifests(home / "topics")
+    agents = resolve_owners(load_agents(home / "agents"), manifests)
+    return Declared(agents, internal_topics(agents.values()) | manifests)
 
 
 def resolve_owners(agents: Mapping[str, AnyAgent], topics: Mapping[str, Topic]) -> dict[str, AnyAgent]:

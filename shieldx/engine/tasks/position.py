@@ -35,8 +35,13 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
 
+class _Versioned(msgspec.Struct):
+    version: int
+
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Position).decode
+_decode_version = msgspec.json.Decoder(_Versioned).decode
 
 
 def encode_position(position: Position) -> bytes:
@@ -52,15 +57,16 @@ def decode_position(place: str, value: bytes) -> Position:
     """
     remedy = 'Write {"version":1,"next_offset":N} after it, under the same key'
     try:
-        position = _decode(value)
+        version = _decode_version(value).version
+        position = _decode(value) if version == VERSION else None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FixConfiguration(
             f"{place} is not a position record: another program wrote to the topic, or it is of a release before 0.2. "
             f"{remedy}"
         ) from error
-    if position.version != VERSION:
+    if position is None:
         raise FixConfiguration(
-            f"{place} is a position record of version {position.version}; this release reads version {VERSION}. "
+            f"{place} is a position record of version {version}; this release reads version {VERSION}. "
             "Run the release that wrote it, or a later one"
         )
     return position
