@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shieldx.engine.declarations.agent import Agent, load_agents
 from shieldx.engine.declarations.manifests import Topic, load_manifests
+from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,15 +24,31 @@ class Declared(NamedTuple):
     topics: dict[str, Topic]
 
 
-def load_declared(home: Path) -> Declared:
+def load_declared(home: Path, extensions: Iterable[Path] = ()) -> Declared:
     """Every agent and every topic of the pages and manifests in `home`, which has the folders agents/ and topics/.
 
+    `extensions` are folders of the same form that add to them. Python finds the modules that their pages import in the
+    folder itself.
+
     Raises:
-        FixConfiguration: a page or a manifest is wrong.
+        FixConfiguration: a page or a manifest is wrong, or two declare one name.
     """
     manifests = load_manifests(home / "topics")
-    agents = resolve_owners(load_agents(home / "agents"), manifests)
+    pages = load_agents(home / "agents")
+    for extension in extensions:
+        if str(extension) not in sys.path:
+            sys.path.append(str(extension))
+        _add(manifests, load_manifests(extension / "topics"), "topic", extension)
+        _add(pages, load_agents(extension / "agents"), "agent", extension)
+    agents = resolve_owners(pages, manifests)
     return Declared(agents, internal_topics(agents.values()) | manifests)
+
+
+def _add(declared: dict[str, Any], more: Mapping[str, Any], what: str, extension: Path) -> None:
+    for name in more:
+        if name in declared:
+            raise FixConfiguration(f"{extension} declares {what} {name!r}, which is declared already; rename it")
+    declared.update(more)
 
 
 def resolve_owners(agents: Mapping[str, AnyAgent], topics: Mapping[str, Topic]) -> dict[str, AnyAgent]:
