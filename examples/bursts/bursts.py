@@ -1,7 +1,7 @@
 """Raises an alarm when a tenant consumes more often than its limit within ten minutes.
 
-Two inputs are joined: the ledger's results, and limits that operators set. Windows of ten minutes advance by one minute.
-They use the time of the ledger's decision (`at`), not the time of reading: a result that is repeated days later is late.
+Two inputs are joined: the ledger's results, and limits that operators set. Windows of ten minutes advance by a minute.
+They use the time of the ledger's decision (`at`), not that of reading: a result that is repeated days later is late.
 """
 
 from __future__ import annotations
