@@ -3,10 +3,10 @@
 from shieldx.domains.audit import tables
 from shieldx.domains.audit.fold import AuditFold
 from shieldx.domains.audit.metrics import entries, head
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.measures import Counter, Gauge
+from shieldx.engine.declarations.transactional import TransactionalAgent
 
-agent = Agent(
+agent = TransactionalAgent(
     name="audit",
     reads=(tables.APPENDS, tables.DECISIONS, tables.ROTATIONS),
     fold=AuditFold,

@@ -3,10 +3,10 @@
 from shieldx.domains.credits.tables import COMMANDS as LEDGER_COMMANDS
 from shieldx.domains.shadow import metrics, tables
 from shieldx.domains.shadow.fold import ShadowFold
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
+from shieldx.engine.declarations.transactional import TransactionalAgent
 
-agent = Agent(
+agent = TransactionalAgent(
     name="shadow",
     reads=(tables.COMMANDS, tables.EVALUATIONS, tables.PAYMENTS, tables.SCORES),
     fold=ShadowFold,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.engine.declarations.agent import Agent, load_agents
 from shieldx.engine.declarations.manifests import Topic, load_manifests
 from shieldx.engine.declarations.replayable import Replayable, Resources
 from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.declarations.transactional import TransactionalAgent, load_agents
 from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.kafka.log_bounds import LogBounds
 from shieldx.engine.replayable.deliveries import Deliveries
@@ -37,7 +37,7 @@ from shieldx.sinks.sink_work import SinkWork
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.transactional import AnyAgent
     from shieldx.engine.operations.metrics import Metrics
     from shieldx.settings import Settings
 
@@ -267,7 +267,7 @@ class Platform:
                 return self._sink_worker(agent, memory, metrics)
             case Replayable():
                 return self._replayable_worker(agent, metrics)
-            case Agent():
+            case TransactionalAgent():
                 return self._worker(agent, memory, stores, metrics)
 
     def _replayable_worker(self, agent: Replayable, metrics: Metrics) -> tuple[ReplayableWorker, Deliveries]:
@@ -293,7 +293,7 @@ class Platform:
         ), work
 
     def _worker(
-        self, agent: Agent, memory: MemoryLimit, stores: RocksStores | None, metrics: Metrics
+        self, agent: TransactionalAgent, memory: MemoryLimit, stores: RocksStores | None, metrics: Metrics
     ) -> tuple[Worker, KafkaLog]:
         settings = self.settings
         log = KafkaLog(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
     from shieldx.bootstrap import Platform
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.transactional import AnyAgent
 
 FEW_OFFSETS = 20
 PEEK_MS = 300

@@ -24,7 +24,7 @@ from shieldx.sinks.database import CheckPostgres, connected, place_of
 if TYPE_CHECKING:
     from aiokafka import TopicPartition
 
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.transactional import AnyAgent
 
 
 class PostgresStatus(msgspec.Struct, frozen=True, kw_only=True):

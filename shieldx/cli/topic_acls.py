@@ -9,8 +9,8 @@ import click
 
 from shieldx.bootstrap import home
 from shieldx.cli.stdout import as_json, print_json, print_table
-from shieldx.engine.declarations.agent import load_agents
 from shieldx.engine.declarations.manifests import load_manifests
+from shieldx.engine.declarations.transactional import load_agents
 from shieldx.engine.topics.acls import acls
 from shieldx.settings import load_settings
 

@@ -22,8 +22,8 @@ from shieldx.cli.stop_signals import finishes_before, stop_event
 from shieldx.cli.worker_logs import log_to_stderr
 from shieldx.dev.cluster_plan import BROKER_COUNTS
 from shieldx.dev.stack import Stack
-from shieldx.engine.declarations.agent import load_agents
 from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.declarations.transactional import load_agents
 from shieldx.errors import FixConfiguration, ShieldXError
 from shieldx.settings import load_settings
 from shieldx.sinks.database import place_of
@@ -31,7 +31,7 @@ from shieldx.sinks.database import place_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.transactional import AnyAgent
     from shieldx.engine.topics.admin import ActualTopic
     from shieldx.settings import Settings
 

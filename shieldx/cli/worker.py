@@ -18,7 +18,7 @@ from shieldx.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.transactional import AnyAgent
 
 logger = logging.getLogger(__name__)
 

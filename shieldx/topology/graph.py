@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.replayable import Replayable
 from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.errors import FixConfiguration
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from shieldx.engine.declarations.agent import AnyAgent
     from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.declarations.transactional import AnyAgent
 
 
 class Kind(StrEnum):
@@ -106,9 +106,9 @@ def draw_up(agents: Iterable[AnyAgent], topics: Mapping[str, Topic]) -> Graph:
 
 def _topic_nodes(agents: Iterable[AnyAgent], topics: Mapping[str, Topic]) -> dict[str, Node]:
     """A node for each topic that is declared, by name."""
-    transactional = [agent for agent in agents if isinstance(agent, Agent)]
+    transactional = [agent for agent in agents if isinstance(agent, TransactionalAgent)]
     replayable = [agent for agent in agents if isinstance(agent, Replayable)]
-    answering: list[Agent | Replayable] = [*transactional, *replayable]
+    answering: list[TransactionalAgent | Replayable] = [*transactional, *replayable]
     for agent in agents:
         for name in agent.topics:
             if name not in topics:
@@ -174,7 +174,7 @@ def _reply_edges(
     working = {edge.target.name: edge.target for edge in inside if edge.verb is Verb.READS}
     replies = [name for agent in agents for name in agent.reads if topics[name].accepts_replies]
     for agent in agents:
-        if isinstance(agent, Agent) and agent.writes:
+        if isinstance(agent, TransactionalAgent) and agent.writes:
             answers = topics[agent.writes[0]].messages.keys()
             yield from (
                 Edge(working[agent.name], Verb.WRITES, nodes[name])
@@ -190,7 +190,7 @@ def _outside_edges(
     inside = list(inside)
     written = {edge.target for edge in inside if edge.verb is Verb.WRITES}
     read = {edge.source for edge in inside if edge.verb in (Verb.READS, Verb.LOOKS_UP)}
-    results = {agent.writes[0] for agent in agents if isinstance(agent, Agent) and agent.writes}
+    results = {agent.writes[0] for agent in agents if isinstance(agent, TransactionalAgent) and agent.writes}
     for name, node in nodes.items():
         if node.kind is Kind.INPUT and (node not in written or topics[name].writers is not None):
             yield Edge(PRODUCERS, Verb.WRITES, node)

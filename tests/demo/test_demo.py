@@ -43,7 +43,7 @@ from msgspec.structs import replace
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Consume
-from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.transactional import TransactionalAgent
 
 class Generous(CreditsFold):
     def apply(self, command, source):
@@ -51,7 +51,7 @@ class Generous(CreditsFold):
             command = replace(command, amount=command.amount - 1)
         return super().apply(command, source)
 
-agent = Agent(
+agent = TransactionalAgent(
     name="credits",
     reads=(tables.COMMANDS,),
     fold=Generous,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from shieldx.domains.audit.tables import DECISIONS, LOG
 from shieldx.domains.credits.tables import COMMANDS
-from shieldx.engine.declarations.agent import Agent, load_agents
 from shieldx.engine.declarations.manifests import load_manifests
+from shieldx.engine.declarations.transactional import TransactionalAgent, load_agents
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.engine.testing.memory_log import MemoryRecord
@@ -33,9 +33,9 @@ KEYRING = Keyring("k1", {"k1": b"1" * 32}, source="the test")
 PARTITIONS = 2
 
 
-def agent(name: str) -> Agent:
+def agent(name: str) -> TransactionalAgent:
     page = PAGES[name]
-    assert isinstance(page, Agent)
+    assert isinstance(page, TransactionalAgent)
     return replace(page, fold=partial(page.fold, keys=KEYRING, first_key_id="k1")) if page.takes_keyring else page
 
 

@@ -22,7 +22,7 @@ from shieldx.dev.stack import Stack
 from shieldx.domains.audit.tables import DECISIONS, LOG
 from shieldx.domains.credits.messages import Batch, Commit, Consume, Purchase, Refund, Reserve, Result
 from shieldx.domains.credits.tables import COMMANDS, RESULTS, TRANSACTIONS, TransactionRow
-from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
@@ -133,7 +133,7 @@ async def chained(platform: Platform) -> None:
 
 async def check(platform: Platform, dsn: str | None) -> BooksReport:
     agent = platform.agent("credits")
-    assert isinstance(agent, Agent)
+    assert isinstance(agent, TransactionalAgent)
     return await check_books(
         platform.connection,
         agent=agent,

@@ -12,8 +12,8 @@ from shieldx.topology.placing import place
 from tests.topology.declared_agents import BILLING, MIRROR, agent, drawn, sink, topic
 
 if TYPE_CHECKING:
-    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.sink import Sink
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.topology.graph import Graph
     from shieldx.topology.layers import Layers
     from shieldx.topology.placing import Box
@@ -24,7 +24,7 @@ some_topics = st.lists(st.sampled_from(NAMES), max_size=4, unique=True)
 
 @st.composite
 def platforms(draw: st.DrawFn) -> Graph:
-    agents: list[Agent | Sink] = [
+    agents: list[TransactionalAgent | Sink] = [
         agent(f"agent{number}", reads=draw(some_topics), writes=draw(some_topics), tables=draw(some_topics))
         for number in range(draw(st.integers(0, 3)))
     ]

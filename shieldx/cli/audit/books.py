@@ -10,7 +10,7 @@ import click
 
 from shieldx.cli.kafka_errors import named_kafka_errors
 from shieldx.cli.stdout import counted, print_json, print_table, printable
-from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.errors import FixConfiguration
 from shieldx.reconciliation.check import check_books
 from shieldx.rocksdb.store import RocksStores
@@ -34,7 +34,7 @@ async def books(platform: Platform, progress: Callable[[int, int], None]) -> Boo
         CheckPostgres: Postgres fails.
     """
     agent = platform.agent(LEDGER)
-    if not isinstance(agent, Agent):
+    if not isinstance(agent, TransactionalAgent):
         raise FixConfiguration(f"{LEDGER!r} is not the ledger's agent; see agents/")
     await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
     if platform.knows_postgres:

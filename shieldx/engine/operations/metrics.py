@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import prometheus_client as prometheus
 
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.measures import Gauge
+from shieldx.engine.declarations.transactional import TransactionalAgent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.transactional import AnyAgent
     from shieldx.engine.tasks.batch import Batch
 
 
@@ -71,7 +71,7 @@ class Metrics:
         self.distributions = {
             it.name: prometheus.Histogram(it.name, it.documentation, buckets=it.buckets, registry=reg)
             for agent in agents
-            if isinstance(agent, Agent)
+            if isinstance(agent, TransactionalAgent)
             for it in agent.histograms
         }
 

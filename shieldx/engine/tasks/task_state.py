@@ -14,7 +14,7 @@ from shieldx.errors import FreeDisk, RestoreTask, ShieldXError, WaitForDisk
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from shieldx.engine.declarations.agent import Agent, Fold
+    from shieldx.engine.declarations.transactional import Fold, TransactionalAgent
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.tasks.checkpoint import TaskStore
     from shieldx.engine.tasks.context import TaskContext
@@ -39,7 +39,12 @@ class TaskState:
     """
 
     def __init__(
-        self, agent: Agent, partition: int, max_record_bytes: int, surroundings: TaskContext, metrics: TaskMetrics
+        self,
+        agent: TransactionalAgent,
+        partition: int,
+        max_record_bytes: int,
+        surroundings: TaskContext,
+        metrics: TaskMetrics,
     ) -> None:
         self._agent = agent
         self._partition = partition

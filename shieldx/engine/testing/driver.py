@@ -27,8 +27,8 @@ from shieldx.messages import Tick
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.engine.tasks.log import Header
     from shieldx.engine.testing.memory_log import MemoryRecord
@@ -48,7 +48,7 @@ class AgentDriver:
 
     def __init__(
         self,
-        agent: Agent,
+        agent: TransactionalAgent,
         topics: Mapping[str, Topic],
         *,
         partitions: int = 1,

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.replayable import Replayable
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from shieldx.engine.declarations.agent import AnyAgent
     from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.declarations.transactional import AnyAgent
 
 CLIENT = "client"
 """Whom the principal of producers and consumers is named for."""
@@ -60,7 +60,7 @@ def _of_agent(agent: AnyAgent, topics: Mapping[str, Topic], application: str, pr
     yield from _on_topics(principal, "Read", agent.reads, "its inputs")
     yield Acl(principal=principal, resource="group", name=group, operation="Read", why="its group, and its lag")
     looked_at = agent.topics
-    if isinstance(agent, Agent):
+    if isinstance(agent, TransactionalAgent):
         looked_at = (*agent.topics, DEAD_LETTERS)
         yield from _on_topics(principal, "Write", agent.reads, "ticks, and what it forwards to its home")
         yield from _on_topics(principal, "Read", agent.tables, "its state")
@@ -111,14 +111,14 @@ def _of_operator(agents: Collection[AnyAgent], topics: Mapping[str, Topic], prin
 
 def _from_outside(agents: Collection[AnyAgent], topics: Mapping[str, Topic], who: str) -> tuple[list[str], list[str]]:
     """The topics that somebody writes who is no agent, and those that he reads."""
-    folding = [agent for agent in agents if isinstance(agent, Agent | Replayable)]
+    folding = [agent for agent in agents if isinstance(agent, TransactionalAgent | Replayable)]
     made_here = {name for agent in folding for name in (*agent.writes, *agent.tables)} | set(_reply_topics(topics))
     read_here = {name for agent in agents for name in agent.reads}
     writers = {name: CLIENT for agent in folding for name in agent.reads if name not in made_here}
     readers = {
         agent.writes[0]: CLIENT
         for agent in folding
-        if agent.writes and (isinstance(agent, Agent) or agent.writes[0] not in read_here)
+        if agent.writes and (isinstance(agent, TransactionalAgent) or agent.writes[0] not in read_here)
     }
     for name in dict.fromkeys(name for agent in folding for name in agent.topics if name in topics):
         topic = topics[name]

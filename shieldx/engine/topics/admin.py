@@ -12,8 +12,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.manifests import DELETE_RETENTION_MS, MIN_COMPACTION_LAG
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.kafka.access import not_allowed, why_unreachable
 from shieldx.errors import FixConfiguration
 from shieldx.messages import DEAD_LETTERS
@@ -21,8 +21,8 @@ from shieldx.messages import DEAD_LETTERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from shieldx.engine.declarations.agent import AnyAgent
     from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.declarations.transactional import AnyAgent
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class TopicAdmin:
         letters = (DEAD_LETTERS,) if agent.writes else ()  # a sink writes no topic
         used = {name: topics[name] for name in (*agent.topics, *letters)}
         actual = await self._with_settings(used)
-        kept = (*agent.tables, agent.positions) if isinstance(agent, Agent) else agent.tables
+        kept = (*agent.tables, agent.positions) if isinstance(agent, TransactionalAgent) else agent.tables
         for name, topic in used.items():
             if name not in actual:
                 raise FixConfiguration(f"topic {name!r} does not exist; run `shieldx topics create`")

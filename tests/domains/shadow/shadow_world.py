@@ -19,8 +19,8 @@ from shieldx.domains.shadow.rule import RuleConfig, Signature
 from shieldx.domains.shadow.sample import Request, Sample
 from shieldx.domains.shadow.sample_set import arranged, strata_digest, strata_of, version_of
 from shieldx.domains.shadow.tables import Plan
-from shieldx.engine.declarations.agent import Agent, load_agents
 from shieldx.engine.declarations.manifests import Topic, load_manifests
+from shieldx.engine.declarations.transactional import TransactionalAgent, load_agents
 from shieldx.engine.tasks.codec import CARRIED
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import DEAD_LETTERS, DeadLetter
@@ -77,11 +77,11 @@ def judge(rule: RuleConfig, chosen: Iterable[Sample]) -> Outcomes:
 
 
 @cache
-def _agents() -> tuple[Agent, Agent, dict[str, Topic]]:
+def _agents() -> tuple[TransactionalAgent, TransactionalAgent, dict[str, Topic]]:
     agents, topics = load_agents(ROOT / "agents"), load_manifests(ROOT / "topics")
     shadow, credit = agents["shadow"], agents["credits"]
-    assert isinstance(shadow, Agent)
-    assert isinstance(credit, Agent)
+    assert isinstance(shadow, TransactionalAgent)
+    assert isinstance(credit, TransactionalAgent)
     return shadow, credit, topics
 
 

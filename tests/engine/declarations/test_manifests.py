@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shieldx.domains.credits.messages import Result
-from shieldx.engine.declarations.agent import load_agents
 from shieldx.engine.declarations.manifests import duration_ms, load_manifests
+from shieldx.engine.declarations.transactional import load_agents
 from shieldx.errors import FixConfiguration
 from tests.engine.counter_agent import ROOT, Total
 

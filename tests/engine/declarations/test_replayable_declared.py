@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shieldx.engine.declarations.agent import Agent, load_agents
 from shieldx.engine.declarations.manifests import Topic, load_manifests
 from shieldx.engine.declarations.replayable import Answering, Replayable, Resources
+from shieldx.engine.declarations.transactional import TransactionalAgent, load_agents
 from shieldx.engine.topics.acls import acls
 from shieldx.errors import FixConfiguration
 from shieldx.topology.graph import CONSUMERS, PRODUCERS, Kind, Verb, draw_up
@@ -36,7 +36,7 @@ def never(resources: Resources) -> AbstractAsyncContextManager[Answering]:
 
 
 EVALUATING = Replayable(name="evaluating", reads=("in",), writes=("out",), looks_up=("samples",), answering=never)
-AFTER = Agent(name="after", reads=("out",), writes=("reports",), tables=(), fold=never)
+AFTER = TransactionalAgent(name="after", reads=("out",), writes=("reports",), tables=(), fold=never)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def forget_pages() -> Iterator[None]:
     sys.modules.pop("shieldx_agents.echo", None)
 
 
-def of(principal: str, *agents: Agent | Replayable) -> set[tuple[str, str, str]]:
+def of(principal: str, *agents: TransactionalAgent | Replayable) -> set[tuple[str, str, str]]:
     listed = acls(agents, TOPICS, application="app", principal_prefix="p-")
     return {(acl.operation, acl.resource, acl.name) for acl in listed if acl.principal == principal}
 

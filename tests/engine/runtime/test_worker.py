@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
-    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.runtime.worker import Worker
     from shieldx.engine.tasks.log import Record, TopicPartition
     from shieldx.messages import Output, Source
@@ -57,7 +57,7 @@ async def platform(kafka: str) -> Platform:
 
 @asynccontextmanager
 async def running(
-    platform: Platform, agent: Agent, log: KafkaLog | None = None, ended: asyncio.Event | None = None
+    platform: Platform, agent: TransactionalAgent, log: KafkaLog | None = None, ended: asyncio.Event | None = None
 ) -> AsyncIterator[tuple[Worker, Metrics]]:
     """A worker at work; on the way out it is stopped in order, and what it failed with is raised."""
     metrics = Metrics([agent])

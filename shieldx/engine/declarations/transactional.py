@@ -51,7 +51,7 @@ class Fold(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agent:
+class TransactionalAgent:
     """A transactional agent: partition n of every input, its tables, and its outputs, commit together."""
 
     name: str
@@ -82,7 +82,7 @@ class Agent:
         return (*self.reads, *self.writes, *self.tables, self.positions)
 
 
-AnyAgent = Agent | Replayable | Sink
+AnyAgent = TransactionalAgent | Replayable | Sink
 """What a page may declare."""
 
 
