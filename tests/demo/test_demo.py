@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from shieldx.bootstrap import worker_environment
+from shieldx.bootstrap.worker_environment import worker_environment
 from shieldx.demo.__main__ import DIFFERENCES, EXIT_DIFFERENCES, EXIT_INTERRUPTED, conclude
 from shieldx.demo.audit_log import AuditLog
 from shieldx.demo.comparison import compare

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from shieldx.domains.audit.tables import DECISIONS, LOG
 from shieldx.domains.credits.tables import COMMANDS
 from shieldx.engine.declarations.manifests import load_manifests
-from shieldx.engine.declarations.transactional import TransactionalAgent, load_agents
+from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.engine.testing.memory_log import MemoryRecord
@@ -34,9 +35,9 @@ PARTITIONS = 2
 
 
 def agent(name: str) -> TransactionalAgent:
-    page = PAGES[name]
-    assert isinstance(page, TransactionalAgent)
-    return replace(page, fold=partial(page.fold, keys=KEYRING, first_key_id="k1")) if page.takes_keyring else page
+    page = TransactionalAgent.of(PAGES[name])
+    given = {"audit_keyring": KEYRING} if page.parameters == ("audit_keyring",) else {}
+    return replace(page, fold=partial(page.fold, **given))
 
 
 class StoredTopics:

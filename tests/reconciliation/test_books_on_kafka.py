@@ -15,7 +15,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.workers import make_workers
 from shieldx.cli.committed_records import committed_consumer
 from shieldx.client import Client
 from shieldx.dev.stack import Stack
@@ -80,7 +81,7 @@ async def platform_on(bootstrap: str, dsn: str, folder: Path) -> Platform:
 async def running(platform: Platform, *agents: str) -> AsyncIterator[None]:
     """Workers in this process; they are stopped in order on the way out."""
     chosen = [platform.agent(name) for name in agents]
-    made = platform.workers(chosen, Metrics(chosen))
+    made = make_workers(platform, chosen, Metrics(chosen))
     async with AsyncExitStack() as started:
         for _, resource in made:
             await resource.start()

@@ -50,5 +50,5 @@ MIRROR = sink("mirror", reads=["bills", "totals"], into=["billing.bills"])
 
 def drawn(agents: Sequence[TransactionalAgent | Sink], **more: Topic) -> Graph:
     """The graph of some agents where `TOPICS`, `more`, and the positions of each agent are declared."""
-    positions = {each.positions: topic("compact") for each in agents if isinstance(each, TransactionalAgent)}
+    positions = {each.positions: topic("compact") for each in agents if each.positions is not None}
     return draw_up(agents, TOPICS | positions | more)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from shieldx.engine.declarations.manifests import load_manifests
-from shieldx.engine.declarations.transactional import load_agents
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.topology.graph import Graph, Kind, draw_up
 from shieldx.topology.mermaid import mermaid
 from shieldx.topology.palette import TINTS

@@ -15,8 +15,9 @@ from shieldx.messages import DEAD_LETTERS, AuditAppend, Change, DeadLetter, Outp
 from shieldx.state.deduplication import DeduplicationWindow, body_digest, key_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from shieldx.domains.audit.keys import Keyring
     from shieldx.messages import Source
     from shieldx.state.store import StateBatch, StateStore
 
@@ -52,8 +53,8 @@ class Refused(Exception):
 class AuditFold:
     """One shard of the audit log: the chain of all that was appended to one partition.
 
-    `keys` are the secrets by id, and raise an error that names an id that they lack; `first_key_id` signs a shard's
-    first entry, and after it the one that the last rotation named. With a `store`, memory has what it has not
+    The keyring has the secrets by id, and raises an error that names an id that it lacks. Its `first` key signs a
+    shard's first entry, and after it the one that the last rotation named. With a `store`, memory has what it has not
     taken yet.
     """
 
@@ -65,15 +66,14 @@ class AuditFold:
         max_entry_bytes: int = 1_000_000,
         store: StateStore | None = None,
         *,
-        keys: Mapping[str, bytes],
-        first_key_id: str,
+        audit_keyring: Keyring,
     ) -> None:
         self._shard = partition
         self._max_entry_bytes = max_entry_bytes
-        self._keys = keys
+        self._keys = audit_keyring
         self._remembered = DeduplicationWindow("remembered", _at_ms_of, store)
         self._moved = False
-        self._head = Head.before_first(partition, first_key_id)
+        self._head = Head.before_first(partition, audit_keyring.first)
         self._trusted = True
         """Whether the head's MAC is known to be right; of those that a restart reads, only the last need be."""
         stored = None if store is None else store.get(_HEAD_TABLE, _HEAD_KEY)

@@ -1,20 +1,17 @@
-"""What a page in `agents/` declares."""
+"""What a page in `agents/` declares whose outputs, tables and positions commit in one Kafka transaction."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from shieldx.engine.declarations.replayable import Replayable
-from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.declarations.agent import AgentKind
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from shieldx.engine.declarations.agent import Agent, Made, Makers
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.messages import Change, Output, Source
     from shieldx.state.store import StateBatch
@@ -61,15 +58,44 @@ class TransactionalAgent:
     tables: tuple[str, ...]
     fold: Callable[..., Fold]
     """Makes the fold of a partition: (partition, most bytes a record may have, store on disk if there is one)."""
-    takes_keyring: bool = False
-    """Whether `fold` is given the keyring as well: `keys` by id, and the `first_key_id`."""
-    takes_settings: tuple[str, ...] = ()
-    """Settings whose values `fold` is given as well, each under its name."""
+    parameters: tuple[str, ...] = ()
+    """Settings and resources that `fold` is given as well, as keyword arguments of these names."""
     state_format: str = "1"
     """Names what the fold keeps in a store. Change it with the format: checkpoints of another one are not used."""
     counters: tuple[Counter, ...] = ()
     gauges: tuple[Gauge, ...] = ()
     histograms: tuple[Histogram, ...] = ()
+
+    kind: ClassVar = AgentKind.TRANSACTIONAL
+    about: ClassVar = "Results, tables and the position commit in one Kafka transaction."
+    looks_up: ClassVar[tuple[str, ...]] = ()
+    sets_aside: ClassVar = True
+    uses_transactions: ClassVar = True
+    needs_postgres: ClassVar = False
+    sql_tables: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of(cls, agent: Agent) -> TransactionalAgent:
+        """An agent of any kind as a transactional one.
+
+        Raises:
+            FixConfiguration: it is of another kind.
+        """
+        if not isinstance(agent, cls):
+            raise FixConfiguration(
+                f"agent {agent.name!r} must be a transactional agent; its page declares a {agent.kind}"
+            )
+        return agent
+
+    @property
+    def results(self) -> str | None:
+        """The first of `writes`."""
+        return self.writes[0] if self.writes else None
+
+    @property
+    def returns_to(self) -> tuple[str, ...]:
+        """Its inputs."""
+        return self.reads
 
     @property
     def positions(self) -> str:
@@ -77,47 +103,10 @@ class TransactionalAgent:
         return f"{self.name}.positions"
 
     @property
-    def topics(self) -> tuple[str, ...]:
-        """Every topic that the agent touches."""
-        return (*self.reads, *self.writes, *self.tables, self.positions)
+    def sends_replies(self) -> bool:
+        """Whether it has results."""
+        return bool(self.writes)
 
-
-AnyAgent = TransactionalAgent | Replayable | Sink
-"""What a page may declare."""
-
-
-def load_agents(folder: Path) -> dict[str, AnyAgent]:
-    """The agents and sinks of every page in a folder, by name.
-
-    Pages are loaded by path, as modules `shieldx_agents.<page>`: PyPI has a package called `agents`.
-
-    Raises:
-        FixConfiguration: the folder is missing, a page defines neither `agent` nor `sink`, or two have one name.
-    """
-    if not folder.is_dir():
-        raise FixConfiguration(f"no agents folder at {folder}; set SHIELDX_HOME to the folder that holds agents/")
-    agents: dict[str, AnyAgent] = {}
-    for path in sorted(folder.glob("*.py")):
-        page = _load_page(path)
-        agent = getattr(page, "agent", None) or getattr(page, "sink", None)
-        if not isinstance(agent, AnyAgent):
-            raise FixConfiguration(f"{path} defines no `agent` and no `sink`; see docs/agents.md")
-        if agent.name in agents:
-            raise FixConfiguration(f"{path} declares agent {agent.name!r}, which another page has declared already")
-        agents[agent.name] = agent
-    return agents
-
-
-def _load_page(path: Path) -> Any:
-    name = f"shieldx_agents.{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise FixConfiguration(f"{path} cannot be loaded as a Python module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    def make(self, makers: Makers[Made]) -> Made:
+        """Have something made of it."""
+        return makers.of_transactional(self)

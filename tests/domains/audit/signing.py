@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shieldx.engine.declarations.manifests import load_manifests
-from shieldx.engine.declarations.transactional import TransactionalAgent, load_agents
+from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.keyring.keyring import Keyring
 from shieldx.messages import AuditAppend
@@ -23,9 +24,8 @@ AT = "2026-01-01T12:00:00.000Z"
 
 
 def audit_agent(keyring: Keyring = KEYRING) -> TransactionalAgent:
-    agent = load_agents(ROOT / "agents")["audit"]
-    assert isinstance(agent, TransactionalAgent)
-    return replace(agent, fold=partial(agent.fold, keys=keyring, first_key_id=keyring.first))
+    agent = TransactionalAgent.of(load_agents(ROOT / "agents")["audit"])
+    return replace(agent, fold=partial(agent.fold, audit_keyring=keyring))
 
 
 def driver(partitions: int = 1, keyring: Keyring = KEYRING) -> AgentDriver:

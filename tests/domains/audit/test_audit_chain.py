@@ -165,7 +165,7 @@ async def test_a_keyring_without_the_key_that_signs_is_an_error_that_names_it() 
     ran.send("audit.rotations", Rotate(partition=0, key_id="k2", actor="olga", at=AT), key=None)
     await ran.run()
     (stored,) = [record.value for record in ran.read("audit.checkpoints")]
-    fold = AuditFold(0, keys=Keyring("k1", {"k1": b"1" * 32}, source="the test"), first_key_id="k1")
+    fold = AuditFold(0, audit_keyring=Keyring("k1", {"k1": b"1" * 32}, source="the test"))
     fold.restore("audit.checkpoints", b"0", stored)
     with pytest.raises(MissingKey, match="key 'k2' is not in"):
         fold.flush(DictStore().begin())
@@ -194,7 +194,7 @@ async def test_the_metrics_say_how_far_each_shard_is() -> None:
 
 def test_a_shard_goes_on_from_its_store() -> None:
     store = DictStore()
-    before = AuditFold(0, store=store, keys=KEYRING, first_key_id="k1")
+    before = AuditFold(0, store=store, audit_keyring=KEYRING)
     (first,) = before.apply(append("a"), source(0))
     batch = store.begin()
     before.flush(batch)
@@ -202,7 +202,7 @@ def test_a_shard_goes_on_from_its_store() -> None:
     before.flushed(evict=True)
     assert before.size_bytes == 0
 
-    after = AuditFold(0, store=store, keys=KEYRING, first_key_id="k1")
+    after = AuditFold(0, store=store, audit_keyring=KEYRING)
     assert after.apply(append("a"), source(1)) == [], "it was chained before"
     (second,) = after.apply(append("b"), source(2))
     assert (second.value.sequence, second.value.prev_hash) == (1, first.value.hash)
@@ -215,7 +215,7 @@ def source(offset: int) -> Source:
 @pytest.mark.parametrize("value", [b"", b"[]", b"\xff"])
 @pytest.mark.parametrize(("topic", "key"), [("audit.checkpoints", b"0"), ("audit.remembered", b"1/a")])
 def test_rubbish_in_the_state_is_said_to_be_tampered_with(topic: str, key: bytes, value: bytes) -> None:
-    fold = AuditFold(0, keys=KEYRING, first_key_id="k1")
+    fold = AuditFold(0, audit_keyring=KEYRING)
     with pytest.raises(TamperedState, match=f"{topic}/0 has a record that no audit agent writes"):
         fold.restore(topic, key, value)
 

@@ -20,7 +20,8 @@ from shieldx.domains.shadow.sample import Request, Sample
 from shieldx.domains.shadow.sample_set import arranged, strata_digest, strata_of, version_of
 from shieldx.domains.shadow.tables import Plan
 from shieldx.engine.declarations.manifests import Topic, load_manifests
-from shieldx.engine.declarations.transactional import TransactionalAgent, load_agents
+from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.codec import CARRIED
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import DEAD_LETTERS, DeadLetter

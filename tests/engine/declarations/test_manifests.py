@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shieldx.domains.credits.messages import Result
+from shieldx.engine.declarations.agent import topics_of
 from shieldx.engine.declarations.manifests import duration_ms, load_manifests
-from shieldx.engine.declarations.transactional import load_agents
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.errors import FixConfiguration
 from tests.engine.counter_agent import ROOT, Total
 
@@ -123,5 +124,5 @@ def test_the_platform_s_own_manifests() -> None:
     assert topics["credits.results"].types() == {"credits.result/1": Result}
     assert [name for name, topic in topics.items() if topic.accepts_replies] == ["replies", "shadow.payments"]
     for agent in load_agents(ROOT / "agents").values():
-        assert set(agent.topics) <= set(topics)
+        assert set(topics_of(agent)) <= set(topics)
         assert all(topics[name].timestamps == "broker" for name in agent.reads), "time is the log's"

@@ -6,11 +6,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from prometheus_client import CollectorRegistry
 
+from shieldx.engine.declarations.agent import topics_of
 from shieldx.engine.declarations.manifests import Topic, load_manifests
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.replayable import Answering, Replayable, Resources
-from shieldx.engine.declarations.transactional import TransactionalAgent, load_agents
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.topics.acls import acls
 from shieldx.errors import FixConfiguration
 from shieldx.topology.graph import CONSUMERS, PRODUCERS, Kind, Verb, draw_up
@@ -55,19 +56,15 @@ def test_a_page_declares_it(tmp_path: Path) -> None:
     home = write_home(tmp_path, names)
     agent = load_agents(home / "agents")[names.agent]
     assert isinstance(agent, Replayable)
-    assert agent.topics == (names.asks, names.echoes)
+    assert topics_of(agent) == (names.asks, names.echoes)
     assert set(load_manifests(home / "topics")) == {names.asks, names.echoes, "dead-letters"}
 
 
 def test_a_page_that_declares_nothing_is_refused(tmp_path: Path) -> None:
     home = write_home(tmp_path, Names("a", "b", "c"))
     (home / "agents" / "echo.py").write_text("agent = print\n")
-    with pytest.raises(FixConfiguration, match=r"echo\.py defines no `agent`"):
+    with pytest.raises(FixConfiguration, match=r"echo\.py does not define `agent`"):
         load_agents(home / "agents")
-
-
-def test_two_records_at_once_for_each_process() -> None:
-    assert Resources(connection={}, processes=8, registry=CollectorRegistry()).concurrency == 16
 
 
 def test_it_writes_its_outputs_and_dead_letters_and_nothing_else() -> None:

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.workers import make_workers
 from shieldx.client import Client
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Code, Consume, Purchase, Reserve
@@ -61,7 +62,7 @@ async def running(
 ) -> AsyncIterator[tuple[Worker, Metrics]]:
     """A worker at work; on the way out it is stopped in order, and what it failed with is raised."""
     metrics = Metrics([agent])
-    ((worker, own_log),) = platform.workers([agent], metrics)
+    ((worker, own_log),) = make_workers(platform, [agent], metrics)
     if log is not None:
         worker._work = replace(worker._work, surroundings=replace(worker._work.surroundings, log=log))  # noqa: SLF001 - a slow log stands in
     await own_log.start()

@@ -1,0 +1,133 @@
+"""What every page in `agents/` declares: an agent, of whatever kind."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
+    from shieldx.engine.declarations.replayable import Replayable
+    from shieldx.engine.declarations.sink import Sink
+    from shieldx.engine.declarations.transactional import TransactionalAgent
+
+Made = TypeVar("Made")
+Made_co = TypeVar("Made_co", covariant=True)
+
+
+class AgentKind(StrEnum):
+    """What commits together with an agent's position."""
+
+    TRANSACTIONAL = "transactional agent"
+    """Outputs and tables, in one Kafka transaction."""
+    REPLAYABLE = "replayable agent"
+    """Nothing: answering a record again does no harm."""
+    SINK = "sink"
+    """Rows, in one database transaction."""
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """What the rest of the platform asks of an agent, so that only the agent itself needs to know its kind."""
+
+    @property
+    def name(self) -> str:
+        """Its name, which its consumer group and its user bear too."""
+
+    @property
+    def kind(self) -> AgentKind:
+        """Its kind, for people and drawings."""
+
+    @property
+    def about(self) -> str:
+        """One sentence about its kind."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Its input topics; it keeps a position in each."""
+
+    @property
+    def looks_up(self) -> tuple[str, ...]:
+        """Topics that it reads without keeping a position."""
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Topics of its outputs."""
+
+    @property
+    def results(self) -> str | None:
+        """The one of `writes` that answers its clients, who read it even where agents read it too."""
+
+    @property
+    def returns_to(self) -> tuple[str, ...]:
+        """Inputs that it also writes: it appends ticks, and forwards misplaced records to their home partition."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Topics that hold its state."""
+
+    @property
+    def positions(self) -> str | None:
+        """The topic that holds its positions, if that is not its consumer group or a database."""
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether it writes what it cannot process to `dead-letters`."""
+
+    @property
+    def sends_replies(self) -> bool:
+        """Whether it copies a result to the topic that a sender names in the header `reply-to`."""
+
+    @property
+    def uses_transactions(self) -> bool:
+        """Whether it has a transactional producer for each partition."""
+
+    @property
+    def needs_postgres(self) -> bool:
+        """Whether it needs a database."""
+
+    @property
+    def sql_tables(self) -> tuple[str, ...]:
+        """The tables of that database that it writes."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Settings and resources that it is given when its worker is made, by name."""
+
+    @property
+    def counters(self) -> tuple[Counter, ...]:
+        """What is counted of its outputs."""
+
+    @property
+    def gauges(self) -> tuple[Gauge, ...]:
+        """What gauges show of its outputs."""
+
+    @property
+    def histograms(self) -> tuple[Histogram, ...]:
+        """What histograms observe of its outputs."""
+
+    def make(self, makers: Makers[Made]) -> Made:
+        """Call the one of the makers that is for its kind."""
+
+
+class Makers(Protocol[Made_co]):
+    """What makes something of an agent, such as its worker, in a way of its own for each kind."""
+
+    def of_transactional(self, agent: TransactionalAgent, /) -> Made_co:
+        """Make it of a transactional agent."""
+
+    def of_replayable(self, agent: Replayable, /) -> Made_co:
+        """Make it of a replayable agent."""
+
+    def of_sink(self, agent: Sink, /) -> Made_co:
+        """Make it of a sink."""
+
+
+def state_topics_of(agent: Agent) -> tuple[str, ...]:
+    """The topics that an agent would lose state with: its tables, and its positions."""
+    return agent.tables if agent.positions is None else (*agent.tables, agent.positions)
+
+
+def topics_of(agent: Agent) -> tuple[str, ...]:
+    """Every topic that an agent touches and that its own manifest, or another agent's, must declare."""
+    return (*agent.reads, *agent.looks_up, *agent.writes, *state_topics_of(agent))
