@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from shieldx.bootstrap.home import home
 from shieldx.errors import FixConfiguration
-from shieldx.sinks.schema import Schema
 
 if TYPE_CHECKING:
     from shieldx.settings import Settings
+    from shieldx.sinks.schema import Schema
 
 
 def postgres_dsn(settings: Settings, embedded: str | None) -> str:
@@ -29,4 +29,6 @@ def postgres_dsn(settings: Settings, embedded: str | None) -> str:
 
 def schema_at(settings: Settings, dsn: str) -> Schema:
     """The schema in a database, compared with the migrations that this program has."""
+    from shieldx.sinks.schema import Schema  # noqa: PLC0415 - a program that only sends commands needs no asyncpg
+
     return Schema(dsn, home(settings) / "migrations")

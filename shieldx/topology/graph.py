@@ -88,8 +88,10 @@ class Graph:
     edges: tuple[Edge, ...]
 
 
-PRODUCERS = Node(Kind.PRODUCERS, "producers", about="Whatever sends to topics that no agent writes.")
-CONSUMERS = Node(Kind.CONSUMERS, "consumers", about="Whatever reads results, and the topics that no agent reads.")
+PRODUCERS = Node(Kind.PRODUCERS, "producers", about="Whoever sends what agents read.")
+CONSUMERS = Node(
+    Kind.CONSUMERS, "consumers", about="Whoever reads results, and what else manifests say is for clients or operators."
+)
 
 
 def draw_up(agents: Iterable[Agent], topics: Mapping[str, Topic]) -> Graph:
@@ -102,7 +104,7 @@ def draw_up(agents: Iterable[Agent], topics: Mapping[str, Topic]) -> Graph:
     nodes = _topic_nodes(agents, topics)
     edges = [edge for agent in agents for edge in _edges_of(agent, nodes)]
     edges += _reply_edges(agents, nodes, edges, topics)
-    edges += _outside_edges(agents, nodes, edges, topics)
+    edges += _outside_edges(agents, nodes, topics)
     used = dict.fromkeys(node for edge in edges for node in (edge.source, edge.target))
     order = list(Kind)
     found = sorted(dict.fromkeys([*used, *nodes.values()]), key=lambda node: order.index(node.kind))
@@ -168,16 +170,12 @@ def _reply_edges(
             )
 
 
-def _outside_edges(
-    agents: Iterable[Agent], nodes: Mapping[str, Node], inside: Iterable[Edge], topics: Mapping[str, Topic]
-) -> Iterator[Edge]:
-    """What producers write; what consumers read, which includes whatever agents write and none of them reads."""
-    inside = list(inside)
-    written = {edge.target for edge in inside if edge.verb is Verb.WRITES}
-    read = {edge.source for edge in inside if edge.verb in (Verb.READS, Verb.LOOKS_UP)}
+def _outside_edges(agents: Iterable[Agent], nodes: Mapping[str, Node], topics: Mapping[str, Topic]) -> Iterator[Edge]:
+    """What producers write and consumers read; dead letters are read by whoever looks after the system."""
     outside = access_from_outside(agents, topics)
+    readers = {*outside.readers, *(DEAD_LETTERS for agent in agents if agent.sets_aside)}
     for name, node in nodes.items():
-        if node.kind is Kind.INPUT and name in outside.writers:
+        if name in outside.writers:
             yield Edge(PRODUCERS, Verb.WRITES, node)
-        if node in written and (node not in read or name in outside.readers):
+        if name in readers:
             yield Edge(node, Verb.READS, CONSUMERS)
