@@ -56,7 +56,7 @@ class Agent(Protocol):
 
     @property
     def results(self) -> str | None:
-        """The one of `writes` that answers its clients, who read it even where agents read it too."""
+        """The one of `writes` that holds its answers."""
 
     @property
     def returns_to(self) -> tuple[str, ...]:

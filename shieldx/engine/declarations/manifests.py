@@ -41,7 +41,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     writers: Outsiders | None = None
     """Who writes it besides the agents; unset: clients, if agents read it and none of them writes it."""
     readers: Outsiders | None = None
-    """Who reads it besides the agents; unset: clients, if it holds results, or outputs that no agent reads."""
+    """Who reads it besides the agents; unset: clients, if it holds results that are not for agents alone."""
     messages: dict[str, str] = {}
     """Schema name to `module:Type`."""
 

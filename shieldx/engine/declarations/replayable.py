@@ -61,7 +61,6 @@ class Replayable:
 
     kind: ClassVar = AgentKind.REPLAYABLE
     about: ClassVar = "Each record is answered at least once; answering one again does no harm."
-    results: ClassVar[str | None] = None
     returns_to: ClassVar[tuple[str, ...]] = ()
     tables: ClassVar[tuple[str, ...]] = ()
     positions: ClassVar[str | None] = None
@@ -71,6 +70,11 @@ class Replayable:
     needs_postgres: ClassVar = False
     sql_tables: ClassVar[tuple[str, ...]] = ()
     histograms: ClassVar[tuple[Histogram, ...]] = ()
+
+    @property
+    def results(self) -> str | None:
+        """The first of `writes`."""
+        return self.writes[0] if self.writes else None
 
     def make(self, makers: Makers[Made]) -> Made:
         """Have something made of it."""

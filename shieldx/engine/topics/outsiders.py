@@ -21,17 +21,21 @@ class Access(NamedTuple):
 
 
 def access_from_outside(agents: Iterable[Agent], topics: Mapping[str, Topic]) -> Access:
-    """What manifests say, and where they say nothing: clients write what agents read and none of them makes, and
-    read results, replies, and outputs that no agent reads.
-    """  # noqa: D205 - one sentence
+    """What manifests say; where they say nothing, clients write what agents read and none makes, and read answers.
+
+    Answers are replies that no agent reads, and the results of an agent that sends replies, or that no agent reads.
+    """
     known = list(agents)
     replies = [name for name, topic in topics.items() if topic.accepts_replies]
     inputs = dict.fromkeys(name for agent in known for name in (*agent.reads, *agent.looks_up))
-    outputs = dict.fromkeys([*(name for agent in known for name in agent.writes), *replies])
-    tables = {name for agent in known for name in agent.tables}
-    results = {agent.results for agent in known}
-    writers: dict[str, Outsiders] = {name: "clients" for name in inputs if name not in outputs and name not in tables}
-    readers: dict[str, Outsiders] = {name: "clients" for name in outputs if name in results or name not in inputs}
+    made = {*replies, *(name for agent in known for name in (*agent.writes, *agent.tables))}
+    writers: dict[str, Outsiders] = {name: "clients" for name in inputs if name not in made}
+    readers: dict[str, Outsiders] = {
+        agent.results: "clients"
+        for agent in known
+        if agent.results is not None and (agent.sends_replies or agent.results not in inputs)
+    }
+    readers |= {name: "clients" for name in replies if name not in inputs}
     for name in dict.fromkeys([*(name for agent in known for name in topics_of(agent)), *replies]):
         if name in topics:
             declared = topics[name]

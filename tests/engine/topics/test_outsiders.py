@@ -37,7 +37,7 @@ def test_clients_write_what_agents_read_and_none_of_them_makes() -> None:
     assert access_from_outside([FIRST, SECOND, MIRROR], TOPICS).writers == {"in": "clients", "samples": "clients"}
 
 
-def test_clients_read_results_replies_and_what_no_agent_reads() -> None:
+def test_clients_read_results_and_replies_unless_they_are_between_agents() -> None:
     readers = access_from_outside([FIRST, SECOND, MIRROR], TOPICS).readers
     assert readers == {"out": "clients", "side": "clients", "replies": "clients"}
 
@@ -45,6 +45,10 @@ def test_clients_read_results_replies_and_what_no_agent_reads() -> None:
 def test_a_result_that_another_agent_reads_is_still_for_clients() -> None:
     after = TransactionalAgent(name="d", reads=("out",), writes=(), tables=(), fold=never)
     assert "out" in access_from_outside([FIRST, after], TOPICS).readers
+
+
+def test_other_outputs_are_not_for_clients() -> None:
+    assert "between" not in access_from_outside([FIRST], TOPICS).readers
 
 
 @pytest.mark.parametrize("name", ["in", "between", "out"])
