@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from shieldx.engine.declarations.agent import topics_of
 from shieldx.engine.declarations.manifests import Topic, load_manifests
 from shieldx.engine.declarations.pages import load_agents
-from shieldx.engine.declarations.replayable import Answering, Replayable, Resources
+from shieldx.engine.declarations.replayable import Replayable
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.topics.acls import acls
 from shieldx.errors import FixConfiguration
@@ -23,7 +23,6 @@ from tests.engine.echo_agent import Names, new_names, write_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 TOPICS = {
@@ -32,8 +31,8 @@ TOPICS = {
 }
 
 
-def never(resources: Resources) -> AbstractAsyncContextManager[Answering]:
-    raise AssertionError(resources)
+def never(*given: Any) -> Any:
+    raise AssertionError(given)
 
 
 EVALUATING = Replayable(name="evaluating", reads=("in",), writes=("out",), looks_up=("samples",), answering=never)
