@@ -4,14 +4,14 @@ from shieldx.domains.audit import tables
 from shieldx.domains.audit.fold import AuditFold
 from shieldx.domains.audit.metrics import entries, head
 from shieldx.domains.audit.state import STATE
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.measures import Counter, Gauge
+from shieldx.engine.declarations.transactional import TransactionalAgent
 
-agent = Agent(
+agent = TransactionalAgent(
     name="audit",
     reads=(tables.APPENDS, tables.DECISIONS, tables.ROTATIONS),
     fold=AuditFold,
-    takes_keyring=True,
+    parameters=("audit_keyring",),
     writes=(tables.LOG,),
     state=STATE,
     counters=(

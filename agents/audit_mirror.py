@@ -3,7 +3,7 @@
 from shieldx.domains.audit import projections, tables
 from shieldx.engine.declarations.sink import Months, Sink, Table
 
-sink = Sink(
+agent = Sink(
     name="audit-mirror",
     reads=(tables.LOG,),
     into=(

@@ -4,10 +4,10 @@ from shieldx.domains.credits import tables
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Result
 from shieldx.domains.credits.state import STATE
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.measures import Counter
+from shieldx.engine.declarations.transactional import TransactionalAgent
 
-agent = Agent(
+agent = TransactionalAgent(
     name="credits",
     reads=(tables.COMMANDS,),
     fold=CreditsFold,

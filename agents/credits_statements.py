@@ -3,7 +3,7 @@
 from shieldx.domains.credits import projections, tables
 from shieldx.engine.declarations.sink import Sink, Table
 
-sink = Sink(
+agent = Sink(
     name="credits-statements",
     reads=(tables.ACCOUNTS, tables.TRANSACTIONS),
     into=(

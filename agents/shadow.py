@@ -4,14 +4,14 @@ from shieldx.domains.credits.tables import COMMANDS as LEDGER_COMMANDS
 from shieldx.domains.shadow import metrics, tables
 from shieldx.domains.shadow.fold import ShadowFold
 from shieldx.domains.shadow.state import STATE
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
+from shieldx.engine.declarations.transactional import TransactionalAgent
 
-agent = Agent(
+agent = TransactionalAgent(
     name="shadow",
     reads=(tables.COMMANDS, tables.EVALUATIONS, tables.PAYMENTS, tables.SCORES),
     fold=ShadowFold,
-    takes_settings=("shadow_price_per_1000",),
+    parameters=("shadow_price_per_1000",),
     writes=(tables.REPORTS, tables.RESULTS, tables.BATCHES, LEDGER_COMMANDS, tables.AUDIT),
     state=STATE,
     counters=(

@@ -10,4 +10,5 @@ agent = Replayable(
     looks_up=(tables.SAMPLES,),
     writes=(tables.SCORES,),
     answering=Evaluators,
+    parameters=("shadow_processes",),
 )

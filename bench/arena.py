@@ -12,7 +12,8 @@ import msgspec
 from bench.program import Program
 from bench.sending import Sending
 from bench.workload import TENANTS, Workload
-from shieldx.bootstrap import Platform, worker_environment
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.worker_environment import worker_environment
 from shieldx.dev.stack import Stack
 
 if TYPE_CHECKING:

@@ -87,6 +87,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(description="Folder that holds agents/, topics/, schemas/ and migrations/; unset: the ones that ship"),
     ] = None
+    extensions: Annotated[
+        tuple[Path, ...],
+        Meta(description="Folders that add agents and topics of your own, each with agents/ and topics/; `:` between"),
+    ] = ()
     stack_folder: Annotated[Path, Meta(description="Folder of the embedded stack and its stack.json")] = Path(
         ".shieldx"
     )
@@ -203,8 +207,9 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     for name in given:
         if name not in Settings.__struct_fields__:
             raise FixConfiguration(f"{PREFIX}{name.upper()} is no setting; docs/settings.md lists them")
+    lists = {name: value.split(":") for name, value in given.items() if name == "extensions"}
     try:
-        return msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
+        return msgspec.convert(given | lists, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
         variable = f"{PREFIX}{path.rstrip('`').upper()}: " if path else ""

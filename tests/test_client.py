@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.workers import make_workers
 from shieldx.client import CheckConnection, Client, SendAgain
 from shieldx.domains.credits.messages import Code, Purchase, Result
 from shieldx.domains.credits.tables import RESULTS
@@ -37,7 +38,7 @@ async def platform(kafka: str) -> Platform:
 @pytest_asyncio.fixture(loop_scope="session")
 async def ledger(platform: Platform) -> AsyncIterator[None]:
     agent = platform.agent("credits")
-    ((worker, log),) = platform.workers([agent], Metrics([agent]))
+    ((worker, log),) = make_workers(platform, [agent], Metrics([agent]))
     await log.start()
     work = asyncio.create_task(worker.run())
     yield

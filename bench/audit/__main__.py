@@ -25,7 +25,7 @@ from bench.page import PAGE, check_part, write_part
 from bench.quick import parse
 from bench.reading import Reader
 from bench.rounds import Rounds
-from shieldx.bootstrap import schema_at
+from shieldx.bootstrap.postgres import schema_at
 from shieldx.dev.postgres import PostgresServer
 from shieldx.domains.audit.tables import LOG
 from shieldx.settings import load_settings

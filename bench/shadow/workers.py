@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bench.program import Program
-from shieldx.bootstrap import worker_environment
+from shieldx.bootstrap.worker_environment import worker_environment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

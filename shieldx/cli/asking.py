@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
 
 LEAST_POLL_MS = 1
 """aiokafka does not wait at all for 0."""
 
 
-class StartShadowAgent(ShieldXError):
-    """Nothing was heard in time; what was sent stays in its topic until the agent `shadow` reads it."""
+class StartAgent(ShieldXError):
+    """No answer came in time; what was sent stays in its topic until the agent that answers reads it."""
 
 
 @asynccontextmanager
@@ -75,19 +75,23 @@ class Asking:
         """What is committed in the topics of answers, in the order of each, for ever.
 
         Raises:
-            StartShadowAgent: nothing has come for `timeout_s`.
+            StartAgent: nothing has come for `timeout_s`.
         """
         while True:
             fetched = await self._consumer.getmany(timeout_ms=max(LEAST_POLL_MS, int(timeout_s * 1000)))
             if not fetched:
-                topics = ", ".join(sorted({tp.topic for tp in self._consumer.assignment()}))
-                raise StartShadowAgent(
-                    f"nothing has come in {topics} for {timeout_s:g} s: the agent `shadow` may not be running, as "
-                    "`shieldx status` says. What was sent is not lost: once the agent runs, it is carried out"
-                )
+                raise StartAgent(self._silence(timeout_s))
             for records in fetched.values():
                 for record in records:
                     yield record
+
+    def _silence(self, timeout_s: float) -> str:
+        topics = {tp.topic for tp in self._consumer.assignment()}
+        writers = [agent.name for agent in self._platform.agents.values() if not topics.isdisjoint(agent.writes)]
+        return (
+            f"nothing has come in {', '.join(sorted(topics))} for {timeout_s:g} s: agent {' or '.join(writers)} may be "
+            "down; `shieldx status` shows whether it runs. What was sent is carried out once it does"
+        )
 
 
 async def stand_at_end(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from aiokafka import TopicPartition
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.cli.sink_positions import Position
 
 

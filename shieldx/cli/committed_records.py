@@ -14,7 +14,7 @@ from shieldx.errors import FixConfiguration
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
 
 POLL_MS = 500
 

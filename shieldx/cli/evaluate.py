@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import click
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.rule.versions import RuleNameType, rules_of
 from shieldx.cli.samples.sets import SetName

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from aiokafka import AIOKafkaConsumer
 
-    from shieldx.bootstrap import Platform
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.bootstrap.platform import Platform
+    from shieldx.engine.declarations.agent import Agent
 
 FEW_OFFSETS = 20
 PEEK_MS = 300
@@ -45,7 +45,7 @@ class GroupStatus(msgspec.Struct, frozen=True):
 
 async def group_status(
     platform: Platform,
-    agent: AnyAgent,
+    agent: Agent,
     partitions: Mapping[str, int],
     positions: Mapping[TopicPartition, int] | None = None,
 ) -> GroupStatus:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Literal
 
-from shieldx.bootstrap import read_stack_file
+from shieldx.bootstrap.stack_file import read_stack_file
 
 if TYPE_CHECKING:
     from shieldx.settings import Settings

@@ -19,7 +19,7 @@ from shieldx.messages import DEAD_LETTERS, DeadLetter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
 
 
 class ListDeadLetters(ShieldXError):

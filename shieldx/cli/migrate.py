@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shieldx.bootstrap import postgres_dsn, read_stack_file, schema_at
+from shieldx.bootstrap.postgres import postgres_dsn, schema_at
+from shieldx.bootstrap.stack_file import read_stack_file
 from shieldx.cli.stdout import as_json, counted, print_json, print_table, say
 from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
 
 
 @asynccontextmanager

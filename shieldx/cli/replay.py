@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
     from aiokafka.structs import RecordMetadata
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.cli.letters import Letter
     from shieldx.cli.place import Place
 

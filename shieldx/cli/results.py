@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.committed_records import committed_consumer, committed_records, partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.result_rows import HEADINGS, row

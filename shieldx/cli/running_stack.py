@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.bootstrap import STACK_FILE, StackFile, read_stack_file
+from shieldx.bootstrap.stack_file import STACK_FILE, StackFile, read_stack_file
 from shieldx.dev.file_lock import FileLock, StopTheOtherProcess
 from shieldx.errors import FixConfiguration
 

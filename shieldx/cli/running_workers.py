@@ -8,7 +8,7 @@ import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from shieldx.engine.declarations.sink import Sink
+from shieldx.bootstrap.workers import make_workers
 from shieldx.engine.operations.health import HealthServer
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.errors import ShieldXError
@@ -17,8 +17,9 @@ from shieldx.sinks.database import CheckPostgres
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shieldx.bootstrap import AnyWorker, Platform
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.bootstrap.platform import Platform
+    from shieldx.bootstrap.workers import AnyWorker
+    from shieldx.engine.declarations.agent import Agent
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ READY_POLL_S = 0.05
 
 
 async def run_workers(
-    platform: Platform, agents: Sequence[AnyAgent], stopping: asyncio.Event, when_ready: Callable[[str], None]
+    platform: Platform, agents: Sequence[Agent], stopping: asyncio.Event, when_ready: Callable[[str], None]
 ) -> None:
     """Check the agents' topics and work until the event; `when_ready` is told the health server's address.
 
@@ -36,11 +37,11 @@ async def run_workers(
     """
     for agent in agents:
         await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
-    if any(isinstance(agent, Sink) for agent in agents):
+    if any(agent.needs_postgres for agent in agents):
         await _check_schema(platform)
     _spare_the_garbage_collector()
     metrics = Metrics(agents)
-    made = platform.workers(agents, metrics)
+    made = make_workers(platform, agents, metrics)
     workers = [worker for worker, _ in made]
     settings = platform.settings
     health = HealthServer(

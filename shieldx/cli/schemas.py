@@ -6,7 +6,7 @@ import os
 
 import click
 
-from shieldx.bootstrap import home
+from shieldx.bootstrap.home import home
 from shieldx.engine.declarations.manifests import load_manifests
 from shieldx.engine.topics import schemas
 from shieldx.errors import FixConfiguration

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shieldx.bootstrap import Platform, home
+from shieldx.bootstrap.home import home
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.command_lines import CommandLines, CorrectLine
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka

@@ -14,7 +14,7 @@ from shieldx.errors import ShieldXError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.domains.credits.messages import Command, Result
 
 UNCONFIRMED = 10_000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.moment import MomentType, rfc3339
 from shieldx.cli.projected_account import Movement, projected_account

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.group_lag import GroupStatus, group_status
 from shieldx.cli.health_answer import Readiness, health_address, readiness
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.sink_positions import sink_positions
 from shieldx.cli.stdout import as_json, counted, print_json, print_table
-from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.topics.admin import Difference
 from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
@@ -24,7 +23,7 @@ from shieldx.sinks.database import CheckPostgres, connected, place_of
 if TYPE_CHECKING:
     from aiokafka import TopicPartition
 
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.agent import Agent
 
 
 class PostgresStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +84,7 @@ async def _status(platform: Platform, health: str | None) -> Status:
     agents = [
         await group_status(platform, agent, counts, await _positions(platform, agent, postgres))
         for agent in platform.agents.values()
-        if postgres is not None or not isinstance(agent, Sink)
+        if postgres is not None or not agent.needs_postgres
     ]
     return Status(
         ok=not differences
@@ -115,10 +114,10 @@ async def _postgres(platform: Platform) -> PostgresStatus:
 
 
 async def _positions(
-    platform: Platform, agent: AnyAgent, postgres: PostgresStatus | None
+    platform: Platform, agent: Agent, postgres: PostgresStatus | None
 ) -> dict[TopicPartition, int] | None:
     """What a sink has written, nothing as long as its database cannot be asked; None for another agent."""
-    if not isinstance(agent, Sink):
+    if not agent.needs_postgres:
         return None
     if postgres is None or postgres.error is not None:
         return {}

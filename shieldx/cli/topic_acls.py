@@ -7,10 +7,10 @@ from shlex import quote
 
 import click
 
-from shieldx.bootstrap import home
+from shieldx.bootstrap.home import home
 from shieldx.cli.stdout import as_json, print_json, print_table
-from shieldx.engine.declarations.agent import load_agents
 from shieldx.engine.declarations.manifests import load_manifests
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.topics.acls import acls
 from shieldx.settings import load_settings
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli import topic_acls
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import as_json, counted, print_json, print_table, say

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from shieldx.bootstrap import home
-from shieldx.engine.declarations.agent import load_agents
+from shieldx.bootstrap.home import home
 from shieldx.engine.declarations.manifests import load_manifests
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.settings import load_settings
 from shieldx.topology.graph import draw_up
 from shieldx.topology.mermaid import mermaid

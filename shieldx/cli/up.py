@@ -13,7 +13,9 @@ import msgspec
 from rich.panel import Panel
 from rich.text import Text
 
-from shieldx.bootstrap import Platform, StackFile, home
+from shieldx.bootstrap.home import home
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.stack_file import StackFile
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.running_stack import publish, withdraw
 from shieldx.cli.running_workers import run_workers
@@ -22,8 +24,7 @@ from shieldx.cli.stop_signals import finishes_before, stop_event
 from shieldx.cli.worker_logs import log_to_stderr
 from shieldx.dev.cluster_plan import BROKER_COUNTS
 from shieldx.dev.stack import Stack
-from shieldx.engine.declarations.agent import load_agents
-from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.errors import FixConfiguration, ShieldXError
 from shieldx.settings import load_settings
 from shieldx.sinks.database import place_of
@@ -31,7 +32,7 @@ from shieldx.sinks.database import place_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.topics.admin import ActualTopic
     from shieldx.settings import Settings
 
@@ -122,7 +123,7 @@ def needs_postgres(settings: Settings, names: Sequence[str]) -> bool:
     """Whether the stack must have a Postgres: one of these agents, or of all, writes to it, and no other is set."""
     agents = load_agents(home(settings) / "agents")
     chosen = [agents[name] for name in names if name in agents] if names else agents.values()
-    return settings.postgres_dsn is None and any(isinstance(agent, Sink) for agent in chosen)
+    return settings.postgres_dsn is None and any(agent.needs_postgres for agent in chosen)
 
 
 def partition_count(existing: Mapping[str, ActualTopic], asked: int | None, *, default: int) -> int:
@@ -148,7 +149,7 @@ def partition_count(existing: Mapping[str, ActualTopic], asked: int | None, *, d
     return count
 
 
-def _announce(platform: Platform, agents: Sequence[AnyAgent], health: str, postgres: str | None) -> None:
+def _announce(platform: Platform, agents: Sequence[Agent], health: str, postgres: str | None) -> None:
     settings = platform.settings
     stack = StackFile(platform.bootstrap, platform.partitions, os.getpid(), health, platform.brokers, postgres)
     publish(settings, stack)

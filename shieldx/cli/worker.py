@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.running_workers import run_workers
 from shieldx.cli.stop_signals import stop_event
 from shieldx.cli.worker_logs import log_to_stderr
@@ -18,7 +18,7 @@ from shieldx.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.agent import Agent
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def command(agents: tuple[str, ...]) -> None:
     asyncio.run(_run(platform, [platform.agent(name) for name in dict.fromkeys(agents)]))
 
 
-async def _run(platform: Platform, agents: Sequence[AnyAgent]) -> None:
+async def _run(platform: Platform, agents: Sequence[Agent]) -> None:
     names = [agent.name for agent in agents]
 
     def tell_ready(health: str) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka.errors import KafkaError
 
-from shieldx.bootstrap import Platform, worker_environment
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.worker_environment import worker_environment
 from shieldx.demo.audit_log import AGENT as AUDIT
 from shieldx.demo.audit_log import AuditLog, chain_and_verify
 from shieldx.demo.comparison import Comparison, Observed, compare

@@ -34,11 +34,17 @@ class Evaluators:
     """Judges batches, several at once. The same batch gives the same answer again, but for its latencies."""
 
     def __init__(
-        self, resources: Resources, *, judging: Callable[[Work], Judged | TooSlow | Unusable | Defect] = judge
+        self,
+        resources: Resources,
+        *,
+        shadow_processes: int,
+        judging: Callable[[Work], Judged | TooSlow | Unusable | Defect] = judge,
     ) -> None:
         metrics = EvaluatorMetrics(resources.registry)
         self._sets = SetCache(SampleReader(resources.connection).read, metrics)
-        self._pool = Pool(resources.processes, metrics, judging=judging)
+        self._pool = Pool(shadow_processes, metrics, judging=judging)
+        self.concurrency = 2 * shadow_processes
+        """While one batch is encoded and sent, another one keeps its process busy."""
         self._given_up: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._entered = AsyncExitStack()
 

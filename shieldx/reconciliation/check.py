@@ -20,8 +20,8 @@ from shieldx.reconciliation.retained_partition import RetainedPartition
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.reconciliation.mirror import Mirror
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 async def check_books(
     connection: Mapping[str, Any],
     *,
-    agent: Agent,
+    agent: TransactionalAgent,
     manifests: Mapping[str, Topic],
     partitions: int,
     application: str,

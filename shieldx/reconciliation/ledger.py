@@ -10,8 +10,8 @@ from shieldx.reconciliation.replay import Replay
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.reconciliation.report import BooksReport
     from shieldx.reconciliation.topics import Topics
@@ -22,7 +22,7 @@ class Ledger:
     """The agent, its topics, and where findings go."""
 
     topics: Topics
-    agent: Agent
+    agent: TransactionalAgent
     manifests: Mapping[str, Topic]
     partitions: int
     report: BooksReport

@@ -13,8 +13,8 @@ from shieldx.engine.tasks.task import Task
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.engine.tasks.log import Record, TopicPartition, Write
     from shieldx.engine.tasks.position import Position
@@ -75,7 +75,7 @@ class Replay:
 
     def __init__(
         self,
-        agent: Agent,
+        agent: TransactionalAgent,
         partition: int,
         *,
         topics: Mapping[str, Topic],

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from shieldx.engine.declarations.agent import Agent
-from shieldx.engine.declarations.replayable import Replayable
-from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.declarations.agent import AgentKind, state_topics_of, topics_of
+from shieldx.engine.declarations.declared import internal_topics
+from shieldx.engine.topics.outsiders import access_from_outside
 from shieldx.errors import FixConfiguration
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.manifests import Topic
 
 
@@ -49,7 +49,13 @@ class Verb(StrEnum):
     """A misplaced record goes back to its topic, once."""
 
 
-AGENTS = (Kind.AGENT, Kind.REPLAYABLE, Kind.SINK)
+KINDS = {
+    AgentKind.TRANSACTIONAL: Kind.AGENT,
+    AgentKind.REPLAYABLE: Kind.REPLAYABLE,
+    AgentKind.SINK: Kind.SINK,
+}
+"""How the kinds of agents are drawn."""
+AGENTS = tuple(KINDS.values())
 
 
 @dataclass(frozen=True)
@@ -83,44 +89,42 @@ class Graph:
     edges: tuple[Edge, ...]
 
 
-PRODUCERS = Node(Kind.PRODUCERS, "producers", about="Whatever sends to topics that no agent writes.")
-CONSUMERS = Node(Kind.CONSUMERS, "consumers", about="Whatever reads results, and the topics that no agent reads.")
+PRODUCERS = Node(Kind.PRODUCERS, "producers", about="Whoever sends what agents read.")
+CONSUMERS = Node(
+    Kind.CONSUMERS, "consumers", about="Whoever reads results, and what else manifests say is for clients or operators."
+)
 
 
-def draw_up(agents: Iterable[AnyAgent], topics: Mapping[str, Topic]) -> Graph:
-    """The graph of agents and of the topics that manifests declare.
+def draw_up(agents: Iterable[Agent], topics: Mapping[str, Topic]) -> Graph:
+    """The graph of agents, the topics that manifests declare, and those that agents have of their own.
 
     Raises:
         FixConfiguration: an agent names a topic that no manifest declares.
     """
     agents = list(agents)
+    topics = internal_topics(agents) | dict(topics)
     nodes = _topic_nodes(agents, topics)
     edges = [edge for agent in agents for edge in _edges_of(agent, nodes)]
     edges += _reply_edges(agents, nodes, edges, topics)
-    edges += _outside_edges(agents, nodes, edges, topics)
+    edges += _outside_edges(agents, nodes, topics)
     used = dict.fromkeys(node for edge in edges for node in (edge.source, edge.target))
     order = list(Kind)
     found = sorted(dict.fromkeys([*used, *nodes.values()]), key=lambda node: order.index(node.kind))
     return Graph(tuple(found), tuple(edges))
 
 
-def _topic_nodes(agents: Iterable[AnyAgent], topics: Mapping[str, Topic]) -> dict[str, Node]:
+def _topic_nodes(agents: Iterable[Agent], topics: Mapping[str, Topic]) -> dict[str, Node]:
     """A node for each topic that is declared, by name."""
-    transactional = [agent for agent in agents if isinstance(agent, Agent)]
-    replayable = [agent for agent in agents if isinstance(agent, Replayable)]
-    answering: list[Agent | Replayable] = [*transactional, *replayable]
     for agent in agents:
-        for name in agent.topics:
+        for name in topics_of(agent):
             if name not in topics:
                 raise FixConfiguration(f"no manifest declares topic {name!r} of agent {agent.name!r}")
-    kinds = {name: Kind.REPLIES for name, topic in topics.items() if topic.accepts_replies}
-    kinds |= {name: Kind.RESULT for agent in answering for name in agent.writes}
-    kinds |= {name: Kind.INPUT for agent in answering for name in agent.reads}
-    kinds |= {name: Kind.TABLE for agent in transactional for name in (*agent.tables, agent.positions)}
+    kinds = {name: Kind.INPUT for agent in agents for name in (*agent.looks_up, *agent.reads)}
+    kinds |= {name: Kind.REPLIES for name, topic in topics.items() if topic.accepts_replies}
+    kinds |= {name: Kind.RESULT for agent in agents for name in agent.writes}
+    kinds |= {name: Kind.INPUT for agent in agents if agent.kind is not AgentKind.SINK for name in agent.reads}
+    kinds |= {name: Kind.TABLE for agent in agents for name in state_topics_of(agent)}
     kinds |= {DEAD_LETTERS: Kind.DEAD_LETTERS}
-    looked_up = {name: Kind.INPUT for agent in replayable for name in agent.looks_up}
-    read_at_all = {name: Kind.INPUT for agent in agents for name in agent.reads}
-    kinds = looked_up | read_at_all | kinds
     return {
         name: Node(kind := kinds.get(name, Kind.UNUSED), name, _kept(kind, topic), topic.about)
         for name, topic in topics.items()
@@ -134,48 +138,33 @@ def _kept(kind: Kind, topic: Topic) -> str:
     return f"{kind}, {'retained' if kind is Kind.TABLE else 'kept'} {length}"
 
 
-def _edges_of(agent: AnyAgent, topics: Mapping[str, Node]) -> Iterator[Edge]:
-    if isinstance(agent, Sink):
-        node = Node(Kind.SINK, agent.name, "sink", "Rows and the position commit in one database transaction.")
-        yield from (Edge(topics[name], Verb.READS, node) for name in agent.reads)
-        tables = tuple(table.name for table in agent.into)
-        yield Edge(node, Verb.WRITES, Node(Kind.DATABASE, "Postgres", about="Tables of SQL.", lines=tables))
-        return
-    if isinstance(agent, Replayable):
-        yield from _edges_of_replayable(agent, topics)
-        return
-    about = "Results, tables and the position commit in one Kafka transaction."
-    node = Node(Kind.AGENT, agent.name, "transactional agent", about)
+def _edges_of(agent: Agent, topics: Mapping[str, Node]) -> Iterator[Edge]:
+    node = Node(KINDS[agent.kind], agent.name, agent.kind, agent.about)
     for name in agent.reads:
         yield Edge(topics[name], Verb.READS, node)
-        yield Edge(node, Verb.FORWARDS, topics[name])
-    yield from (Edge(node, Verb.WRITES, topics[name]) for name in agent.writes)
-    if agent.writes:
-        yield from (Edge(node, Verb.WRITES, topic) for topic in topics.values() if topic.kind is Kind.REPLIES)
-    if DEAD_LETTERS in topics and DEAD_LETTERS not in agent.writes:
-        yield Edge(node, Verb.WRITES, topics[DEAD_LETTERS])
-    yield from (Edge(node, Verb.KEEPS, topics[name]) for name in (*agent.tables, agent.positions))
-
-
-def _edges_of_replayable(agent: Replayable, topics: Mapping[str, Node]) -> Iterator[Edge]:
-    about = "Each record is answered at least once; answering one again does no harm."
-    node = Node(Kind.REPLAYABLE, agent.name, "replayable agent", about)
-    yield from (Edge(topics[name], Verb.READS, node) for name in agent.reads)
+        if name in agent.returns_to:
+            yield Edge(node, Verb.FORWARDS, topics[name])
     yield from (Edge(topics[name], Verb.LOOKS_UP, node) for name in agent.looks_up)
     yield from (Edge(node, Verb.WRITES, topics[name]) for name in agent.writes)
-    if DEAD_LETTERS in topics and DEAD_LETTERS not in agent.writes:
+    if agent.sends_replies:
+        yield from (Edge(node, Verb.WRITES, topic) for topic in topics.values() if topic.kind is Kind.REPLIES)
+    if agent.sets_aside and DEAD_LETTERS in topics and DEAD_LETTERS not in agent.writes:
         yield Edge(node, Verb.WRITES, topics[DEAD_LETTERS])
+    yield from (Edge(node, Verb.KEEPS, topics[name]) for name in state_topics_of(agent))
+    if agent.needs_postgres:
+        database = Node(Kind.DATABASE, "Postgres", about="Tables of SQL.", lines=agent.sql_tables)
+        yield Edge(node, Verb.WRITES, database)
 
 
 def _reply_edges(
-    agents: Iterable[AnyAgent], nodes: Mapping[str, Node], inside: Iterable[Edge], topics: Mapping[str, Topic]
+    agents: Iterable[Agent], nodes: Mapping[str, Node], inside: Iterable[Edge], topics: Mapping[str, Topic]
 ) -> Iterator[Edge]:
     """What agents answer to other agents, in the topics where these read replies of that kind."""
     working = {edge.target.name: edge.target for edge in inside if edge.verb is Verb.READS}
     replies = [name for agent in agents for name in agent.reads if topics[name].accepts_replies]
     for agent in agents:
-        if isinstance(agent, Agent) and agent.writes:
-            answers = topics[agent.writes[0]].messages.keys()
+        if agent.sends_replies and agent.results is not None:
+            answers = topics[agent.results].messages.keys()
             yield from (
                 Edge(working[agent.name], Verb.WRITES, nodes[name])
                 for name in replies
@@ -183,16 +172,12 @@ def _reply_edges(
             )
 
 
-def _outside_edges(
-    agents: Iterable[AnyAgent], nodes: Mapping[str, Node], inside: Iterable[Edge], topics: Mapping[str, Topic]
-) -> Iterator[Edge]:
-    """Producers of what no agent writes, consumers of what no agent reads, and of every agent's results."""
-    inside = list(inside)
-    written = {edge.target for edge in inside if edge.verb is Verb.WRITES}
-    read = {edge.source for edge in inside if edge.verb in (Verb.READS, Verb.LOOKS_UP)}
-    results = {agent.writes[0] for agent in agents if isinstance(agent, Agent) and agent.writes}
+def _outside_edges(agents: Iterable[Agent], nodes: Mapping[str, Node], topics: Mapping[str, Topic]) -> Iterator[Edge]:
+    """What producers write and consumers read; dead letters are read by whoever looks after the system."""
+    outside = access_from_outside(agents, topics)
+    readers = {*outside.readers, *(DEAD_LETTERS for agent in agents if agent.sets_aside)}
     for name, node in nodes.items():
-        if node.kind is Kind.INPUT and (node not in written or topics[name].writers is not None):
+        if name in outside.writers:
             yield Edge(PRODUCERS, Verb.WRITES, node)
-        if node in written and (node not in read or name in results or topics[name].readers is not None):
+        if name in readers:
             yield Edge(node, Verb.READS, CONSUMERS)

@@ -18,7 +18,7 @@ from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import Sealed, rfc3339
 
 if TYPE_CHECKING:
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
 
 SHARDS = 3
 ENTRIES = 240

@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_id import EntryId
 from shieldx.cli.audit.entry_in_kafka import find_entry

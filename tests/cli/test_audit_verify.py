@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.committed_records import committed_consumer, committed_records
 from shieldx.domains.audit.projections import COLUMNS, KEY, TABLE
 from shieldx.domains.audit.tables import CHECKPOINTS, LOG

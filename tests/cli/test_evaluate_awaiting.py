@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from shieldx.bootstrap import Platform
-from shieldx.cli.asking import StartShadowAgent
+from shieldx.bootstrap.platform import Platform
+from shieldx.cli.asking import StartAgent
 from shieldx.cli.shadow.awaiting import evaluate
 from shieldx.cli.shadow.evaluation_request import CorrectRequest
 from shieldx.domains.shadow.messages import Evaluate, Score
@@ -94,7 +94,7 @@ async def test_a_request_that_was_set_aside_says_why(place: Place) -> None:
 
 async def test_without_an_answer_it_ends_although_others_are_answered(place: Place) -> None:
     others = asyncio.create_task(_answer_others(place))
-    with pytest.raises(StartShadowAgent, match=r"no report within 0\.5 s: .* with --eval-id e waits for the same"):
+    with pytest.raises(StartAgent, match=r"no report within 0\.5 s: .* with --eval-id e waits for the same"):
         await evaluate(place.platform, place.request, 0.5)
     others.cancel()
 

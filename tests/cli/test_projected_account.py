@@ -13,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.projected_account import projected_account
 from shieldx.settings import load_settings
 from shieldx.sinks.schema import Schema

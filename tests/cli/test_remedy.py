@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.topics import remedy
 from shieldx.engine.topics.admin import Difference
 from shieldx.settings import Settings

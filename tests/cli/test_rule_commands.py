@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.shadow.commands import CorrectCommand, carry_out
 from shieldx.domains.shadow.messages import PutRule
 from shieldx.domains.shadow.rule import Keywords, Signature, rule_hash

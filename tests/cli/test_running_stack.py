@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shieldx.bootstrap import StackFile, read_stack_file
+from shieldx.bootstrap.stack_file import StackFile, read_stack_file
 from shieldx.cli.running_stack import holder_pid, publish, running_pid, stack_lock, withdraw
 from shieldx.errors import FixConfiguration
 from shieldx.settings import Settings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.samples.writing import SetContent, write_samples
 from shieldx.domains.shadow.messages import StoredSample
 from shieldx.domains.shadow.sample import Request, Sample

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shieldx.bootstrap import home
+from shieldx.bootstrap.home import home
 from shieldx.cli.command_lines import CommandLines, CorrectLine
 from shieldx.domains.credits.messages import Consume
 from shieldx.engine.declarations.manifests import load_manifests

@@ -17,7 +17,7 @@ from tests.domains.audit.signing import AT, append, driver
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
 
 Record = tuple[int, bytes, bytes]
 """Partition, key and value."""

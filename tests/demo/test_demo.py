@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from shieldx.bootstrap import worker_environment
+from shieldx.bootstrap.worker_environment import worker_environment
 from shieldx.demo.__main__ import DIFFERENCES, EXIT_DIFFERENCES, EXIT_INTERRUPTED, conclude
 from shieldx.demo.audit_log import AuditLog
 from shieldx.demo.comparison import compare
@@ -43,7 +43,7 @@ from msgspec.structs import replace
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Consume
-from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.transactional import TransactionalAgent
 
 class Generous(CreditsFold):
     def apply(self, command, source):
@@ -51,7 +51,7 @@ class Generous(CreditsFold):
             command = replace(command, amount=command.amount - 1)
         return super().apply(command, source)
 
-agent = Agent(
+agent = TransactionalAgent(
     name="credits",
     reads=(tables.COMMANDS,),
     fold=Generous,

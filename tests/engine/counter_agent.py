@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.manifests import Topic, load_manifests
 from shieldx.engine.declarations.measures import Counter
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import Id, Output
 from shieldx.state.keyed_table import KeyedTable, keyed_table
@@ -127,7 +127,7 @@ TOPICS = load_manifests(ROOT / "topics") | {
     SUMS: topic(cleanup="compact", sum="Sum"),
     TIMERS: topic(cleanup="compact", timer="Timer"),
 }
-counter = Agent(
+counter = TransactionalAgent(
     name="counter",
     reads=(ADDS,),
     writes=(TOTALS, NOTES),
@@ -146,7 +146,7 @@ counter = Agent(
 
 
 def driver(
-    agent: Agent = counter,
+    agent: TransactionalAgent = counter,
     *,
     partitions: int = 1,
     limits: Limits | None = None,

@@ -50,6 +50,7 @@ class Echoing:
 
     def __init__(self, echoes: str) -> None:
         self.echoes = echoes
+        self.concurrency = 1
         self.asked: list[int] = []
 
     async def answer(self, message: Ask, source: Source) -> Sequence[Output]:
@@ -63,10 +64,18 @@ def echo(names: Names, *, answering: Echoing | None = None) -> Replayable:
     """The agent of some names."""
 
     @asynccontextmanager
-    async def open_echoing(_: Resources) -> AsyncIterator[Echoing]:
-        yield answering or Echoing(names.echoes)
+    async def open_echoing(_: Resources, *, shadow_processes: int) -> AsyncIterator[Echoing]:
+        echoing = answering or Echoing(names.echoes)
+        echoing.concurrency = 2 * shadow_processes
+        yield echoing
 
-    return Replayable(name=names.agent, reads=(names.asks,), writes=(names.echoes,), answering=open_echoing)
+    return Replayable(
+        name=names.agent,
+        reads=(names.asks,),
+        writes=(names.echoes,),
+        answering=open_echoing,
+        parameters=("shadow_processes",),
+    )
 
 
 def new_names() -> Names:

@@ -10,7 +10,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.workers import make_workers
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.settings import load_settings
 from tests.engine.echo_agent import PARTITIONS, Ask, Echo, Echoing, Names, echo, new_names, write_home
@@ -47,12 +48,12 @@ class EchoPlatform:
         """A worker at work; on the way out it is stopped in order, and what it failed with is raised."""
         agent: Replayable = echo(self.names, answering=answering)
         metrics = Metrics([agent])
-        ((worker, deliveries),) = self.platform.workers([agent], metrics)
+        ((worker, deliveries),) = make_workers(self.platform, [agent], metrics)
         await deliveries.start()
         work = asyncio.create_task(worker.run())
         try:
             await until(lambda: worker.ready or work.done())
-            yield worker, metrics  # type: ignore[misc] # a page that declares a replayable agent has such a worker
+            yield worker, metrics
             worker.stop()
             await work
         finally:

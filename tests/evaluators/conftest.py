@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.settings import load_settings
 
 PARTITIONS = 3

@@ -45,7 +45,7 @@ SCORED = Scored(signatures=(Weighted(weight=2, rule=QUOTE),), threshold=1)
 
 
 def resources(connection: dict[str, str]) -> Resources:
-    return Resources(connection=connection, processes=1, registry=CollectorRegistry())
+    return Resources(connection=connection, registry=CollectorRegistry())
 
 
 def batch(
@@ -77,7 +77,7 @@ async def score(evaluators: Evaluators, message: Batch, *, partition: int = PART
 
 
 async def error_of(connection: dict[str, str], message: Batch, *, partition: int = PARTITION) -> str:
-    async with Evaluators(resources(connection)) as evaluators:
+    async with Evaluators(resources(connection), shadow_processes=1) as evaluators:
         answer = await score(evaluators, message, partition=partition)
     assert answer.outcomes is None
     assert answer.error is not None
@@ -92,7 +92,7 @@ async def test_a_batch_is_answered(connection: dict[str, str], tenant: str) -> N
     samples = mixed(20)
     written = await write_set(connection, tenant, samples, partition=PARTITION)
     drawn = [19, 0, 7]
-    async with Evaluators(resources(connection)) as evaluators:
+    async with Evaluators(resources(connection), shadow_processes=1) as evaluators:
         answer = await score(evaluators, batch(written, drawn, compared=SCORED))
     assert answer == Score(
         tenant_id=tenant,
@@ -111,7 +111,7 @@ async def test_the_same_batch_has_the_same_answer_from_another_worker(connection
     written = await write_set(connection, tenant, mixed(50), partition=PARTITION)
     answers = []
     for _ in range(2):
-        async with Evaluators(resources(connection)) as evaluators:
+        async with Evaluators(resources(connection), shadow_processes=1) as evaluators:
             answers += [await score(evaluators, batch(written, range(50), rule=SCORED)) for _ in range(2)]
     assert len({msgspec.json.encode(msgspec.structs.replace(each, latencies_ns=())) for each in answers}) == 1
 
@@ -121,7 +121,7 @@ async def test_batches_of_a_set_at_once_read_it_once(connection: dict[str, str],
     written = await write_set(connection, tenant, samples, partition=PARTITION)
     given = resources(connection)
     cuts = [range(begin, begin + 100) for begin in range(0, 300, 100)]
-    async with Evaluators(given) as evaluators:
+    async with Evaluators(given, shadow_processes=1) as evaluators:
         answers = await asyncio.gather(*(score(evaluators, batch(written, cut)) for cut in cuts))
     fired = [answer.outcomes.fired for answer in answers if answer.outcomes is not None]
     assert fired == [expected(samples, cut) for cut in cuts]
@@ -134,7 +134,7 @@ async def test_sets_of_several_tenants_stand_among_each_other(connection: dict[s
     again = stored(f"{tenant}-a", mixed(12), sample_set="other")
     records = in_turn(*(stored(name, samples) for name, samples in sets.items()), again)
     written = await write_records(connection, records, partition=PARTITION)
-    async with Evaluators(resources(connection)) as evaluators:
+    async with Evaluators(resources(connection), shadow_processes=1) as evaluators:
         for place in written:
             samples = sets[place.tenant_id] if place.sample_set == "default" else mixed(12)
             indices = range(len(samples))
@@ -165,7 +165,7 @@ async def test_the_longest_bodies_are_judged(connection: dict[str, str], tenant:
     samples = arranged(sample(n, body=head.ljust(MAX_BODY_BYTES, bytes([n]))) for n, head in enumerate(heads))
     written = await write_set(connection, tenant, samples, partition=PARTITION)
     needle = Keywords(keywords=("needle",), targets=("body",), transformations=())
-    async with Evaluators(resources(connection)) as evaluators:
+    async with Evaluators(resources(connection), shadow_processes=1) as evaluators:
         answer = await score(evaluators, batch(written, range(12), rule=needle))
     has_needle = (each.request.body.startswith(b"needle") for each in samples)
     assert answer.outcomes == Outcomes(fired="".join("1" if has else "0" for has in has_needle))
@@ -210,7 +210,7 @@ async def test_a_set_imported_again_is_judged(connection: dict[str, str], tenant
     records = stored(tenant, mixed(6))
     (lacking,) = await write_records(connection, records[:3], partition=PARTITION)
     (whole,) = await write_records(connection, records, partition=PARTITION)
-    async with Evaluators(resources(connection)) as evaluators:
+    async with Evaluators(resources(connection), shadow_processes=1) as evaluators:
         assert (await score(evaluators, batch(lacking, [0]))).error is not None
         assert (await score(evaluators, batch(whole, [0]))).error is None
         both = whole._replace(first_offset=lacking.first_offset)
@@ -222,7 +222,7 @@ async def test_a_set_that_was_sealed_with_strata_of_other_samples_is_not_judged(
 ) -> None:
     written = await write_set(connection, tenant, mixed(6), partition=PARTITION)
     lies = written._replace(strata=strata_digest(strata_of(mixed(7))))
-    async with Evaluators(resources(connection)) as evaluators:
+    async with Evaluators(resources(connection), shadow_processes=1) as evaluators:
         error = (await score(evaluators, batch(lies, [0]))).error
         assert (await score(evaluators, batch(written, [0]))).error is None, "as soon as it is sealed with its own"
     assert error == (
@@ -249,7 +249,9 @@ async def test_an_evaluation_that_killed_processes_is_given_up_and_no_other(
     attack = next(index for index, each in enumerate(samples) if each.label == "attack")
     harmless = next(index for index, each in enumerate(samples) if each.label == "benign")
     written = await write_set(connection, tenant, samples, partition=PARTITION)
-    async with Evaluators(resources(connection), judging=judging_functions.die_of_quotes) as evaluators:
+    async with Evaluators(
+        resources(connection), shadow_processes=1, judging=judging_functions.die_of_quotes
+    ) as evaluators:
         lost = await score(evaluators, batch(written, [attack]))
         assert (await score(evaluators, batch(written, [harmless]))).error == lost.error
         other = msgspec.structs.replace(batch(written, [harmless]), token="t2")  # noqa: S106 - no secret
@@ -263,6 +265,6 @@ async def test_a_broker_that_does_not_answer_is_an_outage_and_no_answer(
 ) -> None:
     written = Written(tenant, "default", "0" * 16, 0, 9, "0" * 16)
     gone = {**connection, "bootstrap_servers": "127.0.0.1:1"}
-    async with Evaluators(resources(gone)) as evaluators:
+    async with Evaluators(resources(gone), shadow_processes=1) as evaluators:
         with pytest.raises(RestoreTask):
             await score(evaluators, batch(written, [0]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shieldx.domains.credits.messages import Balance, Code, Result
-from shieldx.engine.declarations.ownership import load_declared
+from shieldx.engine.declarations.declared import load_declared
 from shieldx.engine.testing.driver import START_MS, AgentDriver
 from shieldx.messages import rfc3339
 from shieldx.rocksdb.store import RocksStores

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from shieldx.domains.credits.messages import Balance, Code, Result
-from shieldx.engine.declarations.ownership import load_declared
+from shieldx.engine.declarations.declared import load_declared
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.engine.testing.driver import START_MS, AgentDriver

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shieldx.bootstrap import KEYRING_FILE, keyring, knows_keyring, worker_environment
+from shieldx.bootstrap.keyring_source import KEYRING_FILE, keyring, knows_keyring
+from shieldx.bootstrap.worker_environment import worker_environment
 from shieldx.errors import FixConfiguration, ShieldXError
 from shieldx.keyring import vault
 from shieldx.keyring.file import new_keyring
@@ -163,7 +164,7 @@ except InstallVaultClient as error:
 
 
 def test_nobody_waits_for_hvac_who_does_not_use_it() -> None:
-    program = "import sys, shieldx.bootstrap; print('hvac' in sys.modules, 'requests' in sys.modules)"
+    program = "import sys, shieldx.bootstrap.keyring_source; print('hvac' in sys.modules, 'requests' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - ours
     assert done.stdout == "False False\n"
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from shieldx.domains.audit.tables import DECISIONS, LOG
 from shieldx.domains.credits.tables import COMMANDS
-from shieldx.engine.declarations.agent import Agent
-from shieldx.engine.declarations.ownership import load_declared
+from shieldx.engine.declarations.declared import load_declared
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.engine.testing.memory_log import MemoryRecord
@@ -28,15 +28,16 @@ if TYPE_CHECKING:
     from shieldx.reconciliation.report import Fault
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES, MANIFESTS = load_declared(ROOT)
+DECLARED = load_declared(ROOT)
+PAGES, MANIFESTS = DECLARED.agents, DECLARED.topics
 KEYRING = Keyring("k1", {"k1": b"1" * 32}, source="the test")
 PARTITIONS = 2
 
 
-def agent(name: str) -> Agent:
-    page = PAGES[name]
-    assert isinstance(page, Agent)
-    return replace(page, fold=partial(page.fold, keys=KEYRING, first_key_id="k1")) if page.takes_keyring else page
+def agent(name: str) -> TransactionalAgent:
+    page = TransactionalAgent.of(PAGES[name])
+    given = {"audit_keyring": KEYRING} if page.parameters == ("audit_keyring",) else {}
+    return replace(page, fold=partial(page.fold, **given))
 
 
 class StoredTopics:

@@ -15,14 +15,15 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.workers import make_workers
 from shieldx.cli.committed_records import committed_consumer
 from shieldx.client import Client
 from shieldx.dev.stack import Stack
 from shieldx.domains.audit.tables import DECISIONS, LOG
 from shieldx.domains.credits.messages import Batch, Commit, Consume, Purchase, Refund, Reserve, Result
 from shieldx.domains.credits.tables import COMMANDS, RESULTS, TRANSACTIONS, TransactionRow
-from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
@@ -80,7 +81,7 @@ async def platform_on(bootstrap: str, dsn: str, folder: Path) -> Platform:
 async def running(platform: Platform, *agents: str) -> AsyncIterator[None]:
     """Workers in this process; they are stopped in order on the way out."""
     chosen = [platform.agent(name) for name in agents]
-    made = platform.workers(chosen, Metrics(chosen))
+    made = make_workers(platform, chosen, Metrics(chosen))
     async with AsyncExitStack() as started:
         for _, resource in made:
             await resource.start()
@@ -133,7 +134,7 @@ async def chained(platform: Platform) -> None:
 
 async def check(platform: Platform, dsn: str | None) -> BooksReport:
     agent = platform.agent("credits")
-    assert isinstance(agent, Agent)
+    assert isinstance(agent, TransactionalAgent)
     return await check_books(
         platform.connection,
         agent=agent,

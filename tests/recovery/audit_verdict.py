@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from aiokafka import ConsumerRecord
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.keyring.keyring import Keyring
 
 SHOWN = 5

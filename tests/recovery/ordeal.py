@@ -16,7 +16,7 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.dev.kafka_cluster import KafkaCluster
 from shieldx.dev.postgres import PostgresServer
 from shieldx.settings import Settings

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from shieldx.bootstrap import Platform, worker_environment
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.worker_environment import worker_environment
 from shieldx.dev.stack import Stack
 from shieldx.domains.credits.tables import ACCOUNTS
 from shieldx.domains.shadow import tables

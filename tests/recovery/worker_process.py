@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.running_workers import run_workers
 from shieldx.cli.stop_signals import stop_event
 from shieldx.engine.operations.json_logs import JsonFormatter

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.dev.broker import KafkaBroker
 from shieldx.dev.broker_security import Security
 from shieldx.errors import FixConfiguration

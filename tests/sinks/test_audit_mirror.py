@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from shieldx.dev.postgres import PostgresServer
 from shieldx.domains.audit.projections import entry_of
 from shieldx.domains.audit.tables import LOG
-from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.messages import rfc3339

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.errors import RestoreTask
 from shieldx.sinks.database import Database

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.workers import make_workers
 from shieldx.client import Client
 from shieldx.domains.credits.messages import Batch, Code, Commit, Consume, Purchase, Refund, Reserve
 from shieldx.domains.credits.tables import ACCOUNTS, AccountRow
@@ -52,7 +53,7 @@ async def platform_on(kafka: str, dsn: str) -> Platform:
 async def running(platform: Platform, *names: str) -> AsyncIterator[list[Worker]]:
     """Workers in one process, as `shieldx worker` has them; they are stopped in order on the way out."""
     agents = [platform.agent(name) for name in names]
-    made = platform.workers(agents, Metrics(agents))
+    made = make_workers(platform, agents, Metrics(agents))
     async with AsyncExitStack() as started:
         for _, resource in made:
             await resource.start()

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS
-from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 from shieldx.sinks.database import Database, Limits

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.manifests import Topic
 from shieldx.engine.declarations.sink import Sink, Table
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.topology.graph import draw_up
 from tests.engine.table_specs import specs
 
@@ -28,8 +28,10 @@ def topic(cleanup: str = "delete", retention: str = "forever", **fields: Any) ->
     )
 
 
-def agent(name: str, *, reads: Iterable[str], writes: Iterable[str] = (), tables: Iterable[str] = ()) -> Agent:
-    return Agent(name=name, reads=tuple(reads), writes=tuple(writes), state=specs(*tables), fold=never)
+def agent(
+    name: str, *, reads: Iterable[str], writes: Iterable[str] = (), tables: Iterable[str] = ()
+) -> TransactionalAgent:
+    return TransactionalAgent(name=name, reads=tuple(reads), writes=tuple(writes), state=specs(*tables), fold=never)
 
 
 def sink(name: str, *, reads: Iterable[str], into: Iterable[str]) -> Sink:
@@ -47,7 +49,7 @@ BILLING = agent("billing", reads=["orders"], writes=["bills"], tables=["totals"]
 MIRROR = sink("mirror", reads=["bills", "totals"], into=["billing.bills"])
 
 
-def drawn(agents: Sequence[Agent | Sink], **more: Topic) -> Graph:
+def drawn(agents: Sequence[TransactionalAgent], **more: Topic) -> Graph:
     """The graph of some agents where `TOPICS`, `more`, and the positions of each agent are declared."""
-    positions = {each.positions: topic("compact") for each in agents if isinstance(each, Agent)}
+    positions = {each.positions: topic("compact") for each in agents if each.positions is not None}
     return draw_up(agents, TOPICS | positions | more)

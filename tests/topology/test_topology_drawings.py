@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from shieldx.engine.declarations.ownership import load_declared
+from shieldx.engine.declarations.declared import load_declared
 from shieldx.topology.graph import Graph, Kind, draw_up
 from shieldx.topology.mermaid import mermaid
 from shieldx.topology.palette import TINTS

@@ -13,7 +13,6 @@ from tests.topology.declared_agents import BILLING, MIRROR, agent, drawn, sink, 
 
 if TYPE_CHECKING:
     from shieldx.engine.declarations.agent import Agent
-    from shieldx.engine.declarations.sink import Sink
     from shieldx.topology.graph import Graph
     from shieldx.topology.layers import Layers
     from shieldx.topology.placing import Box
@@ -24,7 +23,7 @@ some_topics = st.lists(st.sampled_from(NAMES), max_size=4, unique=True)
 
 @st.composite
 def platforms(draw: st.DrawFn) -> Graph:
-    agents: list[Agent | Sink] = [
+    agents: list[Agent] = [
         agent(f"agent{number}", reads=draw(some_topics), writes=draw(some_topics), tables=draw(some_topics))
         for number in range(draw(st.integers(0, 3)))
     ]
@@ -66,7 +65,7 @@ def test_agents_in_a_circle_have_one_edge_that_runs_back() -> None:
 
 
 def test_crossings_are_combed_out() -> None:
-    crossed = [
+    crossed: list[Agent] = [
         agent("one", reads=["orders"], writes=["t0", "t1"]),
         sink("two", reads=["t1"], into=["a"]),
         sink("three", reads=["t0"], into=["b"]),

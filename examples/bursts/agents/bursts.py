@@ -2,9 +2,9 @@
 
 from bursts import ALARMS, COUNTS, LIMITS, BurstsFold
 
-from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.transactional import TransactionalAgent
 
-agent = Agent(
+agent = TransactionalAgent(
     name="bursts",
     reads=("bursts.commands", "credits.results"),
     writes=(ALARMS,),

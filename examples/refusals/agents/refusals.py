@@ -1,5 +1,5 @@
 from refusals import COUNTS, RefusalsFold
 
-from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.transactional import TransactionalAgent
 
-agent = Agent(name="refusals", reads=("credits.results",), writes=(), state=(COUNTS,), fold=RefusalsFold)
+agent = TransactionalAgent(name="refusals", reads=("credits.results",), writes=(), state=(COUNTS,), fold=RefusalsFold)

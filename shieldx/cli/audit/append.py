@@ -12,7 +12,7 @@ from uuid import uuid4
 import click
 import msgspec
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.chaining import Outgoing, send_and_await
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka

@@ -10,15 +10,14 @@ import click
 
 from shieldx.cli.kafka_errors import named_kafka_errors
 from shieldx.cli.stdout import counted, print_json, print_table, printable
-from shieldx.engine.declarations.agent import Agent
-from shieldx.errors import FixConfiguration
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.reconciliation.check import check_books
 from shieldx.rocksdb.store import RocksStores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.reconciliation.report import BooksReport
 
 LEDGER = "credits"
@@ -33,9 +32,7 @@ async def books(platform: Platform, progress: Callable[[int, int], None]) -> Boo
         CheckConnection: Kafka fails.
         CheckPostgres: Postgres fails.
     """
-    agent = platform.agent(LEDGER)
-    if not isinstance(agent, Agent):
-        raise FixConfiguration(f"{LEDGER!r} is not the ledger's agent; see agents/")
+    agent = TransactionalAgent.of(platform.agent(LEDGER))
     await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
     if platform.knows_postgres:
         (await platform.schema.state()).check()

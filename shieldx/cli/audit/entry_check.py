@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.bootstrap import knows_keyring
+from shieldx.bootstrap.keyring_source import knows_keyring
 from shieldx.domains.audit.breaks import Kind
 from shieldx.domains.audit.segment import SegmentCheck
 from shieldx.errors import ShieldXError
@@ -14,7 +14,7 @@ from shieldx.errors import ShieldXError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.domains.audit.entry import AuditEntry
 
 

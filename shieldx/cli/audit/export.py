@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 from aiokafka.errors import KafkaError
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import entries_counted
 from shieldx.cli.audit.export_sources import in_kafka, in_postgres

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shieldx.bootstrap import Platform, knows_keyring
+from shieldx.bootstrap.keyring_source import knows_keyring
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.stored_heads import stored_heads
 from shieldx.cli.audit.whole_file import STDOUT, output_option, whole_file
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka

@@ -22,7 +22,7 @@ from shieldx.verification.postgres_log import SINK
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.cli.audit.criteria import Criteria
     from shieldx.cli.audit.entry_id import EntryId
     from shieldx.cli.sink_positions import Position

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from shieldx.bootstrap import Platform, knows_keyring
+from shieldx.bootstrap.keyring_source import knows_keyring
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.chaining import Outgoing, send_and_await
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import HEADINGS, entries_counted, row
 from shieldx.cli.audit.mirror import mirror

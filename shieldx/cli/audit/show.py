@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import msgspec
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.entry_check import check_entry
 from shieldx.cli.audit.entry_id import EntryIdType
 from shieldx.cli.audit.entry_in_kafka import find_entry, last_entry

@@ -9,7 +9,7 @@ from shieldx.domains.audit.tables import CHECKPOINTS
 from shieldx.engine.kafka.span import steps_back
 
 if TYPE_CHECKING:
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
 
 STEP_OFFSETS = 16
 """A head is the last record but for the marker of its transaction."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import HEADINGS, line, row
 from shieldx.cli.committed_records import committed_consumer, partitions_of, records_from, records_in, spans_of

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from shieldx.bootstrap import Platform, keyring, knows_keyring
+from shieldx.bootstrap.keyring_source import keyring, knows_keyring
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.books import books, print_books
 from shieldx.cli.audit.sources import KAFKA, POSTGRES, SOURCES
 from shieldx.cli.audit.stored_heads import stored_heads

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.rule.rule_text import diff_lines
 from shieldx.cli.rule.versions import RuleNameType, find_rule, rules_of

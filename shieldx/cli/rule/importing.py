@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.lines_of_input import open_input
 from shieldx.cli.shadow.commands import author_option, carry_out_all, check_commands, tenant_option, timeout_option

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from msgspec import UNSET
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.lines_of_input import open_input
 from shieldx.cli.rule.answer import tell_answer

@@ -15,7 +15,7 @@ from shieldx.errors import ShieldXError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
 
 _WITH_VERSION = re.compile(r"(?P<rule_id>.+)@(?P<version>[1-9][0-9]{0,17})", re.DOTALL)
 

@@ -12,7 +12,7 @@ from shieldx.domains.shadow.tables import SAMPLE_SETS, SampleSetRow
 from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
 
 VERSION = re.compile(r"[0-9a-f]{16}")
 

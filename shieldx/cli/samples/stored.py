@@ -17,7 +17,7 @@ from shieldx.engine.tasks.partitioner import home_partition
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.domains.shadow.tables import SampleSetRow
 
 

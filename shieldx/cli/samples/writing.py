@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
     from aiokafka.structs import RecordMetadata
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.domains.shadow.sample import Sample
 
 BATCH_BYTES = 256 * 1024

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from shieldx.cli.asking import StartShadowAgent, letter_about, open_asking
+from shieldx.cli.asking import StartAgent, letter_about, open_asking
 from shieldx.cli.shadow.evaluation_request import CorrectRequest
 from shieldx.domains.shadow.report import Report
 from shieldx.domains.shadow.tables import EVALUATIONS, REPORTS, SCORES
@@ -18,7 +18,7 @@ from shieldx.messages import DEAD_LETTERS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.domains.shadow.messages import Evaluate
 
 
@@ -36,7 +36,7 @@ async def evaluate(
 
     Raises:
         CorrectRequest: the agent could not read it.
-        StartShadowAgent: no report came within `timeout_s`; sent again under its `eval_id`, it gets the same one.
+        StartAgent: no report came within `timeout_s`; sent again under its `eval_id`, it gets the same one.
         FixConfiguration: a topic does not exist, or an ACL is missing.
         MakeItSmaller: the request exceeds what the broker takes; it was not sent.
     """
@@ -60,9 +60,9 @@ async def evaluate(
                             )
                     elif (CORRELATION_ID, correlation_id) in record.headers:
                         return Received(msgspec.json.decode(record.value, type=Report), record.value)
-        except (TimeoutError, StartShadowAgent):
+        except (TimeoutError, StartAgent):
             pass
-    raise StartShadowAgent(
+    raise StartAgent(
         f"no report within {timeout_s:g} s: agent `shadow` or its evaluators may not be running (`shieldx status` says "
         f"so). What was sent is not lost: the same command with --eval-id {request.eval_id} waits for the same report"
     )

@@ -18,7 +18,7 @@ from shieldx.messages import DEAD_LETTERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
     from shieldx.cli.asking import Asking
     from shieldx.messages import Coordinates
 
@@ -72,7 +72,7 @@ async def carry_out_all(
 
     Raises:
         CorrectCommand: one was set aside as a dead letter.
-        StartShadowAgent: no answer has come for `timeout_s`.
+        StartAgent: no answer has come for `timeout_s`.
         FixConfiguration: a topic does not exist, or an ACL is missing.
         MakeItSmaller: a command exceeds what the broker takes; those before it were sent.
     """

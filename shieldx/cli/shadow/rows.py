@@ -12,7 +12,7 @@ from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.state.row_key import parse_row_key
 
 if TYPE_CHECKING:
-    from shieldx.bootstrap import Platform
+    from shieldx.bootstrap.platform import Platform
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 

@@ -12,7 +12,7 @@ import msgspec
 from shieldx.messages import Id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from shieldx.domains.audit.keys import Keys
 
 FORMAT = 1
 MOST_SEQUENCE = 2**53 - 1
@@ -106,7 +106,7 @@ def hashed_bytes(entry: AuditEntry) -> bytes:
     return lengths + encoded
 
 
-def is_genuine(entry: AuditEntry, keys: Mapping[str, bytes]) -> bool:
+def is_genuine(entry: AuditEntry, keys: Keys) -> bool:
     """Whether an entry by itself is as it was signed, by a key that is known."""
     return entry.key_id in keys and (entry.hash, entry.mac) == _hash_and_mac(entry, keys[entry.key_id])
 
@@ -115,7 +115,7 @@ def _utf8_length(text: str) -> int:
     return len(text.encode())
 
 
-def signed(entry: AuditEntry, keys: Mapping[str, bytes]) -> AuditEntry:
+def signed(entry: AuditEntry, keys: Keys) -> AuditEntry:
     """The entry with its hash and MAC. `keys` holds the secret of `entry.key_id`."""
     hash_, mac = _hash_and_mac(entry, keys[entry.key_id])
     return msgspec.structs.replace(entry, hash=hash_, mac=mac)

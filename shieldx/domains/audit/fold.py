@@ -14,8 +14,7 @@ from shieldx.messages import DEAD_LETTERS, AuditAppend, DeadLetter, Output, Seal
 from shieldx.state.deduplication import body_digest, key_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from shieldx.domains.audit.keys import Keyring
     from shieldx.messages import Source
     from shieldx.state.partition_state import FoldContext
 
@@ -43,20 +42,20 @@ class Refused(Exception):
 class AuditFold:
     """One shard of the audit log: the chain of all that was appended to one partition.
 
-    `keys` are the secrets by id, and raise an error that names an id that they lack. `first_key_id` signs a shard's
-    first entry; the key that the last rotation named signs the entries after it.
+    The keyring has the secrets by id, and raises an error that names an id that it lacks. Its `first` key signs a
+    shard's first entry; the key that the last rotation named signs the entries after it.
 
     Raises:
         TamperedState: the head that was restored was not written by this log.
     """
 
-    def __init__(self, context: FoldContext, *, keys: Mapping[str, bytes], first_key_id: str) -> None:
+    def __init__(self, context: FoldContext, *, audit_keyring: Keyring) -> None:
         self._shard = context.partition
         self._max_entry_bytes = context.max_record_bytes
-        self._keys = keys
+        self._keys = audit_keyring
         self._remembered = context.table(state.REMEMBERED)
         self._heads = context.table(state.HEAD)
-        self._head = self._heads.trust(keys, first_key_id)
+        self._head = self._heads.trust(audit_keyring)
 
     def apply(self, message: AuditAppend | Rotate, source: Source) -> list[Output]:
         """Chain one entry, unless it was chained before, or is refused."""

@@ -11,9 +11,8 @@ import msgspec
 from shieldx.domains.audit.entry import GENESIS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from shieldx.domains.audit.entry import AuditEntry
+    from shieldx.domains.audit.keys import Keys
 
 _CONTEXT = "shieldx.audit.head/1"
 
@@ -47,15 +46,15 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
             next_key_id=entry.next_key_id,
         )
 
-    def signed(self, keys: Mapping[str, bytes]) -> Head:
+    def signed(self, keys: Keys) -> Head:
         """The head with its MAC."""
         return msgspec.structs.replace(self, mac=self._mac(keys))
 
-    def is_genuine(self, keys: Mapping[str, bytes]) -> bool:
+    def is_genuine(self, keys: Keys) -> bool:
         """Whether the MAC is right."""
         return compare_digest(self.mac.encode(), self._mac(keys).encode())
 
-    def _mac(self, keys: Mapping[str, bytes]) -> str:
+    def _mac(self, keys: Keys) -> str:
         # Neither hash nor time can hold a line feed, numbers neither: the lines can be told apart.
         text = f"{_CONTEXT}\n{self.shard}\n{self.sequence}\n{self.at}\n{self.hash}\n{self.next_key_id}"
         return hmac_digest(keys[self.next_key_id], text.encode(), "sha256").hex()

@@ -13,8 +13,9 @@ from shieldx.state.row_key import row_key
 from shieldx.state.table import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from shieldx.domains.audit.keys import Keyring
     from shieldx.state.store import StateBatch
     from shieldx.state.table import TableContext
 
@@ -41,7 +42,7 @@ class ShardHead:
 
     def __init__(self, context: TableContext) -> None:
         self._shard = context.partition
-        self._keys: Mapping[str, bytes] = {}
+        self._keyring: Keyring | None = None
         self._head: Head | None = None
         self._moved = self._unflushed = False
         stored = None if context.store is None else context.store.get(_TABLE, _KEY)
@@ -49,17 +50,17 @@ class ShardHead:
             check_version("a head on disk", stored[0], (_VERSION,))
             self._head = _decode(stored[1:])
 
-    def trust(self, keys: Mapping[str, bytes], first_key_id: str) -> Head:
-        """The head that was restored, or that of an empty shard. From now on heads are signed with `keys`.
+    def trust(self, keyring: Keyring) -> Head:
+        """The head that was restored, or that of an empty shard. From now on heads are signed with the keyring.
 
         Raises:
             TamperedState: the head was not written by the audit agent.
         """
-        self._keys = keys
+        self._keyring = keyring
         head = self._head
         if head is None:
-            return Head.before_first(self._shard, first_key_id)
-        if head.shard != self._shard or not head.is_genuine(keys):
+            return Head.before_first(self._shard, keyring.first)
+        if head.shard != self._shard or not head.is_genuine(keyring):
             raise TamperedState(
                 f"the head of shard {self._shard}, sequence {head.sequence}, does not bear the MAC of key "
                 f"{head.next_key_id!r}: another program has written to {tables.CHECKPOINTS}/{self._shard}"
@@ -77,9 +78,9 @@ class ShardHead:
 
     def changes(self) -> Iterator[Change]:
         """The head, signed, if it has moved since the last call."""
-        if self._moved and self._head is not None:
+        if self._moved and self._head is not None and self._keyring is not None:
             self._moved = False
-            self._head = self._head.signed(self._keys)
+            self._head = self._head.signed(self._keyring)
             yield Change(tables.CHECKPOINTS, row_key(str(self._shard)), _encode(self._head), Head)
 
     def restore(self, key: bytes, value: bytes | None) -> None:

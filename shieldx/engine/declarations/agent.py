@@ -1,111 +1,137 @@
-"""What a page in `agents/` declares."""
+"""What every page in `agents/` declares: an agent, of whatever kind."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from shieldx.engine.declarations.replayable import Replayable
-from shieldx.engine.declarations.sink import Sink
-from shieldx.errors import FixConfiguration
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from shieldx.engine.declarations.fold import Fold
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
-    from shieldx.state.table import TableSpec
+    from shieldx.engine.declarations.replayable import Replayable
+    from shieldx.engine.declarations.sink import Sink
+    from shieldx.engine.declarations.transactional import TransactionalAgent
+
+Made = TypeVar("Made")
+Made_co = TypeVar("Made_co", covariant=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Agent:
-    """A transactional agent: partition n of every input, its tables, and its outputs, commit together."""
+class AgentKind(StrEnum):
+    """What commits together with an agent's position."""
 
-    name: str
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-    """Topics of outputs; the first is the topic of results, which `reply-to` copies."""
-    state: tuple[TableSpec[Any], ...] = ()
-    """The tables of its state. The engine restores them before the fold is created."""
-    fold: Callable[..., Fold]
-    """Creates the fold of a partition from a `FoldContext`."""
-    takes_keyring: bool = False
-    """Whether `fold` is given the keyring as well: `keys` by id, and the `first_key_id`."""
-    takes_settings: tuple[str, ...] = ()
-    """Settings whose values `fold` is given as well, each under its name."""
-    counters: tuple[Counter, ...] = ()
-    gauges: tuple[Gauge, ...] = ()
-    histograms: tuple[Histogram, ...] = ()
+    TRANSACTIONAL = "transactional agent"
+    """Outputs and tables, in one Kafka transaction."""
+    REPLAYABLE = "replayable agent"
+    """Nothing: answering a record again does no harm."""
+    SINK = "sink"
+    """Rows, in one database transaction."""
 
-    owns: frozenset[str] | None = None
-    """The inputs that it may append ticks and forwarded records to; None: all. `resolve_owners` sets it."""
+
+@runtime_checkable
+class Agent(Protocol):
+    """What the rest of the platform asks of an agent, so that only the agent itself needs to know its kind."""
 
     @property
-    def tables(self) -> tuple[str, ...]:
-        """Topics of the tables of its state."""
-        return tuple(spec.topic for spec in self.state)
+    def name(self) -> str:
+        """Its name, which its consumer group and its user bear too."""
 
     @property
-    def ticks(self) -> str:
-        """The topic that ticks are appended to: the first input that it owns, or one of its own."""
-        owned = [topic for topic in self.reads if self.owns is None or topic in self.owns]
-        return owned[0] if owned else f"{self.name}.ticks"
+    def kind(self) -> AgentKind:
+        """Its kind, for people and drawings."""
+
+    @property
+    def about(self) -> str:
+        """One sentence about its kind."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Its input topics; it keeps a position in each."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The topics that its tasks read: `reads`, and its topic of ticks if it owns none of them."""
-        return self.reads if self.ticks in self.reads else (*self.reads, self.ticks)
+        """All topics that its tasks read with a position: `reads`, and a topic of ticks if it has one of its own."""
 
     @property
-    def positions(self) -> str:
-        """The topic of its positions in its inputs."""
-        return f"{self.name}.positions"
+    def looks_up(self) -> tuple[str, ...]:
+        """Topics that it reads without keeping a position."""
 
     @property
-    def topics(self) -> tuple[str, ...]:
-        """Every topic that the agent touches."""
-        return (*self.inputs, *self.writes, *self.tables, self.positions)
+    def writes(self) -> tuple[str, ...]:
+        """Topics of its outputs."""
+
+    @property
+    def results(self) -> str | None:
+        """The one of `writes` that holds its answers."""
+
+    @property
+    def returns_to(self) -> tuple[str, ...]:
+        """Inputs that it also writes: it appends ticks, and forwards misplaced records to their home partition."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Topics that hold its state."""
+
+    @property
+    def positions(self) -> str | None:
+        """The topic that holds its positions, if that is not its consumer group or a database."""
+
+    @property
+    def sets_aside(self) -> bool:
+        """Whether it writes what it cannot process to `dead-letters`."""
+
+    @property
+    def sends_replies(self) -> bool:
+        """Whether it copies a result to the topic that a sender names in the header `reply-to`."""
+
+    @property
+    def uses_transactions(self) -> bool:
+        """Whether it has a transactional producer for each partition."""
+
+    @property
+    def needs_postgres(self) -> bool:
+        """Whether it needs a database."""
+
+    @property
+    def sql_tables(self) -> tuple[str, ...]:
+        """The tables of that database that it writes."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Settings and resources that it is given when its worker is made, by name."""
+
+    @property
+    def counters(self) -> tuple[Counter, ...]:
+        """What is counted of its outputs."""
+
+    @property
+    def gauges(self) -> tuple[Gauge, ...]:
+        """What gauges show of its outputs."""
+
+    @property
+    def histograms(self) -> tuple[Histogram, ...]:
+        """What histograms observe of its outputs."""
+
+    def make(self, makers: Makers[Made]) -> Made:
+        """Call the one of the makers that is for its kind."""
 
 
-AnyAgent = Agent | Replayable | Sink
-"""What a page may declare."""
+class Makers(Protocol[Made_co]):
+    """What makes something of an agent, such as its worker, in a way of its own for each kind."""
+
+    def of_transactional(self, agent: TransactionalAgent, /) -> Made_co:
+        """Make it of a transactional agent."""
+
+    def of_replayable(self, agent: Replayable, /) -> Made_co:
+        """Make it of a replayable agent."""
+
+    def of_sink(self, agent: Sink, /) -> Made_co:
+        """Make it of a sink."""
 
 
-def load_agents(folder: Path) -> dict[str, AnyAgent]:
-    """The agents and sinks of every page in a folder, by name.
-
-    Pages are loaded by path, as modules `shieldx_agents.<page>`: PyPI has a package called `agents`.
-
-    Raises:
-        FixConfiguration: the folder is missing, a page defines neither `agent` nor `sink`, or two have one name.
-    """
-    if not folder.is_dir():
-        raise FixConfiguration(f"no agents folder at {folder}; set SHIELDX_HOME to the folder that holds agents/")
-    agents: dict[str, AnyAgent] = {}
-    for path in sorted(folder.glob("*.py")):
-        page = _load_page(path)
-        agent = getattr(page, "agent", None) or getattr(page, "sink", None)
-        if not isinstance(agent, AnyAgent):
-            raise FixConfiguration(f"{path} defines no `agent` and no `sink`; see docs/agents.md")
-        if agent.name in agents:
-            raise FixConfiguration(f"{path} declares agent {agent.name!r}, which another page has declared already")
-        agents[agent.name] = agent
-    return agents
+def state_topics_of(agent: Agent) -> tuple[str, ...]:
+    """The topics that an agent would lose state with: its tables, and its positions."""
+    return agent.tables if agent.positions is None else (*agent.tables, agent.positions)
 
 
-def _load_page(path: Path) -> Any:
-    name = f"shieldx_agents.{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise FixConfiguration(f"{path} cannot be loaded as a Python module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+def topics_of(agent: Agent) -> tuple[str, ...]:
+    """Every topic that an agent touches and that its own manifest, or another agent's, must declare."""
+    return (*agent.inputs, *agent.looks_up, *agent.writes, *state_topics_of(agent))

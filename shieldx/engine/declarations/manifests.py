@@ -39,9 +39,9 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     segment: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
     accepts_replies: bool = False
     writers: Outsiders | None = None
-    """Who writes it beside the agents; unset: clients, if agents read it and none of them writes it."""
+    """Who writes it besides the agents; unset: clients, if agents read it and none of them writes it."""
     readers: Outsiders | None = None
-    """Who reads it beside the agents; unset: clients, if it is an agent's topic of results."""
+    """Who reads it besides the agents; unset: clients, if it holds results that are not for agents alone."""
     messages: dict[str, str] = {}
     """Schema name to `module:Type`."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from shieldx.engine.declarations.agent import AgentKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,7 +13,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from shieldx.engine.declarations.measures import Counter, Gauge
+    from shieldx.engine.declarations.agent import Made, Makers
+    from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.messages import Output, Source
 
 
@@ -21,19 +24,16 @@ class Resources:
 
     connection: Mapping[str, Any]
     """For clients of aiokafka."""
-    processes: int
-    """How many processes may work at once."""
     registry: CollectorRegistry
     """The worker's, for metrics beside the engine's. A name can be registered once."""
-
-    @property
-    def concurrency(self) -> int:
-        """Records that are answered at once: while one is encoded and sent, another one keeps its process busy."""
-        return 2 * self.processes
 
 
 class Answering(Protocol):
     """Answers messages, many at once and in any order."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many messages it is asked to answer at once."""
 
     def answer(self, message: Any, source: Source) -> Awaitable[Sequence[Output]]:
         """What to write because of a message. The same message may be answered again, by another worker too.
@@ -50,19 +50,37 @@ class Replayable:
     name: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]
-    answering: Callable[[Resources], AbstractAsyncContextManager[Answering]]
-    """Made once a worker; entered before the first record and left after the last."""
+    answering: Callable[..., AbstractAsyncContextManager[Answering]]
+    """Called with `Resources` once a worker; entered before the first record and left after the last."""
+    parameters: tuple[str, ...] = ()
+    """Settings and resources that `answering` is given as well, as keyword arguments of these names."""
     looks_up: tuple[str, ...] = ()
     """Topics that it reads by itself, without a position in them."""
     counters: tuple[Counter, ...] = ()
     gauges: tuple[Gauge, ...] = ()
 
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """Topics that hold state: none."""
-        return ()
+    kind: ClassVar = AgentKind.REPLAYABLE
+    about: ClassVar = "Each record is answered at least once; answering one again does no harm."
+    returns_to: ClassVar[tuple[str, ...]] = ()
+    tables: ClassVar[tuple[str, ...]] = ()
+    positions: ClassVar[str | None] = None
+    sets_aside: ClassVar = True
+    sends_replies: ClassVar = False
+    uses_transactions: ClassVar = False
+    needs_postgres: ClassVar = False
+    sql_tables: ClassVar[tuple[str, ...]] = ()
+    histograms: ClassVar[tuple[Histogram, ...]] = ()
 
     @property
-    def topics(self) -> tuple[str, ...]:
-        """Every topic that the agent touches."""
-        return (*self.reads, *self.looks_up, *self.writes)
+    def results(self) -> str | None:
+        """The first of `writes`."""
+        return self.writes[0] if self.writes else None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The same as `reads`."""
+        return self.reads
+
+    def make(self, makers: Makers[Made]) -> Made:
+        """Have something made of it."""
+        return makers.of_replayable(self)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from shieldx.engine.declarations.agent import AgentKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from shieldx.engine.declarations.measures import Counter, Gauge
+    from shieldx.engine.declarations.agent import Made, Makers
+    from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
 
 Row = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
 """A table's name, the values of its key, and those of its other columns; None deletes the row."""
@@ -54,27 +57,33 @@ class Sink:
     Pure; ValueError or one of msgspec's errors says that the record cannot be read.
     """
 
+    kind: ClassVar = AgentKind.SINK
+    about: ClassVar = "Rows and the position commit in one database transaction."
+    looks_up: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
+    results: ClassVar[str | None] = None
+    returns_to: ClassVar[tuple[str, ...]] = ()
+    tables: ClassVar[tuple[str, ...]] = ()
+    positions: ClassVar[str | None] = None
+    sets_aside: ClassVar = False
+    sends_replies: ClassVar = False
+    uses_transactions: ClassVar = False
+    needs_postgres: ClassVar = True
+    parameters: ClassVar[tuple[str, ...]] = ()
+    counters: ClassVar[tuple[Counter, ...]] = ()
+    gauges: ClassVar[tuple[Gauge, ...]] = ()
+    histograms: ClassVar[tuple[Histogram, ...]] = ()
+
     @property
-    def topics(self) -> tuple[str, ...]:
-        """Every topic that the sink touches."""
+    def sql_tables(self) -> tuple[str, ...]:
+        """The names of its tables."""
+        return tuple(table.name for table in self.into)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The same as `reads`."""
         return self.reads
 
-    @property
-    def writes(self) -> tuple[str, ...]:
-        """Topics of outputs: none."""
-        return ()
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """Topics that hold state: none."""
-        return ()
-
-    @property
-    def counters(self) -> tuple[Counter, ...]:
-        """What is counted of outputs: nothing."""
-        return ()
-
-    @property
-    def gauges(self) -> tuple[Gauge, ...]:
-        """What gauges say of outputs: nothing."""
-        return ()
+    def make(self, makers: Makers[Made]) -> Made:
+        """Have something made of it."""
+        return makers.of_sink(self)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import prometheus_client as prometheus
 
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.measures import Gauge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from shieldx.engine.declarations.agent import AnyAgent
-    from shieldx.engine.tasks.pending_transaction import PendingTransaction
-
+    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.measures import Histogram
 
 _LABELS = ("agent", "partition")
 MAX_LEVELS = 1000
@@ -24,10 +22,34 @@ MAX_LEVELS = 1000
 _LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 5, 10)
 
 
+class Tally(Protocol):
+    """What has been counted of a transaction, or of a record and the outputs it led to."""
+
+    @property
+    def records(self) -> int:
+        """Input records."""
+
+    @property
+    def dead_letters(self) -> int:
+        """Records set aside."""
+
+    @property
+    def counted(self) -> Mapping[str, Mapping[tuple[str, ...], int]]:
+        """By name of a counter: how much to add under which label values."""
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """The last output to each topic."""
+
+    @property
+    def observed(self) -> Sequence[tuple[Gauge | Histogram, Any]]:
+        """Outputs that are each looked at, with what looks at them."""
+
+
 class Metrics:
     """The metrics of one worker, in a registry of their own so that two workers in one process stay apart."""
 
-    def __init__(self, agents: Iterable[AnyAgent]) -> None:
+    def __init__(self, agents: Iterable[Agent]) -> None:
         self.registry = prometheus.CollectorRegistry()
         reg = self.registry
         self.records = prometheus.Counter("shieldx_records", "Input records committed", _LABELS, registry=reg)
@@ -70,9 +92,7 @@ class Metrics:
         }
         self.distributions = {
             it.name: prometheus.Histogram(it.name, it.documentation, buckets=it.buckets, registry=reg)
-            for agent in agents
-            if isinstance(agent, Agent)
-            for it in agent.histograms
+            for it in {it.name: it for agent in agents for it in agent.histograms}.values()
         }
 
     def task(self, agent: str, partition: int) -> TaskMetrics:
@@ -136,27 +156,27 @@ class TaskMetrics:
         self._checkpoint_s.observe(seconds)
         self._disk_bytes.set(disk_bytes)
 
-    def committed(self, batch: PendingTransaction, state_bytes: int) -> None:
+    def committed(self, tally: Tally, state_bytes: int) -> None:
         """Count what a transaction held, now that it is committed."""
         self._batches.inc()
         self._state_bytes.set(state_bytes)
-        self._count(batch)
+        self._count(tally)
 
-    def answered(self, batch: PendingTransaction) -> None:
+    def answered(self, tally: Tally) -> None:
         """Count a record of a replayable agent and what it led to, now that this is written."""
-        self._count(batch)
+        self._count(tally)
 
-    def _count(self, batch: PendingTransaction) -> None:
-        self._records.inc(batch.records)
-        self._dead_letters.inc(batch.dead_letters)
-        for name, counted in batch.counted.items():
+    def _count(self, tally: Tally) -> None:
+        self._records.inc(tally.records)
+        self._dead_letters.inc(tally.dead_letters)
+        for name, counted in tally.counted.items():
             counter = self._counts[name]
             for labels, number in counted.items():
                 (counter.labels(*labels) if labels else counter).inc(number)
         for level, _ in self._levels.values():
-            if level.topic in batch.last:
-                self._show(level, batch.last[level.topic])
-        for measure, message in batch.observed:
+            if level.topic in tally.last:
+                self._show(level, tally.last[level.topic])
+        for measure, message in tally.observed:
             if isinstance(measure, Gauge):
                 self._show(measure, message)
             elif (figure := measure.of(message)) is not None:

@@ -112,7 +112,7 @@ class ReplayableWorker:
             self._deliveries,
             progress,
             self._metrics,
-            concurrency=self._resources.concurrency,
+            concurrency=answering.concurrency,
         )
         group = self._consumer_options["group_id"]
         app = make_app(group, self._agent.reads, self._consumer_options, progress, answers.take)

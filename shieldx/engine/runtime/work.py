@@ -10,7 +10,7 @@ from shieldx.engine.tasks.task import Task
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.tasks.context import TaskContext
     from shieldx.engine.tasks.log import Record, TopicPartition
@@ -74,7 +74,7 @@ class Work(Protocol):
 class AgentWork:
     """The tasks of a transactional agent."""
 
-    agent: Agent
+    agent: TransactionalAgent
     surroundings: TaskContext
 
     @property

@@ -24,7 +24,7 @@ from shieldx.messages import NO_ORIGIN, ForPartition, Origin, Source, Tick
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.tasks.context import TaskContext
     from shieldx.engine.tasks.log import Header, Record, Transactions
@@ -47,7 +47,7 @@ class Task:
 
     def __init__(
         self,
-        agent: Agent,
+        agent: TransactionalAgent,
         partition: int,
         context: TaskContext,
         metrics: TaskMetrics,

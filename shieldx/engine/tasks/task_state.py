@@ -19,8 +19,8 @@ from shieldx.state.partition_state import PartitionState
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
-    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.fold import Fold
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.tasks.checkpoint import TaskStore
     from shieldx.engine.tasks.context import TaskContext
@@ -47,7 +47,12 @@ class TaskState:
     """
 
     def __init__(
-        self, agent: Agent, partition: int, max_record_bytes: int, context: TaskContext, metrics: TaskMetrics
+        self,
+        agent: TransactionalAgent,
+        partition: int,
+        max_record_bytes: int,
+        context: TaskContext,
+        metrics: TaskMetrics,
     ) -> None:
         self._agent = agent
         self._partition = partition

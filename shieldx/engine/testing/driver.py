@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.engine.declarations.ownership import internal_topics
+from shieldx.engine.declarations.declared import internal_topics
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import SCHEMA, Codec
 from shieldx.engine.tasks.context import Limits, TaskContext
@@ -28,8 +28,8 @@ from shieldx.messages import Tick
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.manifests import Topic
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.engine.tasks.log import Header
     from shieldx.engine.testing.memory_log import MemoryRecord
@@ -49,7 +49,7 @@ class AgentDriver:
 
     def __init__(
         self,
-        agent: Agent,
+        agent: TransactionalAgent,
         topics: Mapping[str, Topic],
         *,
         partitions: int = 1,

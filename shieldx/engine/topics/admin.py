@@ -12,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
-from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.agent import state_topics_of, topics_of
 from shieldx.engine.declarations.manifests import DELETE_RETENTION_MS, MIN_COMPACTION_LAG
 from shieldx.engine.kafka.access import not_allowed, why_unreachable
 from shieldx.errors import FixConfiguration
@@ -21,7 +21,7 @@ from shieldx.messages import DEAD_LETTERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from shieldx.engine.declarations.agent import AnyAgent
+    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.manifests import Topic
 
 logger = logging.getLogger(__name__)
@@ -122,20 +122,20 @@ class TopicAdmin:
                     found.append(Difference(name, setting, declared, value))
         return found
 
-    async def check(self, agent: AnyAgent, topics: Mapping[str, Topic], *, partitions: int) -> None:
+    async def check(self, agent: Agent, topics: Mapping[str, Topic], *, partitions: int) -> None:
         """Refuse to start an agent whose topics would corrupt its state.
 
         Raises:
             FixConfiguration: a topic is missing, has another partition count, takes time from producers' clocks, or
                 may not be looked at by this user.
         """
-        undeclared = [name for name in agent.topics if name not in topics]
+        names = (*topics_of(agent), *((DEAD_LETTERS,) if agent.sets_aside else ()))
+        undeclared = [name for name in names if name not in topics]
         if undeclared:
             raise FixConfiguration(f"no manifest declares topic {undeclared[0]!r} of agent {agent.name!r}")
-        letters = (DEAD_LETTERS,) if agent.writes else ()  # a sink writes no topic
-        used = {name: topics[name] for name in (*agent.topics, *letters)}
+        used = {name: topics[name] for name in names}
         actual = await self._with_settings(used)
-        kept = (*agent.tables, agent.positions) if isinstance(agent, Agent) else agent.tables
+        kept = state_topics_of(agent)
         for name, topic in used.items():
             if name not in actual:
                 raise FixConfiguration(f"topic {name!r} does not exist; run `shieldx topics create`")

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shieldx.engine.declarations.agent import Agent, load_agents
 from shieldx.engine.declarations.manifests import load_manifests
+from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.keyring.keyring import Keyring
 from shieldx.messages import AuditAppend
@@ -22,10 +23,9 @@ KEYRING = Keyring("k1", {"k1": b"1" * 32, "k2": b"2" * 32}, source="the test")
 AT = "2026-01-01T12:00:00.000Z"
 
 
-def audit_agent(keyring: Keyring = KEYRING) -> Agent:
-    agent = load_agents(ROOT / "agents")["audit"]
-    assert isinstance(agent, Agent)
-    return replace(agent, fold=partial(agent.fold, keys=keyring, first_key_id=keyring.first))
+def audit_agent(keyring: Keyring = KEYRING) -> TransactionalAgent:
+    agent = TransactionalAgent.of(load_agents(ROOT / "agents")["audit"])
+    return replace(agent, fold=partial(agent.fold, audit_keyring=keyring))
 
 
 def driver(partitions: int = 1, keyring: Keyring = KEYRING) -> AgentDriver:

@@ -167,7 +167,7 @@ async def test_a_keyring_without_the_key_that_signs_is_an_error_that_names_it() 
     ran.send("audit.rotations", Rotate(partition=0, key_id="k2", actor="olga", at=AT), key=None)
     await ran.run()
     (stored,) = [record.value for record in ran.read("audit.checkpoints")]
-    fold = audit_partition(0, keys=Keyring("k1", {"k1": b"1" * 32}, source="the test"), first_key_id="k1")
+    fold = audit_partition(0, audit_keyring=Keyring("k1", {"k1": b"1" * 32}, source="the test"))
     fold.restore("audit.checkpoints", b"0", stored)
     with pytest.raises(MissingKey, match="key 'k2' is not in"):
         fold.apply(append("a"), source(0))
@@ -175,7 +175,7 @@ async def test_a_keyring_without_the_key_that_signs_is_an_error_that_names_it() 
 
 def test_a_head_that_the_log_did_not_write_is_refused() -> None:
     forged = Head(shard=0, sequence=41, at=AT, hash="f" * 64, next_key_id="k1", mac="0" * 64)
-    fold = audit_partition(0, keys=KEYRING, first_key_id="k1")
+    fold = audit_partition(0, audit_keyring=KEYRING)
     fold.restore("audit.checkpoints", b"0", msgspec.json.encode(forged))
     with pytest.raises(TamperedState, match="sequence 41"):
         fold.apply(append("a"), source(0))
@@ -196,7 +196,7 @@ async def test_the_metrics_say_how_far_each_shard_is() -> None:
 
 def test_a_shard_goes_on_from_its_store() -> None:
     store = DictStore()
-    before = audit_partition(0, store=store, keys=KEYRING, first_key_id="k1")
+    before = audit_partition(0, store=store, audit_keyring=KEYRING)
     (first,) = before.apply(append("a"), source(0))
     batch = store.begin()
     before.flush(batch)
@@ -204,7 +204,7 @@ def test_a_shard_goes_on_from_its_store() -> None:
     before.flushed(evict=True)
     assert before.size_bytes == 0
 
-    after = audit_partition(0, store=store, keys=KEYRING, first_key_id="k1")
+    after = audit_partition(0, store=store, audit_keyring=KEYRING)
     assert after.apply(append("a"), source(1)) == [], "it was chained before"
     (second,) = after.apply(append("b"), source(2))
     assert (second.value.sequence, second.value.prev_hash) == (1, first.value.hash)
@@ -216,7 +216,7 @@ def source(offset: int) -> Source:
 
 @pytest.mark.parametrize("value", [b"", b"[]", b"\xff"])
 def test_rubbish_in_the_state_is_refused_by_name(value: bytes) -> None:
-    fold = audit_partition(0, keys=KEYRING, first_key_id="k1")
+    fold = audit_partition(0, audit_keyring=KEYRING)
     with pytest.raises(TamperedState, match=r"audit\.checkpoints/0 has a record under the key b'0' that no"):
         fold.restore("audit.checkpoints", b"0", value)
     with pytest.raises(UnknownForm, match=r"a block of audit\.remembered has version"):

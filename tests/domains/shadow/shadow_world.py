@@ -19,8 +19,8 @@ from shieldx.domains.shadow.rule import RuleConfig, Signature
 from shieldx.domains.shadow.sample import Request, Sample
 from shieldx.domains.shadow.sample_set import arranged, strata_digest, strata_of, version_of
 from shieldx.domains.shadow.tables import Plan
-from shieldx.engine.declarations.agent import Agent
-from shieldx.engine.declarations.ownership import load_declared
+from shieldx.engine.declarations.declared import load_declared
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.codec import CARRIED
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import DEAD_LETTERS, DeadLetter
@@ -78,11 +78,12 @@ def judge(rule: RuleConfig, chosen: Iterable[Sample]) -> Outcomes:
 
 
 @cache
-def _agents() -> tuple[Agent, Agent, dict[str, Topic]]:
-    agents, topics = load_declared(ROOT)
+def _agents() -> tuple[TransactionalAgent, TransactionalAgent, dict[str, Topic]]:
+    declared = load_declared(ROOT)
+    agents, topics = declared.agents, declared.topics
     shadow, credit = agents["shadow"], agents["credits"]
-    assert isinstance(shadow, Agent)
-    assert isinstance(credit, Agent)
+    assert isinstance(shadow, TransactionalAgent)
+    assert isinstance(credit, TransactionalAgent)
     return shadow, credit, topics
 
 

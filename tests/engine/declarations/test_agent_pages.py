@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-import shieldx.engine.declarations.agent
-from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.agent import topics_of
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.errors import FixConfiguration
 from tests.engine.counter_agent import ROOT
 
@@ -37,7 +38,7 @@ def test_a_page_declares_an_agent(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a page")
     agents = load_agents(tmp_path)
     assert list(agents) == ["counter"]
-    assert agents["counter"].topics == (
+    assert topics_of(agents["counter"]) == (
         "counter.adds",
         "counter.totals",
         "counter.notes",
@@ -54,23 +55,23 @@ def test_a_page_is_no_module_of_a_package_called_agents(tmp_path: Path) -> None:
     assert "agents" not in sys.modules
 
 
-@pytest.mark.parametrize("content", ["", "agent = 'counter'\n"])
+@pytest.mark.parametrize("content", ["", "agent = 'counter'\n", "agent = print\n"])
 def test_a_page_without_an_agent(tmp_path: Path, content: str) -> None:
     (tmp_path / "empty.py").write_text(content)
-    with pytest.raises(FixConfiguration, match=r"empty\.py defines no `agent` and no `sink`"):
+    with pytest.raises(FixConfiguration, match=r"empty\.py does not define `agent`"):
         load_agents(tmp_path)
 
 
 def test_two_pages_with_one_name(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(PAGE)
     (tmp_path / "b.py").write_text(PAGE)
-    with pytest.raises(FixConfiguration, match=r"b\.py declares agent 'counter', which another"):
+    with pytest.raises(FixConfiguration, match=r"b\.py declares agent 'counter', which .*a\.py has declared"):
         load_agents(tmp_path)
 
 
 def test_a_page_that_python_cannot_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.py").write_text(PAGE)
-    monkeypatch.setattr(shieldx.engine.declarations.agent.importlib.util, "spec_from_file_location", lambda *_: None)
+    monkeypatch.setattr(importlib.util, "spec_from_file_location", lambda *_: None)
     with pytest.raises(FixConfiguration, match=r"a\.py cannot be loaded"):
         load_agents(tmp_path)
 

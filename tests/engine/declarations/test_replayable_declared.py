@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from shieldx.engine.declarations.agent import Agent, load_agents
+from shieldx.engine.declarations.agent import topics_of
 from shieldx.engine.declarations.manifests import Topic, load_manifests
-from shieldx.engine.declarations.replayable import Answering, Replayable, Resources
+from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.replayable import Replayable
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.topics.acls import acls
 from shieldx.errors import FixConfiguration
 from shieldx.topology.graph import CONSUMERS, PRODUCERS, Kind, Verb, draw_up
@@ -22,7 +23,6 @@ from tests.engine.echo_agent import Names, new_names, write_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 TOPICS = {
@@ -31,12 +31,12 @@ TOPICS = {
 }
 
 
-def never(resources: Resources) -> AbstractAsyncContextManager[Answering]:
-    raise AssertionError(resources)
+def never(*given: Any) -> Any:
+    raise AssertionError(given)
 
 
 EVALUATING = Replayable(name="evaluating", reads=("in",), writes=("out",), looks_up=("samples",), answering=never)
-AFTER = Agent(name="after", reads=("out",), writes=("reports",), fold=never)
+AFTER = TransactionalAgent(name="after", reads=("out",), writes=("reports",), fold=never)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def forget_pages() -> Iterator[None]:
     sys.modules.pop("shieldx_agents.echo", None)
 
 
-def of(principal: str, *agents: Agent | Replayable) -> set[tuple[str, str, str]]:
+def of(principal: str, *agents: TransactionalAgent | Replayable) -> set[tuple[str, str, str]]:
     listed = acls(agents, TOPICS, application="app", principal_prefix="p-")
     return {(acl.operation, acl.resource, acl.name) for acl in listed if acl.principal == principal}
 
@@ -55,19 +55,15 @@ def test_a_page_declares_it(tmp_path: Path) -> None:
     home = write_home(tmp_path, names)
     agent = load_agents(home / "agents")[names.agent]
     assert isinstance(agent, Replayable)
-    assert agent.topics == (names.asks, names.echoes)
+    assert topics_of(agent) == (names.asks, names.echoes)
     assert set(load_manifests(home / "topics")) == {names.asks, names.echoes, "dead-letters"}
 
 
 def test_a_page_that_declares_nothing_is_refused(tmp_path: Path) -> None:
     home = write_home(tmp_path, Names("a", "b", "c"))
     (home / "agents" / "echo.py").write_text("agent = print\n")
-    with pytest.raises(FixConfiguration, match=r"echo\.py defines no `agent`"):
+    with pytest.raises(FixConfiguration, match=r"echo\.py does not define `agent`"):
         load_agents(home / "agents")
-
-
-def test_two_records_at_once_for_each_process() -> None:
-    assert Resources(connection={}, processes=8, registry=CollectorRegistry()).concurrency == 16
 
 
 def test_it_writes_its_outputs_and_dead_letters_and_nothing_else() -> None:

@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.workers import make_workers
 from shieldx.client import Client
 from shieldx.dev.stack import Stack
 from shieldx.domains.credits.messages import Code, Purchase
@@ -71,7 +72,7 @@ async def test_the_other_partitions_lose_nothing(tmp_path: Path) -> None:
         platform = Platform(load_settings(environment))
         await platform.topic_admin.create(platform.topics, partitions=PARTITIONS, replication=1)
         agent = platform.agent("credits")
-        ((worker, log),) = platform.workers([agent], Metrics([agent]))
+        ((worker, log),) = make_workers(platform, [agent], Metrics([agent]))
         await log.start()
         work = asyncio.create_task(worker.run())
         await until(lambda: worker.ready)

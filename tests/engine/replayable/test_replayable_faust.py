@@ -99,6 +99,6 @@ async def test_an_app_takes_nothing_from_the_environment(monkeypatch: pytest.Mon
 
 
 def test_faust_is_imported_only_where_a_replayable_agent_runs(tmp_path: Path) -> None:
-    program = "import sys, shieldx.bootstrap, shieldx.cli.running_workers; sys.exit('faust' in sys.modules)"
+    program = "import sys, shieldx.bootstrap.workers, shieldx.cli.running_workers; sys.exit('faust' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False)  # noqa: S603 - this very program
     assert ended.returncode == 0

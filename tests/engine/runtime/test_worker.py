@@ -13,7 +13,8 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from shieldx.bootstrap import Platform
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.workers import make_workers
 from shieldx.client import Client
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Code, Consume, Purchase, Reserve
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
-    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.runtime.worker import Worker
     from shieldx.engine.tasks.log import Record, TopicPartition
     from shieldx.messages import Output, Source
@@ -58,11 +59,11 @@ async def platform(kafka: str) -> Platform:
 
 @asynccontextmanager
 async def running(
-    platform: Platform, agent: Agent, log: KafkaLog | None = None, ended: asyncio.Event | None = None
+    platform: Platform, agent: TransactionalAgent, log: KafkaLog | None = None, ended: asyncio.Event | None = None
 ) -> AsyncIterator[tuple[Worker, Metrics]]:
     """A worker at work; on the way out it is stopped in order, and what it failed with is raised."""
     metrics = Metrics([agent])
-    ((worker, own_log),) = platform.workers([agent], metrics)
+    ((worker, own_log),) = make_workers(platform, [agent], metrics)
     if log is not None:
         worker._work = replace(worker._work, surroundings=replace(worker._work.surroundings, log=log))  # noqa: SLF001 - a slow log stands in
     await own_log.start()

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.tasks.codec import HOP, TICK_VALUE
 from shieldx.engine.testing.driver import START_MS, AgentDriver
 from shieldx.messages import DEAD_LETTERS, Coordinates, rfc3339

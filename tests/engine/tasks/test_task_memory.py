@@ -9,7 +9,7 @@ import pytest
 
 from shieldx.domains.credits.messages import Code, Command, Consume, Purchase, Result
 from shieldx.domains.credits.tables import COMMANDS
-from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.tasks import task_state
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import AgentDriver

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shieldx.domains.credits.messages import Abort, Batch, Command, Commit, Consume, Purchase, Refund, Reserve
-from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.tasks.context import Limits
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import DEAD_LETTERS

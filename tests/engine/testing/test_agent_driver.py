@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shieldx.domains.credits.messages import Code, Purchase
-from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.tasks.codec import TICK_VALUE
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.manifests import Topic
 from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.topics.acls import Acl, acls
 from tests.engine.table_specs import specs
 
@@ -22,11 +22,11 @@ def no_fold(*_: Any) -> Any:
     raise NotImplementedError
 
 
-FOLDING = Agent(name="folding", reads=("in",), writes=("out", "more"), state=specs("table"), fold=no_fold)
+FOLDING = TransactionalAgent(name="folding", reads=("in",), writes=("out", "more"), state=specs("table"), fold=no_fold)
 SINK = Sink(name="sink", reads=("out", "table"), into=(), rows=lambda *_: ())
 
 
-def of(principal: str, *agents: Agent | Sink) -> set[tuple[str, str, str]]:
+def of(principal: str, *agents: TransactionalAgent | Sink) -> set[tuple[str, str, str]]:
     return {
         (acl.operation, acl.resource, acl.name)
         for acl in acls(agents, TOPICS, application="app", principal_prefix="p-")
@@ -66,7 +66,7 @@ def test_a_sink_writes_nothing() -> None:
 
 
 def test_a_client_sends_what_no_agent_makes_and_reads_results() -> None:
-    after = Agent(name="after", reads=("more",), writes=("other",), fold=no_fold)
+    after = TransactionalAgent(name="after", reads=("more",), writes=("other",), fold=no_fold)
     assert of("p-client", FOLDING, SINK, after) == {
         ("Write", "topic", "in"),
         ("Read", "topic", "out"),
@@ -77,7 +77,9 @@ def test_a_client_sends_what_no_agent_makes_and_reads_results() -> None:
 
 
 def test_who_beside_the_agents_has_access_may_be_declared() -> None:
-    agent = Agent(name="log", reads=("in", "orders", "made"), writes=("out",), state=specs("made"), fold=no_fold)
+    agent = TransactionalAgent(
+        name="log", reads=("in", "orders", "made"), writes=("out",), state=specs("made"), fold=no_fold
+    )
     names = ("in", "out", "orders", "made", "dead-letters", "log.positions")
     topics = {name: Topic(about="Anything.", key="any", cleanup="delete") for name in names}
     topics["orders"] = msgspec.structs.replace(topics["orders"], writers="operators")
@@ -98,7 +100,7 @@ def test_who_beside_the_agents_has_access_may_be_declared() -> None:
 
 
 def test_nothing_is_listed_twice() -> None:
-    both = Agent(name="both", reads=("in",), writes=("in", "dead-letters"), fold=no_fold)
+    both = TransactionalAgent(name="both", reads=("in",), writes=("in", "dead-letters"), fold=no_fold)
     found = acls([both], TOPICS, application="app", principal_prefix="")
     keys = [(acl.principal, acl.operation, acl.resource, acl.name) for acl in found]
     assert len(keys) == len(set(keys))

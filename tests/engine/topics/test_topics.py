@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from shieldx.domains.credits.fold import CreditsFold
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.manifests import Topic
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.topics.admin import Difference, TopicAdmin
 from shieldx.errors import FixConfiguration
 
@@ -27,8 +27,8 @@ def name() -> str:
     return f"t-{uuid4().hex}"
 
 
-def agent_reading(name: str) -> Agent:
-    return Agent(name=name, reads=(name,), writes=(), fold=CreditsFold)
+def agent_reading(name: str) -> TransactionalAgent:
+    return TransactionalAgent(name=name, reads=(name,), writes=(), fold=CreditsFold)
 
 
 def a_topic(**fields: str) -> Topic:

@@ -1,0 +1,41 @@
+"""The file by which other commands find the stack that `shieldx up` runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shieldx.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from shieldx.settings import Settings
+
+STACK_FILE = "stack.json"
+
+
+class StackFile(msgspec.Struct, frozen=True):
+    """What `shieldx up` writes and every other command reads when no setting says otherwise."""
+
+    bootstrap: str
+    partitions: int
+    pid: int
+    health: str
+    brokers: int = 1
+    postgres: str | None = None
+    """The address of Postgres, without its password; None for a stack that has none."""
+
+
+def read_stack_file(settings: Settings) -> StackFile | None:
+    """The embedded stack's addresses, or None where none has been started.
+
+    Raises:
+        FixConfiguration: the file cannot be read.
+    """
+    path = settings.stack_folder / STACK_FILE
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=StackFile)
+    except msgspec.MsgspecError as error:
+        raise FixConfiguration(f"{path} cannot be read ({error}); delete it and run `shieldx up`") from error

@@ -1,0 +1,123 @@
+"""A worker for each agent, with the clients that it works with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from shieldx.bootstrap.parameters import parameters_of
+from shieldx.engine.declarations.replayable import Replayable, Resources
+from shieldx.engine.kafka.kafka_log import KafkaLog
+from shieldx.engine.kafka.log_bounds import LogBounds
+from shieldx.engine.replayable.deliveries import Deliveries
+from shieldx.engine.replayable.worker import ReplayableWorker
+from shieldx.engine.runtime.memory_limit import MemoryLimit
+from shieldx.engine.runtime.work import AgentWork, Work
+from shieldx.engine.runtime.worker import Worker
+from shieldx.engine.tasks.codec import Codec
+from shieldx.engine.tasks.context import TaskContext
+from shieldx.rocksdb.store import RocksStores
+from shieldx.sinks.database import Database
+from shieldx.sinks.sink_work import SinkWork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shieldx.bootstrap.platform import Platform
+    from shieldx.engine.declarations.agent import Agent, Makers
+    from shieldx.engine.declarations.sink import Sink
+    from shieldx.engine.declarations.transactional import TransactionalAgent
+    from shieldx.engine.operations.metrics import Metrics
+
+MOST_STORE_BYTES = 512_000_000
+"""More cache than this for the stores on disk gains nothing that the operating system's own does not."""
+
+AnyWorker = Worker | ReplayableWorker
+Service = KafkaLog | SinkWork | Deliveries
+"""What a worker needs to be started before it, and stopped after it."""
+
+
+def make_workers(platform: Platform, agents: Iterable[Agent], metrics: Metrics) -> list[tuple[AnyWorker, Service]]:
+    """A worker for each agent, in one process with one bound on memory, and what to start before it.
+
+    Raises:
+        FixConfiguration: an agent needs what is not configured, or asks for a parameter that does not exist.
+    """
+    maker: Makers[tuple[AnyWorker, Service]] = WorkerMaker(platform, metrics)
+    return [agent.make(maker) for agent in agents]
+
+
+class WorkerMaker:
+    """Makes the worker of each kind of agent. All of them share one bound on memory."""
+
+    def __init__(self, platform: Platform, metrics: Metrics) -> None:
+        settings = platform.settings
+        limit_bytes, folder = settings.state_limit_mb * 1_000_000, settings.state_folder
+        store_bytes = 0 if folder is None else min(limit_bytes // 4, MOST_STORE_BYTES)
+        self._platform = platform
+        self._metrics = metrics
+        self._stores = None if folder is None else RocksStores(folder.absolute(), memory_bytes=store_bytes)
+        self._memory = MemoryLimit(limit_bytes - store_bytes)
+
+    def of_transactional(self, agent: TransactionalAgent) -> tuple[Worker, KafkaLog]:
+        """A worker whose tasks have state and transactions, and the log that they share."""
+        platform, settings = self._platform, self._platform.settings
+        log = KafkaLog(
+            platform.connection,
+            agent.positions,
+            application=settings.application,
+            transaction_timeout_ms=settings.transaction_timeout_ms,
+        )
+        context = TaskContext(
+            application=settings.application,
+            partitions=platform.partitions,
+            log=log,
+            codec=Codec(platform.topics, agent.inputs),
+            reply_topics=frozenset(name for name, topic in platform.topics.items() if topic.accepts_replies),
+            memory_free=self._memory.free,
+            memory_share=self._memory.share_bytes,
+            stores=self._stores,
+            format_level=settings.format_level,
+        )
+        ready = replace(agent, fold=partial(agent.fold, **self._parameters(agent)))
+        return self._worker(AgentWork(ready, context), agent), log
+
+    def of_replayable(self, agent: Replayable) -> tuple[ReplayableWorker, Deliveries]:
+        """A worker that answers records, and what delivers its answers."""
+        platform = self._platform
+        deliveries = Deliveries(platform.connection)
+        resources = Resources(connection=platform.connection, registry=self._metrics.registry)
+        ready = replace(agent, answering=partial(agent.answering, **self._parameters(agent)))
+        codec = Codec(platform.topics, agent.reads)
+        options = self._consumer_options(agent)
+        return ReplayableWorker(ready, resources, options, codec, deliveries, self._metrics), deliveries
+
+    def of_sink(self, agent: Sink) -> tuple[Worker, SinkWork]:
+        """A worker that writes to Postgres, and its connections."""
+        platform = self._platform
+        database = Database(platform.postgres_dsn, application=platform.group(agent))
+        work = SinkWork(agent, database, LogBounds(platform.connection))
+        return self._worker(work, agent), work
+
+    def _worker(self, work: Work, agent: Agent) -> Worker:
+        return Worker(
+            work,
+            self._consumer_options(agent),
+            self._memory,
+            self._metrics,
+            records_at_a_time=self._platform.settings.records_at_a_time,
+        )
+
+    def _parameters(self, agent: Agent) -> dict[str, Any]:
+        return parameters_of(agent, self._platform.page_of(agent), self._platform.settings)
+
+    def _consumer_options(self, agent: Agent) -> dict[str, Any]:
+        """What a member of an agent's group connects with; the worker sees committed records only."""
+        settings = self._platform.settings
+        return self._platform.connection | {
+            "group_id": self._platform.group(agent),
+            "group_instance_id": settings.group_instance_id,
+            "session_timeout_ms": settings.session_timeout_ms,
+            "heartbeat_interval_ms": settings.session_timeout_ms // 5,
+        }

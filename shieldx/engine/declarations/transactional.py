@@ -1,0 +1,100 @@
+"""What a page in `agents/` declares whose outputs, tables and positions commit in one Kafka transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from shieldx.engine.declarations.agent import AgentKind
+from shieldx.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shieldx.engine.declarations.agent import Agent, Made, Makers
+    from shieldx.engine.declarations.fold import Fold
+    from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
+    from shieldx.state.table import TableSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransactionalAgent:
+    """A transactional agent: partition n of every input, its tables, and its outputs, commit together."""
+
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    """Topics of outputs; the first is the topic of results, which `reply-to` copies."""
+    state: tuple[TableSpec[Any], ...] = ()
+    """The tables of its state. The engine restores them before it creates the fold."""
+    fold: Callable[..., Fold]
+    """Creates the fold of a partition: from a `FoldContext`, and the parameters as keyword arguments."""
+    parameters: tuple[str, ...] = ()
+    """Settings and resources that `fold` is given as well, as keyword arguments of these names."""
+    counters: tuple[Counter, ...] = ()
+    gauges: tuple[Gauge, ...] = ()
+    histograms: tuple[Histogram, ...] = ()
+
+    owns: frozenset[str] | None = None
+    """The inputs that it may append ticks and forwarded records to; None: all. `load_declared` sets it."""
+
+    kind: ClassVar = AgentKind.TRANSACTIONAL
+    about: ClassVar = "Results, tables and the position commit in one Kafka transaction."
+    looks_up: ClassVar[tuple[str, ...]] = ()
+    sets_aside: ClassVar = True
+    uses_transactions: ClassVar = True
+    needs_postgres: ClassVar = False
+    sql_tables: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of(cls, agent: Agent) -> TransactionalAgent:
+        """An agent of any kind as a transactional one.
+
+        Raises:
+            FixConfiguration: it is of another kind.
+        """
+        if not isinstance(agent, cls):
+            raise FixConfiguration(
+                f"agent {agent.name!r} must be a transactional agent; its page declares a {agent.kind}"
+            )
+        return agent
+
+    @property
+    def results(self) -> str | None:
+        """The first of `writes`."""
+        return self.writes[0] if self.writes else None
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Topics of the tables of its state."""
+        return tuple(spec.topic for spec in self.state)
+
+    @property
+    def returns_to(self) -> tuple[str, ...]:
+        """The inputs that it owns, and its topic of ticks."""
+        return tuple(topic for topic in self.inputs if topic == self.ticks or self.owns is None or topic in self.owns)
+
+    @property
+    def ticks(self) -> str:
+        """The topic that ticks are appended to: the first input that it owns, or one of its own."""
+        owned = [topic for topic in self.reads if self.owns is None or topic in self.owns]
+        return owned[0] if owned else f"{self.name}.ticks"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The topics that its tasks read: `reads`, and its topic of ticks if it owns none of them."""
+        return self.reads if self.ticks in self.reads else (*self.reads, self.ticks)
+
+    @property
+    def positions(self) -> str:
+        """The topic of its positions in its inputs."""
+        return f"{self.name}.positions"
+
+    @property
+    def sends_replies(self) -> bool:
+        """Whether it has results."""
+        return bool(self.writes)
+
+    def make(self, makers: Makers[Made]) -> Made:
+        """Have something made of it."""
+        return makers.of_transactional(self)
