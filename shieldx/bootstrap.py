@@ -15,8 +15,8 @@ from shieldx.engine.declarations.agent import Agent, load_agents
 from shieldx.engine.declarations.manifests import Topic, load_manifests
 from shieldx.engine.declarations.replayable import Replayable, Resources
 from shieldx.engine.declarations.sink import Sink
+from shieldx.engine.kafka.cluster import Cluster
 from shieldx.engine.kafka.kafka_log import KafkaLog
-from shieldx.engine.kafka.log_bounds import LogBounds
 from shieldx.engine.replayable.deliveries import Deliveries
 from shieldx.engine.replayable.worker import ReplayableWorker
 from shieldx.engine.runtime.memory_limit import MemoryLimit
@@ -283,7 +283,7 @@ class Platform:
 
     def _sink_worker(self, sink: Sink, memory: MemoryLimit, metrics: Metrics) -> tuple[Worker, SinkWork]:
         database = Database(self.postgres_dsn, application=self.group(sink))
-        work = SinkWork(sink, database, LogBounds(self.connection))
+        work = SinkWork(sink, database, Cluster(self.connection))
         return Worker(
             work,
             self._consumer_options(sink),

@@ -6,20 +6,21 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shieldx.cli.committed_records import committed_consumer, partitions_of
 from shieldx.cli.producing import open_producer
 from shieldx.client import MakeItSmaller
 from shieldx.engine.kafka.access import refusal
+from shieldx.engine.kafka.committed_range import start_at_end
 from shieldx.engine.tasks.codec import CORRELATION_ID, SCHEMA, encode
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import ShieldXError
 from shieldx.messages import Coordinates, DeadLetter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
@@ -44,7 +45,7 @@ async def open_asking(platform: Platform, tenant_id: str, answers: Sequence[str]
     homes = {topic: home_partition(tenant_id, await partitions_of(platform, topic)) for topic in answers}
     with named_refusals(platform):
         async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
-            await stand_at_end(consumer, [TopicPartition(topic, home) for topic, home in homes.items()])
+            await start_at_end(consumer, [TopicPartition(topic, home) for topic, home in homes.items()])
             yield Asking(platform, tenant_id, producer, consumer)
 
 
@@ -88,13 +89,6 @@ class Asking:
             for records in fetched.values():
                 for record in records:
                     yield record
-
-
-async def stand_at_end(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
-    """Have a consumer see what is committed from now on."""
-    consumer.assign(list(partitions))
-    for tp, end in (await consumer.end_offsets(list(partitions))).items():
-        consumer.seek(tp, end)
 
 
 @contextmanager
