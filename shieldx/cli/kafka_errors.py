@@ -6,8 +6,9 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from shieldx.client import MakeItSmaller
 from shieldx.engine.kafka.access import refusal
 from shieldx.errors import CheckConnection
 
@@ -21,10 +22,13 @@ def named_kafka_errors(connection: Mapping[str, Any]) -> Iterator[None]:
 
     Raises:
         FixConfiguration: an ACL is missing.
+        MakeItSmaller: a record exceeds what the broker takes; it was not sent.
         CheckConnection: aiokafka raised something else.
     """
     try:
         yield
+    except MessageSizeTooLargeError as error:
+        raise MakeItSmaller(f"it was not sent: {error}") from error
     except KafkaError as error:
         raise refusal(error, connection) or CheckConnection(
             f"Kafka at {connection['bootstrap_servers']} failed: {error!r}. `shieldx status` says what is reachable"

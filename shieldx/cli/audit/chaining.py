@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import msgspec
 
-from shieldx.cli.asking import named_refusals
 from shieldx.cli.committed_records import committed_consumer, partitions_of
 from shieldx.cli.producing import open_producer
 from shieldx.cli.stdout import say
@@ -58,21 +57,20 @@ async def send_and_await(
     """What became of each record, one a partition; those of which nothing was heard in time are missing.
 
     Raises:
-        FixConfiguration: a topic does not exist, or an ACL is missing.
-        MakeItSmaller: a record exceeds what the broker takes; it was not sent.
+        FixConfiguration: a topic does not exist.
+        KafkaError: see `named_kafka_errors`.
     """
     for name in (topic, tables.LOG, DEAD_LETTERS, POSITIONS):
         await partitions_of(platform, name)
-    with named_refusals(platform):
-        async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
-            watched = (tables.LOG, DEAD_LETTERS, POSITIONS)
-            await start_at_end(consumer, [TopicPartition(name, number) for name in watched for number in records])
-            watch = _Watch(platform, consumer)
-            sent = await _send(producer, topic, records)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await watch.read(sent)
-            return watch.fates
+    async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
+        watched = (tables.LOG, DEAD_LETTERS, POSITIONS)
+        await start_at_end(consumer, [TopicPartition(name, number) for name in watched for number in records])
+        watch = _Watch(platform, consumer)
+        sent = await _send(producer, topic, records)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await watch.read(sent)
+        return watch.fates
 
 
 async def _send(producer: AIOKafkaProducer, topic: str, records: Mapping[int, Outgoing]) -> dict[int, Coordinates]:
