@@ -62,10 +62,8 @@ async def read_ranges(
     unread = {KafkaTopicPartition(*tp): wanted for tp, wanted in ranges.items() if wanted.offsets}
     if not unread:
         return
-    consumer.assign(list(unread))
     positions = {tp: wanted.begin for tp, wanted in unread.items()}
-    for tp, begin in positions.items():
-        consumer.seek(tp, begin)
+    start_at(consumer, positions)
     clock = asyncio.get_running_loop().time
     moved_s = clock()
     while unread:
