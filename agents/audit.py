@@ -3,6 +3,7 @@
 from shieldx.domains.audit import tables
 from shieldx.domains.audit.fold import AuditFold
 from shieldx.domains.audit.metrics import entries, head
+from shieldx.domains.audit.state import STATE
 from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.measures import Counter, Gauge
 
@@ -11,9 +12,8 @@ agent = Agent(
     reads=(tables.APPENDS, tables.DECISIONS, tables.ROTATIONS),
     fold=AuditFold,
     takes_keyring=True,
-    state_format="audit/1",
     writes=(tables.LOG,),
-    tables=(tables.CHECKPOINTS, tables.REMEMBERED),
+    state=STATE,
     counters=(
         Counter(
             name="audit_entries_total",

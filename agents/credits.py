@@ -3,6 +3,7 @@
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Result
+from shieldx.domains.credits.state import STATE
 from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.measures import Counter
 
@@ -10,9 +11,8 @@ agent = Agent(
     name="credits",
     reads=(tables.COMMANDS,),
     fold=CreditsFold,
-    state_format="credits/1",
     writes=(tables.RESULTS, tables.AUDIT),
-    tables=(tables.ACCOUNTS, tables.RESERVATIONS, tables.TRANSACTIONS, tables.OUTCOMES),
+    state=STATE,
     counters=(
         Counter(
             name="credits_operations_total",

@@ -3,6 +3,7 @@
 from shieldx.domains.credits.tables import COMMANDS as LEDGER_COMMANDS
 from shieldx.domains.shadow import metrics, tables
 from shieldx.domains.shadow.fold import ShadowFold
+from shieldx.domains.shadow.state import STATE
 from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
 
@@ -11,9 +12,8 @@ agent = Agent(
     reads=(tables.COMMANDS, tables.EVALUATIONS, tables.PAYMENTS, tables.SCORES),
     fold=ShadowFold,
     takes_settings=("shadow_price_per_1000",),
-    state_format="shadow/1",
     writes=(tables.REPORTS, tables.RESULTS, tables.BATCHES, LEDGER_COMMANDS, tables.AUDIT),
-    tables=(tables.RULES, tables.SAMPLE_SETS, tables.PLANS, tables.COLLECTED),
+    state=STATE,
     counters=(
         Counter(
             name="shadow_evaluation_total",

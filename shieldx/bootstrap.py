@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.engine.declarations.agent import Agent, load_agents
-from shieldx.engine.declarations.manifests import Topic, load_manifests
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.ownership import load_declared
 from shieldx.engine.declarations.replayable import Replayable, Resources
 from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.kafka.cluster import Cluster
@@ -195,8 +195,7 @@ class Platform:
         """Of the embedded stack."""
         self._embedded_postgres = postgres or (stack.postgres if stack else None)
         self.connection: dict[str, Any] = settings.connection(address)
-        self.topics: dict[str, Topic] = load_manifests(home(settings) / "topics")
-        self.agents: dict[str, AnyAgent] = load_agents(home(settings) / "agents")
+        self.agents, self.topics = load_declared(home(settings))
         self.topic_admin = TopicAdmin(self.connection)
 
     @property
@@ -312,11 +311,12 @@ class Platform:
             application=settings.application,
             partitions=self.partitions,
             log=log,
-            codec=Codec(self.topics, agent.reads),
+            codec=Codec(self.topics, agent.inputs),
             reply_topics=frozenset(name for name, topic in self.topics.items() if topic.accepts_replies),
             memory_free=memory.free,
             memory_share=memory.share_bytes,
             stores=stores,
+            format_level=settings.format_level,
         )
         worker = Worker(
             AgentWork(agent, surroundings),

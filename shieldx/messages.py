@@ -40,6 +40,11 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     """The record's value as it was received."""
     origin: Origin = NO_ORIGIN
 
+    @property
+    def place(self) -> str:
+        """`topic/partition/offset`, as dead letters and the audit log name a record."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
 
 class Output(msgspec.Struct, frozen=True, gc=False):
     """A record that a fold wants written to its own partition of `topic`."""
@@ -51,14 +56,6 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     """The message that it answers, if that is an earlier one than the one being applied."""
     reply_to: str | None = None
     """Where an agent that gets a command is asked to copy its answer."""
-
-
-class Change(msgspec.Struct, frozen=True, gc=False):
-    """The last value of a table's key; `None` deletes it."""
-
-    topic: str
-    key: bytes
-    value: bytes | None
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="type"):
@@ -86,7 +83,9 @@ class Coordinates(msgspec.Struct, frozen=True, gc=False):
         return f"{self.topic}/{self.partition}/{self.offset}{index}"
 
 
-class AuditAppend(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="append", tag_field="type"):
+class AuditAppend(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="append", tag_field="type"
+):
     """One entry for the audit log: who did what to which subject, and how it ended.
 
     `idempotency_key` is unique per tenant, so that a repeated append is recognised. `digest` is the hexadecimal SHA-256

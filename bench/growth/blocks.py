@@ -11,24 +11,24 @@ import struct
 from typing import TYPE_CHECKING
 
 from shieldx.domains.credits.messages import Code, Consume
-from shieldx.domains.credits.outcomes import Figures, Outcome, pack
+from shieldx.domains.credits.outcomes import VERSION, Figures, Outcome, pack
 from shieldx.domains.credits.transactions import position_of
-from shieldx.state.deduplication import BLOCK_BYTES, HOUR_MS, key_digest
+from shieldx.state.deduplication import BLOCK_BYTES, BLOCK_VERSION, HOUR_MS, key_digest
 
 if TYPE_CHECKING:
     from random import Random
 
-_HOUR = struct.Struct(">Q")
+_BLOCK = struct.Struct(">BBQ")
 _ENTRY = struct.Struct(">16sI")
 _SPREAD_BITS = 16
 """Of a time within its hour: 65 s, so that no carry is needed when its last two bytes are overwritten."""
 _RANDOM_COLUMNS = (
     *range(16),  # digest of the key
-    *range(20, 36),  # digest of the body
-    *(43, 44, 45),  # position
-    *(52, 53),  # time
-    *(59, 60, 61, 75, 76, 77),  # balance, spent
-    *(92, 93, 94, 95),  # digest of the amount
+    *range(21, 37),  # digest of the body
+    *(44, 45, 46),  # position
+    *(53, 54),  # time
+    *(60, 61, 62, 76, 77, 78),  # balance, spent
+    *(91, 92, 93, 94),  # digest of the amount
 )
 _PLENTY = 1 << 40
 
@@ -53,9 +53,9 @@ ENTRIES_A_BLOCK = BLOCK_BYTES // ENTRY_BYTES
 def block_of(command: Consume, hour: int, count: int, random: Random) -> tuple[bytes, bytes]:
     """Key and value of a record that remembers `command` and `count - 1` others, all of one hour."""
     real = entry_of(command, hour, 0)
-    value = bytearray(_HOUR.pack(hour) + real * count)
+    value = bytearray(_BLOCK.pack(BLOCK_VERSION, VERSION, hour) + real * count)
     noise = random.randbytes(count * len(_RANDOM_COLUMNS))
     for number, column in enumerate(_RANDOM_COLUMNS):
-        value[_HOUR.size + column :: ENTRY_BYTES] = noise[number * count : (number + 1) * count]
-    value[_HOUR.size : _HOUR.size + ENTRY_BYTES] = real
+        value[_BLOCK.size + column :: ENTRY_BYTES] = noise[number * count : (number + 1) * count]
+    value[_BLOCK.size : _BLOCK.size + ENTRY_BYTES] = real
     return f"{hour}/{real[:16].hex()}".encode(), bytes(value)

@@ -16,8 +16,10 @@ from shieldx.demo.bulk import BulkRecord, batches_of
 from shieldx.domains.credits.messages import Consume
 from shieldx.domains.credits.tables import ACCOUNTS, COMMANDS, OUTCOMES, AccountRow
 from shieldx.engine.kafka.positions import position_record
+from shieldx.engine.tasks.codec import SCHEMA
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.engine.tasks.position import VERSION, Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -44,7 +46,9 @@ def accounts(state: State) -> Iterator[BulkRecord]:
     for number in range(state.tenants):
         tenant_id = f"org-{number}"
         row = encode(AccountRow(tenant_id, PLENTY, 0, 0, PLENTY))
-        yield BulkRecord(home_partition(tenant_id, state.partitions), tenant_id.encode(), row, [])
+        yield BulkRecord(
+            home_partition(tenant_id, state.partitions), tenant_id.encode(), row, [(SCHEMA, b"credits.account/1")]
+        )
 
 
 def remembered(state: State, last_hour: int) -> Iterator[tuple[BulkRecord, Consume]]:
@@ -90,7 +94,7 @@ async def _write(producer: AIOKafkaProducer, topic: str, records: Iterable[BulkR
 async def _commit_start(producer: AIOKafkaProducer, positions_topic: str, partitions: int) -> None:
     """A worker refuses state without a position."""
     for number in range(partitions):
-        start = position_record(TopicPartition(COMMANDS, number), 0, "shieldx")
+        start = position_record(TopicPartition(COMMANDS, number), Position(version=VERSION, next_offset=0))
         await producer.send_and_wait(positions_topic, start.value, key=start.key, partition=number)
 
 

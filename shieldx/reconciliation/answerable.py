@@ -5,16 +5,14 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from shieldx.domains.credits.answers import TAGS
+from shieldx.domains.credits.messages import TAGS
 from shieldx.domains.credits.tables import AUDIT
 from shieldx.messages import AuditAppend, Output
 from shieldx.reconciliation.readings import LEDGER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shieldx.domains.credits.messages import Command
-    from shieldx.messages import Change, Source
+    from shieldx.messages import Source
 
 
 class AnswerableFold:
@@ -23,9 +21,6 @@ class AnswerableFold:
     Run by a task, it gives what was neither a tick nor set aside nor forwarded.
     """
 
-    due_ms = None
-    size_bytes = 0
-
     def __init__(self, *_: object) -> None:
         """Nothing is kept."""
 
@@ -33,7 +28,7 @@ class AnswerableFold:
         """Its coordinates and digest."""
         append = AuditAppend(
             tenant_id=command.tenant_id,
-            idempotency_key=f"{source.topic}/{source.partition}/{source.offset}",
+            idempotency_key=source.place,
             action=f"{LEDGER}{TAGS[type(command)]}",
             subject="",
             outcome="",
@@ -41,20 +36,3 @@ class AnswerableFold:
             at="",
         )
         return [Output(AUDIT, command.tenant_id, append)]
-
-    def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:  # noqa: ARG002 - nothing is kept
-        """Nothing is due."""
-        return [], False
-
-    def changes(self) -> Iterator[Change]:
-        """None."""
-        return iter(())
-
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """There are no tables."""
-
-    def flush(self, batch: object) -> None:
-        """Nothing is kept."""
-
-    def flushed(self, *, evict: bool) -> None:
-        """Nothing is kept."""

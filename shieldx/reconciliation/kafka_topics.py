@@ -67,7 +67,7 @@ class KafkaTopics:
             FixConfiguration: the topic of positions is another application's.
         """
         found = await last_positions(self._positions, f"{agent}.positions", [tp], self._application)
-        return found.get(tp, 0)
+        return found[tp].next_offset if tp in found else 0
 
     async def offset_at(self, tp: TopicPartition, at_ms: int) -> int:
         """The first offset whose record was appended at that time or later; the end where there is none."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.manifests import Topic
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.engine.tasks.log import Record, TopicPartition, Write
+    from shieldx.engine.tasks.position import Position
 
 MEMORY_BYTES = 256_000_000
 """What the state of a partition may take before what is on disk leaves memory, with stores."""
@@ -34,11 +35,8 @@ class _Kept:
     async def fence(self, transactional_id: str) -> _Kept:  # noqa: ARG002 - nobody else writes here
         return self
 
-    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(partitions, 0)
-
-    async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:  # noqa: ARG002 - it begins at nothing
-        return False
+    async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:  # noqa: ARG002 - it begins at nothing
+        return {}
 
     async def cluster(self) -> str:
         return "replay"
@@ -57,7 +55,7 @@ class _Kept:
     async def commit(
         self,
         writes: Mapping[TopicPartition, Sequence[Write]],
-        positions: Mapping[TopicPartition, int],  # noqa: ARG002 - the caller knows what it has offered
+        positions: Mapping[TopicPartition, Position],  # noqa: ARG002 - the caller knows what it has offered
     ) -> dict[TopicPartition, int]:
         for tp, records in writes.items():
             self.written.setdefault(tp, []).extend(records)
@@ -90,7 +88,7 @@ class Replay:
             application="replay",
             partitions=partitions,
             log=self._log,
-            codec=Codec(topics, agent.reads),
+            codec=Codec(topics, agent.inputs),
             reply_topics=frozenset(name for name, topic in topics.items() if topic.accepts_replies),
             memory_free=lambda: True,
             memory_share=lambda: MEMORY_BYTES,

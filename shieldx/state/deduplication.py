@@ -1,4 +1,4 @@
-"""What is remembered for a window of stream time: packed values by key digest, in buckets that are dropped whole."""
+"""What was decided for each key within a window of stream time: packed values by digest, in buckets dropped whole."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ import struct
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from shieldx.state.forms import UnknownForm, check_version
+from shieldx.state.table import Change, TableSpec
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from shieldx.state.store import StateBatch, StateStore
+    from shieldx.state.table import TableContext
 
 HOUR_MS = 3_600_000
 WINDOW_MS = 24 * HOUR_MS
 BLOCK_BYTES = 256 * 1024
-"""Values are written many to a record; well below a record's limit, so that a block is never refused."""
+"""Values are written many to a record, well below a record's limit, so that the broker never refuses a block."""
 OVERHEAD_BYTES = 160
-"""What CPython adds to an entry: two bytes objects and a slot of a dictionary that is a third to two thirds full. A
-million consumes were measured at 236 bytes each, 96 of them digest and packed outcome."""
+"""What CPython adds to an entry: two bytes objects and a slot of a dictionary that is between a third and two thirds
+full. A million consumes were measured at 236 bytes each, 96 of them digest and packed outcome."""
 
 DIGEST_BYTES = 16
 PERIOD_HOURS = 12
-"""What a table of the store spans. Every new key is looked up in all of them: in three, where those of an hour would be
-25."""
+"""What a table of the store spans. Each new key is looked up in three of them; one table per hour would need 25."""
+BLOCK_VERSION = 1
 _ENTRY = struct.Struct(">16sI")
-_HOUR = struct.Struct(">Q")
+_BLOCK = struct.Struct(">BBQ")
+"""Version of the block, highest version of the values in it, hour."""
 
 
 def key_digest(tenant_id: str, idempotency_key: str) -> bytes:
@@ -37,18 +42,41 @@ def body_digest(body: bytes) -> bytes:
     return blake2b(body, digest_size=DIGEST_BYTES).digest()
 
 
+def deduplication_window(
+    topic: str, *, form: str, versions: Collection[int], at_ms_of: Callable[[bytes], int]
+) -> TableSpec[DeduplicationWindow]:
+    """Declare a deduplication window.
+
+    Its values are packed by the domain: the first byte is a version, one of `versions`, and `at_ms_of` reads when a
+    value was remembered. `form` names them in errors.
+    """
+    return TableSpec(topic, lambda context: DeduplicationWindow(topic, form, versions, at_ms_of, context))
+
+
 class DeduplicationWindow:
     """Packed values by key digest, each kept for at least `WINDOW_MS` of stream time.
 
-    With a store, memory has only what it has not taken yet; the store keeps them in tables of `PERIOD_HOURS`, and a
-    value in it is forgotten with its hour, before its table is dropped. `at_ms_of` reads from a packed value when it
-    was remembered.
+    With a store, memory has only what the store has not taken yet. The store keeps values in tables of `PERIOD_HOURS`;
+    a value in it is forgotten with its hour, before its table is dropped.
     """
 
-    def __init__(self, table: str, at_ms_of: Callable[[bytes], int], store: StateStore | None = None) -> None:
-        self._prefix = f"{table}/"
+    due_ms = None
+
+    def __init__(
+        self,
+        topic: str,
+        form: str,
+        versions: Collection[int],
+        at_ms_of: Callable[[bytes], int],
+        context: TableContext,
+    ) -> None:
+        self._topic = topic
+        self._prefix = f"{topic}/"
+        self._form = form
+        self._versions = frozenset(versions)
         self._at_ms_of = at_ms_of
-        self._store = store
+        self._store = store = context.store
+        self._undo_log = context.undo_log
         self._buckets: dict[int, dict[bytes, bytes]] = {}
         self._unwritten: list[tuple[int, bytes, bytes]] = []
         names = [] if store is None else [name for name in store.tables() if name.startswith(self._prefix)]
@@ -69,21 +97,47 @@ class DeduplicationWindow:
         hour = at_ms // HOUR_MS
         self._load(hour, digest, packed)
         self._unwritten.append((hour, digest, packed))
+        if self._undo_log.active:
+            self._undo_log.note(self._forget_last)
 
-    def forget_last(self) -> None:
-        """Take back the last call of `remember`, which must not have been written yet."""
-        hour, digest, packed = self._unwritten.pop()
-        del self._buckets[hour][digest]
-        self.size_bytes -= len(packed) + OVERHEAD_BYTES + DIGEST_BYTES
-
-    def drop_before(self, at_ms: int) -> None:
+    def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - buckets are dropped whole
         """Drop the buckets whose last moment is a whole window ago."""
-        first_hour = (at_ms - WINDOW_MS) // HOUR_MS
-        if first_hour <= self._first_hour:
+        self._drop_before_hour((at_ms - WINDOW_MS) // HOUR_MS)
+        return False
+
+    def changes(self) -> Iterator[Change]:
+        """What was remembered since the last call: many values of one hour in each record."""
+        block: list[bytes] = []
+        size = first = version = 0
+        for hour, digest, packed in self._unwritten:
+            if block and (hour != first or size > BLOCK_BYTES):
+                yield self._block(first, version, block)
+                block, size, version = [], 0, 0
+            first, version = hour, max(version, packed[0])
+            block.append(_ENTRY.pack(digest, len(packed)) + packed)
+            size += len(block[-1])
+        if block:
+            yield self._block(first, version, block)
+        self._unwritten.clear()
+
+    def restore(self, key: bytes, value: bytes | None) -> None:  # noqa: ARG002 - a block says all by itself
+        """Take back a block. Stream time has come to its hour, so older buckets are dropped.
+
+        Raises:
+            UnknownForm: the block, or a value in it, has a version that this release does not read.
+        """
+        if value is None:
             return
-        self._first_hour = first_hour
-        for hour in [hour for hour in self._buckets if hour < first_hour]:
-            self._discount(self._buckets.pop(hour))
+        form = f"a block of {self._topic}"
+        check_version(form, value[0] if value else 0, (BLOCK_VERSION,))
+        try:
+            _, version, hour = _BLOCK.unpack_from(value)
+            check_version(self._form, version, self._versions)
+            self._drop_before_hour(hour - WINDOW_MS // HOUR_MS)
+            if hour >= self._first_hour:
+                self._load_all(hour, value)
+        except struct.error as error:
+            raise UnknownForm(form, "truncated", (BLOCK_VERSION,)) from error
 
     def flush(self, batch: StateBatch) -> None:
         """Give the store what it has not taken yet, and have it drop what is forgotten."""
@@ -95,7 +149,7 @@ class DeduplicationWindow:
             if (period + 1) * PERIOD_HOURS <= self._first_hour:
                 batch.drop(f"{self._prefix}{period}")
 
-    def flushed(self) -> None:
+    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - memory never keeps what the store has
         """The store has taken everything."""
         taken = {hour // PERIOD_HOURS for hour in self._buckets}
         kept = {period for period in self._periods if (period + 1) * PERIOD_HOURS > self._first_hour}
@@ -103,33 +157,27 @@ class DeduplicationWindow:
         self._buckets.clear()
         self.size_bytes = 0
 
-    def take_blocks(self) -> Iterator[tuple[bytes, bytes]]:
-        """What was remembered since the last call, as table records: many values of one hour in each."""
-        block: list[bytes] = []
-        size, first = 0, 0
-        for hour, digest, packed in self._unwritten:
-            if block and (hour != first or size > BLOCK_BYTES):
-                yield _block(first, block)
-                block, size = [], 0
-            first = hour
-            block.append(_ENTRY.pack(digest, len(packed)) + packed)
-            size += len(block[-1])
-        if block:
-            yield _block(first, block)
-        self._unwritten.clear()
-
-    def load_block(self, value: bytes) -> None:
-        """Read a table record back; stream time has come to its hour, so older buckets may be dropped."""
-        (hour,) = _HOUR.unpack_from(value)
-        self.drop_before(hour * HOUR_MS)
-        if hour < self._first_hour:
-            return
-        at = _HOUR.size
-        while at < len(value):
-            digest, length = _ENTRY.unpack_from(value, at)
+    def _load_all(self, hour: int, block: bytes) -> None:
+        at = _BLOCK.size
+        while at < len(block):
+            digest, length = _ENTRY.unpack_from(block, at)
             at += _ENTRY.size
-            self._load(hour, digest, value[at : at + length])
+            self._load(hour, digest, block[at : at + length])
             at += length
+
+    def _forget_last(self) -> None:
+        """Undo the last call of `remember`, which has not been written yet."""
+        hour, digest, packed = self._unwritten.pop()
+        del self._buckets[hour][digest]
+        self.size_bytes -= len(packed) + OVERHEAD_BYTES + DIGEST_BYTES
+
+    def _drop_before_hour(self, first_hour: int) -> None:
+        if first_hour <= self._first_hour:
+            return
+        self._first_hour = first_hour
+        for hour in [hour for hour in self._buckets if hour < first_hour]:
+            bucket = self._buckets.pop(hour)
+            self.size_bytes -= sum(map(len, bucket.values())) + len(bucket) * (OVERHEAD_BYTES + DIGEST_BYTES)
 
     def _fetch(self, store: StateStore, digest: bytes) -> bytes | None:
         for period in self._periods:
@@ -142,10 +190,7 @@ class DeduplicationWindow:
         self._buckets.setdefault(hour, {})[digest] = packed
         self.size_bytes += len(packed) + OVERHEAD_BYTES + DIGEST_BYTES
 
-    def _discount(self, bucket: dict[bytes, bytes]) -> None:
-        self.size_bytes -= sum(map(len, bucket.values())) + len(bucket) * (OVERHEAD_BYTES + DIGEST_BYTES)
-
-
-def _block(hour: int, entries: list[bytes]) -> tuple[bytes, bytes]:
-    """A record's key and value. The first key digest makes the record's key unique: nothing may compact it away."""
-    return f"{hour}/{entries[0][:DIGEST_BYTES].hex()}".encode(), _HOUR.pack(hour) + b"".join(entries)
+    def _block(self, hour: int, version: int, entries: list[bytes]) -> Change:
+        """A block as a record. The first key digest makes its key unique, so that compaction keeps every block."""
+        key = f"{hour}/{entries[0][:DIGEST_BYTES].hex()}".encode()
+        return Change(self._topic, key, _BLOCK.pack(BLOCK_VERSION, version, hour) + b"".join(entries))

@@ -1,16 +1,20 @@
-"""Keys of rows that belong to a tenant."""
+"""Keys of rows: `tenant/id/…`, with slashes within a part escaped."""
 
 from __future__ import annotations
 
 
-def row_key(tenant_id: str, row_id: str) -> bytes:
-    """`tenant/id`, with the tenant's own slashes escaped: `a/b` + `c` must not overwrite `a` + `b/c`."""
-    if "/" in tenant_id or "%" in tenant_id:
-        tenant_id = tenant_id.replace("%", "%25").replace("/", "%2F")
-    return f"{tenant_id}/{row_id}".encode()
+def row_key(*parts: str) -> bytes:
+    """The key of a row. Parts are escaped: `a/b` + `c` must not overwrite `a` + `b/c`."""
+    return "/".join([_escaped(part) for part in parts]).encode()
 
 
-def parse_row_key(key: bytes) -> tuple[str, str]:
-    """Tenant and id of a row's key."""
-    tenant_id, _, row_id = key.decode().partition("/")
-    return tenant_id.replace("%2F", "/").replace("%25", "%"), row_id
+def parse_row_key(key: bytes) -> tuple[str, ...]:
+    """The parts of a row's key."""
+    parts = key.decode().split("/")
+    return tuple([part.replace("%2F", "/").replace("%25", "%") for part in parts] if b"%" in key else parts)
+
+
+def _escaped(part: str) -> str:
+    if "/" in part or "%" in part:
+        return part.replace("%", "%25").replace("/", "%2F")
+    return part

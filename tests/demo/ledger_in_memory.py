@@ -10,11 +10,11 @@ import msgspec
 from shieldx.demo.comparison import Balances, Observed
 from shieldx.demo.recount import Appended, DeadLetterSeen
 from shieldx.demo.results import Answers, SeenResult
-from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Batch, Result, Single
 from shieldx.domains.credits.tables import ACCOUNTS, RESULTS
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import Output, Source
+from tests.domains.open_partition import credits_partition
 
 if TYPE_CHECKING:
     from shieldx.demo.steps import Step
@@ -30,7 +30,7 @@ _decode_command = msgspec.json.Decoder(Single | Batch).decode
 class LedgerInMemory:
     def __init__(self, story: Story) -> None:
         self._story = story
-        self._folds = [CreditsFold(number) for number in range(PARTITIONS)]
+        self._folds = [credits_partition(number) for number in range(PARTITIONS)]
         self._now_ms = START_MS
         self._reactions: deque[Step] = deque()
         self.sent: list[Step] = []

@@ -11,7 +11,8 @@ from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.manifests import Topic, load_manifests
 from shieldx.engine.declarations.measures import Counter
 from shieldx.engine.testing.driver import AgentDriver
-from shieldx.messages import Change, Id, Output
+from shieldx.messages import Id, Output
+from shieldx.state.keyed_table import KeyedTable, keyed_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.engine.tasks.context import Limits
     from shieldx.messages import Source
-    from shieldx.state.store import StateBatch, StateStore
+    from shieldx.state.partition_state import FoldContext
 
 ROOT = Path(__file__).parents[2]
 ADDS, MORE_ADDS, TOTALS, NOTES, SUMS, TIMERS = (
@@ -30,7 +31,6 @@ ADDS, MORE_ADDS, TOTALS, NOTES, SUMS, TIMERS = (
     "counter.sums",
     "counter.timers",
 )
-_encode = msgspec.json.encode
 
 
 class Add(msgspec.Struct, frozen=True, kw_only=True, tag="add", tag_field="type"):
@@ -59,77 +59,57 @@ class Note(msgspec.Struct, frozen=True):
     offset: int
 
 
+class Sum(msgspec.Struct, frozen=True):
+    total: int
+
+
+class Timer(msgspec.Struct, frozen=True):
+    """An amount that was added until a time in milliseconds."""
+
+    due_ms: int
+    tenant_id: str
+    amount: int
+
+
+SUM_TABLE = keyed_table(SUMS, Sum)
+TIMER_TABLE = keyed_table(TIMERS, Timer)
+
+
 class CounterFold:
     """The sums of one partition."""
 
-    def __init__(self, partition: int, max_record_bytes: int, store: StateStore | None = None) -> None:
-        self.partition = partition
-        self.max_record_bytes = max_record_bytes
-        self.sums: dict[str, int] = {}
-        self.timers: dict[str, tuple[int, str, int]] = {}
-        """Due time in milliseconds, tenant and amount, by the offset that set the timer."""
-        self._changed: dict[tuple[str, str], None] = {}
-        self._unflushed: set[tuple[str, str]] = set()
-        if store is not None:
-            for topic in (SUMS, TIMERS):
-                for key, value in store.scan(topic, b"", b"\xff"):
-                    self.restore(topic, key, value)
-            self._unflushed.clear()
-
-    @property
-    def due_ms(self) -> int | None:
-        return min((due_ms for due_ms, _, _ in self.timers.values()), default=None)
-
-    @property
-    def size_bytes(self) -> int:
-        return 100 * (len(self.sums) + len(self.timers))
+    def __init__(self, context: FoldContext) -> None:
+        self.partition = context.partition
+        self.max_record_bytes = context.max_record_bytes
+        self.sums: KeyedTable[Sum] = context.table(SUM_TABLE)
+        self.set_timers: KeyedTable[Timer] = context.table(TIMER_TABLE)
+        self.timers = context.timers
+        for key, timer in self.set_timers.items():
+            self.timers.schedule(key, timer.due_ms)
 
     def apply(self, message: Add, source: Source) -> list[Output]:
         if message.for_ms is not None:
-            self.timers[str(source.offset)] = (source.at_ms + message.for_ms, message.tenant_id, message.amount)
-            self._changed[TIMERS, str(source.offset)] = None
+            key, due_ms = str(source.offset), source.at_ms + message.for_ms
+            self.set_timers.put(Timer(due_ms, message.tenant_id, message.amount), key)
+            self.timers.schedule((key,), due_ms)
         total = self._add(message.tenant_id, message.amount, source.at_ms, "." * message.answer_bytes)
         return [total, Output(NOTES, message.tenant_id, Note(message.tenant_id, source.offset))]
 
     def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:
-        due = sorted(key for key, (due_ms, _, _) in self.timers.items() if due_ms <= at_ms)
-        outputs = []
-        for key in due[:limit]:
-            _, tenant_id, amount = self.timers.pop(key)
-            self._changed[TIMERS, key] = None
-            outputs.append(self._add(tenant_id, -amount, at_ms))
-        return outputs, len(due) > limit
-
-    def changes(self) -> Iterator[Change]:
-        self._unflushed.update(self._changed)
-        for topic, key in self._changed:
-            rows = self.sums if topic == SUMS else self.timers
-            yield Change(topic, key.encode(), _encode(rows[key]) if key in rows else None)
-        self._changed.clear()
-
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        self._unflushed.add((topic, key.decode()))
-        rows, kind = (self.sums, int) if topic == SUMS else (self.timers, tuple[int, str, int])
-        if value is None:
-            rows.pop(key.decode(), None)
-        else:
-            rows[key.decode()] = msgspec.json.decode(value, type=kind)
-
-    def flush(self, batch: StateBatch) -> None:
-        for topic, key in self._unflushed:
-            rows = self.sums if topic == SUMS else self.timers
-            if key in rows:
-                batch.put(topic, key.encode(), _encode(rows[key]))
-            else:
-                batch.delete(topic, key.encode())
-
-    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - it keeps everything in memory
-        self._unflushed.clear()
+        outputs: list[Output] = []
+        while len(outputs) < limit and (key := self.timers.pop_due(at_ms)) is not None:
+            timer = self.set_timers.get(*key)
+            assert timer is not None
+            self.set_timers.delete(*key)
+            outputs.append(self._add(timer.tenant_id, -timer.amount, at_ms))
+        due_ms = self.timers.due_ms
+        return outputs, due_ms is not None and due_ms <= at_ms
 
     def _add(self, tenant_id: str, amount: int, at_ms: int, padding: str = "") -> Output:
-        self.sums[tenant_id] = self.sums.get(tenant_id, 0) + amount
-        self._changed[SUMS, tenant_id] = None
-        return Output(TOTALS, tenant_id, Total(tenant_id, self.sums[tenant_id], at_ms, padding))
+        before = self.sums.get(tenant_id)
+        total = amount + (0 if before is None else before.total)
+        self.sums.put(Sum(total), tenant_id)
+        return Output(TOTALS, tenant_id, Total(tenant_id, total, at_ms, padding))
 
 
 def topic(*, timestamps: str = "producer", cleanup: str = "delete", **messages: str) -> Topic:
@@ -144,16 +124,15 @@ TOPICS = load_manifests(ROOT / "topics") | {
     MORE_ADDS: topic(timestamps="broker", add="Add"),
     TOTALS: topic(total="Total"),
     NOTES: topic(note="Note"),
-    SUMS: topic(cleanup="compact"),
-    TIMERS: topic(cleanup="compact"),
+    SUMS: topic(cleanup="compact", sum="Sum"),
+    TIMERS: topic(cleanup="compact", timer="Timer"),
 }
 counter = Agent(
     name="counter",
     reads=(ADDS,),
     writes=(TOTALS, NOTES),
-    tables=(SUMS, TIMERS),
+    state=(SUM_TABLE, TIMER_TABLE),
     fold=CounterFold,
-    state_format="counter/1",
     counters=(
         Counter(
             name="counter_totals_total",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from shieldx.domains.audit.tables import DECISIONS, LOG
 from shieldx.domains.credits.tables import COMMANDS
-from shieldx.engine.declarations.agent import Agent, load_agents
-from shieldx.engine.declarations.manifests import load_manifests
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.ownership import load_declared
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.engine.testing.memory_log import MemoryRecord
@@ -19,6 +19,7 @@ from shieldx.reconciliation.check import check_ledger
 from shieldx.reconciliation.ledger import Ledger
 from shieldx.reconciliation.report import BooksReport
 from shieldx.reconciliation.topics import Bounds
+from tests.engine.next_offsets import next_offsets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from shieldx.reconciliation.report import Fault
 
 ROOT = Path(__file__).parent.parent.parent
-MANIFESTS = load_manifests(ROOT / "topics")
-PAGES = load_agents(ROOT / "agents")
+PAGES, MANIFESTS = load_declared(ROOT)
 KEYRING = Keyring("k1", {"k1": b"1" * 32}, source="the test")
 PARTITIONS = 2
 
@@ -117,7 +117,7 @@ async def audited(ran: AgentDriver, *, unchained: int = 0) -> StoredTopics:
         taken = max(0, len(appends) - unchained)
         stored.positions["audit", tp] = taken
         commands = TopicPartition(COMMANDS, partition)
-        stored.positions["credits", commands] = (await ran.log.committed([commands]))[commands]
+        stored.positions["credits", commands] = (await next_offsets(ran.log, [commands]))[commands]
     await audit.run()
     for topic in MANIFESTS:
         for partition in range(ran.partitions):

@@ -87,7 +87,7 @@ class Sender:
                 msgspec.json.encode(
                     StoredSample(tenant_id=tenant_id, sample_set="default", version=version, index=index, sample=sample)
                 ),
-                key=row_key(tenant_id, f"default/{version}/{index}"),
+                key=row_key(tenant_id, "default", version, str(index)),
                 partition=home_partition(tenant_id, self._partitions),
             )
             for index, sample in enumerate(ordered)

@@ -13,6 +13,7 @@ from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.topics.admin import TopicAdmin
 from shieldx.errors import RestoreTask
+from tests.engine.next_offsets import next_offsets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ async def _answers_until_right(log: KafkaLog) -> set[int]:
     answers: set[int] = set()
     while COMMITTED not in answers:
         try:
-            answers.add((await log.committed([TP]))[TP])
+            answers.add((await next_offsets(log, [TP]))[TP])
         except RestoreTask:
             await asyncio.sleep(PAUSE_S)
     return answers

@@ -22,7 +22,7 @@ MEMORY_BYTES = 128_000_000
 
 
 def at(position: int) -> Checkpoint:
-    return Checkpoint(format="f", cluster="c", partitions=1, positions={"t": position}, as_of_ms=0)
+    return Checkpoint(version=1, format_level=1, cluster="c", partitions=1, positions={"t": position}, as_of_ms=0)
 
 
 def stores(folder: Path) -> RocksStores:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from shieldx.state.store import StateBatch, StateStore
 
-SOME = Checkpoint(format="f", cluster="c", partitions=1, positions={"t": 1}, as_of_ms=0)
+SOME = Checkpoint(version=1, format_level=1, cluster="c", partitions=1, positions={"t": 1}, as_of_ms=0)
 
 
 class World(Protocol):

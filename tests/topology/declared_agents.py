@@ -10,6 +10,7 @@ from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.manifests import Topic
 from shieldx.engine.declarations.sink import Sink, Table
 from shieldx.topology.graph import draw_up
+from tests.engine.table_specs import specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ def topic(cleanup: str = "delete", retention: str = "forever", **fields: Any) ->
 
 
 def agent(name: str, *, reads: Iterable[str], writes: Iterable[str] = (), tables: Iterable[str] = ()) -> Agent:
-    return Agent(name=name, reads=tuple(reads), writes=tuple(writes), tables=tuple(tables), fold=never)
+    return Agent(name=name, reads=tuple(reads), writes=tuple(writes), state=specs(*tables), fold=never)
 
 
 def sink(name: str, *, reads: Iterable[str], into: Iterable[str]) -> Sink:

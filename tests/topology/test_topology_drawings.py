@@ -9,8 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from shieldx.engine.declarations.agent import load_agents
-from shieldx.engine.declarations.manifests import load_manifests
+from shieldx.engine.declarations.ownership import load_declared
 from shieldx.topology.graph import Graph, Kind, draw_up
 from shieldx.topology.mermaid import mermaid
 from shieldx.topology.palette import TINTS
@@ -25,7 +24,8 @@ SMALL = drawn([BILLING, MIRROR], idle=topic())
 
 
 def platform() -> Graph:
-    return draw_up(load_agents(ROOT / "agents").values(), load_manifests(ROOT / "topics"))
+    declared = load_declared(ROOT)
+    return draw_up(declared.agents.values(), declared.topics)
 
 
 def lettering(drawing: str) -> list[tuple[str, float, float, float, float]]:

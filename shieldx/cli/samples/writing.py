@@ -97,4 +97,4 @@ def _record(content: SetContent, index: int, sample: Sample) -> tuple[bytes, byt
         index=index,
         sample=sample,
     )
-    return row_key(content.tenant_id, f"{content.sample_set}/{content.version}/{index}"), encode(stored)
+    return row_key(content.tenant_id, content.sample_set, content.version, str(index)), encode(stored)

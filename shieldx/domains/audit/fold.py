@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.domains.audit import tables
+from shieldx.domains.audit import state, tables
 from shieldx.domains.audit.entry import FORMAT, ROTATE, AuditEntry, rotation_subject, signed
 from shieldx.domains.audit.head import Head
 from shieldx.domains.audit.messages import Rotate
-from shieldx.messages import DEAD_LETTERS, AuditAppend, Change, DeadLetter, Output, Sealed, rfc3339
-from shieldx.state.deduplication import DeduplicationWindow, body_digest, key_digest
+from shieldx.messages import DEAD_LETTERS, AuditAppend, DeadLetter, Output, Sealed, rfc3339
+from shieldx.state.deduplication import body_digest, key_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from shieldx.messages import Source
-    from shieldx.state.store import StateBatch, StateStore
+    from shieldx.state.partition_state import FoldContext
 
 RESERVED = {
     tables.APPENDS: ("audit.", "credits.", "shadow.", "camouflage.", "privacy."),
     tables.DECISIONS: ("audit.",),
 }
 """What the actions that are taken from a topic may not begin with: nobody enters what only an agent can have done."""
-_PACKED = struct.Struct(">Q16s")
-"""When an append was chained, and a digest of what it said."""
-_HEAD_TABLE, _HEAD_KEY = "head", b"head"
 _ADDED_BYTES = 4096
 """More than what an entry has beside its append, coordinates, hashes and stream time, takes."""
 
 _encode = msgspec.json.Encoder().encode
-_head = msgspec.json.Decoder(Head)
 _sealed = msgspec.json.Decoder(Sealed)
-
-
-class TamperedState(Exception):
-    """Somebody else has written to a topic of the audit agent's state: find out who, and run `shieldx audit verify`."""
 
 
 class Refused(Exception):
@@ -52,46 +43,23 @@ class Refused(Exception):
 class AuditFold:
     """One shard of the audit log: the chain of all that was appended to one partition.
 
-    `keys` are the secrets by id, and raise an error that names an id that they lack; `first_key_id` signs a shard's
-    first entry, and after it the one that the last rotation named. With a `store`, memory has what it has not
-    taken yet.
+    `keys` are the secrets by id, and raise an error that names an id that they lack. `first_key_id` signs a shard's
+    first entry; the key that the last rotation named signs the entries after it.
+
+    Raises:
+        TamperedState: the head that was restored was not written by this log.
     """
 
-    due_ms = None
-
-    def __init__(
-        self,
-        partition: int,
-        max_entry_bytes: int = 1_000_000,
-        store: StateStore | None = None,
-        *,
-        keys: Mapping[str, bytes],
-        first_key_id: str,
-    ) -> None:
-        self._shard = partition
-        self._max_entry_bytes = max_entry_bytes
+    def __init__(self, context: FoldContext, *, keys: Mapping[str, bytes], first_key_id: str) -> None:
+        self._shard = context.partition
+        self._max_entry_bytes = context.max_record_bytes
         self._keys = keys
-        self._remembered = DeduplicationWindow("remembered", _at_ms_of, store)
-        self._moved = False
-        self._head = Head.before_first(partition, first_key_id)
-        self._trusted = True
-        """Whether the head's MAC is known to be right; of those that a restart reads, only the last need be."""
-        stored = None if store is None else store.get(_HEAD_TABLE, _HEAD_KEY)
-        if stored is not None:
-            self._go_on_from(stored)
-
-    @property
-    def size_bytes(self) -> int:
-        """About how much memory the state takes."""
-        return self._remembered.size_bytes
+        self._remembered = context.table(state.REMEMBERED)
+        self._heads = context.table(state.HEAD)
+        self._head = self._heads.trust(keys, first_key_id)
 
     def apply(self, message: AuditAppend | Rotate, source: Source) -> list[Output]:
-        """Chain one entry, unless it was chained before, or is refused.
-
-        Raises:
-            TamperedState: the head was not written by this log.
-        """
-        self._check_head()
+        """Chain one entry, unless it was chained before, or is refused."""
         try:
             if isinstance(message, Rotate):
                 return [self._rotate(message, source)]
@@ -100,54 +68,13 @@ class AuditFold:
             letter = DeadLetter.of(source, source.value, refused.reason, refused.detail)
             return [Output(DEAD_LETTERS, str(self._shard), letter)]
 
-    def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:  # noqa: ARG002 - buckets are dropped whole
-        """Forget which appends were made a whole window ago."""
-        self._remembered.drop_before(at_ms)
-        return [], False
-
-    def changes(self) -> Iterator[Change]:
-        """The shard's head, and what was remembered, since the last call."""
-        if self._moved:
-            self._moved = False
-            head = self._head.signed(self._keys)
-            yield Change(tables.CHECKPOINTS, str(self._shard).encode(), _encode(head))
-        for key, block in self._remembered.take_blocks():
-            yield Change(tables.REMEMBERED, key, block)
-
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """Take back one record of a table.
-
-        Raises:
-            TamperedState: no audit agent has written it.
-        """
-        try:
-            if topic == tables.REMEMBERED:
-                self._remembered.load_block(value or b"")
-            elif key == str(self._shard).encode():
-                self._go_on_from(value or b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError, struct.error) as error:
-            raise TamperedState(
-                f"{topic}/{self._shard} has a record that no audit agent writes, under the key {key[:64]!r}"
-            ) from error
-
-    def flush(self, batch: StateBatch) -> None:
-        """Give the store what it has not taken yet."""
-        self._check_head()
-        if self._head.sequence >= 0:
-            batch.put(_HEAD_TABLE, _HEAD_KEY, _encode(self._head.signed(self._keys)))
-        self._remembered.flush(batch)
-
-    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - what is remembered is never kept twice
-        """The store has taken it."""
-        self._remembered.flushed()
-
     def _append(self, append: AuditAppend, source: Source) -> list[Output]:
         # By topic: a key that a client foresees must not keep an agent's entry out.
         digest = key_digest(append.tenant_id, f"{source.topic}/{append.idempotency_key}")
-        packed = _PACKED.pack(source.at_ms, body_digest(_encode(append)))
+        content = body_digest(_encode(append))
         before = self._remembered.find(digest)
         if before is not None:
-            if before[8:] == packed[8:]:
+            if state.digest_of(before) == content:
                 return []
             raise Refused("idempotency_conflict", "another append had this idempotency key: give each one its own")
         reserved = RESERVED[source.topic]
@@ -172,14 +99,14 @@ class AuditFold:
                 source=None if isinstance(append.source, msgspec.UnsetType) else append.source.place,
                 digest=append.digest,
                 payload=payload,
-                input=f"{source.topic}/{source.partition}/{source.offset}",
+                input=source.place,
                 key_id=self._head.next_key_id,
                 prev_hash=self._head.hash,
                 hash="",
                 mac="",
             )
         )
-        self._remembered.remember(digest, packed, source.at_ms)
+        self._remembered.remember(digest, state.pack_append(source.at_ms, content), source.at_ms)
         return [output]
 
     def _rotate(self, rotate: Rotate, source: Source) -> Output:
@@ -188,7 +115,7 @@ class AuditFold:
             raise Refused(
                 "unknown_key", f"key {rotate.key_id!r} is not in this worker's keyring: add it, and start anew"
             )
-        place = f"{source.topic}/{source.partition}/{source.offset}"
+        place = source.place
         return self._chain(
             AuditEntry(
                 format=FORMAT,
@@ -216,7 +143,7 @@ class AuditFold:
     def _chain(self, entry: AuditEntry) -> Output:
         entry = signed(entry, self._keys)
         self._head = Head.of(entry)
-        self._moved = True
+        self._heads.put(self._head)
         return Output(tables.LOG, f"{entry.shard}/{entry.sequence}", entry)
 
     def _check_size(self, append: AuditAppend, payload: str | None) -> None:
@@ -225,25 +152,6 @@ class AuditFold:
         size = len(_encode(append)) + escaped + _ADDED_BYTES
         if size > self._max_entry_bytes:
             raise Refused("entry_too_large", f"about {size} bytes; append the payload's digest instead")
-
-    def _go_on_from(self, encoded: bytes) -> None:
-        self._head, self._trusted = _head.decode(encoded), False
-
-    def _check_head(self) -> None:
-        if self._trusted:
-            return
-        head = self._head
-        if head.shard != self._shard or not head.is_genuine(self._keys):
-            raise TamperedState(
-                f"the head of shard {self._shard}, sequence {head.sequence}, does not bear the MAC of key "
-                f"{head.next_key_id!r}: {tables.CHECKPOINTS}/{self._shard} was written to by somebody else"
-            )
-        self._trusted = True
-
-
-def _at_ms_of(packed: bytes) -> int:
-    at_ms: int = _PACKED.unpack(packed)[0]
-    return at_ms
 
 
 def _payload_of(append: AuditAppend) -> str | None:

@@ -5,30 +5,44 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from shieldx.domains.credits import tables
 from shieldx.domains.credits.outcomes import Figures
+from shieldx.state.forms import check_version
+from shieldx.state.table import Change
 
 if TYPE_CHECKING:
-    from shieldx.domains.credits.journal import Journal
+    from collections.abc import Iterator
+
     from shieldx.state.store import StateBatch, StateStore
+    from shieldx.state.table import TableContext
 
 BYTES_EACH = 500
 TABLE = "accounts"
-_FIGURES = struct.Struct(">4q")
+"""Table of the store: packed figures by tenant."""
+_VERSION = 1
+_FIGURES = struct.Struct(">B4q")
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tables.AccountRow).decode
 
 
 class Accounts:
     """The figures of each tenant."""
 
-    def __init__(self, journal: Journal, store: StateStore | None) -> None:
-        self._journal = journal
-        self._store = store
+    due_ms = None
+
+    def __init__(self, context: TableContext) -> None:
+        self._undo_log = context.undo_log
+        self._store = context.store
         self._hot: dict[str, Figures | None] = {}
         self._unflushed: set[str] = set()
-        self.changed: set[str] = set()
+        self._changed: set[str] = set()
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory those in memory take."""
+        """About how much memory the accounts in memory take."""
         return len(self._hot) * BYTES_EACH
 
     def get(self, tenant_id: str) -> Figures | None:
@@ -40,40 +54,62 @@ class Accounts:
 
     def put(self, tenant_id: str, figures: Figures) -> None:
         """Set a tenant's figures."""
-        if self._journal.active:
+        if self._undo_log.active:
             old = self.get(tenant_id)
-            self._journal.note(lambda: self.load(tenant_id, old))
-        self.load(tenant_id, figures)
-        self.changed.add(tenant_id)
+            self._undo_log.note(lambda: self._load(tenant_id, old))
+        self._load(tenant_id, figures)
+        self._changed.add(tenant_id)
 
-    def load(self, tenant_id: str, figures: Figures | None) -> None:
+    def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - accounts stay for ever
+        """Nothing is due."""
+        return False
+
+    def changes(self) -> Iterator[Change]:
+        """The account of each tenant that changed since the last call."""
+        for tenant_id in self._changed:
+            figures = self.get(tenant_id)
+            row = None if figures is None else _encode(tables.AccountRow(tenant_id, *figures))
+            yield Change(tables.ACCOUNTS, tenant_id.encode(), row, tables.AccountRow)
+        self._changed.clear()
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take back one record of the changelog."""
+        if value is None:
+            self._load(key.decode(), None)
+            return
+        row = _decode(value)
+        figures = Figures(row.balance, row.reserved_funds, row.total_spent, row.total_purchased)
+        self._load(row.tenant_id, figures)
+
+    def flush(self, batch: StateBatch) -> None:
+        """Give the store what it has not taken yet."""
+        for tenant_id in self._unflushed:
+            figures = self._hot[tenant_id]
+            if figures is None:
+                batch.delete(TABLE, tenant_id.encode())
+            else:
+                batch.put(TABLE, tenant_id.encode(), _FIGURES.pack(_VERSION, *figures))
+
+    def flushed(self, *, evict: bool) -> None:
+        """The store has taken everything. Memory keeps what is in use, unless it must make room."""
+        self._unflushed.clear()
+        if evict:
+            self._hot.clear()
+
+    def _load(self, tenant_id: str, figures: Figures | None) -> None:
         """Set or remove an account without counting it as a change."""
         if self._store is not None:
-            self._hot[tenant_id] = figures  # None as well: it hides what the store still has
+            self._hot[tenant_id] = figures  # None hides what the store still has
             self._unflushed.add(tenant_id)
         elif figures is None:
             self._hot.pop(tenant_id, None)
         else:
             self._hot[tenant_id] = figures
 
-    def flush(self, batch: StateBatch) -> None:
-        """Give the store what changed since it last took everything."""
-        for tenant_id in self._unflushed:
-            figures = self._hot[tenant_id]
-            if figures is None:
-                batch.delete(TABLE, tenant_id.encode())
-            else:
-                batch.put(TABLE, tenant_id.encode(), _FIGURES.pack(*figures))
-
-    def flushed(self, *, evict: bool) -> None:
-        """The store has taken everything; keep in memory what is in use, unless it must make room."""
-        self._unflushed.clear()
-        if evict:
-            self._hot.clear()
-
     def _fetch(self, store: StateStore, tenant_id: str) -> Figures | None:
         packed = store.get(TABLE, tenant_id.encode())
         if packed is None:
             return None
-        figures = self._hot[tenant_id] = Figures(*_FIGURES.unpack(packed))
+        check_version("an account on disk", packed[0], (_VERSION,))
+        figures = self._hot[tenant_id] = Figures(*_FIGURES.unpack(packed)[1:])
         return figures

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 
 from shieldx.domains.credits import tables
-from shieldx.domains.credits.messages import Abort, Balance, Batch, Code, Command, Commit, Refund, Reserve, Result
-from shieldx.domains.credits.outcomes import FIELDS, Figures, Outcome
+from shieldx.domains.credits.messages import TAGS, Abort, Balance, Batch, Code, Command, Commit, Refund, Reserve, Result
+from shieldx.domains.credits.outcomes import Figures, Outcome
 from shieldx.domains.credits.transactions import offset_and_index, transaction_id_of
 from shieldx.messages import AuditAppend, Coordinates, Output, Source, rfc3339
 
 if TYPE_CHECKING:
     from shieldx.domains.credits.reservations import Hold, Key
 
-TAGS = {kind: str(kind.__struct_config__.tag) for kind in FIELDS}
 _ACTIONS = {tag: f"credits.{tag}" for tag in TAGS.values()}
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from shieldx.domains.credits.accounts import Accounts
 from shieldx.domains.credits.messages import (
     Abort,
     Code,
@@ -18,30 +15,21 @@ from shieldx.domains.credits.messages import (
     Reserve,
 )
 from shieldx.domains.credits.outcomes import Figures
-from shieldx.domains.credits.reservations import Hold, Reservations, State
-from shieldx.domains.credits.transactions import Transactions, parse_transaction_id
+from shieldx.domains.credits.reservations import Hold
+from shieldx.domains.credits.tables import State
+from shieldx.domains.credits.transactions import parse_transaction_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shieldx.domains.credits.journal import Journal
-    from shieldx.domains.credits.reservations import Key
-    from shieldx.state.store import StateBatch, StateStore
+    from shieldx.domains.credits.accounts import Accounts
+    from shieldx.domains.credits.reservations import Key, Reservations
+    from shieldx.domains.credits.transactions import Transactions
 
 LIMIT = 2**63
 """Totals stay below it, so that every consumer can hold them in a signed 64-bit integer."""
 MAX_TTL_S = 30 * 24 * 3600
 NOTHING = Figures(0, 0, 0, 0)
-
-
-class Posting(msgspec.Struct, frozen=True, gc=False):
-    """A movement of credits, for the table of transactions."""
-
-    command: Purchase | Consume | Commit | Refund
-    position: int
-    amount: int
-    balance: int
-    at_ms: int
 
 
 class Ledger:
@@ -51,28 +39,13 @@ class Ledger:
     Checks stand in the order of precedence that `Code` states.
     """
 
-    def __init__(self, partition: int, journal: Journal, store: StateStore | None = None) -> None:
+    def __init__(
+        self, partition: int, accounts: Accounts, reservations: Reservations, transactions: Transactions
+    ) -> None:
         self._partition = partition
-        self._journal = journal
-        self.postings: list[Posting] = []
-        self.accounts = Accounts(journal, store)
-        self.reservations = Reservations(journal, store)
-        self.transactions = Transactions(journal, store)
-
-    @property
-    def size_bytes(self) -> int:
-        """About how much memory the state takes."""
-        return self.accounts.size_bytes + self.reservations.size_bytes + self.transactions.size_bytes
-
-    def flush(self, batch: StateBatch) -> None:
-        """Give the store what changed since it last took everything."""
-        for part in (self.accounts, self.reservations, self.transactions):
-            part.flush(batch)
-
-    def flushed(self, *, evict: bool) -> None:
-        """The store has taken everything."""
-        for part in (self.accounts, self.reservations, self.transactions):
-            part.flushed(evict=evict)
+        self.accounts = accounts
+        self.reservations = reservations
+        self.transactions = transactions
 
     def execute(self, command: Command, position: int, at_ms: int) -> Code:
         """Apply one command, or refuse it."""
@@ -95,7 +68,7 @@ class Ledger:
         if purchased + amount >= LIMIT:
             return Code.AMOUNT_TOO_LARGE
         self.accounts.put(command.tenant_id, Figures(balance + amount, reserved, spent, purchased + amount))
-        self._post(command, position, amount, balance + amount, at_ms)
+        self.transactions.post(command, position, amount, balance + amount, at_ms)
         return Code.OK
 
     def _consume(self, command: Consume, position: int, at_ms: int) -> Code:
@@ -109,8 +82,7 @@ class Ledger:
         if balance - reserved < amount:
             return Code.INSUFFICIENT_FUNDS
         self.accounts.put(command.tenant_id, Figures(balance - amount, reserved, spent + amount, purchased))
-        self._post(command, position, amount, balance - amount, at_ms)
-        self.transactions.add(command.tenant_id, position, amount, at_ms)
+        self.transactions.post(command, position, amount, balance - amount, at_ms)
         return Code.OK
 
     def _reserve(self, command: Reserve, position: int, at_ms: int) -> Code:
@@ -152,8 +124,7 @@ class Ledger:
             (command.tenant_id, command.reservation_id),
             hold.closed(State.SETTLED, at_ms) if settles else Hold(rest, hold.expires_at_ms, hold.position),
         )
-        self._post(command, position, amount, balance - amount, at_ms)
-        self.transactions.add(command.tenant_id, position, amount, at_ms)
+        self.transactions.post(command, position, amount, balance - amount, at_ms)
         return Code.OK
 
     def _abort(self, command: Abort, position: int, at_ms: int) -> Code:  # noqa: ARG002 - every command is called alike
@@ -182,7 +153,7 @@ class Ledger:
         balance, reserved, spent, purchased = figures
         self.accounts.put(command.tenant_id, Figures(balance + amount, reserved, spent - amount, purchased))
         self.transactions.refund(command.tenant_id, refunded, amount)
-        self._post(command, position, amount, balance + amount, at_ms)
+        self.transactions.post(command, position, amount, balance + amount, at_ms)
         return Code.OK
 
     def _open_hold(self, tenant_id: str, reservation_id: str) -> Hold | Code:
@@ -201,21 +172,6 @@ class Ledger:
         if figures is None:
             raise LookupError(f"a hold of tenant {tenant_id!r} has no account: the tables contradict each other")
         return figures
-
-    def _post(
-        self,
-        command: Purchase | Consume | Commit | Refund,
-        position: int,
-        amount: int,
-        balance: int,
-        at_ms: int,
-    ) -> None:
-        self.postings.append(Posting(command, position, amount, balance, at_ms))
-        if self._journal.active:
-            self._journal.note(self._unpost)
-
-    def _unpost(self) -> None:
-        self.postings.pop()
 
 
 # Bound methods in each ledger would make it a cycle, and its memory would outlive its task until the collector came by.

@@ -41,7 +41,7 @@ class Code(StrEnum):
 Description = Annotated[str, Meta(max_length=1024)]
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
+class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str.lower):
     """What every command carries.
 
     `idempotency_key` is scoped by the tenant and remembered for 24 h of stream time; `actor` is named in the
@@ -116,6 +116,12 @@ class Batch(Command, frozen=True, kw_only=True):
                 raise ValueError(f"commands[{index}].tenant_id differs from the batch's tenant_id")
             if command.idempotency_key == self.idempotency_key:
                 raise ValueError(f"commands[{index}].idempotency_key is the batch's own")
+
+
+TAGS: dict[type[Command], str] = {
+    kind: str(kind.__struct_config__.tag) for kind in (Purchase, Consume, Reserve, Commit, Abort, Refund, Batch)
+}
+"""The `type` of each command."""
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""Remembered outcomes: which idempotency keys were answered in the last 24 h of stream time, and how."""
+"""Packed outcomes: how commands ended, as the deduplication window keeps them for 24 h of stream time."""
 
 from __future__ import annotations
 
@@ -11,25 +11,79 @@ import msgspec
 
 from shieldx.domains.credits.messages import Abort, Batch, Code, Command, Commit, Consume, Purchase, Refund, Reserve
 from shieldx.state.deduplication import body_digest
+from shieldx.state.forms import UnknownForm, check_version
 
-_CODES = list(Code)
-_CODE_NUMBERS = {code: number for number, code in enumerate(_CODES)}
-_TYPES: tuple[type[Command], ...] = (Purchase, Consume, Reserve, Commit, Abort, Refund, Batch)
-_TYPE_NUMBERS = {kind: number for number, kind in enumerate(_TYPES)}
-FIELDS = {
-    kind: tuple(f for f in kind.__struct_fields__ if f not in {"tenant_id", "idempotency_key"}) for kind in _TYPES
+VERSION = 1
+FORM = "a packed outcome"
+
+CODE_NUMBERS = {
+    Code.OK: 0,
+    Code.IDEMPOTENCY_CONFLICT: 1,
+    Code.AMOUNT_NOT_POSITIVE: 2,
+    Code.AMOUNT_TOO_LARGE: 3,
+    Code.TTL_OUT_OF_RANGE: 4,
+    Code.TENANT_UNKNOWN: 5,
+    Code.RESERVATION_EXISTS: 6,
+    Code.RESERVATION_UNKNOWN: 7,
+    Code.RESERVATION_EXPIRED: 8,
+    Code.RESERVATION_SETTLED: 9,
+    Code.EXCEEDS_RESERVATION: 10,
+    Code.TRANSACTION_UNKNOWN: 11,
+    Code.EXCEEDS_TRANSACTION: 12,
+    Code.INSUFFICIENT_FUNDS: 13,
+    Code.BATCH_ABORTED: 14,
+    Code.RESULT_TOO_LARGE: 15,
 }
-_VALUES = {kind: attrgetter(*fields) for kind, fields in FIELDS.items()}
+"""Pinned: a new code takes the next number, wherever it stands in the order of precedence. None is ever reused."""
+TYPE_NUMBERS: dict[type[Command], int] = {
+    Purchase: 0,
+    Consume: 1,
+    Reserve: 2,
+    Commit: 3,
+    Abort: 4,
+    Refund: 5,
+    Batch: 6,
+}
+"""Pinned, as codes are."""
+FIELD_NUMBERS = {
+    "actor": 0,
+    "amount": 1,
+    "description": 2,
+    "reservation_id": 3,
+    "ttl_s": 4,
+    "final": 5,
+    "transaction_id": 6,
+    "commands": 7,
+    "atomic": 8,
+}
+"""Pinned, as codes are: the same number for a field of that name in every command."""
 _NO_FIELD = 255
 _TYPE_FIELD = 254
 
-_HEAD = struct.Struct(">16sB BQq4q H")
-_AT_MS = 4
-"""Where the time stands in it."""
+_CODES = {number: code for code, number in CODE_NUMBERS.items()}
+_FIELDS = {number: name for name, number in FIELD_NUMBERS.items()} | {_TYPE_FIELD: "type", _NO_FIELD: None}
+
+_HEAD = struct.Struct(">B16sBBQq4qHB")
+"""Version, digest of the body, type, code, position, stream time, figures, number of items and of field digests."""
+_AT_MS = 5
 _ITEM = struct.Struct(">B?BQq4q")
-_FIELD_DIGESTS = {kind: struct.Struct(f">{len(fields)}I") for kind, fields in FIELDS.items()}
+_FIELD = struct.Struct(">BI")
 
 _encode = msgspec.json.Encoder().encode
+
+
+class _Fields:
+    """The fields of a kind of command that two commands with one key may differ in."""
+
+    def __init__(self, kind: type[Command]) -> None:
+        own = [f for f in msgspec.structs.fields(kind) if f.name not in {"tenant_id", "idempotency_key"}]
+        self.names = [f.name for f in own]
+        self.numbers = [FIELD_NUMBERS[name] for name in self.names]
+        self.defaults = [f.default for f in own]
+        self.values = attrgetter(*self.names)
+
+
+_FIELDS_OF = {kind: _Fields(kind) for kind in TYPE_NUMBERS}
 
 
 class Figures(NamedTuple):
@@ -62,83 +116,82 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     items: tuple[Item, ...] = ()
 
 
-def _field_digests(command: Command) -> bytes:
-    kind = type(command)
-    return _FIELD_DIGESTS[kind].pack(*[crc32(repr(value).encode()) for value in _VALUES[kind](command)])
-
-
 def pack(command: Command, outcome: Outcome) -> bytes:
-    """About 80 bytes: digests of the body and of each field (to name a conflict), code, coordinates, figures."""
+    """About 85 bytes: digests of the body and of each field (to name a conflict), code, coordinates, figures."""
     items = outcome.items
-    head = _HEAD.pack(
+    digests = _field_digests(command)
+    packed = _HEAD.pack(
+        VERSION,
         body_digest(_encode(command)),
-        _TYPE_NUMBERS[type(command)],
-        _CODE_NUMBERS[outcome.code],
+        TYPE_NUMBERS[type(command)],
+        CODE_NUMBERS[outcome.code],
         outcome.position,
         outcome.at_ms,
         *outcome.figures,
         len(items),
-    )
-    packed = head + _field_digests(command)
-    if items and type(command) is Batch:
-        packed += b"".join(
-            _ITEM.pack(
-                _CODE_NUMBERS[item.code],
-                item.replayed,
-                _field_number(type(inner), item.field),
-                item.position,
-                item.at_ms,
-                *item.figures,
-            )
-            for inner, item in zip(command.commands, items, strict=True)
-        )
+        len(digests),
+    ) + b"".join(digests)
+    if items:
+        packed += b"".join([_packed_item(item) for item in items])
     return packed
 
 
-def unpack(command: Command, packed: bytes) -> Outcome:
-    """The outcome of `command`, which must be the very command it was packed with."""
-    _, _, code, position, at_ms, balance, reserved, spent, purchased, count = _HEAD.unpack_from(packed)
+def unpack(packed: bytes) -> Outcome:
+    """The outcome that was packed.
+
+    Raises:
+        UnknownForm: it has a version or a code that this release does not read.
+    """
+    check_version(FORM, packed[0], (VERSION,))
+    _, _, _, code, position, at_ms, balance, reserved, spent, purchased, count, digests = _HEAD.unpack_from(packed)
     items: tuple[Item, ...] = ()
-    if count and type(command) is Batch:
-        start = _HEAD.size + _FIELD_DIGESTS[Batch].size
-        rows = _ITEM.iter_unpack(packed[start:])
-        items = tuple(
-            Item(_CODES[row[0]], row[3], row[4], Figures(*row[5:]), row[1], _field_name(type(inner), row[2]))
-            for inner, row in zip(command.commands, rows, strict=True)
-        )
-    return Outcome(_CODES[code], position, at_ms, Figures(balance, reserved, spent, purchased), items)
+    if count:
+        rows = _ITEM.iter_unpack(packed[_HEAD.size + digests * _FIELD.size :])
+        items = tuple([Item(_code(row[0]), row[3], row[4], Figures(*row[5:]), row[1], _FIELDS[row[2]]) for row in rows])
+    return Outcome(_code(code), position, at_ms, Figures(balance, reserved, spent, purchased), items)
 
 
 def conflict(command: Command, packed: bytes) -> str | None:
     """The field in which `command` differs from the one that was remembered, or None when it is the same."""
-    remembered, type_number, *_ = _HEAD.unpack_from(packed)
+    _, remembered, type_number, *_, digests = _HEAD.unpack_from(packed)
     if remembered == body_digest(_encode(command)):
         return None
     kind = type(command)
-    if _TYPES[type_number] is not kind:
+    if TYPE_NUMBERS[kind] != type_number:
         return "type"
-    digests = _FIELD_DIGESTS[kind]
-    before = digests.unpack_from(packed, _HEAD.size)
-    now = digests.unpack(_field_digests(command))
-    for field, old, new in zip(FIELDS[kind], before, now, strict=True):
-        if old != new:
-            return field
-    return FIELDS[kind][-1]  # two values with one CRC-32: the body differs, the name is a guess
-
-
-def _field_number(kind: type[Command], field: str | None) -> int:
-    if field is None:
-        return _NO_FIELD
-    return _TYPE_FIELD if field == "type" else FIELDS[kind].index(field)
-
-
-def _field_name(kind: type[Command], number: int) -> str | None:
-    if number == _NO_FIELD:
-        return None
-    return "type" if number == _TYPE_FIELD else FIELDS[kind][number]
+    end = _HEAD.size + digests * _FIELD.size
+    before = dict(_FIELD.iter_unpack(packed[_HEAD.size : end]))
+    now = dict(map(_FIELD.unpack, _field_digests(command)))
+    fields = _FIELDS_OF[kind]
+    for name, number in zip(fields.names, fields.numbers, strict=True):
+        if before.get(number) != now.get(number):
+            return name
+    return fields.names[-1]  # two values with one CRC-32: the body differs, the name is a guess
 
 
 def at_ms_of(packed: bytes) -> int:
     """The stream time of a packed outcome."""
     at_ms: int = _HEAD.unpack_from(packed)[_AT_MS]
     return at_ms
+
+
+def _field_digests(command: Command) -> list[bytes]:
+    """A digest for each field that was sent. Defaults are left out, so that a field added later changes nothing."""
+    fields = _FIELDS_OF[type(command)]
+    return [
+        _FIELD.pack(number, crc32(_encode(value)))
+        for number, default, value in zip(fields.numbers, fields.defaults, fields.values(command), strict=True)
+        if value != default
+    ]
+
+
+def _packed_item(item: Item) -> bytes:
+    field = _NO_FIELD if item.field is None else _TYPE_FIELD if item.field == "type" else FIELD_NUMBERS[item.field]
+    return _ITEM.pack(CODE_NUMBERS[item.code], item.replayed, field, item.position, item.at_ms, *item.figures)
+
+
+def _code(number: int) -> Code:
+    try:
+        return _CODES[number]
+    except KeyError:
+        raise UnknownForm("the code of a packed outcome", number, _CODES) from None

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import heapq
 import struct
-from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from shieldx.domains.credits import tables
+from shieldx.domains.credits.tables import State
+from shieldx.domains.credits.transactions import position_in, transaction_id_of
+from shieldx.state.forms import check_version
 from shieldx.state.row_key import parse_row_key, row_key
+from shieldx.state.table import Change
 
 if TYPE_CHECKING:
-    from shieldx.domains.credits.journal import Journal
+    from collections.abc import Iterator
+
     from shieldx.state.store import StateBatch, StateStore
+    from shieldx.state.table import TableContext
 
 REMEMBERED_MS = 24 * 3_600_000
 """How long the id of a settled hold stays taken, so that a late command is told what became of it."""
@@ -31,14 +37,6 @@ SWEEP_MS = 600_000
 
 Key = tuple[str, str]
 """Tenant and reservation id."""
-
-
-class State(StrEnum):
-    """What became of a hold."""
-
-    OPEN = "open"
-    SETTLED = "settled"
-    EXPIRED = "expired"
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
@@ -60,18 +58,33 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
         return Hold(0, self.expires_at_ms, self.position, state, at_ms)
 
 
-_HOLD = struct.Struct(">qqQBq")
+_HOLD_VERSION = 1
+_HOLD = struct.Struct(">BqqQBq")
 _TIME = struct.Struct(">Q")
-_STATES = list(State)
+_STATE_NUMBERS = {State.OPEN: 0, State.SETTLED: 1, State.EXPIRED: 2}
+"""Pinned: numbers are stored, and never reused."""
+_STATES = {number: state for state, number in _STATE_NUMBERS.items()}
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tables.ReservationRow).decode
 
 
-def _pack(hold: Hold) -> bytes:
-    return _HOLD.pack(hold.remaining, hold.expires_at_ms, hold.position, _STATES.index(hold.state), hold.closed_at_ms)
+def pack_hold(hold: Hold) -> bytes:
+    """A hold as the store has it."""
+    number = _STATE_NUMBERS[hold.state]
+    return _HOLD.pack(_HOLD_VERSION, hold.remaining, hold.expires_at_ms, hold.position, number, hold.closed_at_ms)
 
 
-def _unpack(packed: bytes) -> Hold:
-    remaining, expires_at_ms, position, state, closed_at_ms = _HOLD.unpack(packed)
-    return Hold(remaining, expires_at_ms, position, _STATES[state], closed_at_ms)
+def unpack_hold(packed: bytes) -> Hold:
+    """A hold from the store.
+
+    Raises:
+        UnknownForm: it has a version, or a state, that this release does not read.
+    """
+    check_version("a hold on disk", packed[0], (_HOLD_VERSION,))
+    _, remaining, expires_at_ms, position, number, closed_at_ms = _HOLD.unpack(packed)
+    check_version("the state of a hold on disk", number, _STATES)
+    return Hold(remaining, expires_at_ms, position, _STATES[number], closed_at_ms)
 
 
 class Reservations:
@@ -81,9 +94,10 @@ class Reservations:
     due time is dropped when its turn comes. With a store, memory has the holds in use and the entries due soon.
     """
 
-    def __init__(self, journal: Journal, store: StateStore | None) -> None:
-        self._journal = journal
-        self._store = store
+    def __init__(self, context: TableContext) -> None:
+        self._partition = context.partition
+        self._undo_log = context.undo_log
+        self._store = store = context.store
         self._hot: dict[Key, Hold | None] = {}
         self._unflushed: set[Key] = set()
         self._due: list[tuple[int, str, str]] = []
@@ -93,7 +107,7 @@ class Reservations:
         """No entry that is not in the heap is due before it."""
         self._passed_ms = self._swept_ms = self._sweeping_ms = 0
         """`_swept_ms` becomes `_sweeping_ms` once the store has taken the batch, which it may refuse."""
-        self.changed: set[Key] = set()
+        self._changed: set[Key] = set()
 
     @property
     def size_bytes(self) -> int:
@@ -119,13 +133,13 @@ class Reservations:
 
     def put(self, key: Key, hold: Hold | None) -> None:
         """Set or forget a hold."""
-        self.changed.add(key)
-        if self._journal.active:
+        self._changed.add(key)
+        if self._undo_log.active:
             old = self.get(key)
-            self._journal.note(lambda: self.load(key, old))
-        self.load(key, hold)
+            self._undo_log.note(lambda: self._load(key, old))
+        self._load(key, hold)
 
-    def load(self, key: Key, hold: Hold | None) -> None:
+    def _load(self, key: Key, hold: Hold | None) -> None:
         """Set or forget a hold without counting it as a change."""
         if self._store is not None:
             self._hot[key] = hold  # None as well: it hides what the store still has
@@ -153,6 +167,41 @@ class Reservations:
         self._passed_ms = max(self._passed_ms, at_ms)
         return None
 
+    def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - the fold releases what is due
+        """Nothing is removed without an answer."""
+        return False
+
+    def changes(self) -> Iterator[Change]:
+        """The row of each hold that changed since the last call."""
+        for key in self._changed:
+            tenant_id, reservation_id = key
+            hold = self.get(key)
+            value = None
+            if hold is not None:
+                row = tables.ReservationRow(
+                    tenant_id,
+                    reservation_id,
+                    transaction_id_of(self._partition, hold.position),
+                    hold.remaining,
+                    hold.expires_at_ms,
+                    hold.state,
+                    hold.closed_at_ms,
+                )
+                value = _encode(row)
+            yield Change(tables.RESERVATIONS, row_key(*key), value, tables.ReservationRow)
+        self._changed.clear()
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take back one record of the changelog."""
+        if value is None:
+            tenant_id, reservation_id = parse_row_key(key)
+            self._load((tenant_id, reservation_id), None)
+            return
+        row = _decode(value)
+        position = position_in(self._partition, row.transaction_id)
+        hold = Hold(row.remaining, row.expires_at_ms, position, row.state, row.closed_at_ms)
+        self._load((row.tenant_id, row.reservation_id), hold)
+
     def flush(self, batch: StateBatch) -> None:
         """Give the store what changed since it last took everything."""
         for key in self._unflushed:
@@ -160,7 +209,7 @@ class Reservations:
             if hold is None:
                 batch.delete(HOLDS, name)
             else:
-                batch.put(HOLDS, name, _pack(hold))
+                batch.put(HOLDS, name, pack_hold(hold))
                 batch.put(DUE, _TIME.pack(hold.due_ms) + name, b"")
         self._sweeping_ms = self._swept_ms
         if self._passed_ms - self._swept_ms >= SWEEP_MS:
@@ -190,7 +239,8 @@ class Reservations:
             if due_ms >= stop:
                 self._later_ms = due_ms
                 break
-            heapq.heappush(self._due, (due_ms, *parse_row_key(name[_TIME.size :])))
+            tenant_id, reservation_id = parse_row_key(name[_TIME.size :])
+            heapq.heappush(self._due, (due_ms, tenant_id, reservation_id))
         for key in self._unflushed:
             hold = self._hot[key]
             if hold is not None and hold.due_ms >= start:
@@ -200,5 +250,5 @@ class Reservations:
         packed = store.get(HOLDS, row_key(*key))
         if packed is None:
             return None
-        hold = self._hot[key] = _unpack(packed)
+        hold = self._hot[key] = unpack_hold(packed)
         return hold

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
+from enum import StrEnum
 
-from shieldx.domains.credits.reservations import State
+import msgspec
 
 COMMANDS = "credits.commands"
 RESULTS = "credits.results"
@@ -13,6 +13,14 @@ RESERVATIONS = "credits.reservations"
 OUTCOMES = "credits.outcomes"
 TRANSACTIONS = "credits.transactions"
 AUDIT = "audit.decisions"
+
+
+class State(StrEnum):
+    """What became of a hold."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+    EXPIRED = "expired"
 
 
 class AccountRow(msgspec.Struct, frozen=True):

@@ -9,9 +9,19 @@ from bisect import bisect_left
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
+from shieldx.domains.credits import tables
+from shieldx.domains.credits.messages import TAGS, Commit, Consume, Purchase, Refund
+from shieldx.state.forms import check_version
+from shieldx.state.row_key import row_key
+from shieldx.state.table import Change
+
 if TYPE_CHECKING:
-    from shieldx.domains.credits.journal import Journal
+    from collections.abc import Iterator
+
     from shieldx.state.store import StateBatch, StateStore
+    from shieldx.state.table import TableContext
 
 WINDOW_MS = 30 * 24 * 3_600_000
 SLOTS = 1024
@@ -56,8 +66,39 @@ def parse_transaction_id(partition: int, transaction_id: str) -> int | None:
     return position if transaction_id_of(partition, position) == transaction_id else None
 
 
+def position_in(partition: int, transaction_id: str) -> int:
+    """The position that an id in a table of this partition names.
+
+    Raises:
+        ValueError: the id is not one of this partition.
+    """
+    position = parse_transaction_id(partition, transaction_id)
+    if position is None:
+        raise ValueError(f"a table of partition {partition} holds transaction {transaction_id!r}")
+    return position
+
+
 _POSITION = struct.Struct(">Q")
-_AMOUNT = struct.Struct(">qq")
+_VERSION = 1
+_AMOUNT = struct.Struct(">Bqq")
+_REFUNDABLE = {TAGS[Consume], TAGS[Commit]}
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tables.TransactionRow).decode
+
+
+Posted = Purchase | Consume | Commit | Refund
+"""The commands that move credits."""
+
+
+class Posting(msgspec.Struct, frozen=True, gc=False):
+    """A movement of credits, for the changelog."""
+
+    command: Posted
+    position: int
+    amount: int
+    balance: int
+    at_ms: int
 
 
 class Refundable(NamedTuple):
@@ -75,9 +116,13 @@ class Transactions:
     have only what it has not taken yet, and what was refunded of what it has lies beside them.
     """
 
-    def __init__(self, journal: Journal, store: StateStore | None) -> None:
-        self._journal = journal
-        self._store = store
+    due_ms = None
+
+    def __init__(self, context: TableContext) -> None:
+        self._partition = context.partition
+        self._undo_log = context.undo_log
+        self._store = context.store
+        self._postings: list[Posting] = []
         self._positions = array("Q")
         self._tenants = array("Q")
         self._left = array("q")
@@ -100,8 +145,8 @@ class Transactions:
         self._tenants.append(self._numbers.setdefault(tenant_id, len(self._numbers)))
         self._left.append(amount)
         self._at_ms.append(at_ms)
-        if self._journal.active:
-            self._journal.note(self._remove_last)
+        if self._undo_log.active:
+            self._undo_log.note(self._remove_last)
 
     def left(self, tenant_id: str, position: int, at_ms: int) -> int | None:
         """What may still be refunded of the tenant's transaction; None when it is unknown or too old."""
@@ -120,26 +165,65 @@ class Transactions:
             self._refunded[position] = kept._replace(left=kept.left - amount)
         else:
             return
-        if self._journal.active:
-            self._journal.note(lambda: self.refund(tenant_id, position, -amount))
+        if self._undo_log.active:
+            self._undo_log.note(lambda: self.refund(tenant_id, position, -amount))
 
-    def prune(self, at_ms: int) -> None:
+    def post(self, command: Posted, position: int, amount: int, balance: int, at_ms: int) -> None:
+        """Write a movement of credits to the changelog; a consume or commit may be refunded from now on."""
+        self._postings.append(Posting(command, position, amount, balance, at_ms))
+        if self._undo_log.active:
+            self._undo_log.note(self._unpost)
+        if type(command) is Consume or type(command) is Commit:
+            self.add(command.tenant_id, position, amount, at_ms)
+
+    def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - arrays are cut at once
         """Drop what no refund can reach any more."""
         floor = self._floor_ms = at_ms - WINDOW_MS
         if len(self._at_ms) <= PRUNE_AT_LEAST or self._at_ms[PRUNE_AT_LEAST] >= floor:
-            return
+            return False
         count = bisect_left(self._at_ms, floor)
         if count * 4 >= len(self._at_ms):
             for column in self._columns():
                 del column[:count]
+        return False
+
+    def changes(self) -> Iterator[Change]:
+        """A row for each movement since the last call."""
+        for posting in self._postings:
+            command = posting.command
+            transaction_id = transaction_id_of(self._partition, posting.position)
+            row = tables.TransactionRow(
+                command.tenant_id,
+                transaction_id,
+                TAGS[type(command)],
+                posting.amount,
+                posting.balance,
+                posting.at_ms,
+                command.idempotency_key,
+                command.description,
+                command.transaction_id if type(command) is Refund else msgspec.UNSET,
+            )
+            key = row_key(command.tenant_id, transaction_id)
+            yield Change(tables.TRANSACTIONS, key, _encode(row), tables.TransactionRow)
+        self._postings.clear()
+
+    def restore(self, key: bytes, value: bytes | None) -> None:  # noqa: ARG002 - a row says all by itself
+        """Take back one record of the changelog."""
+        if value is None:
+            return
+        row = _decode(value)
+        if row.type in _REFUNDABLE:
+            self.add(row.tenant_id, position_in(self._partition, row.transaction_id), row.amount, row.at_ms)
+        elif row.refunds is not msgspec.UNSET:
+            self.refund(row.tenant_id, position_in(self._partition, row.refunds), row.amount)
 
     def flush(self, batch: StateBatch) -> None:
         """Give the store what changed since it last took everything."""
         names = list(self._numbers)
         for position, number, left, at_ms in zip(*self._columns(), strict=True):
-            batch.put(TABLE, _POSITION.pack(position), _AMOUNT.pack(left, at_ms) + names[number].encode())
+            batch.put(TABLE, _POSITION.pack(position), _AMOUNT.pack(_VERSION, left, at_ms) + names[number].encode())
         for position, (tenant_id, left, at_ms) in self._refunded.items():
-            batch.put(TABLE, _POSITION.pack(position), _AMOUNT.pack(left, at_ms) + tenant_id.encode())
+            batch.put(TABLE, _POSITION.pack(position), _AMOUNT.pack(_VERSION, left, at_ms) + tenant_id.encode())
         self._sweeping = self._swept_to, self._swept_ms
         if self._store is not None and self._floor_ms - self._swept_ms >= SWEEP_MS:
             self._sweeping = self._sweep(self._store, batch)
@@ -157,7 +241,7 @@ class Transactions:
         swept_to, swept_ms, stop = self._swept_to, self._floor_ms, _POSITION.pack(2**64 - 1)
         oldest = islice(store.scan(TABLE, _POSITION.pack(swept_to), stop), SWEEP_AT_A_TIME)
         for number, (key, value) in enumerate(oldest, 1):
-            if _AMOUNT.unpack_from(value)[1] >= self._floor_ms:
+            if _AMOUNT.unpack_from(value)[2] >= self._floor_ms:
                 break
             swept_to = _POSITION.unpack(key)[0] + 1
             if number == SWEEP_AT_A_TIME:
@@ -172,7 +256,8 @@ class Transactions:
         if kept is None and self._store is not None:
             value = self._store.get(TABLE, _POSITION.pack(position))
             if value is not None:
-                kept = Refundable(value[_AMOUNT.size :].decode(), *_AMOUNT.unpack_from(value))
+                check_version("a transaction on disk", value[0], (_VERSION,))
+                kept = Refundable(value[_AMOUNT.size :].decode(), *_AMOUNT.unpack_from(value)[1:])
         return kept if kept is not None and kept.tenant_id == tenant_id else None
 
     def _find(self, tenant_id: str, position: int) -> int | None:
@@ -184,6 +269,9 @@ class Transactions:
     def _remove_last(self) -> None:
         for column in self._columns():
             column.pop()
+
+    def _unpost(self) -> None:
+        self._postings.pop()
 
     def _columns(self) -> tuple[array[int], ...]:
         return self._positions, self._tenants, self._left, self._at_ms

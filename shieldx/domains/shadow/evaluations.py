@@ -2,93 +2,48 @@
 
 from __future__ import annotations
 
-import heapq
 from typing import TYPE_CHECKING
 
-from shieldx.domains.shadow import tables
 from shieldx.domains.shadow.draw import draw
 from shieldx.domains.shadow.evaluation import Evaluation
 from shieldx.domains.shadow.tables import Plan, Reported
-from shieldx.state.row_key import parse_row_key, row_key
 
 if TYPE_CHECKING:
     from shieldx.domains.shadow.draw import Drawn
     from shieldx.domains.shadow.messages import Score
     from shieldx.domains.shadow.report import Report
-    from shieldx.domains.shadow.rows import Rows
     from shieldx.domains.shadow.sample_sets import SampleSets
     from shieldx.domains.shadow.tables import SampleSetRow
+    from shieldx.state.keyed_table import KeyedTable
+    from shieldx.state.timers import Timers
 
 FRESH_MS = 15 * 60_000
 """For so long the outcomes of a rule on a version of a set serve other evaluations that ask for the same."""
 REPEATED_MS = 24 * 3_600_000
 """For so long an evaluation that is sent again, under the `eval_id` that its sender chose, gets its first report."""
 
-_BYTES_PER_SAMPLE = 52
-"""What a sample that was drawn takes in memory: its index, and three references; about."""
-
 Key = tuple[str, str]
 """Tenant and evaluation."""
 
 
 class Evaluations:
-    """Every change is a change of rows as well."""
+    """Every change is a change of a table's rows as well."""
 
-    def __init__(self, rows: Rows, sets: SampleSets) -> None:
-        self._rows = rows
+    def __init__(
+        self, plans: KeyedTable[Plan | Reported], collected: KeyedTable[Score], sets: SampleSets, timers: Timers
+    ) -> None:
+        self._plans = plans
+        self._collected = collected
         self._sets = sets
+        self._timers = timers
         self._running: dict[Key, Evaluation] = {}
         self._reported: dict[Key, Reported] = {}
         self._by_outcomes: dict[str, Key] = {}
-        self._due: list[tuple[int, Key]] = []
-        self._plans: dict[Key, Plan] = {}
-        self._scores: dict[Key, dict[int, Score]] = {}
-        self._samples = 0
-
-    @property
-    def size_bytes(self) -> int:
-        """About how much memory the samples take that are drawn; rows are counted as such."""
-        return self._samples * _BYTES_PER_SAMPLE
-
-    @property
-    def due_ms(self) -> int | None:
-        """When one is late, or a report may be forgotten."""
-        if self._plans:
-            return 0
-        return self._due[0][0] if self._due else None
-
-    def load(self, row: Plan | Reported) -> None:
-        """Take back a row. Plans wait until all tables are read: their samples are drawn from sets."""
-        if isinstance(row, Plan):
-            key = row.evaluate.tenant_id, row.eval_id
-            self._forget(key)  # it may follow its forerunner's report without a tombstone between them
-            self._plans[key] = row
-        else:
-            self._plans.pop((row.report.tenant_id, row.report.eval_id), None)
-            self._remember(row)
-
-    def load_score(self, score: Score) -> None:
-        """Take back a score of an evaluation that runs."""
-        self._scores.setdefault((score.tenant_id, score.eval_id), {})[score.batch] = score
-
-    def unload(self, topic: str, key: bytes) -> None:
-        """Take back that a row is gone."""
-        tenant_id, name = parse_row_key(key)
-        if topic == tables.COLLECTED:
-            eval_id, _, batch = name.rpartition("/")
-            self._scores.get((tenant_id, eval_id), {}).pop(int(batch), None)
-        else:
-            self._plans.pop((tenant_id, name), None)
-            self._forget((tenant_id, name))
-
-    def wake(self) -> None:
-        """All tables are read: what ran goes on."""
-        for key, plan in self._plans.items():
-            evaluation = self._run(plan, self._drawn(plan))
-            for score in self._scores.get(key, {}).values():
-                evaluation.take(score)
-        self._plans.clear()
-        self._scores.clear()
+        for row in plans.rows():
+            if isinstance(row, Plan):
+                self._resume(row)
+            else:
+                self._remember(row)
 
     def running(self, key: Key) -> Evaluation | None:
         """An evaluation that runs."""
@@ -121,20 +76,19 @@ class Evaluations:
 
     def put(self, plan: Plan) -> None:
         """What is kept of a plan changes."""
-        self._rows.put(tables.PLANS, row_key(plan.evaluate.tenant_id, plan.eval_id), plan)
+        self._plans.put(plan, plan.evaluate.tenant_id, plan.eval_id)
 
     def collect(self, evaluation: Evaluation, score: Score) -> None:
         """A batch has come back."""
         evaluation.take(score)
-        self._rows.put(tables.COLLECTED, row_key(score.tenant_id, f"{score.eval_id}/{score.batch}"), score)
+        self._collected.put(score, score.tenant_id, score.eval_id, str(score.batch))
 
     def end(self, plan: Plan, report: Report, at_ms: int) -> None:
         """One has ended by a report, which may be asked for again, or serve others."""
         tenant_id, eval_id = key = plan.evaluate.tenant_id, plan.eval_id
         evaluation = self._running.pop(key, None)
-        self._samples -= 0 if evaluation is None else len(evaluation.drawn.indices)
         for number in () if evaluation is None else evaluation.collected:
-            self._rows.delete(tables.COLLECTED, row_key(tenant_id, f"{eval_id}/{number}"))
+            self._collected.delete(tenant_id, eval_id, str(number))
         if report.cached_from is not None and plan.evaluate.eval_id is None:
             return  # nobody can ask for it again, and it serves no other one
         completed = report.status == "completed"
@@ -146,25 +100,25 @@ class Evaluations:
             forget_ms=at_ms + (FRESH_MS if plan.evaluate.eval_id is None else REPEATED_MS),
         )
         self._remember(reported)
-        self._rows.put(tables.PLANS, row_key(tenant_id, eval_id), reported)
+        self._plans.put(reported, tenant_id, eval_id)
 
     def reschedule(self, evaluation: Evaluation) -> None:
-        """When something must be done about it has changed."""
+        """Set when something must be done about an evaluation."""
         plan = evaluation.plan
-        heapq.heappush(self._due, (evaluation.due_ms, (plan.evaluate.tenant_id, plan.eval_id)))
+        self._timers.schedule((plan.evaluate.tenant_id, plan.eval_id), evaluation.due_ms)
 
     def take_due(self, at_ms: int) -> Evaluation | None:
-        """The next evaluation that is late; reports that are old are forgotten on the way."""
-        while self._due and self._due[0][0] <= at_ms:
-            _, key = heapq.heappop(self._due)
-            evaluation, reported = self._running.get(key), self._reported.get(key)
-            if evaluation is not None and evaluation.due_ms <= at_ms:
+        """The next evaluation that is late. Old reports are forgotten on the way."""
+        while (key := self._timers.pop_due(at_ms)) is not None:
+            tenant_id, eval_id = key
+            evaluation = self._running.get((tenant_id, eval_id))
+            if evaluation is None:
+                self._forget((tenant_id, eval_id))
+                self._plans.delete(tenant_id, eval_id)
+            elif evaluation.due_ms <= at_ms:
                 return evaluation
-            if evaluation is not None:
+            else:
                 self.reschedule(evaluation)
-            elif reported is not None and reported.forget_ms <= at_ms:
-                self._forget(key)
-                self._rows.delete(tables.PLANS, row_key(*key))
         return None
 
     def row_of(self, plan: Plan) -> SampleSetRow:
@@ -177,13 +131,16 @@ class Evaluations:
 
     def _run(self, plan: Plan, drawn: Drawn) -> Evaluation:
         evaluation = self._running[plan.evaluate.tenant_id, plan.eval_id] = Evaluation(plan, drawn)
-        self._samples += len(drawn.indices)
         self.reschedule(evaluation)
         return evaluation
 
-    def _drawn(self, plan: Plan) -> Drawn:
+    def _resume(self, plan: Plan) -> None:
+        """Continue an evaluation after a restart: the same samples are drawn, and kept scores are taken."""
         evaluate = plan.evaluate
-        return draw(self.row_of(plan).strata, evaluate.sample_size, evaluate.seed, evaluate.ground_truth)
+        drawn = draw(self.row_of(plan).strata, evaluate.sample_size, evaluate.seed, evaluate.ground_truth)
+        evaluation = self._run(plan, drawn)
+        for score in self._collected.rows(evaluate.tenant_id, plan.eval_id):
+            evaluation.take(score)
 
     def _remember(self, reported: Reported) -> None:
         key = reported.report.tenant_id, reported.report.eval_id
@@ -193,7 +150,7 @@ class Evaluations:
             # By age rather than by turn: rows are restored in the order of their keys.
             if other is None or (other.fresh_ms, other.report.eval_id) <= (reported.fresh_ms, reported.report.eval_id):
                 self._by_outcomes[reported.outcomes] = key
-        heapq.heappush(self._due, (reported.forget_ms, key))
+        self._timers.schedule(key, reported.forget_ms)
 
     def _forget(self, key: Key) -> None:
         reported = self._reported.pop(key, None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from shieldx.domains.credits.messages import Code, Result
-from shieldx.domains.shadow import payments, tables
+from shieldx.domains.shadow import payments, state, tables
 from shieldx.domains.shadow.answers import FREE, begun, from_cache, kept, origin_of, refused, report_outputs
 from shieldx.domains.shadow.evaluations import Evaluations
 from shieldx.domains.shadow.judged import Judged
@@ -20,25 +20,24 @@ from shieldx.domains.shadow.messages import CommandCode, Evaluate, PutRule, Scor
 from shieldx.domains.shadow.planning import Refusal, request_digest, resolve
 from shieldx.domains.shadow.report import Charge, EvaluationCode
 from shieldx.domains.shadow.reporting import findings, timings
-from shieldx.domains.shadow.rows import Rows
 from shieldx.domains.shadow.rule import rule_hash
 from shieldx.domains.shadow.rule_versions import RuleVersions
 from shieldx.domains.shadow.sample_set import strata_digest
 from shieldx.domains.shadow.sample_sets import SampleSets
-from shieldx.domains.shadow.tables import Plan, Reported, RuleRow, SampleSetRow
+from shieldx.domains.shadow.tables import Plan
 from shieldx.messages import DEAD_LETTERS, AuditAppend, Coordinates, DeadLetter, Output, rfc3339
-from shieldx.state.row_key import row_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from shieldx.domains.shadow.evaluation import Evaluation
     from shieldx.domains.shadow.messages import Batch, CommandResult
     from shieldx.domains.shadow.payments import Answered
     from shieldx.domains.shadow.planning import Resolved
     from shieldx.domains.shadow.report import Report
-    from shieldx.messages import Change, Source
-    from shieldx.state.store import StateBatch, StateStore
+    from shieldx.domains.shadow.tables import SampleSetRow
+    from shieldx.messages import Source
+    from shieldx.state.partition_state import FoldContext
 
 Input = PutRule | SealSamples | Evaluate | Result | Score
 
@@ -49,52 +48,22 @@ _SETTLED = {
     "abort": {Code.OK, Code.RESERVATION_UNKNOWN, Code.RESERVATION_EXPIRED, Code.RESERVATION_SETTLED},
 }
 """Answers with which nothing is left to be said: what was never held, or has ended by itself, is released."""
-_END = b"\xff"
-"""Behind every key: keys are UTF-8, which has no such byte."""
-_decoders: dict[str, msgspec.json.Decoder[RuleRow | SampleSetRow | Plan | Reported | Score]] = {
-    tables.RULES: msgspec.json.Decoder(RuleRow),
-    tables.SAMPLE_SETS: msgspec.json.Decoder(SampleSetRow),
-    tables.PLANS: msgspec.json.Decoder(Plan | Reported),
-    tables.COLLECTED: msgspec.json.Decoder(Score),
-}
 
 
 class ShadowFold:
     """The evaluations of the tenants of one partition. `shadow_price_per_1000` is in credits; 0 asks for none."""
 
-    def __init__(
-        self,
-        partition: int,
-        max_record_bytes: int = 1_000_000,
-        store: StateStore | None = None,
-        *,
-        shadow_price_per_1000: int = 0,
-    ) -> None:
-        self._partition = partition
+    def __init__(self, context: FoldContext, *, shadow_price_per_1000: int = 0) -> None:
+        self._partition = context.partition
         self._price_per_1000 = shadow_price_per_1000
-        self._rules = RuleVersions()
-        self._sets = SampleSets(max_record_bytes)
-        self._rows = Rows(keeps_for_store=store is not None)
-        self._evaluations = Evaluations(self._rows, self._sets)
-        if store is not None:
-            for topic in _decoders:
-                for key, value in store.scan(topic, b"", _END):
-                    self._rows.stored(topic, key, value)
-                    self._load(topic, value)
-
-    @property
-    def due_ms(self) -> int | None:
-        """When an evaluation is late, or a report may be forgotten."""
-        return self._evaluations.due_ms
-
-    @property
-    def size_bytes(self) -> int:
-        """About how much memory the state takes."""
-        return self._rows.size_bytes + self._evaluations.size_bytes
+        self._rules = RuleVersions(context.table(state.RULES))
+        self._sets = SampleSets(context.table(state.SAMPLE_SETS), context.max_record_bytes)
+        self._evaluations = Evaluations(
+            context.table(state.PLANS), context.table(state.COLLECTED), self._sets, context.timers
+        )
 
     def apply(self, message: Input, source: Source) -> list[Output]:
         """Decide on one message."""
-        self._evaluations.wake()
         match message:
             case Score():
                 return self._score(message, source)
@@ -109,7 +78,6 @@ class ShadowFold:
 
     def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:
         """Send what is late again, end what is past its deadline, and forget old reports."""
-        self._evaluations.wake()
         outputs: list[Output] = []
         sent = 0
         for _ in range(limit):
@@ -129,47 +97,12 @@ class ShadowFold:
                 self._evaluations.reschedule(evaluation)
         return outputs, True
 
-    def changes(self) -> Iterator[Change]:
-        """Table rows that changed since the last call."""
-        return self._rows.take_changes()
-
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """Take back one record of a table."""
-        self._rows.restored(topic, key, value)
-        if value is None:
-            self._evaluations.unload(topic, key)
-        else:
-            self._load(topic, value)
-
-    def flush(self, batch: StateBatch) -> None:
-        """Give the store what it has not taken yet."""
-        self._rows.flush(batch)
-
-    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - all of it is in use: what ran long ago is forgotten
-        """The store has taken it."""
-        self._rows.flushed()
-
-    def _load(self, topic: str, value: bytes) -> None:
-        match _decoders[topic].decode(value):
-            case RuleRow() as row:
-                self._rules.load(row)
-            case SampleSetRow() as row:
-                self._sets.load(row)
-            case Score() as score:
-                self._evaluations.load_score(score)
-            case Plan() | Reported() as row:
-                self._evaluations.load(row)
-
     def _put_rule(self, command: PutRule, source: Source) -> list[Output]:
-        result, row = self._rules.put(command, source.at_ms)
-        if row is not None:
-            self._rows.put(tables.RULES, row_key(row.tenant_id, f"{row.rule_id}/{row.version}"), row)
+        result = self._rules.put(command, source.at_ms)
         return _command_outputs(result, command.author, f"rule/{command.rule_id}", source)
 
     def _seal(self, command: SealSamples, source: Source) -> list[Output]:
         result, row = self._sets.seal(command, source.at_ms)
-        if row is not None:
-            self._rows.put(tables.SAMPLE_SETS, row_key(row.tenant_id, f"{row.sample_set}/{row.version}"), row)
         outputs = _command_outputs(result, command.author, f"sample-set/{command.sample_set}", source)
         return outputs if row is None else outputs + self._fail_those_on_other_strata(row, source)
 
@@ -179,7 +112,7 @@ class ShadowFold:
         for evaluation in self._evaluations.running_on(row):
             if evaluation.plan.strata != strata_digest(row.strata):
                 detail = "its set was sealed with other strata while it ran: send it again under another eval_id"
-                place = f"{_place(source)}/{evaluation.plan.eval_id}"
+                place = f"{source.place}/{evaluation.plan.eval_id}"
                 outputs += self._fail(evaluation, EvaluationCode.EVALUATION_FAILED, detail, place, source.at_ms)
         return outputs
 
@@ -196,11 +129,11 @@ class ShadowFold:
         except Refusal as refusal:
             its_id = of_coordinates if refusal.code is EvaluationCode.EVAL_ID_CONFLICT else eval_id
             report = refused(evaluate, its_id, refusal, source.at_ms)
-            return report_outputs(report, source.origin, evaluate.actor, _place(source), source.at_ms)
+            return report_outputs(report, source.origin, evaluate.actor, source.place, source.at_ms)
         plan = self._planned(resolved, eval_id, digest, source)
         known = self._evaluations.known(plan.outcomes, source.at_ms)
         if known is not None:
-            return self._report(plan, from_cache(plan, known, source.at_ms), _place(source), source.at_ms)
+            return self._report(plan, from_cache(plan, known, source.at_ms), source.place, source.at_ms)
         evaluation = self._evaluations.begin(plan, resolved.drawn)
         if not plan.paid:
             return [payments.reserve(plan, source.origin)]
@@ -263,7 +196,7 @@ class ShadowFold:
         if not payments.is_held(result):
             detail = f"the ledger holds no {plan.amount} credits for it: {result.code.value}"
             report = self._begun(evaluation, "refused", EvaluationCode.PAYMENT_REFUSED, detail, FREE, source.at_ms)
-            return self._report(plan, report, _place(source), source.at_ms)
+            return self._report(plan, report, source.place, source.at_ms)
         plan = msgspec.structs.replace(plan, paid=True, hold_until_ms=payments.held_until_ms(result, plan))
         self._evaluations.put(plan)
         batches = evaluation.begin(plan, self._evaluations.row_of(plan), source.at_ms)
@@ -276,7 +209,7 @@ class ShadowFold:
         if evaluation is None or evaluation.plan.token != score.token or not evaluation.awaits(score.batch):
             return []
         if score.error is not None:
-            return self._fail(evaluation, EvaluationCode.EVALUATION_FAILED, score.error, _place(source), source.at_ms)
+            return self._fail(evaluation, EvaluationCode.EVALUATION_FAILED, score.error, source.place, source.at_ms)
         if not evaluation.fits(score):
             letter = DeadLetter.of(
                 source, source.value, "score_does_not_fit", "it is not one of all its batch's samples"
@@ -309,7 +242,7 @@ class ShadowFold:
             timings=timings(plan.requested_ms, source.at_ms, judged.latencies_ns),
             **findings(judged, plan.evaluate.targets, compared_with),
         )
-        outputs = self._report(plan, report, _place(source), source.at_ms)
+        outputs = self._report(plan, report, source.place, source.at_ms)
         if charge.status == "committed":
             outputs.append(payments.commit(plan, origin_of(plan)))
         return outputs
@@ -345,11 +278,7 @@ class ShadowFold:
 
 def _token(source: Source) -> str:
     """What nobody can know before the broker has appended the request."""
-    return sha256(f"{_place(source)}/{source.at_ms}".encode() + source.value).hexdigest()[:16]
-
-
-def _place(source: Source) -> str:
-    return f"{source.topic}/{source.partition}/{source.offset}"
+    return sha256(f"{source.place}/{source.at_ms}".encode() + source.value).hexdigest()[:16]
 
 
 def _charge(plan: Plan, status: Literal["committed", "released", "expired"]) -> Charge:
@@ -382,7 +311,7 @@ def _not_settled(result: Result, answered: Answered, source: Source) -> Output:
 def _audit(tenant_id: str, action: str, subject: str, actor: str | None, outcome: str, source: Source) -> Output:
     append = AuditAppend(
         tenant_id=tenant_id,
-        idempotency_key=f"shadow/{_place(source)}",
+        idempotency_key=f"shadow/{source.place}",
         actor=actor,
         action=action,
         subject=subject,

@@ -39,7 +39,7 @@ class PutRule(msgspec.Struct, frozen=True, kw_only=True, tag="put_rule", tag_fie
     note: Note = ""
 
 
-class Stratum(msgspec.Struct, frozen=True, kw_only=True):
+class Stratum(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Samples of a set that follow each other and are alike in all that is known about them."""
 
     label: Label
@@ -104,14 +104,14 @@ class StoredSample(msgspec.Struct, frozen=True, kw_only=True):
     sample: Sample
 
 
-class Targets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Targets(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a rule must reach to be let loose."""
 
     max_false_positive_rate: Rate = 0.01
     min_recall: Rate = 0.8
 
 
-class Evaluate(msgspec.Struct, frozen=True, kw_only=True):
+class Evaluate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Judge a rule on samples of a set: its content in `rule_config`, or a version of it that `shadow.rules` has.
 
     `eval_id` makes it safe to send again; without one the report has one made of the record's coordinates.

@@ -41,7 +41,7 @@ DEFAULT_TARGETS = ("path", "args", "arg_names", "headers", "cookies", "body")
 DEFAULT_TRANSFORMATIONS: tuple[Transformation, ...] = ("url_decode",)
 
 
-class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Where a rule looks: in each value of its targets but those `excluded`, after all transformations, in order."""
 
     targets: Annotated[tuple[Target, ...], msgspec.Meta(min_length=1, max_length=MAX_TARGETS)] = DEFAULT_TARGETS
@@ -67,7 +67,13 @@ class Keywords(Scope, frozen=True, kw_only=True, tag="keywords", tag_field="type
 
 
 class Composite(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="composite", tag_field="type"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    tag="composite",
+    tag_field="type",
 ):
     """Fires where all (`and`), any (`or`) or none (`not`) of its rules do."""
 
@@ -84,14 +90,22 @@ class Composite(
         raise ValueError(f"more than {MAX_NESTING} composites within each other: flatten them")
 
 
-class Weighted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Weighted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A part of a score: what its rule adds where it fires."""
 
     weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
     rule: Signature | Keywords
 
 
-class Scored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="scored", tag_field="type"):
+class Scored(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    tag="scored",
+    tag_field="type",
+):
     """Fires where the weights of the signatures that do add up to the threshold at least."""
 
     signatures: Annotated[tuple[Weighted, ...], msgspec.Meta(min_length=1)]
@@ -109,5 +123,5 @@ def rule_type(config: RuleConfig) -> str:
 
 
 def rule_hash(config: RuleConfig) -> str:
-    """The hexadecimal SHA-256 of a rule's content: of its JSON with all defaults, names sorted, nothing else added."""
+    """The hexadecimal SHA-256 of a rule's content: of its JSON with names sorted and defaults omitted."""
     return sha256(_encode(config)).hexdigest()

@@ -12,17 +12,17 @@ from shieldx.messages import rfc3339
 
 if TYPE_CHECKING:
     from shieldx.domains.shadow.messages import PutRule
+    from shieldx.state.keyed_table import KeyedTable
 
 
 class RuleVersions:
     """Versions count from 1 without a gap; none is ever altered."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: KeyedTable[RuleRow]) -> None:
+        self._table = table
         self._versions: dict[tuple[str, str], dict[int, RuleRow]] = {}
-
-    def load(self, row: RuleRow) -> None:
-        """Take a version as it is."""
-        self._versions.setdefault((row.tenant_id, row.rule_id), {})[row.version] = row
+        for row in table.rows():
+            self._index(row)
 
     def find(self, tenant_id: str, rule_id: str, version: int) -> RuleRow | None:
         """A version of a rule, if there is one."""
@@ -33,7 +33,7 @@ class RuleVersions:
         versions = self._versions.get((tenant_id, rule_id))
         return None if versions is None else versions[len(versions)]
 
-    def put(self, command: PutRule, at_ms: int) -> tuple[CommandResult, RuleRow | None]:
+    def put(self, command: PutRule, at_ms: int) -> CommandResult:
         """Make a rule's next version, unless its last one says the same, or another one is the last than was thought.
 
         A command that is sent again so finds its rule unchanged.
@@ -41,13 +41,13 @@ class RuleVersions:
         last = self.last(command.tenant_id, command.rule_id)
         version, content = 0 if last is None else last.version, rule_hash(command.config)
         if last is not None and (last.hash, last.name) == (content, command.name):
-            return _result(command, CommandCode.UNCHANGED, version, at_ms), None
+            return _result(command, CommandCode.UNCHANGED, version, at_ms)
         if isinstance(command.parent, int) and command.parent != version:
             detail = f"the last version is {version}, not {command.parent}: look at it, and put yours again"
-            return _result(command, CommandCode.NOT_THE_LAST_VERSION, version or None, at_ms, detail), None
+            return _result(command, CommandCode.NOT_THE_LAST_VERSION, version or None, at_ms, detail)
         unusable = why_unusable(command.config)
         if unusable is not None:
-            return _result(command, CommandCode.UNUSABLE_RULE, None, at_ms, unusable), None
+            return _result(command, CommandCode.UNUSABLE_RULE, None, at_ms, unusable)
         row = RuleRow(
             tenant_id=command.tenant_id,
             rule_id=command.rule_id,
@@ -60,8 +60,12 @@ class RuleVersions:
             note=command.note,
             at=rfc3339(at_ms),
         )
-        self.load(row)
-        return _result(command, CommandCode.OK, row.version, at_ms), row
+        self._index(row)
+        self._table.put(row, row.tenant_id, row.rule_id, str(row.version))
+        return _result(command, CommandCode.OK, row.version, at_ms)
+
+    def _index(self, row: RuleRow) -> None:
+        self._versions.setdefault((row.tenant_id, row.rule_id), {})[row.version] = row
 
 
 def _result(

@@ -15,7 +15,7 @@ Label = Literal["attack", "benign"]
 Text = Annotated[str, msgspec.Meta(max_length=65_536)]
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An HTTP request as a client sent it. Texts are UTF-8; `body` is any bytes, base64 in JSON."""
 
     method: Text = "GET"
@@ -27,7 +27,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     body: bytes = b""
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A request and what is known about it.
 
     `expected_rules` are the ids of rules that must fire on it, `unexpected_rules` of those that must not, where its

@@ -12,6 +12,7 @@ from shieldx.messages import rfc3339
 
 if TYPE_CHECKING:
     from shieldx.domains.shadow.messages import SealSamples
+    from shieldx.state.keyed_table import KeyedTable
 
 _encode = msgspec.json.Encoder().encode
 
@@ -19,13 +20,12 @@ _encode = msgspec.json.Encoder().encode
 class SampleSets:
     """A version is named by its content, so that sealing it again only says where its samples stand now."""
 
-    def __init__(self, max_row_bytes: int) -> None:
+    def __init__(self, table: KeyedTable[SampleSetRow], max_row_bytes: int) -> None:
+        self._table = table
         self._max_row_bytes = max_row_bytes
         self._versions: dict[tuple[str, str], dict[str, SampleSetRow]] = {}
-
-    def load(self, row: SampleSetRow) -> None:
-        """Take a version as it is."""
-        self._versions.setdefault((row.tenant_id, row.sample_set), {})[row.version] = row
+        for row in table.rows():
+            self._index(row)
 
     def find(self, tenant_id: str, sample_set: str, version: str | None) -> SampleSetRow | None:
         """A version of a set, or the one that was sealed last; None if there is none."""
@@ -63,8 +63,12 @@ class SampleSets:
                 f"{self._max_row_bytes} are the most: give them fewer categories, or import them as several sets"
             )
             return _result(command, CommandCode.TOO_MANY_SAMPLES, at_ms, detail), None
-        self.load(row)
+        self._index(row)
+        self._table.put(row, row.tenant_id, row.sample_set, row.version)
         return _result(command, CommandCode.OK, at_ms), row
+
+    def _index(self, row: SampleSetRow) -> None:
+        self._versions.setdefault((row.tenant_id, row.sample_set), {})[row.version] = row
 
 
 def _result(command: SealSamples, code: CommandCode, at_ms: int, detail: str | None = None) -> CommandResult:

@@ -5,49 +5,19 @@ from __future__ import annotations
 import importlib.util
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.declarations.replayable import Replayable
 from shieldx.engine.declarations.sink import Sink
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
+    from shieldx.engine.declarations.fold import Fold
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
-    from shieldx.messages import Change, Output, Source
-    from shieldx.state.store import StateBatch
-
-
-class Fold(Protocol):
-    """The pure decision of an agent for one partition: no clock, randomness, I/O or environment."""
-
-    @property
-    def due_ms(self) -> int | None:
-        """The earliest stream time at which `expire` may have something to do, or None."""
-
-    @property
-    def size_bytes(self) -> int:
-        """About how much memory the state takes."""
-
-    def apply(self, message: Any, source: Source) -> list[Output]:
-        """Decide on one message."""
-
-    def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:
-        """Do up to `limit` of what is due by stream time; the flag says that more is."""
-
-    def changes(self) -> Iterator[Change]:
-        """Table changes since the last call, each key once."""
-
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """Take back one record of a table, in the order of its topic."""
-
-    def flush(self, batch: StateBatch) -> None:
-        """Give the store all that it has not taken yet. Only called with a store, and with nothing uncommitted."""
-
-    def flushed(self, *, evict: bool) -> None:
-        """The store has taken it. With `evict`, memory keeps nothing that the store has."""
+    from shieldx.state.table import TableSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,18 +28,36 @@ class Agent:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     """Topics of outputs; the first is the topic of results, which `reply-to` copies."""
-    tables: tuple[str, ...]
+    state: tuple[TableSpec[Any], ...] = ()
+    """The tables of its state. The engine restores them before the fold is created."""
     fold: Callable[..., Fold]
-    """Makes the fold of a partition: (partition, most bytes a record may have, store on disk if there is one)."""
+    """Creates the fold of a partition from a `FoldContext`."""
     takes_keyring: bool = False
     """Whether `fold` is given the keyring as well: `keys` by id, and the `first_key_id`."""
     takes_settings: tuple[str, ...] = ()
     """Settings whose values `fold` is given as well, each under its name."""
-    state_format: str = "1"
-    """Names what the fold keeps in a store. Change it with the format: checkpoints of another one are not used."""
     counters: tuple[Counter, ...] = ()
     gauges: tuple[Gauge, ...] = ()
     histograms: tuple[Histogram, ...] = ()
+
+    owns: frozenset[str] | None = None
+    """The inputs that it may append ticks and forwarded records to; None: all. `resolve_owners` sets it."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Topics of the tables of its state."""
+        return tuple(spec.topic for spec in self.state)
+
+    @property
+    def ticks(self) -> str:
+        """The topic that ticks are appended to: the first input that it owns, or one of its own."""
+        owned = [topic for topic in self.reads if self.owns is None or topic in self.owns]
+        return owned[0] if owned else f"{self.name}.ticks"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The topics that its tasks read: `reads`, and its topic of ticks if it owns none of them."""
+        return self.reads if self.ticks in self.reads else (*self.reads, self.ticks)
 
     @property
     def positions(self) -> str:
@@ -79,7 +67,7 @@ class Agent:
     @property
     def topics(self) -> tuple[str, ...]:
         """Every topic that the agent touches."""
-        return (*self.reads, *self.writes, *self.tables, self.positions)
+        return (*self.inputs, *self.writes, *self.tables, self.positions)
 
 
 AnyAgent = Agent | Replayable | Sink

@@ -16,7 +16,7 @@ from shieldx.engine.kafka.cluster import Cluster, bounds_of
 from shieldx.engine.kafka.committed_range import read_ranges
 from shieldx.engine.kafka.positions import last_positions, position_record
 from shieldx.engine.tasks.log import TopicPartition
-from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
+from shieldx.errors import LeaveTask, RestoreTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from shieldx.engine.kafka.offset_range import OffsetRange
     from shieldx.engine.tasks.log import Record, Write
+    from shieldx.engine.tasks.position import Position
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class KafkaLog:
             retry_backoff_ms=RETRY_BACKOFF_MS,
             request_timeout_ms=TASK_REQUEST_TIMEOUT_MS,
         )
-        transactions = KafkaTransactions(producer, self._positions_topic, self._application, self._connection)
+        transactions = KafkaTransactions(producer, self._positions_topic, self._connection)
         try:
             await producer.start()
         except FAILURES as error:
@@ -103,39 +104,16 @@ class KafkaLog:
             raise
         return transactions
 
-    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The next offsets; where none is committed, the first offset that exists.
+    async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
+        """The last committed position of each input that has one.
 
         Raises:
-            FixConfiguration: records behind a committed offset have been deleted unread.
-            RestoreTask: the broker did not answer.
-        """
-        wanted = list(partitions)
-        with translated(self._connection, f"the positions in {self._positions_topic} cannot be read"):
-            async with self._reader() as consumer:
-                found = await last_positions(consumer, self._positions_topic, wanted, self._application)
-                bounds = await bounds_of(consumer, wanted)
-        positions = {}
-        for tp in wanted:
-            first = bounds[tp].begin
-            positions[tp] = found.get(tp, first)
-            if positions[tp] < first:
-                raise FixConfiguration(
-                    f"{tp.topic}/{tp.partition}: records {positions[tp]} to {first - 1} were deleted before they were "
-                    f"read. Lengthen retention; to go on without them, write {first} to {self._positions_topic}/"
-                    f"{tp.partition} under the key {tp.topic}"
-                )
-        return positions
-
-    async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
-        """Whether an offset has been committed for any of the partitions.
-
-        Raises:
+            FixConfiguration: a position cannot be read, or is another application's.
             RestoreTask: the broker did not answer.
         """
         with translated(self._connection, f"the positions in {self._positions_topic} cannot be read"):
             async with self._reader() as consumer:
-                return bool(await last_positions(consumer, self._positions_topic, partitions, self._application))
+                return await last_positions(consumer, self._positions_topic, partitions, self._application)
 
     async def cluster(self) -> str:
         """The cluster's id.
@@ -188,16 +166,13 @@ class KafkaLog:
 class KafkaTransactions:
     """One transactional producer. After an error it is of no more use: its sequence numbers are not rewound."""
 
-    def __init__(
-        self, producer: AIOKafkaProducer, positions_topic: str, application: str, connection: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, producer: AIOKafkaProducer, positions_topic: str, connection: Mapping[str, Any]) -> None:
         self._producer = producer
         self._positions_topic = positions_topic
-        self._application = application
         self._connection = connection
 
     async def commit(
-        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
+        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, Position]
     ) -> dict[TopicPartition, int]:
         """Write all records and the next offsets of the inputs in one transaction.
 
@@ -249,13 +224,13 @@ class KafkaTransactions:
         self._retrieve_failures()
 
     def _all(
-        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
+        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, Position]
     ) -> dict[TopicPartition, Sequence[Write]]:
         """Records and positions, all as records."""
         places: dict[TopicPartition, list[Write]] = {}
-        for tp, offset in positions.items():
+        for tp, position in positions.items():
             place = TopicPartition(self._positions_topic, tp.partition)
-            places.setdefault(place, []).append(position_record(tp, offset, self._application))
+            places.setdefault(place, []).append(position_record(tp, position))
         return {**writes, **places}
 
     def _last_batch(self, topic: str, partition: int) -> MessageBatch:

@@ -25,14 +25,14 @@ class OffsetRange(NamedTuple):
         """How many offsets the range has."""
         return max(0, self.end - self.begin)
 
-    def steps_back(self, offsets: int) -> Iterator[OffsetRange]:
+    def steps_back(self, offsets: int, *, growth: int = 2) -> Iterator[OffsetRange]:
         """Cut the range into parts, the last part first.
 
-        The last part has `offsets` offsets. Each part before it has twice as many as the one after it, up to
+        The last part has `offsets` offsets. Each part before it has `growth` times as many as the one after it, up to
         `MAX_STEP_OFFSETS`.
         """
         end = self.end
         while end > self.begin:
             begin = max(self.begin, end - offsets)
             yield OffsetRange(begin, end)
-            end, offsets = begin, min(2 * offsets, MAX_STEP_OFFSETS)
+            end, offsets = begin, min(growth * offsets, MAX_STEP_OFFSETS)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from shieldx.engine.declarations.agent import AnyAgent
-    from shieldx.engine.tasks.batch import Batch
+    from shieldx.engine.tasks.pending_transaction import PendingTransaction
 
 
 _LABELS = ("agent", "partition")
@@ -136,17 +136,17 @@ class TaskMetrics:
         self._checkpoint_s.observe(seconds)
         self._disk_bytes.set(disk_bytes)
 
-    def committed(self, batch: Batch, state_bytes: int) -> None:
+    def committed(self, batch: PendingTransaction, state_bytes: int) -> None:
         """Count what a transaction held, now that it is committed."""
         self._batches.inc()
         self._state_bytes.set(state_bytes)
         self._count(batch)
 
-    def answered(self, batch: Batch) -> None:
+    def answered(self, batch: PendingTransaction) -> None:
         """Count a record of a replayable agent and what it led to, now that this is written."""
         self._count(batch)
 
-    def _count(self, batch: Batch) -> None:
+    def _count(self, batch: PendingTransaction) -> None:
         self._records.inc(batch.records)
         self._dead_letters.inc(batch.dead_letters)
         for name, counted in batch.counted.items():

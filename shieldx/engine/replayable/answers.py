@@ -6,10 +6,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from shieldx.engine.tasks.batch import MAX_CONTEXT_BYTES, Batch, headers_bytes
 from shieldx.engine.tasks.codec import Undecodable, carried
 from shieldx.engine.tasks.context import Limits
 from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.pending_transaction import MAX_CONTEXT_BYTES, PendingTransaction, headers_bytes
 from shieldx.errors import FixConfiguration, OutputTooLarge
 from shieldx.messages import Origin, Source, Tick
 
@@ -175,9 +175,9 @@ class Answers:
         self.measured(tp.partition).answered(batch)
         return True
 
-    async def _batch_of(self, record: Record, source: Source) -> Batch:
+    async def _batch_of(self, record: Record, source: Source) -> PendingTransaction:
         """What a record leads to: the outputs of its answer, or a dead letter. Raises OutputTooLarge."""
-        batch = self._new_batch(source.partition)
+        batch = self._begin(source.partition)
         try:
             message = self._decoded(record, source.origin.context)
         except Undecodable as error:
@@ -211,16 +211,18 @@ class Answers:
             raise Undecodable(f"correlation-id and traceparent together exceed {MAX_CONTEXT_BYTES} bytes")
         return self._codec.decode(record.topic, record.value)
 
-    def _letter(self, record: Record, source: Source, detail: str) -> Batch:
+    def _letter(self, record: Record, source: Source, detail: str) -> PendingTransaction:
         """Set a record aside, and say so in the log."""
-        batch = self._new_batch(source.partition)
+        batch = self._begin(source.partition)
         batch.add_dead_letter(source, record.value, "unreadable", detail)
-        place = f"{source.topic}/{source.partition}/{source.offset}"
+        place = source.place
         extra = {"agent": self._agent.name, "place": place}
         logger.info("set aside as a dead letter: unreadable: %s", detail, extra=extra)
         return batch
 
-    def _new_batch(self, number: int) -> Batch:
-        batch = Batch(number, self._codec, self._agent.counters, self._agent.gauges, Limits.max_record_bytes)
+    def _begin(self, number: int) -> PendingTransaction:
+        batch = PendingTransaction(
+            number, self._codec, self._agent.counters, self._agent.gauges, Limits.max_record_bytes
+        )
         batch.records = 1
         return batch

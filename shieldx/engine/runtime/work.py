@@ -85,7 +85,7 @@ class AgentWork:
     @property
     def reads(self) -> tuple[str, ...]:
         """The agent's inputs."""
-        return self.agent.reads
+        return self.agent.inputs
 
     @property
     def tells_group(self) -> bool:

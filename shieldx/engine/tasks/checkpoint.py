@@ -17,10 +17,15 @@ MARGIN_MS = 3_600_000
 """A checkpoint is too old so long before tombstones may be gone: reading the tail takes time, and clocks differ."""
 
 
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Up to where a store has taken its partition's tables, and of which log and program that is said."""
+CHECKPOINT_VERSION = 1
+"""Of the checkpoint and of all that the store holds beside it. A store of another version is emptied and restored."""
 
-    format: str
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of its partition's changelogs a store has taken, and which log and stored forms that is true of."""
+
+    version: int
+    format_level: int
     cluster: str
     partitions: int
     positions: dict[str, int]
@@ -86,8 +91,10 @@ def refusal(
 
     `wanted` is what the present task would write now; `bounds` are the first and the next offset of each table.
     """
-    if (found.format, found.cluster, found.partitions) != (wanted.format, wanted.cluster, wanted.partitions):
-        return "it is of another program, cluster or number of partitions"
+    if (found.version, found.cluster, found.partitions) != (wanted.version, wanted.cluster, wanted.partitions):
+        return "it is of another release, cluster or number of partitions"
+    if found.format_level > wanted.format_level:
+        return f"its stored forms are of level {found.format_level}, the partition is at level {wanted.format_level}"
     age_ms = wanted.as_of_ms - found.as_of_ms
     if age_ms < -MARGIN_MS:
         return f"it is dated {-age_ms // 1000} s in the future"

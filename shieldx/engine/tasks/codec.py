@@ -11,6 +11,7 @@ import msgspec
 
 from shieldx.errors import FixConfiguration
 from shieldx.messages import Tick
+from shieldx.state.forms import UnknownForm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -51,8 +52,11 @@ class Codec:
 
     def __init__(self, topics: Mapping[str, Topic], inputs: Iterable[str]) -> None:
         self._schemas: dict[type, tuple[str, bytes]] = {}
-        for topic in topics.values():
-            for schema, kind in topic.types().items():
+        self._schemas_of: dict[str, frozenset[bytes]] = {}
+        for name, topic in topics.items():
+            types = topic.types()
+            self._schemas_of[name] = frozenset(schema.encode() for schema in types)
+            for schema, kind in types.items():
                 self._schemas[kind] = (SCHEMA, schema.encode())
         self._decoders = {name: _decoder(name, topics) for name in inputs}
 
@@ -72,6 +76,22 @@ class Codec:
             raise Undecodable("nested too deeply") from error
         except msgspec.MsgspecError as error:
             raise Undecodable(_without_values(str(error))) from error
+
+    def check_schema(self, topic: str, headers: Iterable[Header]) -> None:
+        """Check that a record of a table names a schema that the topic's manifest declares.
+
+        Raises:
+            UnknownForm: it names another one, or none. Packed forms, whose topics declare no messages, bear a version.
+        """
+        known = self._schemas_of.get(topic)
+        if not known:
+            return
+        for name, content in headers:
+            if name == SCHEMA:
+                if content in known:
+                    return
+                raise UnknownForm("a row", content.decode(errors="replace"), [it.decode() for it in known])
+        raise UnknownForm("a row", "none", [it.decode() for it in known])
 
     def schema_header(self, kind: type) -> tuple[str, bytes]:
         """The header that names a message's schema."""

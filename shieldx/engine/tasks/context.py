@@ -42,4 +42,6 @@ class TaskContext:
     """Where state lies beyond memory; without, it is in memory alone."""
     wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     """This machine's clock, which only the age of checkpoints goes by."""
+    format_level: int | None = None
+    """The level of stored forms that the operator has set; None: the one that each partition has."""
     limits: Limits = Limits()

@@ -9,6 +9,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
+    from shieldx.engine.tasks.position import Position
+
 Header = tuple[str, bytes]
 
 
@@ -52,9 +54,9 @@ class Transactions(Protocol):
     """A fenced producer: while it is the latest of its id, each commit happens wholly or not at all."""
 
     async def commit(
-        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
+        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, Position]
     ) -> dict[TopicPartition, int]:
-        """Write all records and the next offsets of the inputs in one transaction, every delivery awaited.
+        """Write all records and the positions of the inputs in one transaction, every delivery awaited.
 
         Returns the offset behind the last record of each partition written, where it is known.
 
@@ -73,15 +75,12 @@ class Log(Protocol):
     async def fence(self, transactional_id: str) -> Transactions:
         """Shut out every earlier producer of this id and abort what it left open."""
 
-    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The next offsets of the inputs; where none is committed, the first offset that exists.
+    async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
+        """The last committed position of each input that has one.
 
         Raises:
-            FixConfiguration: records behind a committed offset have been deleted unread.
+            FixConfiguration: a position cannot be read, or is another application's.
         """
-
-    async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
-        """Whether an offset has been committed for any of the partitions."""
 
     async def cluster(self) -> str:
         """The identity of the cluster: an offset means something in it only."""

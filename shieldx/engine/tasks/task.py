@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.engine.tasks.batch import MAX_CONTEXT_BYTES, OVERHEAD_BYTES, Batch, headers_bytes
 from shieldx.engine.tasks.codec import CORRELATION_ID, HOP, REPLY_TO, TICK_VALUE, Undecodable, carried
 from shieldx.engine.tasks.log import TopicPartition, Write
 from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.engine.tasks.pending_transaction import (
+    MAX_CONTEXT_BYTES,
+    OVERHEAD_BYTES,
+    PendingTransaction,
+    headers_bytes,
+)
+from shieldx.engine.tasks.task_positions import TaskPositions
 from shieldx.engine.tasks.task_state import TaskState
-from shieldx.errors import FixConfiguration, FreeMemory, OutputTooLarge, RestoreTask
+from shieldx.errors import FreeMemory, OutputTooLarge, RestoreTask
 from shieldx.messages import NO_ORIGIN, ForPartition, Origin, Source, Tick
 
 if TYPE_CHECKING:
@@ -43,67 +49,62 @@ class Task:
         self,
         agent: Agent,
         partition: int,
-        surroundings: TaskContext,
+        context: TaskContext,
         metrics: TaskMetrics,
         refused: set[tuple[str, int, int]],
     ) -> None:
         self._agent = agent
         self.partition = partition
-        self._around = surroundings
-        self._limits = surroundings.limits
-        self._codec = surroundings.codec
-        self._transactional_id = f"{surroundings.application}.{agent.name}.{partition}"
+        self._context = context
+        self._limits = context.limits
+        self._codec = context.codec
+        self._transactional_id = f"{context.application}.{agent.name}.{partition}"
         self._metrics = metrics
         self._refused = refused
         max_record_bytes = self._limits.max_record_bytes - OVERHEAD_BYTES - MAX_KEY_BYTES
-        self._state = TaskState(agent, partition, max_record_bytes, surroundings, metrics)
-        self._fold = self._state.fold
+        self._state = TaskState(agent, partition, max_record_bytes, context, metrics)
+        self._positions = TaskPositions(agent, partition, context)
+        self._owns = frozenset(agent.inputs) if agent.owns is None else agent.owns
         self._settled = False
         self._transactions: Transactions | None = None
-        self._log_time_ms = 0
+        self._stream_time_ms = 0
         self._expired_ms = -1
-        self.inputs = tuple(TopicPartition(topic, partition) for topic in agent.reads)
-        self.positions: dict[TopicPartition, int] = {}
+        self._ticks = TopicPartition(agent.ticks, partition)
+        self.inputs = self._positions.inputs
+
+    @property
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The next offset of each input."""
+        return self._positions.next_offsets
 
     @property
     def due_ms(self) -> int | None:
         """The earliest stream time at which something waits to be done, or None."""
-        return self._fold.due_ms
+        return self._state.due_ms
 
     @property
     def stream_time_ms(self) -> int:
         """The latest stream time seen, 0 before the first record."""
-        return self._log_time_ms
+        return self._stream_time_ms
 
     @property
     def size_bytes(self) -> int:
         """About how much memory the state takes."""
-        return self._fold.size_bytes
+        return self._state.size_bytes
 
     async def start(self) -> None:
         """Fence, then read the position, then the tables: in this order nothing of a predecessor can come later.
 
         Raises:
             RestoreTask: the log could not be read; try again.
-            FixConfiguration: records were deleted unread, or there is state without a position.
+            FixConfiguration: records were deleted unread, there is state without a position, or this release does not
+                read what was stored.
         """
-        self._transactions = await self._around.log.fence(self._transactional_id)
-        self.positions = await self._around.log.committed(self.inputs)
-        for tp, (_, end) in (await self._around.log.bounds(self.inputs)).items():
-            if self.positions[tp] > end:
-                raise RestoreTask(
-                    f"{tp.topic}/{tp.partition} ends at {end}, before position {self.positions[tp]}: it was deleted "
-                    f"and made again, or has lost records. If so, write {end} to {self._agent.positions}/"
-                    f"{tp.partition} under the key {tp.topic}; what comes until then would be passed over"
-                )
-        restored = await self._state.restore()
-        self._fold = self._state.fold
-        if restored and not await self._around.log.has_position(self.inputs):
-            raise FixConfiguration(
-                f"partition {self.partition} of agent {self._agent.name} has state, but {self._agent.positions}/"
-                f"{self.partition} does not say how far it has read: it was deleted. Starting at the first record "
-                f"would answer everything again; write the next offset there, under the key {self._agent.reads[0]}"
-            )
+        self._transactions = await self._context.log.fence(self._transactional_id)
+        await self._positions.read()
+        restored = await self._state.restore(self._positions.format_level)
+        if restored and not self._positions.exist:
+            self._positions.refuse_state_without()
         self._settled = True
 
     async def process(self, records: Sequence[Record]) -> int:
@@ -115,33 +116,34 @@ class Task:
         """
         self._settled = False
         self._expired_ms = -1  # all records may bear one time, and memory is to be looked at all the same
-        batch, taken = self._new_batch(), 0
+        pending, taken = self._begin(), 0
+        next_offsets = self._positions.next_offsets
         for record in records:
             tp = TopicPartition(record.topic, record.partition)
-            if record.offset < self.positions[tp]:
+            if record.offset < next_offsets[tp]:
                 continue  # a rebalance redelivers from the committed position
-            batch = await self._make_room(record, batch)
-            self._take(record, batch)
+            pending = await self._make_room(record, pending)
+            self._take(record, pending)
             taken += 1
-            self.positions[tp] = batch.positions[tp] = record.offset + 1
-            if batch.size_bytes >= self._limits.max_transaction_bytes:
-                batch = await self._commit(batch)
-        await self._commit(batch)
+            pending.moved[tp] = next_offsets[tp] = record.offset + 1
+            if pending.size_bytes >= self._limits.max_transaction_bytes:
+                pending = await self._commit(pending)
+        await self._commit(pending)
         self._settled = True
         return taken
 
     async def tick(self) -> None:
-        """Append a tick to this task's own first input, so that stream time is seen to pass."""
-        batch = self._new_batch()
-        batch.writes[self.inputs[0]] = [Write(None, TICK_VALUE, [])]
-        await self._commit(batch)
+        """Append a tick to an input that the agent owns, so that stream time is seen to pass."""
+        pending = self._begin()
+        pending.writes[self._ticks] = [Write(None, TICK_VALUE, [])]
+        await self._commit(pending)
 
     async def pass_over(self, positions: Mapping[TopicPartition, int]) -> None:
         """Commit positions beyond which there is no record that was not taken: only markers were passed."""
-        batch = self._new_batch()
+        pending = self._begin()
         for tp, offset in positions.items():
-            self.positions[tp] = batch.positions[tp] = offset
-        await self._commit(batch)
+            pending.positions[tp] = self._positions.advance(tp, offset)
+        await self._commit(pending)
 
     async def close(self) -> None:
         """Let go of the producer and of the store; state in memory is left to the garbage collector."""
@@ -151,54 +153,54 @@ class Task:
             if self._transactions is not None:
                 await self._transactions.close()
 
-    async def _make_room(self, record: Record, batch: Batch) -> Batch:
+    async def _make_room(self, record: Record, pending: PendingTransaction) -> PendingTransaction:
         """Let stream time pass up to a record; every `expire_at_a_time` of what is due is a transaction of its own."""
-        at_ms = self._log_time_ms = max(self._log_time_ms, record.timestamp)
+        at_ms = self._stream_time_ms = max(self._stream_time_ms, record.timestamp)
         if at_ms == self._expired_ms:
-            return batch
+            return pending
         more = True
         while more:
-            outputs, more = self._fold.expire(at_ms, self._limits.expire_at_a_time)
+            outputs, more = self._state.expire(at_ms, self._limits.expire_at_a_time)
             source = Source(record.topic, record.partition, record.offset, at_ms, b"")
             for output in outputs:
-                self._write(output, source, batch)
+                self._write(output, source, pending)
             if more:
-                batch = await self._commit(batch)
+                pending = await self._commit(pending)
         self._expired_ms = at_ms
-        if not self._around.memory_free():
-            batch = await self._commit(batch)
+        if not self._context.memory_free():
+            pending = await self._commit(pending)
             self._state.checkpoint(evict=True)
-        if not self._around.memory_free():
+        if not self._context.memory_free():
             self._expired_ms, self._settled = -1, True
             raise FreeMemory(
                 f"state is at its limit; partition {self.partition} of agent {self._agent.name} waits. "
                 "Raise SHIELDX_STATE_LIMIT_MB, set SHIELDX_STATE_FOLDER to a disk with room, or add workers"
             )
-        return batch
+        return pending
 
-    def _take(self, record: Record, batch: Batch) -> None:
+    def _take(self, record: Record, pending: PendingTransaction) -> None:
         """Answer one record, forward it, or set it aside."""
-        batch.records += 1
+        pending.records += 1
         value = record.value
         origin, hopped = NO_ORIGIN, False
         if record.headers:
             origin = _origin_of(record.headers)
             hopped = any(name == HOP for name, _ in record.headers)
-        source = Source(record.topic, record.partition, record.offset, self._log_time_ms, value or b"", origin)
+        source = Source(record.topic, record.partition, record.offset, self._stream_time_ms, value or b"", origin)
         try:
             self._check(record, origin.context)
             message = self._codec.decode(record.topic, value)
         except Undecodable as error:
-            self._set_aside(record, source, "unreadable", str(error), batch)
+            self._set_aside(record, source, "unreadable", str(error), pending)
             return
         if type(message) is Tick:
             return
         if isinstance(message, ForPartition):
-            at_home = self._is_meant_for_here(record, message, source, batch)
+            at_home = self._is_meant_for_here(record, message, source, pending)
         else:
-            at_home = self._route(record, message.tenant_id, source, hopped=hopped, batch=batch)
+            at_home = self._route(record, message.tenant_id, source, hopped=hopped, pending=pending)
         if at_home:
-            self._fold_one(message, source, batch)
+            self._fold_one(message, source, pending)
 
     def _check(self, record: Record, context: Sequence[Header]) -> None:
         """Refuse what cannot be answered.
@@ -211,65 +213,73 @@ class Task:
         if (record.topic, record.partition, record.offset) in self._refused:
             raise Undecodable("what it leads to exceeds the size of a record")
 
-    def _route(self, record: Record, tenant_id: str, source: Source, *, hopped: bool, batch: Batch) -> bool:
+    def _route(
+        self, record: Record, tenant_id: str, source: Source, *, hopped: bool, pending: PendingTransaction
+    ) -> bool:
         """Whether this is the record's home; if not, forward it once."""
         key = tenant_id.encode()
         if record.key != key and record.key is not None:
-            self._set_aside(record, source, "key_differs", "the key is not the body's tenant_id", batch)
+            self._set_aside(record, source, "key_differs", "the key is not the body's tenant_id", pending)
             return False
-        home = home_partition(tenant_id, self._around.partitions)
+        home = home_partition(tenant_id, self._context.partitions)
         if home == self.partition:
             return True
         if hopped:
             detail = f"forwarded once, and still not in its home partition {home}"
-            self._set_aside(record, source, "misplaced_again", detail, batch)
+            self._set_aside(record, source, "misplaced_again", detail, pending)
+            return False
+        if record.topic not in self._owns:
+            detail = f"its home is partition {home}, and only an agent that owns {record.topic} forwards it"
+            self._set_aside(record, source, "misplaced", detail, pending)
             return False
         headers = [*record.headers, (HOP, b"1")]
         if len(source.value) + len(key) + headers_bytes(headers) > self._limits.max_record_bytes:
             detail = f"its home is partition {home}, but with the mark of a forwarded record it is too large"
-            self._set_aside(record, source, "too_large_to_forward", detail, batch)
+            self._set_aside(record, source, "too_large_to_forward", detail, pending)
         else:
-            batch.add_forwarded(TopicPartition(record.topic, home), key, source.value, headers)
+            pending.add_forwarded(TopicPartition(record.topic, home), key, source.value, headers)
         return False
 
-    def _is_meant_for_here(self, record: Record, message: ForPartition, source: Source, batch: Batch) -> bool:
+    def _is_meant_for_here(
+        self, record: Record, message: ForPartition, source: Source, pending: PendingTransaction
+    ) -> bool:
         if message.partition == self.partition:
             return True
-        self._set_aside(record, source, "misplaced", f"it is meant for partition {message.partition}", batch)
+        self._set_aside(record, source, "misplaced", f"it is meant for partition {message.partition}", pending)
         return False
 
-    def _set_aside(self, record: Record, source: Source, reason: str, detail: str, batch: Batch) -> None:
+    def _set_aside(self, record: Record, source: Source, reason: str, detail: str, pending: PendingTransaction) -> None:
         """Make a record a dead letter, and say so in the log."""
-        batch.add_dead_letter(source, record.value, reason, detail)
+        pending.add_dead_letter(source, record.value, reason, detail)
         correlation_id = next((content for name, content in record.headers if name == CORRELATION_ID), None)
-        place = {"agent": self._agent.name, "place": f"{source.topic}/{source.partition}/{source.offset}"}
+        place = {"agent": self._agent.name, "place": source.place}
         if correlation_id is not None:
             place["correlation_id"] = correlation_id[:MAX_LOGGED].decode(errors="replace")
         logger.info("set aside as a dead letter: %s: %s", reason, detail, extra=place)
 
-    def _fold_one(self, message: Any, source: Source, batch: Batch) -> None:
+    def _fold_one(self, message: Any, source: Source, pending: PendingTransaction) -> None:
         reply_to = source.origin.reply_to
-        if reply_to is not None and reply_to not in self._around.reply_topics:
+        if reply_to is not None and reply_to not in self._context.reply_topics:
             detail = "reply-to names a topic that no manifest declares with accepts_replies"
-            batch.add_dead_letter(source, source.value, "reply_to_refused", detail)
+            pending.add_dead_letter(source, source.value, "reply_to_refused", detail)
             source = msgspec.structs.replace(source, origin=Origin(source.origin.context))
         try:
-            for output in self._fold.apply(message, source):
-                self._write(output, source, batch)
+            for output in self._state.fold.apply(message, source):
+                self._write(output, source, pending)
         except OutputTooLarge:
             self._refused.add((source.topic, source.partition, source.offset))
             raise
 
-    def _write(self, output: Output, source: Source, batch: Batch) -> None:
-        """Add an output to a batch; a result also goes to the topic that the sender of what it answers has named."""
+    def _write(self, output: Output, source: Source, pending: PendingTransaction) -> None:
+        """Add an output. A result also goes to the topic that the sender of the command has named."""
         origin = source.origin if output.origin is None else output.origin
-        write = batch.add_output(output, origin.context, source)
+        write = pending.add_output(output, origin.context, source)
         if origin.reply_to is not None and output.topic == self._agent.writes[0]:
-            batch.add_reply(origin.reply_to, write)
+            pending.add_reply(origin.reply_to, write)
 
-    def _new_batch(self) -> Batch:
+    def _begin(self) -> PendingTransaction:
         agent = self._agent
-        return Batch(
+        return PendingTransaction(
             self.partition,
             self._codec,
             agent.counters,
@@ -278,17 +288,20 @@ class Task:
             agent.histograms,
         )
 
-    async def _commit(self, batch: Batch) -> Batch:
-        """Commit a batch with the table changes it caused, and begin the next."""
-        batch.add_changes(self._fold.changes())
+    async def _commit(self, pending: PendingTransaction) -> PendingTransaction:
+        """Commit a transaction with the table changes that it caused, and begin the next one."""
+        pending.add_changes(self._state.changes())
         if self._transactions is None:
             raise RestoreTask(f"task {self._transactional_id} was not started")
-        if batch.writes or batch.positions:
+        for tp, next_offset in pending.moved.items():
+            pending.positions[tp] = self._positions.advance(tp, next_offset)
+        if pending.writes or pending.positions:
             with self._metrics.committing():
-                written = await self._transactions.commit(batch.writes, batch.positions)
-            self._state.committed(written, batch.writes, batch.records)
-            self._metrics.committed(batch, self.size_bytes)
-        return self._new_batch()
+                written = await self._transactions.commit(pending.writes, pending.positions)
+            self._positions.committed(written)
+            self._state.committed(written, pending.writes, pending.records)
+            self._metrics.committed(pending, self.size_bytes)
+        return self._begin()
 
 
 def _origin_of(headers: Sequence[Header]) -> Origin:

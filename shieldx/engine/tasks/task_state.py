@@ -6,19 +6,27 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from shieldx.engine.declarations.fold import ExpiringFold
 from shieldx.engine.declarations.manifests import DELETE_RETENTION_MS
-from shieldx.engine.tasks.checkpoint import Checkpoint, refusal
+from shieldx.engine.tasks.checkpoint import CHECKPOINT_VERSION, Checkpoint, refusal
 from shieldx.engine.tasks.log import TopicPartition
-from shieldx.errors import FreeDisk, RestoreTask, ShieldXError, WaitForDisk
+from shieldx.errors import FixConfiguration, FreeDisk, RestoreTask, ShieldXError, WaitForDisk
+from shieldx.state.forms import FORMAT_LEVEL, UnknownForm
+from shieldx.state.partition_state import PartitionState
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
-    from shieldx.engine.declarations.agent import Agent, Fold
+    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.fold import Fold
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.tasks.checkpoint import TaskStore
     from shieldx.engine.tasks.context import TaskContext
     from shieldx.engine.tasks.log import Record
+    from shieldx.messages import Output
+    from shieldx.state.table import Change
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +47,13 @@ class TaskState:
     """
 
     def __init__(
-        self, agent: Agent, partition: int, max_record_bytes: int, surroundings: TaskContext, metrics: TaskMetrics
+        self, agent: Agent, partition: int, max_record_bytes: int, context: TaskContext, metrics: TaskMetrics
     ) -> None:
         self._agent = agent
         self._partition = partition
         self._max_record_bytes = max_record_bytes
-        self._around = surroundings
-        self._log = surroundings.log
+        self._context = context
+        self._log = context.log
         self._metrics = metrics
         self._store: TaskStore | None = None
         self._cluster = ""
@@ -58,16 +66,55 @@ class TaskState:
         """When nothing beyond this task's place in the tables was older: deletions there may be compacted away before
         they are read. Not when a checkpoint was written: another owner may have gone on meanwhile."""
         self._place = {"agent": agent.name, "partition": partition}
-        self.fold: Fold = agent.fold(partition, max_record_bytes, None)
+        self._format_level = FORMAT_LEVEL
+        self._state = PartitionState(agent.state, partition)
+        self._fold: Fold | None = None
+        self._expire: Callable[[int, int], tuple[Sequence[Output], bool]] | None = None
 
-    async def restore(self) -> bool:
-        """Take the state back; returns whether there was any.
+    @property
+    def fold(self) -> Fold:
+        """What decides; it is created when the tables are restored."""
+        if self._fold is None:
+            raise RestoreTask(f"the state of partition {self._partition} was not restored")
+        return self._fold
+
+    @property
+    def due_ms(self) -> int | None:
+        """The earliest stream time at which something is due, or None."""
+        return self._state.due_ms
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the state takes."""
+        return self._state.size_bytes
+
+    def changes(self) -> Iterator[Change]:
+        """The last value of each key of each table that changed since the last call."""
+        return self._state.changes()
+
+    def expire(self, at_ms: int, limit: int) -> tuple[Sequence[Output], bool]:
+        """Have tables and fold do up to `limit` each of what stream time has made due; the flag says that more is."""
+        more = self._state.expire(at_ms, limit)
+        if self._expire is None:
+            return (), more
+        outputs, more_in_fold = self._expire(at_ms, limit)
+        return outputs, more or more_in_fold
+
+    async def restore(self, format_level: int) -> bool:
+        """Restore the state, and create the fold; returns whether there was any state.
 
         Raises:
             RestoreTask: the log or the store could not be read; try again.
-            FixConfiguration: the folder of stores cannot be used.
+            FixConfiguration: the folder of stores cannot be used, or this release does not read what was stored.
         """
-        began_ms = self._as_of_ms = self._around.wall_ms()
+        self._format_level = format_level
+        restored = await self._read_tables()
+        fold = self._fold = self._agent.fold(self._state.context(self._max_record_bytes))
+        self._expire = fold.expire if isinstance(fold, ExpiringFold) else None
+        return restored
+
+    async def _read_tables(self) -> bool:
+        began_ms = self._as_of_ms = self._context.wall_ms()
         restored, unflushed_bytes = await self._open(), 0
         async for records in self._log.read_to_end(self._tables, self._positions):
             restored = True
@@ -83,7 +130,7 @@ class TaskState:
     def _make_room(self) -> None:
         """Have what was read so far go to disk; what is on a full disk, or on none, must fit into memory."""
         self.checkpoint(evict=True)
-        if self._around.stores is not None and not self._around.memory_free():
+        if self._context.stores is not None and not self._context.memory_free():
             raise RestoreTask(
                 f"the state of partition {self._partition} does not fit into memory, and the disk takes no more of it. "
                 "Free some of SHIELDX_STATE_FOLDER, or raise SHIELDX_STATE_LIMIT_MB"
@@ -104,11 +151,11 @@ class TaskState:
                 self._positions[tp] = written[tp]
             elif tp in wrote:
                 raise RestoreTask(f"the broker did not say where in {tp.topic}/{tp.partition} the last rows are")
-        self._as_of_ms = self._around.wall_ms()
+        self._as_of_ms = self._context.wall_ms()
         self._unflushed += records
         now_s = monotonic()
         if now_s >= self._not_before_s and (self._unflushed >= CHECKPOINT_RECORDS or now_s >= self._due_s):
-            self.checkpoint(evict=self.fold.size_bytes > self._around.memory_share())
+            self.checkpoint(evict=self.size_bytes > self._context.memory_share())
 
     def checkpoint(self, *, evict: bool = False) -> None:
         """Have the store take all that it has not taken yet. What it cannot take now stays in memory, and is logged.
@@ -122,7 +169,7 @@ class TaskState:
         began_s = monotonic()
         try:
             batch = store.begin()
-            self.fold.flush(batch)
+            self._state.flush(batch)
             store.write(batch, self._made(self._positions))
         except FreeDisk as error:
             self._put_off_by(error)
@@ -130,7 +177,7 @@ class TaskState:
         if self._put_off:
             logger.info("checkpoints are made again", extra=self._place)
         self._put_off = False
-        self.fold.flushed(evict=evict)
+        self._state.flushed(evict=evict)
         self._unflushed = 0
         self._due_s = monotonic() + CHECKPOINT_S
         self._metrics.checkpointed(monotonic() - began_s, store.size_bytes)
@@ -156,10 +203,11 @@ class TaskState:
 
     async def _open(self) -> bool:
         """Open the store and go on from its checkpoint, if that may be; returns whether there is state in it."""
-        if self._around.stores is None:
+        self._state = PartitionState(self._agent.state, self._partition, format_level=self._format_level)
+        if self._context.stores is None:
             return False
         try:
-            store = self._store = self._around.stores.open(self._agent.name, self._partition)
+            store = self._store = self._context.stores.open(self._agent.name, self._partition)
         except FreeDisk as error:
             logger.warning("without a checkpoint, in memory alone: %s", error, extra=self._place)
             return False
@@ -176,22 +224,37 @@ class TaskState:
                 logger.warning("the checkpoint is discarded: %s", reason, extra=self._place)
                 store.clear()
                 found = None
-        self.fold = self._agent.fold(self._partition, self._max_record_bytes, store)
+        self._state = PartitionState(self._agent.state, self._partition, store, format_level=self._format_level)
         return found is not None and any(found.positions.values())
 
     def _restore_one(self, record: Record) -> int:
         """Take back one record of a table; returns its size in bytes."""
         if record.key is None:
             raise RestoreTask(f"{record.topic}/{record.partition}/{record.offset} has no key; tables need one")
-        self.fold.restore(record.topic, record.key, record.value)
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        try:
+            if record.value is not None:
+                self._context.codec.check_schema(record.topic, record.headers)
+            self._state.restore(record.topic, record.key, record.value)
+        except UnknownForm as error:
+            raise FixConfiguration(
+                f"{place}: {error}. Run the release that wrote it, or a later one; state of a release before 0.2 "
+                "cannot be read"
+            ) from error
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise FixConfiguration(
+                f"{place} is not a row of its table: another program wrote to {record.topic}. Find out which, and "
+                "restore the topic from a backup"
+            ) from error
         self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
         return len(record.key) + len(record.value or b"")
 
     def _made(self, positions: Mapping[TopicPartition, int]) -> Checkpoint:
         return Checkpoint(
-            format=self._agent.state_format,
+            version=CHECKPOINT_VERSION,
+            format_level=self._format_level,
             cluster=self._cluster,
-            partitions=self._around.partitions,
+            partitions=self._context.partitions,
             positions={tp.topic: offset for tp, offset in positions.items()},
             as_of_ms=self._as_of_ms,
         )

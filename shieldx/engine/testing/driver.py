@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shieldx.engine.declarations.ownership import internal_topics
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import SCHEMA, Codec
 from shieldx.engine.tasks.context import Limits, TaskContext
@@ -56,6 +57,7 @@ class AgentDriver:
         records_at_a_time: int = 500,
         stores: TaskStores | None = None,
     ) -> None:
+        topics = internal_topics([agent]) | dict(topics)
         self.now_ms = START_MS
         self.state_limit_bytes = inf
         """Lower it to show what an agent does while its state, by its own estimate, is at the limit."""
@@ -70,12 +72,12 @@ class AgentDriver:
         self._records_at_a_time = records_at_a_time
         self._refused: set[tuple[str, int, int]] = set()
         self._schemas = {name: kind for topic in topics.values() for name, kind in topic.types().items()}
-        self._types = {name: _any_of(topic, ticks=name in agent.reads) for name, topic in topics.items()}
+        self._types = {name: _any_of(topic, ticks=name in agent.inputs) for name, topic in topics.items()}
         self._surroundings = TaskContext(
             application="test",
             partitions=partitions,
             log=self.log,
-            codec=Codec(topics, agent.reads),
+            codec=Codec(topics, agent.inputs),
             reply_topics=frozenset(name for name, topic in topics.items() if topic.accepts_replies),
             memory_free=self._memory_free,
             memory_share=lambda: self.memory_share_bytes,

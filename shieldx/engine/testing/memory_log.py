@@ -11,10 +11,13 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from shieldx.engine.tasks.log import Header, TopicPartition, Write
+from shieldx.engine.tasks.position import decode_position, encode_position
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+
+    from shieldx.engine.tasks.position import Position
 
 READ_AT_A_TIME = 500
 BROKER_LIMIT_BYTES = 1_048_588
@@ -69,7 +72,7 @@ class MemoryLog:
             TopicPartition(topic, partition): _Partition() for topic in topics for partition in range(partitions)
         }
         self._now_ms = now_ms
-        self._positions: dict[TopicPartition, int] = {}
+        self._positions: dict[TopicPartition, bytes] = {}
         self._producers: dict[str, _Producer] = {}
         self.max_record_bytes = max_record_bytes
         self.faults = _Faults()
@@ -82,26 +85,10 @@ class MemoryLog:
         producer = self._producers[transactional_id] = _Producer(self, transactional_id)
         return producer
 
-    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The next offsets of the inputs; where none is committed, the first offset that exists.
-
-        Raises:
-            FixConfiguration: records behind a committed offset have been deleted unread.
-        """
-        positions = {}
-        for tp in partitions:
-            first = self._partition(tp).first
-            positions[tp] = self._positions.get(tp, first)
-            if positions[tp] < first:
-                raise FixConfiguration(
-                    f"{tp.topic}/{tp.partition} begins at {first}, behind the committed {positions[tp]}: "
-                    "records were deleted before they were read"
-                )
-        return positions
-
-    async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:
-        """Whether an offset has been committed for any of the partitions."""
-        return any(tp in self._positions for tp in partitions)
+    async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
+        """The last committed position of each input that has one."""
+        found = {tp: self._positions[tp] for tp in partitions if tp in self._positions}
+        return {tp: decode_position(f"positions/{tp.partition}", value) for tp, value in found.items()}
 
     async def cluster(self) -> str:
         """The identity of this log."""
@@ -150,13 +137,13 @@ class MemoryLog:
         """The offset that the next record of each partition will have."""
         return {tp: self._partition(tp).end_offset for tp in partitions}
 
-    def end(self, transaction: _Transaction, state: _State, positions: Mapping[TopicPartition, int]) -> None:
+    def end(self, transaction: _Transaction, state: _State, positions: Mapping[TopicPartition, Position]) -> None:
         """Mark a transaction's end in every partition it wrote; commit its positions with it."""
         transaction.state = state
         for partition in self._partitions.values():
             partition.end(transaction)
         if state is _State.COMMITTED:
-            self._positions.update(positions)
+            self._positions |= {tp: encode_position(position) for tp, position in positions.items()}
 
     def _append(
         self, tp: TopicPartition, write: Write, transaction: _Transaction | None, at_ms: int | None
@@ -276,7 +263,7 @@ class _Producer:
         self._failed = False
 
     async def commit(
-        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, int]
+        self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, Position]
     ) -> dict[TopicPartition, int]:
         """Write all records and the next offsets of the inputs in one transaction.
 

@@ -9,13 +9,15 @@ import msgspec
 import pytest
 
 from shieldx.domains.audit.entry import GENESIS, AuditEntry, hashed_bytes
-from shieldx.domains.audit.fold import AuditFold, TamperedState
 from shieldx.domains.audit.head import Head
 from shieldx.domains.audit.messages import Rotate
+from shieldx.domains.audit.shard_head import TamperedState
 from shieldx.keyring.keyring import Keyring, MissingKey
 from shieldx.messages import Coordinates, Sealed, Source
+from shieldx.state.forms import UnknownForm
 from tests.dict_store import DictStore
-from tests.domains.audit.signing import AT, KEYRING, append, audit_agent, driver
+from tests.domains.audit.signing import AT, KEYRING, append, driver
+from tests.domains.open_partition import audit_partition
 
 HOUR_MS = 3_600_000
 
@@ -165,18 +167,18 @@ async def test_a_keyring_without_the_key_that_signs_is_an_error_that_names_it() 
     ran.send("audit.rotations", Rotate(partition=0, key_id="k2", actor="olga", at=AT), key=None)
     await ran.run()
     (stored,) = [record.value for record in ran.read("audit.checkpoints")]
-    fold = AuditFold(0, keys=Keyring("k1", {"k1": b"1" * 32}, source="the test"), first_key_id="k1")
+    fold = audit_partition(0, keys=Keyring("k1", {"k1": b"1" * 32}, source="the test"), first_key_id="k1")
     fold.restore("audit.checkpoints", b"0", stored)
     with pytest.raises(MissingKey, match="key 'k2' is not in"):
-        fold.flush(DictStore().begin())
+        fold.apply(append("a"), source(0))
 
 
 def test_a_head_that_the_log_did_not_write_is_refused() -> None:
     forged = Head(shard=0, sequence=41, at=AT, hash="f" * 64, next_key_id="k1", mac="0" * 64)
-    fold = audit_agent().fold(0, 1_000_000, None)
+    fold = audit_partition(0, keys=KEYRING, first_key_id="k1")
     fold.restore("audit.checkpoints", b"0", msgspec.json.encode(forged))
     with pytest.raises(TamperedState, match="sequence 41"):
-        fold.flush(DictStore().begin())
+        fold.apply(append("a"), source(0))
 
 
 async def test_the_metrics_say_how_far_each_shard_is() -> None:
@@ -194,7 +196,7 @@ async def test_the_metrics_say_how_far_each_shard_is() -> None:
 
 def test_a_shard_goes_on_from_its_store() -> None:
     store = DictStore()
-    before = AuditFold(0, store=store, keys=KEYRING, first_key_id="k1")
+    before = audit_partition(0, store=store, keys=KEYRING, first_key_id="k1")
     (first,) = before.apply(append("a"), source(0))
     batch = store.begin()
     before.flush(batch)
@@ -202,7 +204,7 @@ def test_a_shard_goes_on_from_its_store() -> None:
     before.flushed(evict=True)
     assert before.size_bytes == 0
 
-    after = AuditFold(0, store=store, keys=KEYRING, first_key_id="k1")
+    after = audit_partition(0, store=store, keys=KEYRING, first_key_id="k1")
     assert after.apply(append("a"), source(1)) == [], "it was chained before"
     (second,) = after.apply(append("b"), source(2))
     assert (second.value.sequence, second.value.prev_hash) == (1, first.value.hash)
@@ -213,11 +215,12 @@ def source(offset: int) -> Source:
 
 
 @pytest.mark.parametrize("value", [b"", b"[]", b"\xff"])
-@pytest.mark.parametrize(("topic", "key"), [("audit.checkpoints", b"0"), ("audit.remembered", b"1/a")])
-def test_rubbish_in_the_state_is_said_to_be_tampered_with(topic: str, key: bytes, value: bytes) -> None:
-    fold = AuditFold(0, keys=KEYRING, first_key_id="k1")
-    with pytest.raises(TamperedState, match=f"{topic}/0 has a record that no audit agent writes"):
-        fold.restore(topic, key, value)
+def test_rubbish_in_the_state_is_refused_by_name(value: bytes) -> None:
+    fold = audit_partition(0, keys=KEYRING, first_key_id="k1")
+    with pytest.raises(TamperedState, match=r"audit\.checkpoints/0 has a record under the key b'0' that no"):
+        fold.restore("audit.checkpoints", b"0", value)
+    with pytest.raises(UnknownForm, match=r"a block of audit\.remembered has version"):
+        fold.restore("audit.remembered", b"1/a", value)
 
 
 async def test_an_append_that_only_just_fits_is_chained() -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import (
     Abort,
     Balance,
@@ -23,6 +22,7 @@ from shieldx.domains.credits.messages import (
 )
 from shieldx.messages import AuditAppend, Coordinates, DeadLetter, rfc3339
 from tests.domains.credits.driver import START_MS, Driver
+from tests.domains.open_partition import credits_partition
 
 if TYPE_CHECKING:
     from shieldx.domains.credits.messages import Command, Single
@@ -52,13 +52,13 @@ def codes(result: Result) -> list[Code]:
 @pytest.fixture
 def ledger() -> Driver:
     """A ledger in which acme has 100; offsets go on from 1."""
-    driver = Driver(CreditsFold(0))
+    driver = Driver(credits_partition(0))
     driver.send(Purchase(**acme("first"), amount=100))
     return driver
 
 
 def test_purchase_creates_the_tenant() -> None:
-    ledger = Driver(CreditsFold(7), partition=7)
+    ledger = Driver(credits_partition(7), partition=7)
     assert ledger.send(Purchase(**acme("p"), amount=100)) == Result(
         idempotency_key="p",
         tenant_id="acme",
@@ -72,7 +72,7 @@ def test_purchase_creates_the_tenant() -> None:
 
 
 def test_a_refused_purchase_creates_no_tenant() -> None:
-    ledger = Driver(CreditsFold(0))
+    ledger = Driver(credits_partition(0))
     ledger.send(Purchase(**acme("p"), amount=0))
     result = ledger.send(Consume(**acme("c"), amount=1))
     assert (result.code, result.balance) == (Code.TENANT_UNKNOWN, Balance(0, 0, 0, 0, 0))
@@ -140,7 +140,7 @@ def test_a_hold_expires_before_the_record_of_that_very_time(ledger: Driver) -> N
 
 
 def test_holds_expire_by_time_then_tenant_then_reservation() -> None:
-    ledger = Driver(CreditsFold(0), expire_limit=2)
+    ledger = Driver(credits_partition(0), expire_limit=2)
     held = [("beta", "a", 2), ("acme", "z", 3), ("beta", "b", 1), ("acme", "c", 2), ("acme", "b", 2)]
     for tenant_id in ("acme", "beta"):
         ledger.send(Purchase(tenant_id=tenant_id, idempotency_key="p", amount=100))
@@ -370,7 +370,7 @@ def test_a_replayed_batch_gives_the_whole_first_result(ledger: Driver) -> None:
 
 @pytest.mark.parametrize("atomic", [False, True])
 def test_a_batch_for_an_unknown_tenant(atomic: bool) -> None:
-    ledger = Driver(CreditsFold(0))
+    ledger = Driver(credits_partition(0))
     commands = [Consume(**acme("c"), amount=1), Consume(**acme("d"), amount=1)]
     result = ledger.send(batch("b", *commands, atomic=atomic))
     assert codes(result) == [Code.TENANT_UNKNOWN, Code.BATCH_ABORTED if atomic else Code.TENANT_UNKNOWN]
@@ -386,7 +386,7 @@ def test_a_batch_whose_result_would_be_too_large_has_no_effect(atomic: bool) -> 
     ]
 
     def send(max_result_bytes: int) -> tuple[Driver, Result]:
-        ledger = Driver(CreditsFold(0, max_result_bytes=max_result_bytes))
+        ledger = Driver(credits_partition(0, max_result_bytes=max_result_bytes))
         ledger.send(Purchase(**acme("first"), amount=100))
         return ledger, ledger.send(batch("b", *commands, atomic=atomic))
 
@@ -451,7 +451,7 @@ def test_an_expiry_is_appended_to_the_audit_log(ledger: Driver) -> None:
 
 
 def test_a_batch_whose_result_is_too_large_is_a_dead_letter_too() -> None:
-    ledger = Driver(CreditsFold(0, max_result_bytes=300))
+    ledger = Driver(credits_partition(0, max_result_bytes=300))
     ledger.send(Purchase(**acme("first"), amount=100))
     ledger.send(batch("b", Consume(**acme("c"), amount=10), atomic=False))
     (letter,) = [output.value for output in ledger.outputs if output.topic == "dead-letters"]

@@ -11,7 +11,6 @@ from hypothesis import event, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import (
     Abort,
     Batch,
@@ -36,6 +35,7 @@ from tests.domains.credits.plain_ledger import (
     PlainLedger,
     forgotten_at_ms,
 )
+from tests.domains.open_partition import OpenPartition, credits_partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,14 +135,14 @@ class Both:
         """How many of the changes the store has taken."""
         self.model = PlainLedger(PARTITION, max_result_bytes)
         self.modelled = Driver(self.model, PARTITION, expire_limit)
-        self.actual = Driver(CreditsFold(PARTITION, max_result_bytes, store), PARTITION, expire_limit)
+        self.actual = Driver(credits_partition(PARTITION, max_result_bytes, store), PARTITION, expire_limit)
         self.log: list[Change] = []
         self.transaction_ids: dict[tuple[str, str], None] = {}
         """Every one given out, of refusals and aborted batches too, in order."""
 
     @property
-    def fold(self) -> CreditsFold:
-        assert isinstance(self.actual.ledger, CreditsFold)
+    def fold(self) -> OpenPartition:
+        assert isinstance(self.actual.ledger, OpenPartition)
         return self.actual.ledger
 
     def send(self, command: Command, after_ms: int = 0) -> Result:
@@ -177,7 +177,7 @@ class Both:
         """
         self.keep_changes()
         last = {(change.topic, change.key): index for index, change in enumerate(self.log)}
-        fold = CreditsFold(PARTITION, self.max_result_bytes, self.store)
+        fold = credits_partition(PARTITION, self.max_result_bytes, self.store)
         for index, change in enumerate(self.log):
             is_last = last[change.topic, change.key] == index
             is_kept = (

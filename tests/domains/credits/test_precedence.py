@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 import pytest
 
-from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Abort, Batch, Code, Command, Commit, Consume, Purchase, Refund, Reserve
 from tests.domains.credits.driver import Driver
+from tests.domains.open_partition import credits_partition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ ROWS = [
 
 
 def ledger_with_history() -> Driver:
-    ledger = Driver(CreditsFold(0, max_result_bytes=MAX_RESULT_BYTES))
+    ledger = Driver(credits_partition(0, max_result_bytes=MAX_RESULT_BYTES))
     for command in HISTORY:
         ledger.send(command)
     ledger.tick(1000)

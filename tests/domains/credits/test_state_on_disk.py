@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from shieldx.domains.credits import accounts, reservations, transactions
-from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Abort, Code, Command, Commit, Consume, Purchase, Refund, Reserve, Result
 from shieldx.domains.credits.reservations import DUE, HOLDS
 from shieldx.domains.credits.transactions import TABLE as REFUNDABLE
@@ -18,6 +17,7 @@ from shieldx.state.deduplication import WINDOW_MS as REMEMBERED_MS
 from tests.dict_store import DictStore
 from tests.domains.credits.driver import START_MS, Driver
 from tests.domains.credits.plain_ledger import PlainLedger
+from tests.domains.open_partition import OpenPartition, credits_partition
 
 MAX_RESULT_BYTES = 1_000_000
 MINUTE_MS = 60_000
@@ -25,7 +25,7 @@ DAY_MS = 24 * HOUR_MS
 LAST = b"\xff" * 9
 """Beyond every key that begins with a time or a position."""
 _TIME = struct.Struct(">Q")
-_LEFT_AND_TIME = struct.Struct(">qq")
+_AMOUNT = struct.Struct(">Bqq")
 
 
 class OnDisk:
@@ -36,12 +36,12 @@ class OnDisk:
         self.plain = Driver(PlainLedger(0, MAX_RESULT_BYTES))
         self.stored = Driver(self._fold())
 
-    def _fold(self) -> CreditsFold:
-        return CreditsFold(0, MAX_RESULT_BYTES, self.store)
+    def _fold(self) -> OpenPartition:
+        return credits_partition(0, MAX_RESULT_BYTES, self.store)
 
     @property
-    def fold(self) -> CreditsFold:
-        assert isinstance(self.stored.ledger, CreditsFold)
+    def fold(self) -> OpenPartition:
+        assert isinstance(self.stored.ledger, OpenPartition)
         return self.stored.ledger
 
     @property
@@ -74,7 +74,7 @@ class OnDisk:
     def refundable_since_ms(self) -> list[int]:
         """When the store's refundable transactions were made."""
         rows = self.store.scan(REFUNDABLE, b"", LAST)
-        return [_LEFT_AND_TIME.unpack_from(value)[1] for _, value in rows]
+        return [_AMOUNT.unpack_from(value)[2] for _, value in rows]
 
     def due_ms(self) -> list[int]:
         """When the store's holds are due, those that are not any more included."""
@@ -82,7 +82,7 @@ class OnDisk:
 
     def outcome_hours(self) -> list[int]:
         """The last hour that each of the store's tables of outcomes spans."""
-        names = [name.removeprefix("outcomes/") for name in self.store.tables() if name.startswith("outcomes/")]
+        names = [name.rpartition("/")[2] for name in self.store.tables() if name.startswith("credits.outcomes/")]
         return sorted((int(name) + 1) * PERIOD_HOURS - 1 for name in names)
 
     def first_hour(self) -> int:

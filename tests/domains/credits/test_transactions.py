@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from shieldx.domains.credits.journal import Journal
 from shieldx.domains.credits.transactions import (
     BYTES_EACH,
     PRUNE_AT_LEAST,
@@ -12,11 +11,13 @@ from shieldx.domains.credits.transactions import (
     position_of,
     transaction_id_of,
 )
+from shieldx.state.table import TableContext
+from shieldx.state.undo_log import UndoLog
 
 
 def window(count: int) -> Transactions:
     """Transactions of 10 credits, one a millisecond from 0, at positions of the offsets 0, 1, 2, …"""
-    transactions = Transactions(Journal(), None)
+    transactions = Transactions(TableContext(undo_log=UndoLog()))
     for offset in range(count):
         transactions.add("acme", position_of(offset, None), 10, at_ms=offset)
     return transactions
@@ -26,7 +27,7 @@ def test_what_no_refund_can_reach_any_more_is_dropped_and_all_else_kept() -> Non
     count = 2 * PRUNE_AT_LEAST
     transactions = window(count)
     now_ms = WINDOW_MS + PRUNE_AT_LEAST + 100
-    transactions.prune(now_ms)
+    transactions.expire(now_ms, 1000)
     kept = [offset for offset in range(count) if transactions.left("acme", position_of(offset, None), now_ms) == 10]
     assert kept == list(range(PRUNE_AT_LEAST + 100, count))
     assert transactions.size_bytes == len(kept) * BYTES_EACH
@@ -34,7 +35,7 @@ def test_what_no_refund_can_reach_any_more_is_dropped_and_all_else_kept() -> Non
 
 def test_a_few_old_ones_are_not_worth_moving_the_rest() -> None:
     transactions = window(10 * PRUNE_AT_LEAST)
-    transactions.prune(WINDOW_MS + PRUNE_AT_LEAST + 1)
+    transactions.expire(WINDOW_MS + PRUNE_AT_LEAST + 1, 1000)
     assert transactions.size_bytes == 10 * PRUNE_AT_LEAST * BYTES_EACH
 
 

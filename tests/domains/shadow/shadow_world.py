@@ -19,8 +19,8 @@ from shieldx.domains.shadow.rule import RuleConfig, Signature
 from shieldx.domains.shadow.sample import Request, Sample
 from shieldx.domains.shadow.sample_set import arranged, strata_digest, strata_of, version_of
 from shieldx.domains.shadow.tables import Plan
-from shieldx.engine.declarations.agent import Agent, load_agents
-from shieldx.engine.declarations.manifests import Topic, load_manifests
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.ownership import load_declared
 from shieldx.engine.tasks.codec import CARRIED
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import DEAD_LETTERS, DeadLetter
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from shieldx.domains.shadow.report import Report
+    from shieldx.engine.declarations.manifests import Topic
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.engine.testing.memory_log import MemoryRecord
 
@@ -78,7 +79,7 @@ def judge(rule: RuleConfig, chosen: Iterable[Sample]) -> Outcomes:
 
 @cache
 def _agents() -> tuple[Agent, Agent, dict[str, Topic]]:
-    agents, topics = load_agents(ROOT / "agents"), load_manifests(ROOT / "topics")
+    agents, topics = load_declared(ROOT)
     shadow, credit = agents["shadow"], agents["credits"]
     assert isinstance(shadow, Agent)
     assert isinstance(credit, Agent)

@@ -295,7 +295,8 @@ async def test_after_a_restart_the_youngest_outcomes_serve_though_an_older_ones_
     await world.evaluate(eval_id="z")
     world.advance(15 * MINUTE_MS)
     await world.evaluate(eval_id="a")
-    world.shadow.send(tables.PLANS, world.shadow.read(tables.PLANS)[1].value, key=b"org-123/z")  # as compaction may
+    first = world.shadow.read(tables.PLANS)[1]
+    world.shadow.send(tables.PLANS, first.value, key=b"org-123/z", headers=first.headers)  # as compaction may
     await world.shadow.restart(0)
     assert (await world.evaluate(eval_id="b")).cached_from == "a"
 

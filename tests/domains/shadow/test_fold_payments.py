@@ -12,10 +12,10 @@ import pytest
 from shieldx.domains.credits import tables as ledger
 from shieldx.domains.credits.messages import Abort, Commit, Purchase, Reserve, Result
 from shieldx.domains.shadow import tables
-from shieldx.domains.shadow.fold import ShadowFold
 from shieldx.domains.shadow.payments import MARGIN_S, price_of
 from shieldx.domains.shadow.report import Charge, EvaluationCode
 from shieldx.messages import Source
+from tests.domains.open_partition import shadow_partition
 from tests.domains.shadow.shadow_world import TENANT, ShadowWorld, samples
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ async def test_they_are_spent_with_the_report(world: ShadowWorld) -> None:
 
 async def test_the_report_stands_before_its_charge(world: ShadowWorld) -> None:
     await world.evaluate(eval_id="a")
-    fold = ShadowFold(0, shadow_price_per_1000=PRICE)
+    fold = shadow_partition(0, shadow_price_per_1000=PRICE)
     outputs: list[Output] = []
     for topic in (tables.COMMANDS, tables.EVALUATIONS, tables.PAYMENTS, tables.SCORES):
         for record, message in zip(world.shadow.read(topic), world.shadow.messages(topic), strict=True):

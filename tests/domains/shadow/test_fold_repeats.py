@@ -9,11 +9,12 @@ import pytest
 
 from shieldx.domains.shadow import tables
 from shieldx.domains.shadow.evaluation import WINDOW
-from shieldx.domains.shadow.fold import RESENT_BATCHES, ShadowFold
+from shieldx.domains.shadow.fold import RESENT_BATCHES
 from shieldx.domains.shadow.messages import Batch, Evaluate, Outcomes, PutRule, SealSamples, Stratum
 from shieldx.domains.shadow.report import EvaluationCode
 from shieldx.domains.shadow.rule import Signature
 from shieldx.messages import Source
+from tests.domains.open_partition import OpenPartition, shadow_partition
 from tests.domains.shadow.shadow_world import INJECTION, TENANT, ShadowWorld, samples, without_timings
 
 if TYPE_CHECKING:
@@ -325,9 +326,9 @@ async def test_sent_again_by_someone_who_wants_no_answer_it_still_goes_to_the_fi
     assert [it["schema"] for it in replies(world)] == ["shadow.report/1"]
 
 
-def evaluations_of_a_window(count: int) -> ShadowFold:
+def evaluations_of_a_window(count: int) -> OpenPartition:
     """A fold in which so many evaluations run, each with as many batches out as may be; restored from its rows."""
-    fold, restored = ShadowFold(0), ShadowFold(0)
+    fold, restored = shadow_partition(0), shadow_partition(0)
     stratum = Stratum(label="benign", category="c", samples=100 * WINDOW)
     seal = SealSamples(
         tenant_id=TENANT,

@@ -127,9 +127,9 @@ async def test_a_report_of_the_most_categories_fits_into_a_record(categories: in
 
 async def test_a_set_whose_strata_fill_more_than_a_record_is_refused_and_stops_nobody() -> None:
     world = ShadowWorld()
-    brief = b",".join(b'{"label":"benign","category":"%d","samples":1}' % n for n in range(18_000))
+    brief = b",".join(b'{"label":"benign","category":"%d","samples":1}' % n for n in range(20_150))
     command = b'{"type":"seal_samples","tenant_id":"org-123","sample_set":"s","version":"0123456789abcdef",'
-    command += b'"first_offset":0,"last_offset":17999,"strata":[' + brief + b"]}"
+    command += b'"first_offset":0,"last_offset":20149,"strata":[' + brief + b"]}"
     assert len(command) < MAX_RECORD_BYTES
     world.shadow.send(tables.COMMANDS, command)
     await world.import_samples([sample("1' OR '1'='1", attack=True)])
@@ -139,7 +139,7 @@ async def test_a_set_whose_strata_fill_more_than_a_record_is_refused_and_stops_n
 
 def largest_rule(letter: str) -> Composite:
     """One that has as many of the longest patterns as fit into it, and one that fills it up."""
-    lengths = [MAX_PATTERN_LENGTH] * 15 + [MAX_PATTERN_LENGTH // 2 + 4000]
+    lengths = [MAX_PATTERN_LENGTH] * 15 + [MAX_PATTERN_LENGTH - 1300]
     return Composite(
         operator="or", rules=tuple(Signature(pattern=letter * length, match="literal") for length in lengths)
     )

@@ -9,8 +9,10 @@ import pytest
 from shieldx.domains.shadow.messages import CommandCode, CommandResult, PutRule
 from shieldx.domains.shadow.rule import Signature, rule_hash
 from shieldx.domains.shadow.rule_versions import RuleVersions
+from shieldx.domains.shadow.state import RULES, STATE
 from shieldx.domains.shadow.tables import RuleRow
 from shieldx.messages import rfc3339
+from shieldx.state.partition_state import PartitionState
 
 AT_MS = 1_767_268_800_000
 ONE, TWO = Signature(pattern="one"), Signature(pattern="two")
@@ -18,12 +20,14 @@ ONE, TWO = Signature(pattern="one"), Signature(pattern="two")
 
 @pytest.fixture
 def rules() -> RuleVersions:
-    return RuleVersions()
+    return RuleVersions(PartitionState(STATE).table(RULES))
 
 
 def put(rules: RuleVersions, config: Signature, **fields: Any) -> tuple[CommandResult, RuleRow | None]:
     fields = {"tenant_id": "org-123", "rule_id": "r"} | fields
-    return rules.put(PutRule(config=config, **fields), AT_MS)
+    result = rules.put(PutRule(config=config, **fields), AT_MS)
+    made = rules.last(fields["tenant_id"], fields["rule_id"]) if result.code is CommandCode.OK else None
+    return result, made
 
 
 def outcome(rules: RuleVersions, config: Signature, **fields: Any) -> tuple[str, int | str | None]:
@@ -102,8 +106,9 @@ def test_tenants_and_rules_count_for_themselves(rules: RuleVersions) -> None:
 
 def test_rows_may_come_back_in_any_order(rules: RuleVersions) -> None:
     rows = [row for config in (ONE, TWO, ONE) for row in [put(rules, config)[1]] if row is not None]
-    restored = RuleVersions()
+    table = PartitionState(STATE).table(RULES)
     for row in reversed(rows):
-        restored.load(row)
+        table.put(row, row.tenant_id, row.rule_id, str(row.version))
+    restored = RuleVersions(table)
     assert restored.last("org-123", "r") == rows[-1]
     assert outcome(restored, TWO) == ("ok", 4)

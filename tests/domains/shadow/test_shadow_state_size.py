@@ -7,10 +7,10 @@ import tracemalloc
 
 import msgspec
 
-from shieldx.domains.shadow.fold import ShadowFold
 from shieldx.domains.shadow.messages import Evaluate, Outcomes, Score, SealSamples, Stratum
 from shieldx.domains.shadow.tables import Plan
 from shieldx.messages import Source
+from tests.domains.open_partition import OpenPartition, shadow_partition
 from tests.domains.shadow.shadow_world import INJECTION, TENANT
 
 AT_MS = 1_767_268_800_000
@@ -20,9 +20,9 @@ def source(offset: int, at_ms: int = AT_MS) -> Source:
     return Source("any", 0, offset, at_ms, b"")
 
 
-def sealed() -> ShadowFold:
+def sealed() -> OpenPartition:
     """A fold with a set of 100,000 samples."""
-    fold = ShadowFold(0)
+    fold = shadow_partition(0)
     strata = tuple(Stratum(label="benign", category=f"c{n}", samples=1000) for n in range(100))
     seal = SealSamples(
         tenant_id=TENANT, sample_set="default", version="0" * 16, strata=strata, first_offset=0, last_offset=99_999
@@ -32,7 +32,7 @@ def sealed() -> ShadowFold:
     return fold
 
 
-def evaluate(fold: ShadowFold, number: int, size: int = 1000) -> str:
+def evaluate(fold: OpenPartition, number: int, size: int = 1000) -> str:
     """Begin an evaluation, and let its outputs and changes go; returns its token."""
     fold.apply(
         Evaluate(
@@ -84,6 +84,8 @@ def test_a_fold_that_has_forgotten_all_evaluations_is_as_small_as_before() -> No
     fold.apply(score, source(100))
     late_ms = AT_MS + 60_000
     fold.expire(late_ms, 1000)
+    list(fold.changes())
     assert fold.size_bytes < before + 20 * 20_000, "what is kept are reports"
     fold.expire(late_ms + 24 * 3_600_000, 1000)
+    list(fold.changes())
     assert (fold.size_bytes, fold.due_ms) == (before, None)

@@ -7,6 +7,7 @@ import pytest
 from shieldx.domains.credits.messages import Result
 from shieldx.engine.declarations.agent import load_agents
 from shieldx.engine.declarations.manifests import duration_ms, load_manifests
+from shieldx.engine.declarations.ownership import internal_topics
 from shieldx.errors import FixConfiguration
 from tests.engine.counter_agent import ROOT, Total
 
@@ -122,6 +123,8 @@ def test_the_platform_s_own_manifests() -> None:
     topics = load_manifests(ROOT / "topics")
     assert topics["credits.results"].types() == {"credits.result/1": Result}
     assert [name for name, topic in topics.items() if topic.accepts_replies] == ["replies", "shadow.payments"]
-    for agent in load_agents(ROOT / "agents").values():
-        assert set(agent.topics) <= set(topics)
+    agents = load_agents(ROOT / "agents")
+    known = topics | internal_topics(agents.values())
+    for agent in agents.values():
+        assert set(agent.topics) <= set(known)
         assert all(topics[name].timestamps == "broker" for name in agent.reads), "time is the log's"

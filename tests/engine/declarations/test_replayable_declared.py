@@ -36,7 +36,7 @@ def never(resources: Resources) -> AbstractAsyncContextManager[Answering]:
 
 
 EVALUATING = Replayable(name="evaluating", reads=("in",), writes=("out",), looks_up=("samples",), answering=never)
-AFTER = Agent(name="after", reads=("out",), writes=("reports",), tables=(), fold=never)
+AFTER = Agent(name="after", reads=("out",), writes=("reports",), fold=never)
 
 
 @pytest.fixture(autouse=True)

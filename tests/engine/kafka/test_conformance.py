@@ -16,6 +16,7 @@ from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.tasks.log import TopicPartition, Write
 from shieldx.engine.testing.memory_log import MemoryLog
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
+from tests.engine.next_offsets import next_offsets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -248,7 +249,7 @@ async def test_a_fenced_producer_commits_nothing(world: World) -> None:
     await successor.commit({tp: _writes(b"mine")}, {})
     await world.settle()
     assert await _values(world.log, tp, world.tp("a", 1)) == [b"in time", b"mine"]
-    assert await world.log.committed([read]) == {read: 1}
+    assert await next_offsets(world.log, [read]) == {read: 1}
 
 
 async def test_a_fenced_producer_cannot_commit_positions_alone(world: World) -> None:
@@ -257,7 +258,7 @@ async def test_a_fenced_producer_cannot_commit_positions_alone(world: World) -> 
     await world.fence()
     with pytest.raises(LeaveTask):
         await zombie.commit({}, {read: 2})
-    assert await world.log.committed([read]) == {read: 0}
+    assert await next_offsets(world.log, [read]) == {read: 0}
 
 
 async def test_producers_of_different_ids_leave_each_other_alone(world: World) -> None:
@@ -311,13 +312,13 @@ async def test_positions_alone_writes_alone_and_both(world: World) -> None:
     tp, read = world.tp("a"), world.tp("b")
     await (await world.fence()).commit({}, {read: 1})
     transactions = await world.fence()
-    assert await world.log.committed([read]) == {read: 1}
+    assert await next_offsets(world.log, [read]) == {read: 1}
     await transactions.commit({tp: _writes(b"one")}, {})
     transactions = await world.fence()
-    assert await world.log.committed([read]) == {read: 1}
+    assert await next_offsets(world.log, [read]) == {read: 1}
     await transactions.commit({tp: _writes(b"two")}, {read: 2, world.tp("b", 1): 7})
     await world.settle()
-    assert await world.log.committed([read, world.tp("b", 1)]) == {read: 2, world.tp("b", 1): 7}
+    assert await next_offsets(world.log, [read, world.tp("b", 1)]) == {read: 2, world.tp("b", 1): 7}
     assert await _values(world.log, tp) == [b"one", b"two"]
 
 
@@ -325,7 +326,7 @@ async def test_without_a_committed_position_the_first_offset_that_exists(world: 
     kept, shortened = world.tp("a"), world.tp("a", 1)
     await world.append(shortened, b"0", b"1", b"2")
     await world.delete_before(shortened, 2)
-    assert await world.log.committed([kept, shortened]) == {kept: 0, shortened: 2}
+    assert await next_offsets(world.log, [kept, shortened]) == {kept: 0, shortened: 2}
     assert await _values(world.log, shortened) == [b"2"]
 
 
@@ -336,10 +337,10 @@ async def test_records_deleted_unread_stop_the_start(world: World) -> None:
     await transactions.commit({}, {tp: 2})
     await world.settle()
     await world.delete_before(tp, 2)
-    assert await world.log.committed([tp]) == {tp: 2}, "what was deleted had been read"
+    assert await next_offsets(world.log, [tp]) == {tp: 2}, "what was deleted had been read"
     await world.delete_before(tp, 3)
     with pytest.raises(FixConfiguration, match="deleted"):
-        await world.log.committed([tp])
+        await next_offsets(world.log, [tp])
 
 
 async def test_reading_skips_what_was_aborted_and_ends_behind_it(world: World) -> None:
@@ -423,7 +424,7 @@ async def test_a_record_too_large_for_the_broker_takes_everything_with_it(world:
     await successor.commit({tp: _writes(b"four")}, {})
     await world.settle()
     assert await _values(world.log, *[world.tp("a", number) for number in range(PARTITIONS)]) == [b"one", b"four"]
-    assert await world.log.committed([read]) == {read: 1}
+    assert await next_offsets(world.log, [read]) == {read: 1}
 
 
 async def test_many_commits_in_a_row(world: World) -> None:
@@ -433,7 +434,7 @@ async def test_many_commits_in_a_row(world: World) -> None:
         await transactions.commit({tp: _writes(b"%d" % number)}, {read: number + 1})
     await world.settle()
     assert await _values(world.log, tp) == [b"%d" % number for number in range(100)]
-    assert await world.log.committed([read]) == {read: 100}
+    assert await next_offsets(world.log, [read]) == {read: 100}
 
 
 async def test_closing_never_raises_nor_waits(world: World) -> None:

@@ -9,6 +9,7 @@ from shieldx.engine.kafka.offset_range import MAX_STEP_OFFSETS, OffsetRange
 
 def test_steps_back_grow_and_leave_nothing_out() -> None:
     assert list(OffsetRange(5, 60).steps_back(10)) == [(50, 60), (30, 50), (5, 30)]
+    assert list(OffsetRange(0, 60).steps_back(1, growth=8)) == [(59, 60), (51, 59), (0, 51)]
 
 
 def test_a_step_back_grows_only_so_far() -> None:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import pytest
@@ -18,7 +18,9 @@ from shieldx.engine.tasks.checkpoint import Checkpoint, refusal
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import FreeDisk, WaitForDisk
 from shieldx.rocksdb.store import RocksStore, RocksStores
-from tests.engine.counter_agent import ADDS, SUMS, TIMERS, TOTALS, Add, CounterFold, counter, driver, totals
+from shieldx.state.keyed_table import KeyedTable
+from shieldx.state.table import TableContext, TableSpec
+from tests.engine.counter_agent import ADDS, SUMS, TIMER_TABLE, TIMERS, TOTALS, Add, Sum, counter, driver, totals
 
 if TYPE_CHECKING:
     from shieldx.engine.testing.driver import AgentDriver
@@ -33,29 +35,31 @@ def stores(tmp_path: Path) -> RocksStores:
     return RocksStores(tmp_path, memory_bytes=64_000_000)
 
 
-class Watched(CounterFold):
-    """A counter that says what it was restored from."""
+class Watched(KeyedTable[Sum]):
+    """The table of sums, which says what it was restored from."""
 
-    restored: list[bytes | None]
+    restored: ClassVar[list[int | None]] = []
 
-    def __init__(self, *arguments: Any) -> None:
-        self.restored = []
-        super().__init__(*arguments)
-        self.restored.clear()
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        self.restored.append(None if value is None else msgspec.json.decode(value, type=Sum).total)
+        super().restore(key, value)
 
-    def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        self.restored.append(value)
-        super().restore(topic, key, value)
+
+def open_watched(context: TableContext) -> Watched:
+    Watched.restored.clear()
+    return Watched(SUMS, msgspec.json.Decoder(Sum).decode, context, resident=False, extra_bytes=lambda _: 0)
+
+
+WATCHED = replace(counter, state=(TableSpec(SUMS, open_watched), TIMER_TABLE))
 
 
 def watched(stores: RocksStores | None) -> AgentDriver:
-    return driver(replace(counter, fold=Watched), stores=stores)
+    return driver(WATCHED, stores=stores)
 
 
-def restored(ran: AgentDriver) -> list[bytes | None]:
-    fold = ran.tasks[0]._fold  # noqa: SLF001 - what it read is not told
-    assert isinstance(fold, Watched)
-    return fold.restored
+def restored() -> list[int | None]:
+    """The sums that the last task was restored from."""
+    return Watched.restored
 
 
 async def add(ran: AgentDriver, times: int = 1, **fields: Any) -> None:
@@ -69,7 +73,7 @@ async def test_after_an_orderly_stop_nothing_is_read_again(stores: RocksStores) 
     await add(ran, 3)
     await ran.stop(0)
     await add(ran)
-    assert restored(ran) == []
+    assert restored() == []
     assert totals(ran) == [1, 2, 3, 4]
 
 
@@ -90,7 +94,7 @@ async def test_after_a_crash_only_the_tail_is_read(stores: RocksStores, monkeypa
     await add(ran, 2)
     await crash(ran)
     await add(ran)
-    assert restored(ran) == [b"4", b"5"]
+    assert restored() == [4, 5]
     assert totals(ran) == [1, 2, 3, 4, 5, 6]
 
 
@@ -99,7 +103,7 @@ async def test_while_a_zombie_has_the_store_another_one_is_begun(stores: RocksSt
     await add(ran, 3)
     zombie = await ran.restart(0)
     assert zombie is not None
-    assert restored(ran) == [b"1", b"2", b"3"]
+    assert restored() == [1, 2, 3]
     await zombie.close()
     await ran.stop(0)
     await add(ran)
@@ -111,7 +115,7 @@ async def test_without_stores_every_start_reads_the_tables_whole() -> None:
     await add(ran, 3)
     await ran.stop(0)
     await add(ran)
-    assert restored(ran) == [b"1", b"2", b"3"]
+    assert restored() == [1, 2, 3]
 
 
 async def test_what_was_not_committed_is_never_in_a_checkpoint(stores: RocksStores) -> None:
@@ -157,16 +161,19 @@ async def test_an_old_checkpoint_is_discarded_since_deleted_rows_would_come_back
     ran.advance(DAY_MS)
     await add(ran)
     assert "h old" in caplog.text
-    assert restored(ran) == [b"1", b"2"]
+    assert restored() == [1, 2]
     assert totals(ran) == [1, 2, 3]
 
 
-async def test_a_checkpoint_of_another_format_is_discarded(stores: RocksStores) -> None:
+async def test_a_checkpoint_of_another_version_is_discarded(
+    stores: RocksStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = driver(stores=stores)
     await stopped_after(ran, 2)
-    ran._agent = replace(counter, fold=Watched, state_format="2")  # noqa: SLF001 - a new release on the same log
+    ran._agent = WATCHED  # noqa: SLF001 - a later release on the same log
+    monkeypatch.setattr(task_state, "CHECKPOINT_VERSION", 2)
     await add(ran)
-    assert restored(ran) == [b"1", b"2"]
+    assert restored() == [1, 2]
 
 
 async def test_a_checkpoint_beyond_the_end_of_the_log_is_discarded(stores: RocksStores, tmp_path: Path) -> None:
@@ -243,7 +250,7 @@ async def test_without_room_for_a_store_a_task_works_in_memory(
     assert "in memory alone" in caplog.text
 
 
-WANTED = Checkpoint(format="f", cluster="c", partitions=2, positions={}, as_of_ms=10 * DAY_MS)
+WANTED = Checkpoint(version=1, format_level=1, cluster="c", partitions=2, positions={}, as_of_ms=10 * DAY_MS)
 
 
 @pytest.mark.parametrize(
@@ -255,9 +262,10 @@ WANTED = Checkpoint(format="f", cluster="c", partitions=2, positions={}, as_of_m
         ({}, 1, "not within"),
         ({}, 10, "not within"),
         ({"positions": {}}, 5, "not within"),
-        ({"format": "g"}, 5, "of another program"),
-        ({"cluster": "d"}, 5, "of another program"),
-        ({"partitions": 3}, 5, "of another program"),
+        ({"version": 0}, 5, "of another release"),
+        ({"cluster": "d"}, 5, "of another release"),
+        ({"partitions": 3}, 5, "of another release"),
+        ({"format_level": 2}, 5, "of level 2, the partition is at level 1"),
         ({"as_of_ms": 9 * DAY_MS + 3_600_000}, 5, None),
         ({"as_of_ms": 9 * DAY_MS + 3_599_999}, 5, "h old"),
         ({"as_of_ms": 10 * DAY_MS + 3_600_001}, 5, "in the future"),

@@ -7,8 +7,8 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from shieldx.engine.tasks.batch import MAX_CONTEXT_BYTES
 from shieldx.engine.tasks.context import Limits
+from shieldx.engine.tasks.pending_transaction import MAX_CONTEXT_BYTES
 from shieldx.errors import OutputTooLarge
 from shieldx.messages import DEAD_LETTERS, Coordinates
 from tests.engine.counter_agent import ADDS, NOTES, TOTALS, Add, driver, reasons, totals

@@ -15,13 +15,17 @@ from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.errors import FreeMemory
 from shieldx.rocksdb.store import RocksStores
+from shieldx.state.keyed_table import OBJECTS_PER_BYTE
 from tests.engine.counter_agent import ADDS, ROOT, TOPICS, TOTALS, Add, driver, totals
+from tests.engine.next_offsets import next_offsets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 INPUT = TopicPartition(ADDS, 0)
 TENANTS = [f"tenant-{number}" for number in range(500)]
+ROW_BYTES = OBJECTS_PER_BYTE * len(b'tenant-0{"total":1}')
+"""What the sum of one of the first tenants takes."""
 LIMIT_BYTES = 20_000
 """A tenth of what the accounts of all tenants take, or less."""
 ONE_COMMAND_BYTES = 2_000
@@ -30,7 +34,7 @@ ONE_COMMAND_BYTES = 2_000
 
 async def test_what_was_taken_is_committed_and_the_rest_waits() -> None:
     ran = driver()
-    ran.state_limit_bytes = 300  # three tenants
+    ran.state_limit_bytes = 3 * ROW_BYTES
     for number in range(5):
         ran.send(ADDS, Add(tenant_id=f"tenant-{number}"))
         ran.advance(1)
@@ -39,7 +43,7 @@ async def test_what_was_taken_is_committed_and_the_rest_waits() -> None:
     with pytest.raises(FreeMemory, match="partition 0 of agent counter waits"):
         await task.process(records)
     assert [total.tenant_id for total in ran.messages(TOTALS)] == ["tenant-0", "tenant-1", "tenant-2"]
-    assert await ran.log.committed([INPUT]) == {INPUT: 3}
+    assert await next_offsets(ran.log, [INPUT]) == {INPUT: 3}
 
     with pytest.raises(FreeMemory):
         await task.process(records)
@@ -48,12 +52,12 @@ async def test_what_was_taken_is_committed_and_the_rest_waits() -> None:
     ran.state_limit_bytes = inf
     assert await task.process(records) == 2, "the same records again: what was taken is not taken twice"
     assert totals(ran) == [1] * 5
-    assert await ran.log.committed([INPUT]) == {INPUT: 5}
+    assert await next_offsets(ran.log, [INPUT]) == {INPUT: 5}
 
 
 async def test_a_waiting_partition_takes_a_crash_as_any_other() -> None:
     ran = driver()
-    ran.state_limit_bytes = 200
+    ran.state_limit_bytes = 2 * ROW_BYTES
     for number in range(4):
         ran.send(ADDS, Add(tenant_id=f"tenant-{number}"))
         ran.advance(1)
@@ -71,16 +75,16 @@ async def test_what_is_due_is_done_before_memory_is_found_short() -> None:
     ran = driver()
     ran.send(ADDS, Add(tenant_id="acme", for_ms=1000))
     await ran.run()
-    ran.state_limit_bytes = 200  # taken: one sum, one timer
+    ran.state_limit_bytes = taken = ran.tasks[0].size_bytes  # one sum, one timer
     ran.advance(999)
     ran.send(ADDS, Add(tenant_id="acme"))
     await ran.run()
     assert totals(ran) == [1]
-    ran.state_limit_bytes = 201
+    ran.state_limit_bytes = taken + 1
     await ran.run()
     assert totals(ran) == [1, 2]
 
-    ran.state_limit_bytes = 200
+    ran.state_limit_bytes = taken
     ran.advance(1)
     ran.send(ADDS, Add(tenant_id="acme"))
     await ran.run()
@@ -97,7 +101,7 @@ async def test_what_was_due_stays_done_while_the_record_waits() -> None:
     await ran.run()
     await ran.run()
     assert totals(ran) == [1, 0]
-    assert await ran.log.committed([INPUT]) == {INPUT: 1}
+    assert await next_offsets(ran.log, [INPUT]) == {INPUT: 1}
 
 
 @pytest.fixture

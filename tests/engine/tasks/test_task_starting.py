@@ -12,6 +12,7 @@ from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import Codec
 from shieldx.engine.tasks.context import TaskContext
 from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.position import Position
 from shieldx.engine.tasks.task import Task
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 from tests.engine.counter_agent import ADDS, SUMS, TOPICS, TOTALS, Add, counter, driver, totals
@@ -26,7 +27,7 @@ ONE = Add(tenant_id="acme")
 
 
 def before_step(log: MemoryLog, step: str, act: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have something happen just before a task asks the log to `fence`, for `committed` or to `read_to_end`."""
+    """Have something happen just before a task asks the log to `fence`, for `positions` or to `read_to_end`."""
     original = getattr(log, step)
 
     async def call(argument: Any) -> Any:
@@ -41,7 +42,7 @@ def before_step(log: MemoryLog, step: str, act: Callable[[], Awaitable[None]], m
     monkeypatch.setattr(log, step, read if step == "read_to_end" else call)
 
 
-@pytest.mark.parametrize("step", ["fence", "committed", "read_to_end"])
+@pytest.mark.parametrize("step", ["fence", "positions", "read_to_end"])
 async def test_whatever_its_predecessor_still_commits_meanwhile_counts_once(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +160,7 @@ async def test_a_task_that_was_not_started_commits_nothing() -> None:
 async def test_a_position_beyond_the_end_is_not_waited_for_in_silence() -> None:
     """The input was deleted and made again: what comes next would be passed over until it reaches the old position."""
     ran = driver()
-    await (await ran.log.fence("operator")).commit({}, {INPUT: 7})
+    await (await ran.log.fence("operator")).commit({}, {INPUT: Position(version=1, next_offset=7)})
     ran.send(ADDS, ONE)
     with pytest.raises(RestoreTask, match="ends at 1, before position 7"):
         await ran.run()

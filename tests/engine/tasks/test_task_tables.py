@@ -28,7 +28,7 @@ async def test_a_batch_writes_the_last_value_of_each_changed_key_once() -> None:
     ran.send(ADDS, ONE)
     await ran.run()
     rows = [(record.key, record.value) for record in ran.read(SUMS)]
-    assert rows == [(b"acme", b"3"), (b"beta", b"1"), (b"acme", b"4")]
+    assert rows == [(b"acme", b'{"total":3}'), (b"beta", b'{"total":1}'), (b"acme", b'{"total":4}')]
 
 
 async def test_a_row_that_was_deleted_stays_deleted() -> None:

@@ -12,7 +12,22 @@ from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.engine.testing.driver import START_MS, AgentDriver
 from shieldx.errors import FixConfiguration, RestoreTask
 from shieldx.messages import Tick
-from tests.engine.counter_agent import ADDS, NOTES, ROOT, SUMS, TIMERS, TOPICS, TOTALS, Add, Note, Total, driver, totals
+from tests.engine.counter_agent import (
+    ADDS,
+    NOTES,
+    ROOT,
+    SUMS,
+    TIMERS,
+    TOPICS,
+    TOTALS,
+    Add,
+    Note,
+    Sum,
+    Timer,
+    Total,
+    driver,
+    totals,
+)
 
 
 async def test_the_example_in_the_documentation() -> None:
@@ -62,14 +77,20 @@ async def test_messages_are_decoded_by_their_schema_or_their_topic() -> None:
     assert ran.messages(NOTES) == [Note("a", 0), Note("a", 1)]
 
 
-async def test_a_topic_without_types_is_decoded_as_plain_json() -> None:
+async def test_a_table_is_read_as_its_rows() -> None:
     ran = driver()
     ran.send(ADDS, Add(tenant_id="a", for_ms=10))
     await ran.run()
     ran.advance(10)
     await ran.tick()
-    assert ran.messages(SUMS) == [1, 0]
-    assert ran.messages(TIMERS) == [[START_MS + 10, "a", 1], None], "None: the row was deleted"
+    assert ran.messages(SUMS) == [Sum(1), Sum(0)]
+    assert ran.messages(TIMERS) == [Timer(START_MS + 10, "a", 1), None], "None: the row was deleted"
+
+
+async def test_a_topic_without_types_is_decoded_as_plain_json() -> None:
+    ran = driver()
+    ran.send("counter.positions", b'{"version":1,"next_offset":0}', partition=0)
+    assert ran.messages("counter.positions") == [{"version": 1, "next_offset": 0}]
 
 
 async def test_a_topic_with_ticks_can_be_read() -> None:

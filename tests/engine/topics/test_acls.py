@@ -10,6 +10,7 @@ from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.manifests import Topic
 from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.topics.acls import Acl, acls
+from tests.engine.table_specs import specs
 
 TOPICS = {
     name: Topic(about="Anything.", key="any", cleanup="delete", accepts_replies=name == "replies")
@@ -21,7 +22,7 @@ def no_fold(*_: Any) -> Any:
     raise NotImplementedError
 
 
-FOLDING = Agent(name="folding", reads=("in",), writes=("out", "more"), tables=("table",), fold=no_fold)
+FOLDING = Agent(name="folding", reads=("in",), writes=("out", "more"), state=specs("table"), fold=no_fold)
 SINK = Sink(name="sink", reads=("out", "table"), into=(), rows=lambda *_: ())
 
 
@@ -65,7 +66,7 @@ def test_a_sink_writes_nothing() -> None:
 
 
 def test_a_client_sends_what_no_agent_makes_and_reads_results() -> None:
-    after = Agent(name="after", reads=("more",), writes=("other",), tables=(), fold=no_fold)
+    after = Agent(name="after", reads=("more",), writes=("other",), fold=no_fold)
     assert of("p-client", FOLDING, SINK, after) == {
         ("Write", "topic", "in"),
         ("Read", "topic", "out"),
@@ -76,7 +77,7 @@ def test_a_client_sends_what_no_agent_makes_and_reads_results() -> None:
 
 
 def test_who_beside_the_agents_has_access_may_be_declared() -> None:
-    agent = Agent(name="log", reads=("in", "orders", "made"), writes=("out",), tables=("made",), fold=no_fold)
+    agent = Agent(name="log", reads=("in", "orders", "made"), writes=("out",), state=specs("made"), fold=no_fold)
     names = ("in", "out", "orders", "made", "dead-letters", "log.positions")
     topics = {name: Topic(about="Anything.", key="any", cleanup="delete") for name in names}
     topics["orders"] = msgspec.structs.replace(topics["orders"], writers="operators")
@@ -97,7 +98,7 @@ def test_who_beside_the_agents_has_access_may_be_declared() -> None:
 
 
 def test_nothing_is_listed_twice() -> None:
-    both = Agent(name="both", reads=("in",), writes=("in", "dead-letters"), tables=(), fold=no_fold)
+    both = Agent(name="both", reads=("in",), writes=("in", "dead-letters"), fold=no_fold)
     found = acls([both], TOPICS, application="app", principal_prefix="")
     keys = [(acl.principal, acl.operation, acl.resource, acl.name) for acl in found]
     assert len(keys) == len(set(keys))

@@ -28,7 +28,7 @@ def name() -> str:
 
 
 def agent_reading(name: str) -> Agent:
-    return Agent(name=name, reads=(name,), writes=(), tables=(), fold=CreditsFold)
+    return Agent(name=name, reads=(name,), writes=(), fold=CreditsFold)
 
 
 def a_topic(**fields: str) -> Topic:

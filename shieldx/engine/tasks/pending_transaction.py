@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.engine.tasks.codec import Codec
-    from shieldx.messages import Change, Output, Source
+    from shieldx.engine.tasks.position import Position
+    from shieldx.messages import Output, Source
+    from shieldx.state.table import Change
 
 MAX_CONTEXT_BYTES = 4096
 """Correlation and trace headers together: a result must not outgrow the record limit because of them."""
@@ -31,7 +33,7 @@ def headers_bytes(headers: Sequence[Header]) -> int:
     return sum(len(name.encode()) + len(content or b"") + 4 for name, content in headers)
 
 
-class Batch:
+class PendingTransaction:
     """Gathers what a task will commit. Its size is known before anything is sent."""
 
     def __init__(
@@ -54,7 +56,9 @@ class Batch:
         self._max_record_bytes = max_record_bytes
         self._own_writes: dict[str, list[Write]] = {}
         self.writes: dict[TopicPartition, list[Write]] = {}
-        self.positions: dict[TopicPartition, int] = {}
+        self.positions: dict[TopicPartition, Position] = {}
+        self.moved: dict[TopicPartition, int] = {}
+        """The next offset of each input that this transaction has taken records of."""
         self.size_bytes = 0
         self.records = 0
         self.dead_letters = 0
@@ -78,7 +82,7 @@ class Batch:
         value, key = encode(message), output.key.encode()
         size = len(value) + len(key)
         if size + OVERHEAD_BYTES > self._max_record_bytes:
-            place = f"{source.topic}/{source.partition}/{source.offset}"
+            place = source.place
             raise OutputTooLarge(
                 f"{place} leads to a record of {size} bytes in {topic}; the limit is {self._max_record_bytes}"
             )
@@ -117,11 +121,12 @@ class Batch:
     def add_changes(self, changes: Iterable[Change]) -> None:
         """Write the last value of each changed key to the task's tables."""
         for change in changes:
-            self._own(change.topic).append(Write(change.key, change.value, _NO_HEADERS))
+            headers = _NO_HEADERS if change.kind is None else [self._codec.schema_header(change.kind)]
+            self._own(change.topic).append(Write(change.key, change.value, headers))
             self.size_bytes += len(change.value or b"")
 
     def _add_letter(self, letter: DeadLetter, source: Source) -> Write:
-        key = f"{source.topic}/{source.partition}/{source.offset}".encode()
+        key = source.place.encode()
         write = Write(key, encode(letter), [self._codec.schema_header(DeadLetter)])
         self._own(DEAD_LETTERS).append(write)
         self.size_bytes += len(write.value or b"")

@@ -1,4 +1,4 @@
-"""Taking back what an atomic batch did."""
+"""Undoing what an atomic batch of commands did to a partition's state."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Journal:
-    """How to undo each change since a batch began; idle outside of one, so that single commands pay nothing."""
+class UndoLog:
+    """How to undo each change since a batch began. It is idle outside of a batch, so single commands pay nothing."""
 
     __slots__ = ("_undo", "active")
 
@@ -19,12 +19,12 @@ class Journal:
         self._undo: list[Callable[[], None]] = []
 
     def note(self, undo: Callable[[], None]) -> None:
-        """Remember how to take one change back."""
+        """Remember how to undo one change."""
         self._undo.append(undo)
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Note every change made within."""
+        """Note every change made within the block."""
         self.active = True
         try:
             yield
@@ -33,7 +33,7 @@ class Journal:
             self._undo.clear()
 
     def roll_back(self) -> None:
-        """Take back, last first, all that was noted; what that changes is not noted in turn."""
+        """Undo all noted changes, the last one first. The undoing itself is not noted."""
         self.active = False
         while self._undo:
             self._undo.pop()()

@@ -1,0 +1,29 @@
+"""What a domain gives to the engine: a pure decision for each message, and for what stream time has made due."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shieldx.messages import Output, Source
+
+
+class Fold(Protocol):
+    """The pure decision of an agent for one partition: no clock, randomness, I/O or environment.
+
+    Its state is in the tables and timers of the context that it is created with. The engine stores, restores and evicts
+    them.
+    """
+
+    def apply(self, message: Any, source: Source) -> Sequence[Output]:
+        """Decide on one message."""
+
+
+@runtime_checkable
+class ExpiringFold(Fold, Protocol):
+    """A fold that also decides on what is due by stream time."""
+
+    def expire(self, at_ms: int, limit: int) -> tuple[Sequence[Output], bool]:
+        """Do up to `limit` of what is due; the flag says that more is."""

@@ -1,0 +1,72 @@
+"""The position record: how far a task has read an input. Its form is stored, and outlives this code."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from shieldx.errors import FixConfiguration
+
+VERSION = 1
+Offset = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a task has read one input, and what was so when it wrote that.
+
+    A person who has to write one needs only `version` and `next_offset`.
+    """
+
+    version: int
+    next_offset: Offset
+    application: str | None = None
+    """Whose position it is: two applications would not fence each other, and would answer every record twice."""
+    format_level: int | None = None
+    """The level of stored forms that the partition has."""
+    partitions: int | None = None
+    """The number of partitions of every topic."""
+    topic_id: str | None = None
+    """The id of the input, which a topic of the same name that was deleted and created again does not have."""
+    outputs: dict[str, Offset] = {}
+    """The next offset of each topic that the task writes, after the transaction before this one, where it is known.
+
+    Together with the positions it makes a consistent cut through all topics.
+    """
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Position).decode
+_decode_version = msgspec.json.Decoder(_Versioned).decode
+
+
+def encode_position(position: Position) -> bytes:
+    """The value of a position record."""
+    return _encode(position)
+
+
+def decode_position(place: str, value: bytes) -> Position:
+    """The position in a record's value. `place` is the record's topic, partition and offset.
+
+    Raises:
+        FixConfiguration: it is not a position, or one of another version.
+    """
+    remedy = 'Write {"version":1,"next_offset":N} after it, under the same key'
+    try:
+        version = _decode_version(value).version
+        position = _decode(value) if version == VERSION else None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise FixConfiguration(
+            f"{place} is not a position record: another program wrote to the topic, or it is of a release before 0.2. "
+            f"{remedy}"
+        ) from error
+    if position is None:
+        raise FixConfiguration(
+            f"{place} is a position record of version {version}; this release reads version {VERSION}. "
+            "Run the release that wrote it, or a later one"
+        )
+    return position

@@ -1,0 +1,127 @@
+"""How far one task has read its inputs, and what its position records say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.position import VERSION, Position
+from shieldx.errors import FixConfiguration, RestoreTask
+from shieldx.state.forms import FORMAT_LEVEL, OLDEST_FORMAT_LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.tasks.context import TaskContext
+
+
+class TaskPositions:
+    """The next offset of each input, and the level of stored forms of the partition."""
+
+    def __init__(self, agent: Agent, partition: int, context: TaskContext) -> None:
+        self._agent = agent
+        self._partition = partition
+        self._context = context
+        self._outputs: dict[str, int] = {}
+        self.inputs = tuple(TopicPartition(topic, partition) for topic in agent.inputs)
+        self.next_offsets: dict[TopicPartition, int] = {}
+        self.format_level = FORMAT_LEVEL
+        self.exist = False
+        """Whether a position was ever committed."""
+
+    async def read(self) -> None:
+        """Read what was committed last. An input without a position is read from its first record.
+
+        Raises:
+            RestoreTask: the log could not be read, or it ends before a position.
+            FixConfiguration: records were deleted unread, or this release or the settings do not fit what was written.
+        """
+        found = await self._context.log.positions(self.inputs)
+        bounds = await self._context.log.bounds(self.inputs)
+        self.exist = bool(found)
+        self.format_level = self._level(found)
+        for tp in self.inputs:
+            first, end = bounds[tp]
+            position = found.get(tp)
+            next_offset = first if position is None else position.next_offset
+            if position is not None and position.partitions not in (None, self._context.partitions):
+                raise FixConfiguration(
+                    f"{self._where(tp)} was written with {position.partitions} partitions to each topic, and now "
+                    f"there are {self._context.partitions}. Set SHIELDX_PARTITIONS back; state is kept by partition"
+                )
+            if next_offset < first:
+                raise FixConfiguration(
+                    f"{tp.topic}/{tp.partition}: records {next_offset} to {first - 1} were deleted before they were "
+                    f"read. Lengthen retention; to continue without them, {self._remedy(tp, first)}"
+                )
+            if next_offset > end:
+                raise RestoreTask(
+                    f"{tp.topic}/{tp.partition} ends at {end}, before position {next_offset}: the topic was deleted "
+                    f"and created again, or has lost records. If so, {self._remedy(tp, end)}; records that arrive "
+                    "before that would be skipped"
+                )
+            self.next_offsets[tp] = next_offset
+
+    def refuse_state_without(self) -> None:
+        """Refuse to start on state whose position is missing.
+
+        Raises:
+            FixConfiguration: always.
+        """
+        tp = self.inputs[0]
+        raise FixConfiguration(
+            f"partition {self._partition} of agent {self._agent.name} has state, but {self._where(tp)} does not say "
+            "how far it has read: the record was deleted. Starting at the first record would answer everything again; "
+            f"{self._remedy(tp, None)}"
+        )
+
+    def advance(self, tp: TopicPartition, next_offset: int) -> Position:
+        """Move the position of an input; returns what to write."""
+        self.next_offsets[tp] = next_offset
+        return Position(
+            version=VERSION,
+            next_offset=next_offset,
+            application=self._context.application,
+            format_level=self.format_level,
+            partitions=self._context.partitions,
+            outputs=self._outputs,
+        )
+
+    def committed(self, written: Mapping[TopicPartition, int]) -> None:
+        """A transaction is committed; `written` are the next offsets of the partitions that it wrote."""
+        mine = {tp.topic: offset for tp, offset in written.items() if tp.partition == self._partition}
+        self._outputs = self._outputs | mine
+
+    def _level(self, found: Mapping[TopicPartition, Position]) -> int:
+        wanted = self._context.format_level
+        recorded = max((it.format_level for it in found.values() if it.format_level is not None), default=None)
+        if recorded is None:
+            return wanted or (OLDEST_FORMAT_LEVEL if found else FORMAT_LEVEL)
+        where = f"partition {self._partition} of agent {self._agent.name}"
+        if recorded > FORMAT_LEVEL:
+            raise FixConfiguration(
+                f"{where} has stored forms of level {recorded}; this release reads levels {OLDEST_FORMAT_LEVEL} to "
+                f"{FORMAT_LEVEL}. An upgrade was finalised: run the release that did so, or a later one"
+            )
+        if recorded < OLDEST_FORMAT_LEVEL:
+            raise FixConfiguration(
+                f"{where} has stored forms of level {recorded}; this release reads levels {OLDEST_FORMAT_LEVEL} to "
+                f"{FORMAT_LEVEL}. Upgrade to a release between the two first, and finalise that upgrade"
+            )
+        if wanted is not None and wanted < recorded:
+            raise FixConfiguration(
+                f"{where} has stored forms of level {recorded}, and SHIELDX_FORMAT_LEVEL is {wanted}: a level cannot "
+                "be lowered. Unset it"
+            )
+        return wanted or recorded
+
+    def _where(self, tp: TopicPartition) -> str:
+        return f"{self._agent.positions}/{self._partition}, key {tp.topic},"
+
+    def _remedy(self, tp: TopicPartition, offset: int | None) -> str:
+        number = "N" if offset is None else offset
+        return (
+            f'write {{"version":1,"next_offset":{number}}} to {self._agent.positions}/{self._partition} '
+            f"under the key {tp.topic}"
+        )

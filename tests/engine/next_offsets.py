@@ -1,0 +1,17 @@
+"""How far an agent has read: what a task would begin with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shieldx.engine.tasks.log import Log, TopicPartition
+
+
+async def next_offsets(log: Log, inputs: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    """The committed next offset of each input; where there is none, the first offset that exists."""
+    wanted = list(inputs)
+    found, bounds = await log.positions(wanted), await log.bounds(wanted)
+    return {tp: found[tp].next_offset if tp in found else bounds[tp][0] for tp in wanted}
