@@ -14,19 +14,22 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shieldx.domains.credits.messages import Command, Result
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.kafka.access import refusal
+from shieldx.engine.kafka.clients import new_consumer, new_producer
+from shieldx.engine.kafka.committed_range import start_at_end
 from shieldx.engine.tasks.codec import CORRELATION_ID, SCHEMA, encode
-from shieldx.errors import ShieldXError
+from shieldx.engine.tasks.log import TopicPartition
+from shieldx.errors import CheckConnection, ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
+
+__all__ = ["CheckConnection", "Client", "MakeItSmaller", "SendAgain"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +46,6 @@ class SendAgain(ShieldXError):
 
 class MakeItSmaller(ShieldXError):
     """The command exceeds what a record may hold; it was not sent."""
-
-
-class CheckConnection(ShieldXError):
-    """The cluster or its topics cannot be reached."""
 
 
 class Client:
@@ -66,9 +65,9 @@ class Client:
         Raises:
             CheckConnection: no broker answers, or a topic does not exist.
         """
-        self._producer = AIOKafkaProducer(**self._connection, acks="all", enable_idempotence=True)
+        self._producer = new_producer(self._connection)
         self._stack.push_async_callback(self._producer.stop)
-        self._consumer = AIOKafkaConsumer(**self._connection, isolation_level="read_committed", fetch_max_wait_ms=100)
+        self._consumer = new_consumer(self._connection, auto_offset_reset="latest")
         self._stack.push_async_callback(self._consumer.stop)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -135,10 +134,7 @@ class Client:
     async def _stand_at_end(self) -> None:
         await self._producer.partitions_for(COMMANDS)  # so that no send has to wait for it, not even when stopping
         numbers = await self._producer.partitions_for(RESULTS)
-        partitions = [KafkaTopicPartition(RESULTS, number) for number in sorted(numbers)]
-        self._consumer.assign(partitions)
-        for tp, end in (await self._consumer.end_offsets(partitions)).items():
-            self._consumer.seek(tp, end)
+        await start_at_end(self._consumer, [TopicPartition(RESULTS, number) for number in sorted(numbers)])
 
     async def _read(self) -> None:
         while True:

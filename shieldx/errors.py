@@ -11,6 +11,10 @@ class FixConfiguration(ShieldXError):
     """Starting again will fail in the same way until a setting, a topic or a page is changed."""
 
 
+class CheckConnection(ShieldXError):
+    """The cluster or its topics cannot be reached."""
+
+
 class RestoreTask(ShieldXError):
     """The task's state and producer can no longer be trusted: drop both and restore from the log."""
 

@@ -56,7 +56,7 @@ async def stages_of(arena: Arena, answered: Answered) -> Stages:
             times[topic] = [
                 record.timestamp
                 async for record in committed_records(consumer, topic, [number])
-                if _decode(record.value).eval_id == report.eval_id
+                if _decode(record.value or b"").eval_id == report.eval_id
             ]
     began = times[tables.EVALUATIONS][0]
     return Stages(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from shieldx.bootstrap.parameters import parameters_of
 from shieldx.engine.declarations.replayable import Replayable, Resources
+from shieldx.engine.kafka.cluster import Cluster
 from shieldx.engine.kafka.kafka_log import KafkaLog
-from shieldx.engine.kafka.log_bounds import LogBounds
 from shieldx.engine.replayable.deliveries import Deliveries
 from shieldx.engine.replayable.worker import ReplayableWorker
 from shieldx.engine.runtime.memory_limit import MemoryLimit
@@ -97,7 +97,7 @@ class WorkerMaker:
         """A worker that writes to Postgres, and its connections."""
         platform = self._platform
         database = Database(platform.postgres_dsn, application=platform.group(agent))
-        work = SinkWork(agent, database, LogBounds(platform.connection))
+        work = SinkWork(agent, database, Cluster(platform.connection))
         return self._worker(work, agent), work
 
     def _worker(self, work: Work, agent: Agent) -> Worker:

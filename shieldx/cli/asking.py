@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from shieldx.cli.committed_records import committed_consumer, partitions_of
 from shieldx.cli.producing import open_producer
-from shieldx.client import MakeItSmaller
-from shieldx.engine.kafka.access import refusal
+from shieldx.engine.kafka.committed_range import start_at_end
 from shieldx.engine.tasks.codec import CORRELATION_ID, SCHEMA, encode
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import ShieldXError
 from shieldx.messages import Coordinates, DeadLetter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
@@ -38,14 +36,13 @@ async def open_asking(platform: Platform, tenant_id: str, answers: Sequence[str]
     """A connection that sees all that is committed for a tenant in the topics `answers` from before anything is sent.
 
     Raises:
-        FixConfiguration: a topic does not exist, or an ACL is missing.
-        MakeItSmaller: a message exceeds what the broker takes; it was not sent.
+        FixConfiguration: a topic does not exist.
+        KafkaError: see `named_kafka_errors`.
     """
     homes = {topic: home_partition(tenant_id, await partitions_of(platform, topic)) for topic in answers}
-    with named_refusals(platform):
-        async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
-            await stand_at_end(consumer, [TopicPartition(topic, home) for topic, home in homes.items()])
-            yield Asking(platform, tenant_id, producer, consumer)
+    async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
+        await start_at_end(consumer, [TopicPartition(topic, home) for topic, home in homes.items()])
+        yield Asking(platform, tenant_id, producer, consumer)
 
 
 class Asking:
@@ -92,31 +89,6 @@ class Asking:
             f"nothing has come in {', '.join(sorted(topics))} for {timeout_s:g} s: agent {' or '.join(writers)} may be "
             "down; `shieldx status` shows whether it runs. What was sent is carried out once it does"
         )
-
-
-async def stand_at_end(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
-    """Have a consumer see what is committed from now on."""
-    consumer.assign(list(partitions))
-    for tp, end in (await consumer.end_offsets(list(partitions))).items():
-        consumer.seek(tp, end)
-
-
-@contextmanager
-def named_refusals(platform: Platform) -> Iterator[None]:
-    """Have errors of Kafka that trying again would not help say what to change.
-
-    Raises:
-        FixConfiguration: an ACL is missing.
-        MakeItSmaller: a record exceeds what the broker takes; it was not sent.
-    """
-    try:
-        yield
-    except MessageSizeTooLargeError as error:
-        raise MakeItSmaller(f"it was not sent: {error}") from error
-    except KafkaError as error:
-        if (refused := refusal(error, platform.connection)) is not None:
-            raise refused from error
-        raise
 
 
 def letter_about(record: ConsumerRecord, sent: Collection[Coordinates]) -> DeadLetter | None:

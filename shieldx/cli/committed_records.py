@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
-from shieldx.engine.kafka.span import Span
+from shieldx.engine.kafka.clients import new_consumer, started
+from shieldx.engine.kafka.cluster import bounds_of
+from shieldx.engine.kafka.committed_range import records_from, records_of
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable
+    from contextlib import AbstractAsyncContextManager
+
+    from aiokafka import AIOKafkaConsumer
 
     from shieldx.bootstrap.platform import Platform
-
-POLL_MS = 500
+    from shieldx.engine.kafka.offset_range import OffsetRange
+    from shieldx.engine.tasks.log import Record
 
 
 async def partitions_of(platform: Platform, topic: str) -> int:
@@ -31,65 +33,26 @@ async def partitions_of(platform: Platform, topic: str) -> int:
     return found[topic].partitions
 
 
-@asynccontextmanager
-async def committed_consumer(platform: Platform) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer of no group that sees committed records only."""
-    consumer = AIOKafkaConsumer(
-        **platform.connection,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=100,
-    )
-    try:
-        await consumer.start()
-        await asyncio.sleep(0)  # stopping would raise if aiokafka's own tasks had not begun
-        yield consumer
-    finally:
-        await consumer.stop()  # also one that could not start, which aiokafka's own context would leave open
+def committed_consumer(platform: Platform) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
+    """A consumer of no group that sees committed records only. It passes over what retention deletes meanwhile."""
+    return started(new_consumer(platform.connection, auto_offset_reset="earliest"))
 
 
-async def spans_of(consumer: AIOKafkaConsumer, topic: str, numbers: Iterable[int]) -> dict[TopicPartition, Span]:
-    """What some partitions hold now, without transactions that are still open."""
-    partitions = [TopicPartition(topic, number) for number in numbers]
-    begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-    return {tp: Span(begins[tp], ends[tp]) for tp in partitions}
-
-
-async def records_in(consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, Span]) -> AsyncGenerator[Any, None]:
-    """The records of some spans; those of a partition in their order."""
-    consumer.assign(list(spans))
-    for tp, span in spans.items():
-        consumer.seek(tp, span.begin)
-    unread = {tp for tp, span in spans.items() if span.begin < span.end}
-    while unread:
-        consumer.pause(*(set(spans) - unread))
-        for tp, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
-            for record in records:
-                if record.offset < spans[tp].end:
-                    yield record
-        unread = {tp for tp in unread if await consumer.position(tp) < spans[tp].end}
-
-
-async def records_from(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> AsyncIterator[Any]:
-    """The records from some offsets on, for ever."""
-    consumer.assign(list(offsets))
-    for tp, offset in offsets.items():
-        consumer.seek(tp, offset)
-    while True:
-        for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
-            for record in records:
-                yield record
+async def ranges_of(
+    consumer: AIOKafkaConsumer, topic: str, numbers: Iterable[int]
+) -> dict[TopicPartition, OffsetRange]:
+    """What some partitions hold now, up to their first open transactions."""
+    return await bounds_of(consumer, [TopicPartition(topic, number) for number in numbers])
 
 
 async def committed_records(
     consumer: AIOKafkaConsumer, topic: str, numbers: Iterable[int], *, from_end: bool = False, follow: bool = False
-) -> AsyncIterator[Any]:
+) -> AsyncIterator[Record]:
     """Records of some partitions up to their present ends; with `follow`, for ever."""
-    spans = await spans_of(consumer, topic, numbers)
+    ranges = await ranges_of(consumer, topic, numbers)
     if not from_end:
-        async for record in records_in(consumer, spans):
+        async for record in records_of(consumer, ranges):
             yield record
     if follow:
-        async for record in records_from(consumer, {tp: span.end for tp, span in spans.items()}):
+        async for record in records_from(consumer, {tp: held.end for tp, held in ranges.items()}):
             yield record

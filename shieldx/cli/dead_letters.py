@@ -39,7 +39,7 @@ def command() -> None:
 def list_letters(*, as_json: bool) -> None:
     """List every dead letter that is still kept, the oldest first."""
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         letters = asyncio.run(read_letters(platform))
     if json_wanted(as_json=as_json):
         for letter in letters:
@@ -56,7 +56,7 @@ def list_letters(*, as_json: bool) -> None:
 def show_letter(place: Place, *, payload: bool, as_json: bool) -> None:
     """Print a dead letter with key, headers and size of the record that it is about."""
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         shown = asyncio.run(_show(platform, place, payload=payload))
     for facts in shown:
         if json_wanted(as_json=as_json):
@@ -80,7 +80,7 @@ def replay_letters(ctx: click.Context, places: tuple[Place, ...], *, everything:
     if bool(places) == everything:
         raise click.UsageError("give the PLACE of each record, or --all")
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         gone = asyncio.run(_replay(platform, places, as_json=json_wanted(as_json=as_json)))
     if gone:
         ctx.exit(1)

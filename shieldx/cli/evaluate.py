@@ -101,7 +101,7 @@ def command(
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     wait_s = request.deadline_s + LONGER_THAN_DEADLINE_S if timeout_s is None else timeout_s
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         received = _await(platform, request, wait_s)
         rule_content = None if page is None else _rule_content(platform, received.report, request)
     if as_json:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from shieldx.cli.committed_records import committed_consumer
+from shieldx.engine.kafka.clients import new_admin, started
+from shieldx.engine.kafka.cluster import bounds_of
+from shieldx.engine.kafka.committed_range import records_of
+from shieldx.engine.kafka.offset_range import OffsetRange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.agent import Agent
 
 FEW_OFFSETS = 20
-PEEK_MS = 300
 
 
 class PartitionLag(msgspec.Struct, frozen=True):
@@ -55,13 +57,9 @@ async def group_status(
     """
     group = platform.group(agent)
     inputs = [TopicPartition(topic, n) for topic in agent.reads for n in range(partitions.get(topic, 0))]
-    admin = AIOKafkaAdminClient(**platform.connection)
-    try:
-        await admin.start()
+    async with started(new_admin(platform.connection)) as admin:
         response = (await admin.describe_consumer_groups([group]))[0]
         offsets = await admin.list_consumer_group_offsets(group, partitions=inputs) if inputs else {}
-    finally:
-        await admin.close()
     committed = (
         {tp: found.offset for tp, found in offsets.items() if found.offset >= 0} if positions is None else positions
     )
@@ -75,27 +73,16 @@ async def lags_of(
     consumer: AIOKafkaConsumer, inputs: list[TopicPartition], committed: Mapping[TopicPartition, int]
 ) -> list[PartitionLag]:
     """How many records stand behind the positions given, or behind the beginning where there is none."""
-    if not inputs:
-        return []
-    first = await consumer.beginning_offsets(inputs)
-    ends = await consumer.end_offsets(inputs)
-    positions = {tp: max(committed.get(tp, 0), first[tp]) for tp in inputs}
-    lags = {tp: ends[tp] - positions[tp] for tp in inputs}
-    lags |= await _peek(consumer, {tp: positions[tp] for tp, lag in lags.items() if 0 < lag <= FEW_OFFSETS})
-    return [PartitionLag(tp.topic, tp.partition, committed.get(tp), ends[tp], lags[tp]) for tp in inputs]
+    held = await bounds_of(consumer, inputs)
+    behind = {tp: OffsetRange(max(committed.get(tp, 0), first), end) for tp, (first, end) in held.items()}
+    lags = {tp: end - begin for tp, (begin, end) in behind.items()}
+    lags |= await _count(consumer, {tp: each for tp, each in behind.items() if 0 < each.offsets <= FEW_OFFSETS})
+    return [PartitionLag(tp.topic, tp.partition, committed.get(tp), held[tp].end, lags[tp]) for tp in inputs]
 
 
-async def _peek(consumer: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """Count the records behind a few offsets: the marker of a tick's transaction takes one, and nobody reads it."""
-    if not positions:
-        return {}
-    consumer.assign(list(positions))
-    for tp, offset in positions.items():
-        consumer.seek(tp, offset)
-    counts = dict.fromkeys(positions, 0)
-    while fetched := await consumer.getmany(timeout_ms=PEEK_MS):
-        for tp, records in fetched.items():
-            counts[tp] += len(records)
-            if counts[tp] > FEW_OFFSETS:
-                consumer.pause(tp)
+async def _count(consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange]) -> dict[TopicPartition, int]:
+    """How many records some short ranges have: the marker of a tick's transaction takes an offset, and is no record."""
+    counts = dict.fromkeys(ranges, 0)
+    async for record in records_of(consumer, ranges):
+        counts[TopicPartition(record.topic, record.partition)] += 1
     return counts

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from shieldx.client import CheckConnection
+from shieldx.client import MakeItSmaller
+from shieldx.engine.kafka.access import refusal
+from shieldx.errors import CheckConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 @contextmanager
-def named_kafka_errors(bootstrap: str) -> Iterator[None]:
+def named_kafka_errors(connection: Mapping[str, Any]) -> Iterator[None]:
     """Have one error say what failed.
 
     Raises:
-        CheckConnection: aiokafka raised something.
+        FixConfiguration: an ACL is missing.
+        MakeItSmaller: a record exceeds what the broker takes; it was not sent.
+        CheckConnection: aiokafka raised something else.
     """
     try:
         yield
+    except MessageSizeTooLargeError as error:
+        raise MakeItSmaller(f"it was not sent: {error}") from error
     except KafkaError as error:
-        raise CheckConnection(
-            f"Kafka at {bootstrap} failed: {error!r}. `shieldx status` says what is reachable"
+        raise refusal(error, connection) or CheckConnection(
+            f"Kafka at {connection['bootstrap_servers']} failed: {error!r}. `shieldx status` says what is reachable"
         ) from error
 
 

@@ -43,7 +43,7 @@ async def read_letters(platform: Platform, partition: int | None = None) -> list
     async with committed_consumer(platform) as consumer:
         async for record in committed_records(consumer, DEAD_LETTERS, numbers):
             if record.value is None:
-                replayed.add(record.key)
+                replayed.add(record.key or b"")
                 continue
             try:
                 contents.append(msgspec.json.decode(record.value, type=DeadLetter))

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaProducer
+from shieldx.engine.kafka.clients import new_producer, started
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+
+    from aiokafka import AIOKafkaProducer
 
     from shieldx.bootstrap.platform import Platform
 
 
-@asynccontextmanager
-async def open_producer(platform: Platform, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer that is stopped whatever happens: aiokafka's own context leaves open what could not start."""
-    producer = AIOKafkaProducer(**platform.connection, acks="all", enable_idempotence=True, **options)
-    try:
-        await producer.start()
-        yield producer
-    finally:
-        await producer.stop()
+def open_producer(platform: Platform, **options: Any) -> AbstractAsyncContextManager[AIOKafkaProducer]:
+    """A producer that is stopped whatever happens."""
+    return started(new_producer(platform.connection, **options))

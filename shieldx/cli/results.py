@@ -43,7 +43,7 @@ def command(*, follow: bool, start: str | None, tenant: str | None, as_json: boo
         take: Callable[[Result], None] = print_json
     else:
         take = _print_line if follow else found.append
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         asyncio.run(_read(platform, tenant, take, from_end=from_end, follow=follow))
     if found:
         found.sort(key=lambda result: result.at)

@@ -68,11 +68,11 @@ def command(
         asyncio.run(_check(commands))
     elif wait:
         platform = Platform(settings)
-        with named_kafka_errors(platform.bootstrap):
+        with named_kafka_errors(platform.connection):
             asyncio.run(_send(platform, commands, concurrency, timeout_s, as_json=json_wanted(as_json=as_json)))
     else:
         platform = Platform(settings)
-        with named_kafka_errors(platform.bootstrap):
+        with named_kafka_errors(platform.connection):
             asyncio.run(_send_only(platform, commands))
     if commands.faults:
         ctx.exit(1)

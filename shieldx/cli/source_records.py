@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from aiokafka import TopicPartition
-
+from shieldx.engine.kafka.cluster import bounds_of
+from shieldx.engine.kafka.committed_range import records_of
+from shieldx.engine.kafka.offset_range import OffsetRange
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
     from shieldx.cli.letters import Letter
+    from shieldx.engine.tasks.log import Record
 
 ANSWER_S = 10.0
 
@@ -22,7 +25,7 @@ class AskProducerToSendAgain(ShieldXError):
     """The record is no longer in its topic, or is not the one that was set aside."""
 
 
-async def read_source(consumer: AIOKafkaConsumer, letter: Letter) -> Any:
+async def read_source(consumer: AIOKafkaConsumer, letter: Letter) -> Record:
     """The record that a letter is about, proved by its length and digest.
 
     Raises:
@@ -30,22 +33,20 @@ async def read_source(consumer: AIOKafkaConsumer, letter: Letter) -> Any:
     """
     place = letter.place
     tp = TopicPartition(place.topic, place.partition)
-    first = (await consumer.beginning_offsets([tp]))[tp]
-    end = (await consumer.end_offsets([tp]))[tp]
+    first, end = (await bounds_of(consumer, [tp]))[tp]
     if not first <= place.offset < end:
         raise AskProducerToSendAgain(
             f"{place} is gone: the topic holds offsets {first} to {end - 1} by now. Ask its producer to send it again"
         )
-    consumer.assign([tp])
-    consumer.seek(tp, place.offset)
     async with asyncio.timeout(ANSWER_S):
-        record = await consumer.getone(tp)
-    if record.offset != place.offset or not _is_the_same(record.value, letter):
+        wanted = {tp: OffsetRange(place.offset, place.offset + 1)}
+        found = [record async for record in records_of(consumer, wanted)]
+    if not found or not _is_the_same(found[0].value, letter):
         raise AskProducerToSendAgain(
             f"{place} is not the record that was set aside: length or SHA-256 differ. Was the topic deleted and made "
             "again? Ask its producer to send it again"
         )
-    return record
+    return found[0]
 
 
 def _is_the_same(value: bytes | None, letter: Letter) -> bool:

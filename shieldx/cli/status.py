@@ -60,7 +60,7 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     silence_aiokafka()
     settings = load_settings(os.environ)
     platform = Platform(settings)
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         status = asyncio.run(_status(platform, health_address(settings)))
     if as_json:
         print_json(status)

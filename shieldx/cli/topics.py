@@ -34,7 +34,7 @@ command.add_command(topic_acls.command)
 def list_topics(*, as_json: bool) -> None:
     """List every topic with the partitions that it has; none where it is missing."""
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         actual = asyncio.run(platform.topic_admin.describe(platform.topics))
     rows = [
         {
@@ -59,7 +59,7 @@ def list_topics(*, as_json: bool) -> None:
 def create_topics(*, as_json: bool) -> None:
     """Create the topics that are missing; those that exist are left as they are."""
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         created = asyncio.run(_create(platform))
     for name in created:
         if as_json:
@@ -88,7 +88,7 @@ async def _create(platform: Platform) -> list[str]:
 def diff_topics(ctx: click.Context, *, as_json: bool) -> None:
     """Print where the cluster is not as the manifests say; exit code 1 if it is anywhere."""
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         found = asyncio.run(platform.topic_admin.differences(platform.topics, partitions=platform.partitions))
     if as_json:
         for difference in found:

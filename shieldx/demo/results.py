@@ -7,15 +7,20 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
-from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 
 from shieldx.dev.worker_process import ReadTheAgentLog
 from shieldx.domains.credits.tables import RESULTS
+from shieldx.engine.kafka.clients import new_consumer
+from shieldx.engine.kafka.cluster import bounds_of
+from shieldx.engine.kafka.committed_range import read_ranges, start_at
+from shieldx.engine.kafka.offset_range import OffsetRange
 from shieldx.engine.tasks.codec import CORRELATION_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from shieldx.engine.tasks.log import Header, Record
 
 _POLL_MS = 500
 
@@ -87,7 +92,7 @@ class ResultsReader:
     """Reads results as they are committed, and tells who waits for them."""
 
     def __init__(self, connection: Mapping[str, Any], partitions: int, react: Callable[[SeenResult], None]) -> None:
-        self._consumer = AIOKafkaConsumer(**connection, isolation_level="read_committed", fetch_max_wait_ms=100)
+        self._consumer = new_consumer(connection)
         self._partitions = [KafkaTopicPartition(RESULTS, number) for number in range(partitions)]
         self._react = react
         self._decode = msgspec.json.Decoder(SeenResult).decode
@@ -106,9 +111,7 @@ class ResultsReader:
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
-        self._consumer.assign(self._partitions)
-        for tp in self._partitions:
-            self._consumer.seek(tp, 0)
+        start_at(self._consumer, dict.fromkeys(self._partitions, 0))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -117,14 +120,18 @@ class ResultsReader:
     async def read(self) -> None:
         """Read on and on."""
         while True:
-            await self._read_some()
+            fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
+            for records in fetched.values():
+                self._take(records)
 
     async def read_to_end(self) -> None:
         """Read what there is: any result too many would come last."""
-        ends = await self._consumer.end_offsets(self._partitions)
-        for tp in self._partitions:
-            while await self._consumer.position(tp) < ends[tp]:
-                await self._read_some()
+        unread = {
+            tp: OffsetRange(await self._consumer.position(tp), held.end)
+            for tp, held in (await bounds_of(self._consumer, self._partitions)).items()
+        }
+        async for records in read_ranges(self._consumer, unread):
+            self._take(records)
 
     async def until(self, done: Callable[[], bool], *, timeout_s: float, what: str) -> None:
         """Return once results have made something true.
@@ -140,22 +147,19 @@ class ResultsReader:
         except TimeoutError as error:
             raise ReadTheAgentLog(f"{what} has not come within {timeout_s:g} s") from error
 
-    async def _read_some(self) -> None:
-        fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
+    def _take(self, records: Sequence[Record]) -> None:
         self.last_read_s = asyncio.get_running_loop().time()
-        for records in fetched.values():
-            for record in records:
-                result = self._decode(record.value)
-                sequence = sequence_in(record.headers)
-                self.answers.take(result, sequence)
-                self._react(result)
-                if sequence in self.scheduled_s:
-                    self.latencies_s.append(self.last_read_s - self.scheduled_s.pop(sequence))
-        if fetched:
-            self._changed.set()
+        for record in records:
+            result = self._decode(record.value or b"")
+            sequence = sequence_in(record.headers)
+            self.answers.take(result, sequence)
+            self._react(result)
+            if sequence in self.scheduled_s:
+                self.latencies_s.append(self.last_read_s - self.scheduled_s.pop(sequence))
+        self._changed.set()
 
 
-def sequence_in(headers: tuple[tuple[str, bytes], ...]) -> int | None:
+def sequence_in(headers: Sequence[Header]) -> int | None:
     """The number of a record sent, which is its correlation id and its result's."""
     for name, content in headers:
         if name == CORRELATION_ID:

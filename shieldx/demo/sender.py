@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Self
 
-from aiokafka import AIOKafkaProducer
-
 from shieldx.demo.bulk import BulkRecord, batches_of
 from shieldx.domains.credits.tables import COMMANDS
+from shieldx.engine.kafka.clients import new_producer
 from shieldx.engine.tasks.codec import CORRELATION_ID
 
 if TYPE_CHECKING:
@@ -25,9 +24,7 @@ class Sender:
     """Sends in bulk or one by one, by one producer, so that each partition has the records in the order of sending."""
 
     def __init__(self, connection: Mapping[str, Any]) -> None:
-        self._producer = AIOKafkaProducer(
-            **connection, acks="all", enable_idempotence=True, linger_ms=_LINGER_MS, max_batch_size=_BATCH_BYTES
-        )
+        self._producer = new_producer(connection, linger_ms=_LINGER_MS, max_batch_size=_BATCH_BYTES)
         self._deliveries: list[asyncio.Future[Any]] = []
         self.sent: list[Step] = []
         """A record's number is its place here."""

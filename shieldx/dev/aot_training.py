@@ -3,8 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import TopicPartition
+from aiokafka.admin import NewTopic
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 
 from shieldx.dev.broker_folder import BrokerFolder
@@ -13,6 +14,7 @@ from shieldx.dev.cluster_plan import new_plan
 from shieldx.dev.kafka_program import KafkaProgram
 from shieldx.dev.server_properties import Node
 from shieldx.dev.stack_error import StackError
+from shieldx.engine.kafka.clients import new_admin, new_group_consumer, new_producer, started
 
 _START_TIMEOUT_S = 60.0
 _WORK_TIMEOUT_S = 30.0
@@ -50,13 +52,10 @@ async def record_training_run(program: KafkaProgram, folder: BrokerFolder, confi
 
 async def _work(bootstrap: str) -> None:
     """Do once what an agent does all day: read, write and commit in transactions."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
+    connection = {"bootstrap_servers": bootstrap}
+    async with started(new_admin(connection)) as admin:
         await admin.create_topics([NewTopic(_TOPIC, num_partitions=2, replication_factor=1)])
-    finally:
-        await admin.close()
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=_TOPIC) as producer:
+    async with started(new_producer(connection, transactional_id=_TOPIC)) as producer:
         for _ in range(_TRANSACTIONS):
             async with producer.transaction():
                 for number in range(_RECORDS_A_TRANSACTION):
@@ -64,14 +63,9 @@ async def _work(bootstrap: str) -> None:
                 # Else Kafka may find the transaction busy with the offsets, and refuse the records at first.
                 await producer.flush()
                 await producer.send_offsets_to_transaction({TopicPartition(_TOPIC, 0): 0}, _GROUP)
-    consumer = AIOKafkaConsumer(
-        _TOPIC,
-        bootstrap_servers=bootstrap,
-        group_id=_GROUP,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-    )
-    async with consumer:
+    member = new_group_consumer(connection, RoundRobinPartitionAssignor, group_id=_GROUP, auto_offset_reset="earliest")
+    member.subscribe([_TOPIC])
+    async with started(member) as consumer:
         for _ in range(_RECORDS_A_TRANSACTION):
             await consumer.getone()
         await consumer.commit()

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from shieldx.domains.shadow.messages import SetVersion
 from shieldx.domains.shadow.sample import Sample
 from shieldx.domains.shadow.sample_set import strata_digest, version_and_strata
 from shieldx.domains.shadow.tables import SAMPLES
-from shieldx.engine.kafka.access import refusal
-from shieldx.engine.kafka.kafka_log import FAILURES
-from shieldx.errors import RestoreTask
+from shieldx.engine.kafka.access import translated
+from shieldx.engine.kafka.clients import TASK_REQUEST_TIMEOUT_MS, new_consumer, started
+from shieldx.engine.kafka.committed_range import RangeNotThere, read_ranges
+from shieldx.engine.kafka.offset_range import OffsetRange
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.evaluators.encoded_set import EncodedSet, decode_sample, encode_sample
 from shieldx.evaluators.errors import AnswerWithError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from shieldx.domains.shadow.messages import Batch
 
@@ -30,10 +30,8 @@ MAX_SET_BYTES = 256 * 1024 * 1024
 FETCH_BYTES = 4 * 1024 * 1024
 POLL_RECORDS = 500
 """Decoding as much, or as many, holds up everything else in this process, its heartbeats too, for 10 ms."""
-POLL_MS = 500
 STALL_S = 30.0
 """An open transaction holds up all that stands behind it, 10 s at the most if an agent's producer has died in it."""
-REQUEST_TIMEOUT_MS = 10_000
 
 
 class Place(NamedTuple):
@@ -79,60 +77,32 @@ class SampleReader:
             RestoreTask: the brokers do not give it now.
         """
         found = _Found(place)
-        try:
-            async for records in self._records(place):
+        with translated(self._connection, f"{SAMPLES}/{place.partition} cannot be read"):
+            try:
+                await self._read(place, found)
+            except RangeNotThere as error:
+                raise place.not_whole(f"the topic ends at offset {error.end}") from error
+            except OffsetOutOfRangeError as error:
+                raise place.not_whole("the topic has no such offsets") from error
+        return await asyncio.to_thread(found.whole)  # hashing a hundred thousand samples takes half a second
+
+    async def _read(self, place: Place, found: _Found) -> None:
+        """Take the committed records from the first offset to the last."""
+        tp = TopicPartition(SAMPLES, place.partition)
+        ranges = {tp: OffsetRange(place.first_offset, place.last_offset + 1)}
+        consumer = new_consumer(
+            self._connection,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            request_timeout_ms=TASK_REQUEST_TIMEOUT_MS,
+        )
+        async with started(consumer):
+            async for records in read_ranges(consumer, ranges, max_records=POLL_RECORDS, stall_s=self._stall_s):
                 found.take(records)
                 if found.size_bytes > self._max_set_bytes:
                     raise AnswerWithError(
                         f"set {place.sample_set} version {place.version} has more than {self._max_set_bytes} bytes: "
                         "import its samples as several sets"
                     )
-        except OffsetOutOfRangeError as error:
-            raise place.not_whole("the topic has no such offsets") from error
-        except FAILURES as error:
-            raise refusal(error, self._connection) or RestoreTask(
-                f"{SAMPLES}/{place.partition} cannot be read: {error!r}"
-            ) from error
-        return await asyncio.to_thread(found.whole)  # hashing a hundred thousand samples takes half a second
-
-    async def _records(self, place: Place) -> AsyncIterator[Iterable[Any]]:
-        """The committed records from the first offset to the last."""
-        tp = TopicPartition(SAMPLES, place.partition)
-        async with self._consumer() as consumer:
-            consumer.assign([tp])
-            consumer.seek(tp, place.first_offset)
-            clock = asyncio.get_running_loop().time
-            moved_s, before = clock(), -1
-            while (position := await consumer.position(tp)) <= place.last_offset:
-                if position != before:
-                    moved_s, before = clock(), position
-                elif (end := consumer.highwater(tp)) is not None and end <= place.last_offset:
-                    raise place.not_whole(f"the topic ends at offset {end}")
-                elif clock() - moved_s > self._stall_s:
-                    raise RestoreTask(
-                        f"{SAMPLES}/{place.partition} gives nothing from offset {position} on: a transaction is open "
-                        "there, or a broker is slow"
-                    )
-                found = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=POLL_RECORDS)
-                yield [record for record in found.get(tp, ()) if record.offset <= place.last_offset]
-
-    @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(
-            **self._connection,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=100,
-            max_partition_fetch_bytes=FETCH_BYTES,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
-        try:
-            await consumer.start()
-            await asyncio.sleep(0)  # stopping would raise if aiokafka's own tasks had not begun
-            yield consumer
-        finally:
-            await consumer.stop()
 
 
 class _Identity(msgspec.Struct, frozen=True, gc=False):

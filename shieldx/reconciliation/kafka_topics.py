@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any, Self
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 
+from shieldx.engine.kafka.clients import new_consumer, started
+from shieldx.engine.kafka.cluster import bounds_of
+from shieldx.engine.kafka.committed_range import read_ranges
+from shieldx.engine.kafka.offset_range import OffsetRange
 from shieldx.engine.kafka.positions import last_positions
 from shieldx.reconciliation.topics import Bounds
 
@@ -16,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from types import TracebackType
 
+    from aiokafka import AIOKafkaConsumer
+
     from shieldx.engine.tasks.log import Record, TopicPartition
 
 FETCH_BYTES = 4 * 1024 * 1024
-POLL_MS = 500
 AT_A_TIME = 2000
 """Records handed over at a time: of those of 1 MB, each would be as much memory."""
 
@@ -53,10 +56,9 @@ class KafkaTopics:
 
     async def bounds(self, tp: TopicPartition) -> Bounds:
         """The offsets of a partition."""
-        place = KafkaTopicPartition(*tp)
-        first = (await self._asker.beginning_offsets([place]))[place]
-        committed = (await self._asker.end_offsets([place]))[place]
-        return Bounds(first, committed, (await self._uncommitted.end_offsets([place]))[place])
+        first, committed = (await bounds_of(self._asker, [tp]))[tp]
+        _, end = (await bounds_of(self._uncommitted, [tp]))[tp]
+        return Bounds(first, committed, end)
 
     async def position(self, agent: str, tp: TopicPartition) -> int:
         """The next offset that an agent has committed; 0 where there is none.
@@ -75,43 +77,15 @@ class KafkaTopics:
 
     async def read(self, tp: TopicPartition, start: int, end: int) -> AsyncGenerator[Sequence[Record], None]:
         """Every committed record from one offset on and below another; waits for transactions open between them."""
-        if start >= end:
-            return
         if tp.topic not in self._readers:
             self._readers[tp.topic] = await self._consumer("read_committed")
-        consumer, place = self._readers[tp.topic], KafkaTopicPartition(*tp)
-        consumer.assign([place])
-        consumer.seek(place, start)
-
-        def fetch() -> asyncio.Task[Any]:
-            return asyncio.create_task(consumer.getmany(place, timeout_ms=POLL_MS, max_records=AT_A_TIME))
-
-        fetching = fetch()
-        try:
-            more = True
-            while more:
-                records = (await fetching).get(place, [])
-                more = await consumer.position(place) < end
-                if more:  # the broker answers while these are looked at
-                    fetching = fetch()
-                if records and records[-1].offset >= end:
-                    records = [record for record in records if record.offset < end]
-                if records:
-                    yield records
-        finally:
-            fetching.cancel()
-            await asyncio.gather(fetching, return_exceptions=True)
+        consumer, ranges = self._readers[tp.topic], {tp: OffsetRange(start, end)}
+        async with aclosing(read_ranges(consumer, ranges, max_records=AT_A_TIME, stall_s=None)) as lists:
+            async for records in lists:
+                yield records
 
     async def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
-        consumer = AIOKafkaConsumer(
-            **self._connection,
-            isolation_level=isolation_level,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=FETCH_BYTES,
-            fetch_max_wait_ms=100,
+        consumer = new_consumer(
+            self._connection, isolation_level=isolation_level, max_partition_fetch_bytes=FETCH_BYTES
         )
-        self._started.push_async_callback(consumer.stop)
-        await consumer.start()
-        await asyncio.sleep(0)  # stopping would raise if aiokafka's own tasks had not begun
-        return consumer
+        return await self._started.enter_async_context(started(consumer))

@@ -9,7 +9,7 @@ import msgspec
 
 from shieldx.domains.credits.projections import ACCOUNTS_TABLE, TRANSACTIONS_TABLE, signed
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS, TransactionRow
-from shieldx.engine.kafka.span import Span, steps_back
+from shieldx.engine.kafka.offset_range import OffsetRange
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.reconciliation.alignment import shown
 from shieldx.reconciliation.report import Kind
@@ -184,7 +184,7 @@ class Mirror:
         """Find out which movement is the last that the database should have."""
         tp = TopicPartition(TRANSACTIONS, self._partition)
         first, _, end = await topics.bounds(tp)
-        for step in steps_back(Span(first, min(self._movements_position, end)), FIRST_STEP_OFFSETS):
+        for step in OffsetRange(first, min(self._movements_position, end)).steps_back(FIRST_STEP_OFFSETS):
             async for records in topics.read(tp, *step):
                 self._last = key_of(records[-1].value or b"")
             if self._last is not None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from asyncpg.pool import PoolConnectionProxy
 
-    from shieldx.engine.kafka.log_bounds import Bounds
+    from shieldx.engine.kafka.offset_range import OffsetRange
 
 _BEGIN = """
 INSERT INTO shieldx.positions (sink, topic, partition, next_offset, cluster_id)
@@ -70,7 +70,7 @@ class Positions:
         offsets = list(beginnings.values())
         await connection.execute(_BEGIN, self._sink, self._partition, self._cluster_id, topics, offsets)
 
-    def check(self, found: Mapping[TopicPartition, Position], bounds: Mapping[TopicPartition, Bounds]) -> None:
+    def check(self, found: Mapping[TopicPartition, Position], bounds: Mapping[TopicPartition, OffsetRange]) -> None:
         """Refuse positions of another log. The bounds must be asked for later: another owner may still be moving on.
 
         Raises:
@@ -103,17 +103,17 @@ class Positions:
                 "was restored; reading it again"
             )
 
-    def _check(self, tp: TopicPartition, next_offset: int, cluster_id: str, bound: Bounds) -> None:
+    def _check(self, tp: TopicPartition, next_offset: int, cluster_id: str, bound: OffsetRange) -> None:
         if cluster_id != self._cluster_id or next_offset > bound.end:
             raise FixConfiguration(
                 f"Postgres holds what sink {self._sink} read from another log than {tp.topic}/{tp.partition}: next "
                 f"offset {next_offset} in cluster {cluster_id}; this is {self._cluster_id}, and ends at {bound.end}. "
                 "Use another database; or have it written anew: `shieldx migrate down --all`, `shieldx migrate up`"
             )
-        if next_offset < bound.beginning:
+        if next_offset < bound.begin:
             raise FixConfiguration(
                 f"sink {self._sink} has read {tp.topic}/{tp.partition} up to offset {next_offset}, but records below "
-                f"{bound.beginning} are deleted: {bound.beginning - next_offset} were never written to Postgres. "
-                f"Restore a newer backup; or accept the gap: set next_offset to {bound.beginning} in shieldx.positions "
+                f"{bound.begin} are deleted: {bound.begin - next_offset} were never written to Postgres. "
+                f"Restore a newer backup; or accept the gap: set next_offset to {bound.begin} in shieldx.positions "
                 f"for sink {self._sink!r}, topic {tp.topic!r}, partition {tp.partition}"
             )

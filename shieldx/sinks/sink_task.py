@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     from shieldx.engine.declarations.sink import Sink
-    from shieldx.engine.kafka.log_bounds import LogBounds
+    from shieldx.engine.kafka.cluster import Cluster
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.tasks.log import Record
     from shieldx.sinks.database import Database
@@ -79,14 +79,14 @@ class SinkTask:
     """While nothing comes, look every second whether Postgres answers, and whether the position is still ours."""
     size_bytes = 0
 
-    def __init__(self, sink: Sink, partition: int, database: Database, bounds: LogBounds, metrics: TaskMetrics) -> None:
+    def __init__(self, sink: Sink, partition: int, database: Database, cluster: Cluster, metrics: TaskMetrics) -> None:
         self._sink = sink
         self._partition = partition
         self._database = database
-        self._bounds = bounds
+        self._cluster = cluster
         self._metrics = metrics
         self._tables = SinkTables(sink.into)
-        self._stored = Positions(sink.name, partition, bounds.cluster_id)
+        self._stored = Positions(sink.name, partition, cluster.id)
         self.inputs = tuple(TopicPartition(topic, partition) for topic in sink.reads)
         self.positions: dict[TopicPartition, int] = {}
 
@@ -99,10 +99,10 @@ class SinkTask:
         """
         async with self._database.transaction() as connection:
             found = await self._stored.read(connection)
-        bounds = await self._bounds.of(self.inputs)
+        bounds = await self._cluster.bounds(self.inputs)
         self._stored.check(found, bounds)
         async with self._database.transaction() as connection:
-            await self._stored.begin(connection, {tp: bound.beginning for tp, bound in bounds.items()})
+            await self._stored.begin(connection, {tp: bound.begin for tp, bound in bounds.items()})
             found = await self._stored.read(connection)
         self.positions = {tp: found[tp].next_offset for tp in self.inputs}
 

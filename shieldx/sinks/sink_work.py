@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shieldx.engine.declarations.sink import Sink
-    from shieldx.engine.kafka.log_bounds import LogBounds
+    from shieldx.engine.kafka.cluster import Cluster
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.sinks.database import Database
 
 
 class SinkWork:
-    """The tasks of a sink, and what they share: one pool of connections, and one consumer that asks for bounds."""
+    """The tasks of a sink, and what they share: one pool of connections, and one connection that asks for bounds."""
 
-    def __init__(self, sink: Sink, database: Database, bounds: LogBounds) -> None:
+    def __init__(self, sink: Sink, database: Database, cluster: Cluster) -> None:
         self._sink = sink
         self._database = database
-        self._bounds = bounds
+        self._cluster = cluster
 
     @property
     def name(self) -> str:
@@ -40,7 +40,7 @@ class SinkWork:
 
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], SinkTask]:
         """Tasks of one partition."""
-        return lambda: SinkTask(self._sink, number, self._database, self._bounds, metrics)
+        return lambda: SinkTask(self._sink, number, self._database, self._cluster, metrics)
 
     async def start(self) -> None:
         """Connect to the brokers; Postgres is connected to when it is first used.
@@ -51,12 +51,12 @@ class SinkWork:
         """
         await self._database.start()
         try:
-            await self._bounds.start()
+            await self._cluster.start()
         except BaseException:
             await self._database.stop()
             raise
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._bounds.stop()
+        await self._cluster.stop()
         await self._database.stop()

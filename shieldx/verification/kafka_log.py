@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
-from aiokafka import AIOKafkaConsumer
-from aiokafka import TopicPartition as KafkaTopicPartition
 
 from shieldx.domains.audit.entry import AuditEntry, is_genuine
 from shieldx.domains.audit.joining import SeenHead
 from shieldx.domains.audit.record import observe
-from shieldx.engine.kafka.kafka_log import FAILURES
-from shieldx.engine.kafka.log_bounds import LogBounds
-from shieldx.engine.kafka.span import Span, steps_back
+from shieldx.engine.kafka.access import translated
+from shieldx.engine.kafka.clients import REQUEST_TIMEOUT_MS, new_consumer, started
+from shieldx.engine.kafka.cluster import Cluster
+from shieldx.engine.kafka.committed_range import read_ranges
+from shieldx.engine.kafka.offset_range import OffsetRange
 from shieldx.engine.tasks.log import TopicPartition
-from shieldx.errors import ShieldXError
+from shieldx.errors import CheckConnection
 from shieldx.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,83 +26,60 @@ if TYPE_CHECKING:
 
 SEGMENT_RECORDS = 100_000
 """Connecting takes as long as checking some thousand entries."""
-POLL_MS = 1000
 BATCH_RECORDS = 4000
 FETCH_BYTES = 8 * 1024 * 1024
 LOOK_BACK = 64
-STALL_S = 60.0
-"""A topic that is deleted meanwhile gives nothing any more, and no error."""
-
-
-class CheckKafka(ShieldXError):
-    """The brokers do not give what they have."""
 
 
 class KafkaSegment(msgspec.Struct, frozen=True):
-    """The records of one partition from an offset up to another, which is not included."""
+    """The records of a range of one partition."""
 
     settings: Settings
     bootstrap: str
     topic: str
     partition: int
-    begin: int
-    end: int
+    offsets: OffsetRange
 
     @property
     def weight(self) -> int:
         """How many offsets it spans."""
-        return self.end - self.begin
+        return self.offsets.offsets
 
     async def read(self) -> AsyncIterator[Iterable[Observation]]:
-        """The committed records. Raises CheckKafka."""
-        tp = KafkaTopicPartition(self.topic, self.partition)
-        consumer = AIOKafkaConsumer(
-            **self.settings.connection(self.bootstrap),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=100,
-            max_partition_fetch_bytes=FETCH_BYTES,
-        )
-        try:
-            await consumer.start()
-            consumer.assign([tp])
-            consumer.seek(tp, self.begin)
-            clock = asyncio.get_running_loop().time
-            moved_s, before = clock(), -1
-            while (position := await consumer.position(tp)) < self.end:
-                if position != before:
-                    moved_s, before = clock(), position
-                elif clock() - moved_s > STALL_S:
-                    raise CheckKafka(f"{self.topic}/{self.partition} gives nothing from offset {position} on")
-                found = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
-                yield chain.from_iterable(
-                    observe(self.partition, record.offset, record.key, record.value)
-                    for record in found.get(tp, ())
-                    if record.offset < self.end
-                )
-        except FAILURES as error:
-            raise CheckKafka(f"{self.topic}/{self.partition} cannot be read: {error!r}") from error
-        finally:
-            await consumer.stop()
+        """The committed records.
+
+        Raises:
+            FixConfiguration: an ACL is missing.
+            CheckConnection: the brokers do not give them.
+        """
+        connection = self.settings.connection(self.bootstrap)
+        tp = TopicPartition(self.topic, self.partition)
+        with translated(connection, f"{self.topic}/{self.partition} cannot be read", CheckConnection):
+            async with started(new_consumer(connection, max_partition_fetch_bytes=FETCH_BYTES)) as consumer:
+                async for records in read_ranges(consumer, {tp: self.offsets}, max_records=BATCH_RECORDS):
+                    yield chain.from_iterable(
+                        observe(self.partition, record.offset, record.key, record.value) for record in records
+                    )
+
+
+def _cluster(settings: Settings, bootstrap: str) -> Cluster:
+    connection = settings.connection(bootstrap)
+    return Cluster(connection, otherwise=CheckConnection, request_timeout_ms=REQUEST_TIMEOUT_MS)
 
 
 async def kafka_segments(settings: Settings, bootstrap: str, topic: str, partitions: int) -> list[KafkaSegment]:
     """All that a topic has now.
 
     Raises:
-        RestoreTask: the brokers do not answer.
+        FixConfiguration: an ACL is missing.
+        CheckConnection: the brokers do not answer.
     """
-    bounds = LogBounds(settings.connection(bootstrap))
-    await bounds.start()
-    try:
-        found = await bounds.of(TopicPartition(topic, number) for number in range(partitions))
-    finally:
-        await bounds.stop()
+    async with _cluster(settings, bootstrap) as cluster:
+        held = await cluster.bounds(TopicPartition(topic, number) for number in range(partitions))
     return [
-        KafkaSegment(settings, bootstrap, topic, tp.partition, begin, min(begin + SEGMENT_RECORDS, bound.end))
-        for tp, bound in found.items()
-        for begin in range(bound.beginning, bound.end, SEGMENT_RECORDS)
+        KafkaSegment(settings, bootstrap, topic, tp.partition, OffsetRange(begin, min(begin + SEGMENT_RECORDS, end)))
+        for tp, (first, end) in held.items()
+        for begin in range(first, end, SEGMENT_RECORDS)
     ]
 
 
@@ -113,20 +89,17 @@ async def heads_below(
     """The last genuine entry of each partition below a position: who has come so far must have seen it.
 
     Raises:
-        RestoreTask, CheckKafka: the brokers do not answer.
+        FixConfiguration: an ACL is missing.
+        CheckConnection: the brokers do not answer.
     """
-    bounds = LogBounds(settings.connection(bootstrap))
-    await bounds.start()
-    try:
-        found = await bounds.of(TopicPartition(topic, number) for number in positions)
-    finally:
-        await bounds.stop()
+    async with _cluster(settings, bootstrap) as cluster:
+        held = await cluster.bounds(TopicPartition(topic, number) for number in positions)
     heads = []
-    for tp, bound in found.items():
-        span = Span(bound.beginning, min(positions[tp.partition], bound.end))
-        for begin, end in steps_back(span, LOOK_BACK):
+    for tp, (first, end) in held.items():
+        below = OffsetRange(first, min(positions[tp.partition], end))
+        for step in below.steps_back(LOOK_BACK):
             last: AuditEntry | None = None
-            async for observed in KafkaSegment(settings, bootstrap, topic, tp.partition, begin, end).read():
+            async for observed in KafkaSegment(settings, bootstrap, topic, tp.partition, step).read():
                 for _, entry in observed:
                     last = entry if isinstance(entry, AuditEntry) and is_genuine(entry, keys) else last
             if last is not None:

@@ -16,7 +16,6 @@ from shieldx.cli.audit.entry_sheet import print_entry, spread_out
 from shieldx.cli.audit.entry_table import line
 from shieldx.cli.audit.stream_time import LogTimeType
 from shieldx.cli.audit.whole_file import ChooseAnotherPlace, whole_file
-from shieldx.engine.kafka.span import Span, steps_back
 from tests.cli.audit_topics import ROTATION, TENANTS, chain
 
 if TYPE_CHECKING:
@@ -78,11 +77,6 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_entries_are_chosen_by_what_they_have(criteria: Criteria, sequences: list[int]) -> None:
     wanted = criteria.predicate()
     assert [each.sequence for each in chain(0)[ROTATION - 1 : ROTATION + 4] if wanted(each)] == sequences
-
-
-def test_steps_back_grow_and_leave_nothing_out() -> None:
-    assert list(steps_back(Span(5, 60), 10)) == [(50, 60), (30, 50), (5, 30)]
-    assert list(steps_back(Span(5, 5), 10)) == []
 
 
 def test_a_line_has_no_control_characters_and_tells_what_is_missing() -> None:

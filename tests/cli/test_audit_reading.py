@@ -25,7 +25,7 @@ from shieldx.cli.audit.entry_id import EntryId
 from shieldx.cli.audit.entry_in_kafka import find_entry
 from shieldx.cli.audit.export_sources import in_kafka
 from shieldx.cli.audit.tail import FIRST_STEP_OFFSETS, last_entries
-from shieldx.cli.committed_records import committed_consumer, spans_of
+from shieldx.cli.committed_records import committed_consumer, ranges_of
 from shieldx.domains.audit.breaks import Breaks
 from shieldx.domains.audit.entry import AuditEntry
 from shieldx.domains.audit.manifest import Filter, LastLine
@@ -177,7 +177,7 @@ async def entries_looked_at(platform: Platform, count: int) -> int:
         return True
 
     async with committed_consumer(platform) as consumer:
-        await last_entries(consumer, await spans_of(consumer, LOG, range(SHARDS)), count, wanted)
+        await last_entries(consumer, await ranges_of(consumer, LOG, range(SHARDS)), count, wanted)
     return len(seen)
 
 
@@ -331,8 +331,8 @@ def test_a_search_says_how_far_the_mirror_is_behind(
 async def offsets_behind(dsn: str) -> int:
     """Offsets of the log that the mirror has not passed; so many that their markers are counted too."""
     async with committed_consumer(Platform(load_settings(os.environ))) as consumer:
-        ends = await spans_of(consumer, LOG, range(SHARDS))
-    return sum(span.end for span in ends.values()) - sum(await positions(dsn))
+        ends = await ranges_of(consumer, LOG, range(SHARDS))
+    return sum(held.end for held in ends.values()) - sum(await positions(dsn))
 
 
 async def positions(dsn: str) -> list[int]:
@@ -467,10 +467,10 @@ def test_an_export_ends_where_the_log_ended_when_it_began(log: Platform) -> None
 async def exported_while_the_log_goes_on(platform: Platform) -> list[list[Candidate]]:
     found = []
     async with committed_consumer(platform) as consumer:
-        begun = await spans_of(consumer, LOG, [0])
+        begun = await ranges_of(consumer, LOG, [0])
         await append(platform, chain(0)[3])
-        for spans in (begun, await spans_of(consumer, LOG, [0])):
-            candidates = in_kafka(consumer, spans, lambda _: True, Breaks(), lambda _done, _total: None)
+        for ranges in (begun, await ranges_of(consumer, LOG, [0])):
+            candidates = in_kafka(consumer, ranges, lambda _: True, Breaks(), lambda _done, _total: None)
             found.append([each async for each in candidates])
     return found
 

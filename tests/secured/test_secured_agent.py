@@ -13,7 +13,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from shieldx.client import CheckConnection, Client
 from shieldx.domains.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
-from shieldx.engine.kafka.log_bounds import LogBounds
+from shieldx.engine.kafka.cluster import Cluster
 from shieldx.engine.tasks.codec import encode
 from shieldx.engine.tasks.log import TopicPartition as LogPartition
 from shieldx.engine.tasks.partitioner import home_partition
@@ -164,10 +164,8 @@ async def test_a_sink_may_read_and_nothing_else(secured: SecuredBroker) -> None:
     sink = platform.agent("credits-statements")
     await platform.topic_admin.check(sink, platform.topics, partitions=PARTITIONS)
     inputs = [LogPartition(topic, 0) for topic in sink.reads]
-    bounds = LogBounds(platform.connection)
-    await bounds.start()
-    assert (await bounds.of(inputs)).keys() == set(inputs)
-    await bounds.stop()
+    async with Cluster(platform.connection) as cluster:
+        assert (await cluster.bounds(inputs)).keys() == set(inputs)
     topic, group = sink.reads[0], platform.group(sink)
     options = {"group_id": group, "auto_offset_reset": "earliest", "enable_auto_commit": False}
     async with AIOKafkaConsumer(topic, **platform.connection, **options) as consumer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS, AccountRow, TransactionRow
-from shieldx.engine.kafka.log_bounds import Bounds
+from shieldx.engine.kafka.offset_range import OffsetRange
 
 if TYPE_CHECKING:
     from shieldx.engine.tasks.log import TopicPartition
@@ -25,16 +25,16 @@ class Record(NamedTuple):
     headers: tuple[()] = ()
 
 
-class KnownBounds:
-    """Bounds of a log that stands still."""
+class UnchangingCluster:
+    """A cluster to which nothing is written."""
 
-    cluster_id = "one"
+    id = "one"
 
     def __init__(self, beginning: int = 0, end: int = 1_000_000) -> None:
-        self.bounds = Bounds(beginning, end)
+        self._held = OffsetRange(beginning, end)
 
-    async def of(self, partitions: tuple[TopicPartition, ...]) -> dict[TopicPartition, Bounds]:
-        return dict.fromkeys(partitions, self.bounds)
+    async def bounds(self, partitions: tuple[TopicPartition, ...]) -> dict[TopicPartition, OffsetRange]:
+        return dict.fromkeys(partitions, self._held)
 
 
 def account(offset: int, tenant: str, balance: int, *, partition: int = 0) -> Record:

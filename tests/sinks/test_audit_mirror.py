@@ -27,7 +27,7 @@ from shieldx.sinks.database import Database, Limits
 from shieldx.sinks.schema import Schema
 from shieldx.sinks.sink_task import SinkTask
 from tests.databases import MIGRATIONS, named, new_database, query
-from tests.sinks.ledger_rows import KnownBounds, Record
+from tests.sinks.ledger_rows import Record, UnchangingCluster
 from tests.sinks.log_entries import DAY_MS, chain, entry, mirrored, record, records
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
 
 async def started(database: Database, shard: int = 0) -> SinkTask:
     sink = the_sink()
-    task = SinkTask(sink, shard, database, KnownBounds(), Metrics([sink]).task(NAME, shard))
+    task = SinkTask(sink, shard, database, UnchangingCluster(), Metrics([sink]).task(NAME, shard))
     await task.start()
     return task
 

@@ -18,7 +18,7 @@ from shieldx.sinks.database import Database
 from shieldx.sinks.schema import Schema
 from shieldx.sinks.sink_task import SinkTask
 from tests.databases import MIGRATIONS, named, query
-from tests.sinks.ledger_rows import KnownBounds, transaction
+from tests.sinks.ledger_rows import UnchangingCluster, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ async def test_a_full_disk_is_named_and_once_there_is_room_all_is_written(
     records = [transaction(offset, "a" * 200, key="k" * 200 + str(offset)) for offset in range(1000)]
 
     def task() -> SinkTask:
-        return SinkTask(sink, 0, database, KnownBounds(), Metrics([sink]).task(sink.name, 0))
+        return SinkTask(sink, 0, database, UnchangingCluster(), Metrics([sink]).task(sink.name, 0))
 
     async def start_and_write() -> None:
         first = task()

@@ -17,7 +17,7 @@ from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 from shieldx.sinks.database import Database, Limits
 from shieldx.sinks.sink_task import SinkTask
 from tests.databases import MIGRATIONS, copy, named, new_database, query
-from tests.sinks.ledger_rows import KnownBounds, Record, account, transaction
+from tests.sinks.ledger_rows import Record, UnchangingCluster, account, transaction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,14 +41,14 @@ async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
     await database.stop()
 
 
-def task(database: Database, partition: int = 0, bounds: Any = None) -> SinkTask:
+def task(database: Database, partition: int = 0, cluster: Any = None) -> SinkTask:
     sink = load_agents(MIGRATIONS.parent / "agents")[NAME]
     metrics = Metrics([sink]).task(NAME, partition)
-    return SinkTask(sink, partition, database, bounds or KnownBounds(), metrics)
+    return SinkTask(sink, partition, database, cluster or UnchangingCluster(), metrics)
 
 
-async def started(database: Database, partition: int = 0, bounds: Any = None) -> SinkTask:
-    made = task(database, partition, bounds)
+async def started(database: Database, partition: int = 0, cluster: Any = None) -> SinkTask:
+    made = task(database, partition, cluster)
     await made.start()
     return made
 
@@ -158,32 +158,32 @@ async def test_records_that_were_deleted_unread_stop_the_sink_with_what_to_do(ds
     async with pool(dsn) as database:
         await (await started(database)).process([account(0, "a", 7), transaction(0, "a")])
         with pytest.raises(FixConfiguration, match=r"up to offset 1, but records below 5 are deleted: 4 were never"):
-            await started(database, bounds=KnownBounds(beginning=5))
-        assert (await started(database, 1, KnownBounds(beginning=5))).positions[TRANSACTIONS, 1] == 5
+            await started(database, cluster=UnchangingCluster(beginning=5))
+        assert (await started(database, 1, UnchangingCluster(beginning=5))).positions[TRANSACTIONS, 1] == 5
 
 
 async def test_a_database_of_another_log_stops_the_sink_with_what_to_do(dsn: str) -> None:
     async with pool(dsn) as database:
         await (await started(database)).process([transaction(7, "a")])
         with pytest.raises(FixConfiguration, match=r"from another log .* ends at 7"):
-            await started(database, bounds=KnownBounds(end=7))
-        other = KnownBounds()
-        other.cluster_id = "two"
+            await started(database, cluster=UnchangingCluster(end=7))
+        other = UnchangingCluster()
+        other.id = "two"
         with pytest.raises(FixConfiguration, match="in cluster one; this is two"):
-            await started(database, bounds=other)
+            await started(database, cluster=other)
 
 
 async def test_another_owner_that_moves_on_during_a_start_is_no_other_log(dsn: str) -> None:
     async with pool(dsn) as database:
         former = await started(database)
 
-        class BoundsAskedSlowly(KnownBounds):
-            async def of(self, partitions: Any) -> Any:
-                bounds = await super().of(partitions)
+        class SlowCluster(UnchangingCluster):
+            async def bounds(self, partitions: Any) -> Any:
+                held = await super().bounds(partitions)
                 await former.process([transaction(7, "a")])
-                return bounds
+                return held
 
-        assert (await started(database, bounds=BoundsAskedSlowly(end=7))).positions[TRANSACTIONS, 0] == 8
+        assert (await started(database, cluster=SlowCluster(end=7))).positions[TRANSACTIONS, 0] == 8
 
 
 async def test_a_schema_that_is_missing_names_the_command(postgres: str) -> None:

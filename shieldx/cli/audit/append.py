@@ -88,7 +88,7 @@ def command(
     _check(codec, append)
     append = _with_payload(append, _text(payload, payload_file), seal_with, seal_keyring)
     record = Outgoing(append.tenant_id.encode(), encode(append), codec.schema_header(AuditAppend))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         fate = asyncio.run(_send(platform, append.tenant_id, record, timeout_s))
     _tell(fate, append, timeout_s)
 

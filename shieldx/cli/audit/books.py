@@ -40,7 +40,7 @@ async def books(platform: Platform, progress: Callable[[int, int], None]) -> Boo
     def advance(partition: int, offset: int, end: int) -> None:
         progress(100 * partition + (100 * offset // end if end else 100), 100 * platform.partitions)
 
-    with TemporaryDirectory(prefix="shieldx-books-") as folder, named_kafka_errors(platform.bootstrap):
+    with TemporaryDirectory(prefix="shieldx-books-") as folder, named_kafka_errors(platform.connection):
         return await check_books(
             platform.connection,
             agent=agent,

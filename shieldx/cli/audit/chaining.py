@@ -8,27 +8,30 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from shieldx.cli.asking import named_refusals, stand_at_end
-from shieldx.cli.committed_records import POLL_MS, committed_consumer, partitions_of
+from shieldx.cli.committed_records import committed_consumer, partitions_of
 from shieldx.cli.producing import open_producer
 from shieldx.cli.stdout import say
 from shieldx.domains.audit import tables
 from shieldx.domains.audit.entry import AuditEntry
+from shieldx.engine.kafka.clients import new_consumer, started
+from shieldx.engine.kafka.cluster import bounds_of
+from shieldx.engine.kafka.committed_range import start_at_end
 from shieldx.engine.tasks.codec import CORRELATION_ID
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from aiokafka import AIOKafkaProducer
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
     from shieldx.bootstrap.platform import Platform
     from shieldx.engine.tasks.log import Header
 
 
+POLL_MS = 500
 POSITIONS = "audit.positions"
 """How far the audit agent has read its inputs."""
 
@@ -54,21 +57,20 @@ async def send_and_await(
     """What became of each record, one a partition; those of which nothing was heard in time are missing.
 
     Raises:
-        FixConfiguration: a topic does not exist, or an ACL is missing.
-        MakeItSmaller: a record exceeds what the broker takes; it was not sent.
+        FixConfiguration: a topic does not exist.
+        KafkaError: see `named_kafka_errors`.
     """
     for name in (topic, tables.LOG, DEAD_LETTERS, POSITIONS):
         await partitions_of(platform, name)
-    with named_refusals(platform):
-        async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
-            watched = (tables.LOG, DEAD_LETTERS, POSITIONS)
-            await stand_at_end(consumer, [TopicPartition(name, number) for name in watched for number in records])
-            watch = _Watch(platform, consumer)
-            sent = await _send(producer, topic, records)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await watch.read(sent)
-            return watch.fates
+    async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
+        watched = (tables.LOG, DEAD_LETTERS, POSITIONS)
+        await start_at_end(consumer, [TopicPartition(name, number) for name in watched for number in records])
+        watch = _Watch(platform, consumer)
+        sent = await _send(producer, topic, records)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await watch.read(sent)
+        return watch.fates
 
 
 async def _send(producer: AIOKafkaProducer, topic: str, records: Mapping[int, Outgoing]) -> dict[int, Coordinates]:
@@ -136,11 +138,5 @@ async def _uncommitted_ends(platform: Platform, number: int) -> dict[TopicPartit
     transaction has ended. Beyond this end there is no such entry any more.
     """
     partitions = [TopicPartition(topic, number) for topic in (tables.LOG, DEAD_LETTERS)]
-    consumer = AIOKafkaConsumer(**platform.connection, isolation_level="read_uncommitted")
-    try:
-        await consumer.start()
-        consumer.assign(partitions)
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
-    finally:
-        await consumer.stop()
-    return ends
+    async with started(new_consumer(platform.connection, isolation_level="read_uncommitted")) as consumer:
+        return {tp: held.end for tp, held in (await bounds_of(consumer, partitions)).items()}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
-from aiokafka import TopicPartition
-
-from shieldx.cli.committed_records import records_in, spans_of
+from shieldx.cli.committed_records import ranges_of
 from shieldx.domains.audit.record import Malformed, decode
 from shieldx.domains.audit.tables import LOG
-from shieldx.engine.kafka.span import Span, steps_back
+from shieldx.engine.kafka.committed_range import records_of
+from shieldx.engine.kafka.offset_range import OffsetRange
+from shieldx.engine.tasks.log import TopicPartition
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
@@ -36,25 +36,26 @@ async def find_entry(consumer: AIOKafkaConsumer, wanted: EntryId) -> Found | Non
     Sequences grow with offsets in a log that is whole; in one that is not, an entry may be missed.
     """
     tp = TopicPartition(LOG, wanted.shard)
-    span = (await spans_of(consumer, LOG, [wanted.shard]))[tp]
-    while span.end - span.begin > FEW_OFFSETS:
-        middle = (span.begin + span.end) // 2
-        found = await _first_in(consumer, tp, Span(middle, span.end))
+    within = (await ranges_of(consumer, LOG, [wanted.shard]))[tp]
+    while within.offsets > FEW_OFFSETS:
+        middle = (within.begin + within.end) // 2
+        found = await _first_in(consumer, tp, OffsetRange(middle, within.end))
         if found is not None and found.entry.sequence <= wanted.sequence:
-            span = Span(found.offset, span.end)
+            within = OffsetRange(found.offset, within.end)
             if found.entry.sequence == wanted.sequence:
                 return found
         else:
-            span = Span(span.begin, middle)
-    return await _first_in(consumer, tp, span, wanted.sequence)
+            within = OffsetRange(within.begin, middle)
+    return await _first_in(consumer, tp, within, wanted.sequence)
 
 
 async def last_entry(consumer: AIOKafkaConsumer, shard: int) -> AuditEntry | None:
     """The last entry of a shard, None where there is none."""
     tp = TopicPartition(LOG, shard)
-    for step in steps_back((await spans_of(consumer, LOG, [shard]))[tp], FEW_OFFSETS):
+    held = (await ranges_of(consumer, LOG, [shard]))[tp]
+    for step in held.steps_back(FEW_OFFSETS):
         last = None
-        async for record in records_in(consumer, {tp: step}):
+        async for record in records_of(consumer, {tp: step}):
             last = _entry_in(record.value) or last
         if last is not None:
             return last
@@ -62,10 +63,10 @@ async def last_entry(consumer: AIOKafkaConsumer, shard: int) -> AuditEntry | Non
 
 
 async def _first_in(
-    consumer: AIOKafkaConsumer, tp: TopicPartition, span: Span, sequence: int | None = None
+    consumer: AIOKafkaConsumer, tp: TopicPartition, within: OffsetRange, sequence: int | None = None
 ) -> Found | None:
-    """The first entry of a span, or the first of that sequence."""
-    async with aclosing(records_in(consumer, {tp: span})) as records:
+    """The first entry of a range, or the first of that sequence."""
+    async with aclosing(records_of(consumer, {tp: within})) as records:
         async for record in records:
             entry = _entry_in(record.value)
             if entry is not None and sequence in (None, entry.sequence):

@@ -19,7 +19,7 @@ from shieldx.cli.audit.sources import KAFKA, SOURCES
 from shieldx.cli.audit.stored_heads import stored_heads
 from shieldx.cli.audit.stream_time import from_option, to_option
 from shieldx.cli.audit.whole_file import output_option, whole_file
-from shieldx.cli.committed_records import committed_consumer, partitions_of, spans_of
+from shieldx.cli.committed_records import committed_consumer, partitions_of, ranges_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import counted, printable, say
 from shieldx.cli.work_progress import work_progress
@@ -77,7 +77,7 @@ def command(
     platform = Platform(load_settings(os.environ))
     keys, criteria = platform.keyring, Criteria(tenant, start=start, end=end)
     export = _from_kafka if source == KAFKA else _from_postgres
-    with named_kafka_errors(platform.bootstrap), whole_file(output) as file:
+    with named_kafka_errors(platform.connection), whole_file(output) as file:
         done = asyncio.run(export(platform, criteria, keys, file))
     say(f"exported {entries_counted(done.entries)}")
     for each in done.left_out[:SHOWN]:
@@ -95,9 +95,9 @@ async def _from_kafka(platform: Platform, criteria: Criteria, keys: Keyring, fil
     numbers = range(partitions) if tenant_id is None else [home_partition(tenant_id, partitions)]
     unusable = Breaks()
     async with committed_consumer(platform) as consumer:
-        spans = await spans_of(consumer, LOG, numbers)
+        ranges = await ranges_of(consumer, LOG, numbers)
         with work_progress("exporting") as progress:
-            found = in_kafka(consumer, spans, criteria.predicate(), unusable, progress)
+            found = in_kafka(consumer, ranges, criteria.predicate(), unusable, progress)
             return await _write(found, criteria, keys, key_id, unusable, file)
 
 

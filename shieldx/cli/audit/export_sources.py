@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.cli.committed_records import records_in
 from shieldx.domains.audit.breaks import Break, Breaks, Kind
 from shieldx.domains.audit.projections import entry_of
 from shieldx.domains.audit.record import encode, observe
 from shieldx.domains.audit.segment import Unusable
+from shieldx.engine.kafka.committed_range import records_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from aiokafka import AIOKafkaConsumer, TopicPartition
+    from aiokafka import AIOKafkaConsumer
 
     from shieldx.cli.audit.criteria import Criteria
     from shieldx.cli.audit.mirror import Mirror
     from shieldx.domains.audit.entry import AuditEntry
-    from shieldx.engine.kafka.span import Span
+    from shieldx.engine.kafka.offset_range import OffsetRange
+    from shieldx.engine.tasks.log import TopicPartition
 
 REPORT_RECORDS = 1000
 """Redrawing for every record would take longer than writing it."""
@@ -35,25 +36,25 @@ class Candidate(NamedTuple):
 
 async def in_kafka(
     consumer: AIOKafkaConsumer,
-    spans: Mapping[TopicPartition, Span],
+    ranges: Mapping[TopicPartition, OffsetRange],
     wanted: Callable[[AuditEntry], bool],
     unusable: Breaks,
     progress: Callable[[int, int], None],
 ) -> AsyncIterator[Candidate]:
-    """The entries of some spans, partition by partition. `progress` is told of offsets passed, and of all."""
-    before, total = 0, sum(span.end - span.begin for span in spans.values())
-    for tp, span in sorted(spans.items()):
-        async for record in records_in(consumer, {tp: span}):
+    """The entries of some ranges, partition by partition. `progress` is told of offsets passed, and of all."""
+    before, total = 0, sum(each.offsets for each in ranges.values())
+    for tp, part in sorted(ranges.items()):
+        async for record in records_of(consumer, {tp: part}):
             _, found = next(observe(tp.partition, record.offset, record.key, record.value))
             if isinstance(found, Unusable):
                 unusable.add_range(
                     Break(found.kind, tp.partition, found.sequence, found.sequence, record.offset, found.detail)
                 )
             elif wanted(found):
-                yield Candidate(tp.partition, record.offset, found, record.value)
+                yield Candidate(tp.partition, record.offset, found, record.value or b"")
             if record.offset % REPORT_RECORDS == 0:
-                progress(before + record.offset - span.begin, total)
-        before += span.end - span.begin
+                progress(before + record.offset - part.begin, total)
+        before += part.offsets
         progress(before, total)
 
 

@@ -31,7 +31,7 @@ def command(ctx: click.Context, output: Path) -> None:
     """
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         found = asyncio.run(stored_heads(platform))
     keys = platform.keyring if knows_keyring(platform.settings) else None
     left_out = 0

@@ -73,7 +73,7 @@ def command(ctx: click.Context, *, key_id: str, actor: str | None, timeout_s: fl
             f"key {printable(key_id)!r} is not in the keyring, which has {', '.join(platform.keyring)}: add it with "
             "`shieldx audit keys add`, and start the audit agents anew with it"
         )
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         shards = asyncio.run(_rotate(platform, key_id, actor or _user(), timeout_s))
     if json_wanted(as_json=as_json):
         for shard in shards:

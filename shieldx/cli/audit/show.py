@@ -57,7 +57,7 @@ def command(ctx: click.Context, entry_id: EntryId, source: str | None, *, as_jso
     platform = Platform(load_settings(os.environ))
     if source is None:
         source = POSTGRES if platform.knows_postgres else KAFKA
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         shown = asyncio.run((_in_postgres if source == POSTGRES else _in_kafka)(platform, entry_id))
     check = check_entry(platform, shown.entry)
     if json_wanted(as_json=as_json):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.cli.committed_records import committed_consumer, partitions_of, records_in, spans_of
+from shieldx.cli.committed_records import committed_consumer, partitions_of, ranges_of
 from shieldx.domains.audit.tables import CHECKPOINTS
-from shieldx.engine.kafka.span import steps_back
+from shieldx.engine.kafka.committed_range import records_of
 
 if TYPE_CHECKING:
     from shieldx.bootstrap.platform import Platform
@@ -24,11 +24,11 @@ async def stored_heads(platform: Platform) -> list[tuple[str, int, bytes | None]
     partitions = await partitions_of(platform, CHECKPOINTS)
     found: dict[int, tuple[str, int, bytes | None]] = {}
     async with committed_consumer(platform) as consumer:
-        spans = await spans_of(consumer, CHECKPOINTS, range(partitions))
-        left = {tp: steps_back(span, STEP_OFFSETS) for tp, span in spans.items()}
+        ranges = await ranges_of(consumer, CHECKPOINTS, range(partitions))
+        left = {tp: held.steps_back(STEP_OFFSETS) for tp, held in ranges.items()}
         while left:
-            step = {tp: span for tp, steps in left.items() if (span := next(steps, None)) is not None}
-            async for record in records_in(consumer, step):
+            step = {tp: part for tp, steps in left.items() if (part := next(steps, None)) is not None}
+            async for record in records_of(consumer, step):
                 shard = record.partition
                 if record.key == str(shard).encode():
                     found[shard] = (f"{CHECKPOINTS}/{shard}/{record.offset}", shard, record.value)

@@ -11,22 +11,23 @@ import click
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import HEADINGS, line, row
-from shieldx.cli.committed_records import committed_consumer, partitions_of, records_from, records_in, spans_of
+from shieldx.cli.committed_records import committed_consumer, partitions_of, ranges_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, printable, say
 from shieldx.domains.audit.record import Malformed, decode
 from shieldx.domains.audit.tables import LOG
-from shieldx.engine.kafka.span import steps_back
+from shieldx.engine.kafka.committed_range import records_from, records_of
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from aiokafka import AIOKafkaConsumer, TopicPartition
+    from aiokafka import AIOKafkaConsumer
 
     from shieldx.domains.audit.entry import AuditEntry
-    from shieldx.engine.kafka.span import Span
+    from shieldx.engine.kafka.offset_range import OffsetRange
+    from shieldx.engine.tasks.log import TopicPartition
 
 FIRST_STEP_OFFSETS = 64
 """Beside the records, for the markers of their transactions."""
@@ -48,7 +49,7 @@ def command(
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     show = _shown_as(as_json=json_wanted(as_json=as_json), follow=follow)
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         asyncio.run(_tail(platform, Criteria(tenant, actor, action), count, show, follow=follow))
 
 
@@ -75,10 +76,10 @@ async def _tail(
     tenant_id, wanted = criteria.tenant_id, criteria.predicate()
     numbers = range(partitions) if tenant_id is None else [home_partition(tenant_id, partitions)]
     async with committed_consumer(platform) as consumer:
-        spans = await spans_of(consumer, LOG, numbers)
-        show(await last_entries(consumer, spans, count, wanted))
+        ranges = await ranges_of(consumer, LOG, numbers)
+        show(await last_entries(consumer, ranges, count, wanted))
         if follow:
-            async for record in records_from(consumer, {tp: span.end for tp, span in spans.items()}):
+            async for record in records_from(consumer, {tp: held.end for tp, held in ranges.items()}):
                 entry = _entry(record)
                 if entry is not None and wanted(entry):
                     show([entry])
@@ -86,7 +87,7 @@ async def _tail(
 
 async def last_entries(
     consumer: AIOKafkaConsumer,
-    spans: Mapping[TopicPartition, Span],
+    ranges: Mapping[TopicPartition, OffsetRange],
     count: int,
     wanted: Callable[[AuditEntry], bool],
 ) -> list[AuditEntry]:
@@ -95,11 +96,11 @@ async def last_entries(
     All partitions are read backwards by growing steps, each until it cannot have a later one than those found.
     """
     found: list[AuditEntry] = []
-    left = {tp: steps_back(span, count + FIRST_STEP_OFFSETS) for tp, span in spans.items()} if count else {}
+    left = {tp: held.steps_back(count + FIRST_STEP_OFFSETS) for tp, held in ranges.items()} if count else {}
     while left:
-        step = {tp: span for tp, steps in left.items() if (span := next(steps, None)) is not None}
+        step = {tp: part for tp, steps in left.items() if (part := next(steps, None)) is not None}
         earliest: dict[int, str] = {}
-        async for record in records_in(consumer, step):
+        async for record in records_of(consumer, step):
             entry = _entry(record)
             if entry is not None:
                 earliest.setdefault(record.partition, entry.at)

@@ -28,7 +28,7 @@ def command(before: RuleName, after: RuleName, tenant_id: str) -> None:
     """Print what the second says and the first does not, and the reverse, as a unified diff of their JSON."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         rows = asyncio.run(rules_of(platform, tenant_id))
     lines = list(diff_lines(find_rule(rows, tenant_id, before), find_rule(rows, tenant_id, after)))
     for line in lines:

@@ -58,7 +58,7 @@ def command(file: str, tenant_id: str, author: str | None, note: str, timeout_s:
     ]
     platform = Platform(load_settings(os.environ))
     check_commands(platform, rules)
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         results = asyncio.run(_put(platform, tenant_id, rules, timeout_s))
     _tell([_imported(result) for result in results], without, as_json=as_json)
 

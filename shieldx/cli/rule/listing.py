@@ -34,7 +34,7 @@ def command(rule_id: str | None, tenant_id: str, *, as_json: bool) -> None:
     """Print the last version of each rule, or with ID every version of that one."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         rows = asyncio.run(rules_of(platform, tenant_id))
     shown = last_versions(rows) if rule_id is None else versions_of(rows, tenant_id, rule_id)
     if json_wanted(as_json=as_json):

@@ -74,6 +74,6 @@ def command(
         **said,
     )
     check_commands(platform, [rule])
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         result = asyncio.run(carry_out(platform, rule, timeout_s))
     tell_answer(rule, result, as_json=as_json)

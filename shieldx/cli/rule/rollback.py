@@ -37,7 +37,7 @@ def command(
     """
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         rule, result = asyncio.run(_roll_back(platform, tenant_id, name, author, note, timeout_s))
     tell_answer(rule, result, as_json=as_json)
 

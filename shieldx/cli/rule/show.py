@@ -30,7 +30,7 @@ def command(name: RuleName, tenant_id: str, *, as_json: bool) -> None:
     """Print a version of a rule, or its last one."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         row = find_rule(asyncio.run(rules_of(platform, tenant_id)), tenant_id, name)
     if json_wanted(as_json=as_json):
         print_json(row)

@@ -80,7 +80,7 @@ def command(
     else:
         platform = Platform(load_settings(os.environ))
         check_commands(platform, [seal])
-        with named_kafka_errors(platform.bootstrap):
+        with named_kafka_errors(platform.connection):
             code, sealed_at = asyncio.run(_import(platform, content, author, timeout_s, again=again))
     _tell(content, code, as_json=as_json)
     if code is CommandCode.UNCHANGED:

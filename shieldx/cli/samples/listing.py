@@ -28,7 +28,7 @@ def command(tenant_id: str, *, as_json: bool) -> None:
     """Print every version of every set, the one sealed last at the end: evaluations draw from it by default."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         rows = asyncio.run(sets_of(platform, tenant_id))
     if json_wanted(as_json=as_json):
         for row in rows:

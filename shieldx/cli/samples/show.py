@@ -42,7 +42,7 @@ def command(name: str, tenant_id: str, category: str | None, limit: int, index: 
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     wanted = SetName.of(name)
-    with named_kafka_errors(platform.bootstrap):
+    with named_kafka_errors(platform.connection):
         if index is None:
             _print_list(*asyncio.run(_list(platform, tenant_id, wanted, category, limit + 1)), limit, as_json=as_json)
         else:

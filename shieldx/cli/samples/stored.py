@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from aiokafka import TopicPartition
 
-from shieldx.cli.committed_records import committed_consumer, partitions_of, records_in
+from shieldx.cli.committed_records import committed_consumer, partitions_of
 from shieldx.cli.stdout import say
 from shieldx.domains.shadow.messages import StoredSample
 from shieldx.domains.shadow.tables import SAMPLES
-from shieldx.engine.kafka.span import Span
+from shieldx.engine.kafka.committed_range import records_of
+from shieldx.engine.kafka.offset_range import OffsetRange
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ async def stored_samples(platform: Platform, row: SampleSetRow) -> AsyncGenerato
     decode = msgspec.json.Decoder(StoredSample).decode
     seen: set[int] = set()
     async with committed_consumer(platform) as consumer:
-        async for record in records_in(consumer, {tp: Span(row.first_offset, row.last_offset + 1)}):
+        async for record in records_of(consumer, {tp: OffsetRange(row.first_offset, row.last_offset + 1)}):
             if record.value is None:
                 continue
             try:

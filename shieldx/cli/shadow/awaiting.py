@@ -37,8 +37,8 @@ async def evaluate(
     Raises:
         CorrectRequest: the agent could not read it.
         StartAgent: no report came within `timeout_s`; sent again under its `eval_id`, it gets the same one.
-        FixConfiguration: a topic does not exist, or an ACL is missing.
-        MakeItSmaller: the request exceeds what the broker takes; it was not sent.
+        FixConfiguration: a topic does not exist.
+        KafkaError: see `named_kafka_errors`.
     """
     # Of the content: whoever sends the same again gets the same answer, and no one that of another request.
     correlation_id = sha256(encode(request)).hexdigest().encode()

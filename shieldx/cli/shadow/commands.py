@@ -73,8 +73,8 @@ async def carry_out_all(
     Raises:
         CorrectCommand: one was set aside as a dead letter.
         StartAgent: no answer has come for `timeout_s`.
-        FixConfiguration: a topic does not exist, or an ACL is missing.
-        MakeItSmaller: a command exceeds what the broker takes; those before it were sent.
+        FixConfiguration: a topic does not exist.
+        KafkaError: see `named_kafka_errors`. Commands before the one that failed may have been sent.
     """
     async with open_asking(platform, tenant_id, [RESULTS, DEAD_LETTERS]) as asking:
         return await ask_all(asking, Codec(platform.topics, []), commands, timeout_s, answered)

@@ -28,13 +28,14 @@ async def rows_of(platform: Platform, topic: str, tenant_id: str, kind: type[Row
     rows: dict[bytes, Row] = {}
     async with committed_consumer(platform) as consumer:
         async for record in committed_records(consumer, topic, [home]):
-            if parse_row_key(record.key)[0] != tenant_id:
+            key = record.key or b""
+            if parse_row_key(key)[0] != tenant_id:
                 continue
-            rows.pop(record.key, None)
+            rows.pop(key, None)
             if record.value is None:
                 continue
             try:
-                rows[record.key] = decode(record.value)
+                rows[key] = decode(record.value)
             except msgspec.MsgspecError as error:
                 say(f"{topic}/{home}/{record.offset} is not what belongs there: {error}")
     return list(rows.values())

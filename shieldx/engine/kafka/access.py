@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    IllegalOperation,
     IllegalSaslStateError,
     KafkaError,
     SaslAuthenticationFailed,
@@ -18,11 +20,16 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.metadata import MetadataRequest
 
-from shieldx.errors import FixConfiguration
+from shieldx.errors import FixConfiguration, RestoreTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from shieldx.errors import ShieldXError
+
+FAILURES = (KafkaError, IllegalOperation, AssertionError, KeyError)
+"""What a client of aiokafka raises when the broker does not do its part. It raises a KeyError when a request times out
+whose connection was given up meanwhile."""
 REQUEST_TIMEOUT_MS = 3000
 """For a second try with an address that has just failed; it is there to learn why."""
 
@@ -32,6 +39,24 @@ _REFUSALS = {
     TransactionalIdAuthorizationFailed: "transactional id",
     ClusterAuthorizationFailedError: "the cluster (a producer: Write on any topic)",
 }
+
+
+@contextmanager
+def translated(
+    connection: Mapping[str, Any], failed: str, otherwise: type[ShieldXError] = RestoreTask
+) -> Iterator[None]:
+    """Turn what a client of Kafka raises into an error of this project.
+
+    `failed` says what did not work, such as "tables cannot be read".
+
+    Raises:
+        FixConfiguration: an ACL is missing.
+        otherwise: anything else went wrong.
+    """
+    try:
+        yield
+    except FAILURES as error:
+        raise refusal(error, connection) or otherwise(f"{failed}: {error!r}") from error
 
 
 def refusal(error: BaseException, connection: Mapping[str, Any]) -> FixConfiguration | None:

@@ -6,22 +6,26 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
+from aiokafka.errors import ProducerFenced
 from aiokafka.producer import sender
 
-from shieldx.engine.kafka.access import refusal, why_unreachable
+from shieldx.engine.kafka.access import FAILURES, refusal, translated
+from shieldx.engine.kafka.clients import TASK_REQUEST_TIMEOUT_MS, new_consumer, new_producer, started
+from shieldx.engine.kafka.cluster import Cluster, bounds_of
+from shieldx.engine.kafka.committed_range import read_ranges
 from shieldx.engine.kafka.positions import last_positions, position_record
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import LeaveTask, RestoreTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
     from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
 
+    from shieldx.engine.kafka.offset_range import OffsetRange
     from shieldx.engine.tasks.log import Record, Write
     from shieldx.engine.tasks.position import Position
 
@@ -34,11 +38,7 @@ sender.BACKOFF_OVERRIDE = RETRY_BACKOFF_MS / 1000
 back take 27 ms each, with 2 ms they take 9 ms."""
 BATCH_BYTES = 900_000
 """Below the 1 MB that a broker takes as one batch."""
-REQUEST_TIMEOUT_MS = 10_000
 CLOSE_TIMEOUT_S = 2.0
-FAILURES = (KafkaError, IllegalOperation, AssertionError, KeyError)
-"""What a client of aiokafka raises when the broker does not do its part; a KeyError when a request times out whose
-connection was given up meanwhile."""
 RESTORE_FETCH_BYTES = 8 * 1024 * 1024
 
 
@@ -61,8 +61,7 @@ class KafkaLog:
         self._positions_topic = positions_topic
         self._application = application
         self._transaction_timeout_ms = transaction_timeout_ms
-        self._admin: AIOKafkaAdminClient | None = None
-        self._cluster: str | None = None
+        self._cluster = Cluster(connection)
 
     async def start(self) -> None:
         """Connect.
@@ -70,18 +69,11 @@ class KafkaLog:
         Raises:
             RestoreTask: no broker answers.
         """
-        admin = AIOKafkaAdminClient(**self._connection, request_timeout_ms=REQUEST_TIMEOUT_MS)
-        try:
-            await admin.start()
-        except FAILURES as error:
-            await admin.close()
-            raise RestoreTask(await why_unreachable(self._connection)) from error
-        self._admin = admin
+        await self._cluster.start()
 
     async def stop(self) -> None:
         """Disconnect; producers are closed by their owners."""
-        if self._admin is not None:
-            await self._admin.close()
+        await self._cluster.stop()
 
     async def fence(self, transactional_id: str) -> KafkaTransactions:
         """Initialise a producer: the broker aborts what an earlier one of this id left open, and refuses it henceforth.
@@ -90,15 +82,14 @@ class KafkaLog:
             FixConfiguration: an ACL is missing.
             RestoreTask: the broker did not answer.
         """
-        producer = AIOKafkaProducer(
-            **self._connection,
+        producer = new_producer(
+            self._connection,
             transactional_id=transactional_id,
             transaction_timeout_ms=self._transaction_timeout_ms,
-            acks="all",
             max_batch_size=BATCH_BYTES,
             max_request_size=2 * BATCH_BYTES,
             retry_backoff_ms=RETRY_BACKOFF_MS,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            request_timeout_ms=TASK_REQUEST_TIMEOUT_MS,
         )
         transactions = KafkaTransactions(producer, self._positions_topic, self._connection)
         try:
@@ -120,45 +111,26 @@ class KafkaLog:
             FixConfiguration: a position cannot be read, or is another application's.
             RestoreTask: the broker did not answer.
         """
-        try:
-            async with self._consumer() as consumer:
+        with translated(self._connection, f"the positions in {self._positions_topic} cannot be read"):
+            async with self._reader() as consumer:
                 return await last_positions(consumer, self._positions_topic, partitions, self._application)
-        except FAILURES as error:
-            raise refusal(error, self._connection) or RestoreTask(
-                f"the positions in {self._positions_topic} cannot be read: {error!r}"
-            ) from error
 
     async def cluster(self) -> str:
         """The cluster's id.
 
         Raises:
-            RestoreTask: the broker did not answer.
+            RestoreTask: the log was not started.
         """
-        if self._cluster is None:
-            if self._admin is None:
-                raise RestoreTask("the log was not started")
-            try:
-                self._cluster = str((await self._admin.describe_cluster())["cluster_id"])
-            except FAILURES as error:
-                raise RestoreTask(f"the cluster's id cannot be read: {error!r}") from error
-        return self._cluster
+        return self._cluster.id
 
-    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetRange]:
         """The first offset of each partition, and the one behind its last committed record.
 
         Raises:
-            RestoreTask: the broker did not answer.
+            FixConfiguration: an ACL is missing.
+            RestoreTask: the broker did not answer, or the log was not started.
         """
-        wanted = [KafkaTopicPartition(*tp) for tp in partitions]
-        try:
-            async with self._consumer() as consumer:
-                first = await consumer.beginning_offsets(wanted)
-                end = await consumer.end_offsets(wanted)
-        except FAILURES as error:
-            raise refusal(error, self._connection) or RestoreTask(
-                f"the bounds of tables cannot be read: {error!r}"
-            ) from error
-        return {TopicPartition(*tp): (first[tp], end[tp]) for tp in wanted}
+        return await self._cluster.bounds(partitions)
 
     async def read_to_end(
         self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
@@ -168,37 +140,27 @@ class KafkaLog:
         From their beginnings, or where `positions` names another offset.
 
         Raises:
+            FixConfiguration: an ACL is missing.
             RestoreTask: the broker did not answer, or has deleted what was to be read.
         """
-        wanted = [KafkaTopicPartition(*tp) for tp in partitions]
+        wanted = list(partitions)
         if not wanted:
             return
         starts = positions or {}
-        try:
-            async with self._consumer() as consumer:
-                consumer.assign(wanted)
-                ends = await consumer.end_offsets(wanted)
-                for tp, first in (await consumer.beginning_offsets(wanted)).items():
-                    consumer.seek(tp, starts.get(TopicPartition(*tp), first))
-                unread = set(wanted)
-                while True:
-                    unread = {tp for tp in unread if await consumer.position(tp) < ends[tp]}
-                    if not unread:
-                        return
-                    for records in (await consumer.getmany(*unread, timeout_ms=1000)).values():
-                        yield records
-        except FAILURES as error:
-            raise refusal(error, self._connection) or RestoreTask(f"tables cannot be read: {error!r}") from error
+        with translated(self._connection, "tables cannot be read"):
+            async with self._reader() as consumer:
+                held = await bounds_of(consumer, wanted)
+                ranges = {tp: each._replace(begin=starts.get(tp, each.begin)) for tp, each in held.items()}
+                async for records in read_ranges(consumer, ranges):
+                    yield records
 
-    def _consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            **self._connection,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
+    def _reader(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
+        consumer = new_consumer(
+            self._connection,
             max_partition_fetch_bytes=RESTORE_FETCH_BYTES,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            request_timeout_ms=TASK_REQUEST_TIMEOUT_MS,
         )
+        return started(consumer)
 
 
 class KafkaTransactions:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiokafka import TopicPartition as KafkaTopicPartition
-
+from shieldx.engine.kafka.cluster import bounds_of
+from shieldx.engine.kafka.committed_range import records_of
 from shieldx.engine.tasks.log import TopicPartition, Write
 from shieldx.engine.tasks.position import Position, decode_position, encode_position
 from shieldx.errors import FixConfiguration
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from aiokafka import AIOKafkaConsumer
 
+    from shieldx.engine.kafka.offset_range import OffsetRange
     from shieldx.engine.tasks.log import Record
 
 FIRST_STEP = 8
 """Offsets that are read back at first: the last record, the marker of its transaction, and some that were aborted."""
 STEP_TIMES = 8
-_POLL_MS = 1000
 
 
 def position_record(tp: TopicPartition, position: Position) -> Write:
@@ -43,37 +43,26 @@ async def last_positions(
     by_partition: dict[int, set[TopicPartition]] = {}
     for tp in inputs:
         by_partition.setdefault(tp.partition, set()).add(tp)
-    for partition, wanted in by_partition.items():
-        found |= await _from_the_end(consumer, KafkaTopicPartition(topic, partition), wanted)
+    held = await bounds_of(consumer, [TopicPartition(topic, partition) for partition in by_partition])
+    for place, offsets in held.items():
+        found |= await _from_the_end(consumer, place, offsets, by_partition[place.partition])
     return {tp: _position(record, application) for tp, record in found.items()}
 
 
 async def _from_the_end(
-    consumer: AIOKafkaConsumer, place: KafkaTopicPartition, wanted: set[TopicPartition]
+    consumer: AIOKafkaConsumer, place: TopicPartition, held: OffsetRange, wanted: set[TopicPartition]
 ) -> dict[TopicPartition, Record]:
-    consumer.assign([place])
-    first = (await consumer.beginning_offsets([place]))[place]
-    stop = (await consumer.end_offsets([place]))[place]
+    """The last record of each input that has one."""
     found: dict[TopicPartition, Record] = {}
-    step = FIRST_STEP
-    while stop > first and wanted - found.keys():
-        start = max(first, stop - step)
-        found = await _between(consumer, place, start, stop) | found
-        stop, step = start, step * STEP_TIMES
+    for part in held.steps_back(FIRST_STEP, growth=STEP_TIMES):
+        last: dict[TopicPartition, Record] = {}
+        async for record in records_of(consumer, {place: part}):
+            if record.key and record.value:
+                last[TopicPartition(record.key.decode(errors="replace"), place.partition)] = record
+        found = last | found
+        if found.keys() >= wanted:
+            break
     return {tp: record for tp, record in found.items() if tp in wanted}
-
-
-async def _between(
-    consumer: AIOKafkaConsumer, place: KafkaTopicPartition, start: int, stop: int
-) -> dict[TopicPartition, Record]:
-    """The last record of each input from one offset on and below another."""
-    found: dict[TopicPartition, Record] = {}
-    consumer.seek(place, start)
-    while await consumer.position(place) < stop:
-        for record in (await consumer.getmany(place, timeout_ms=_POLL_MS)).get(place, []):
-            if record.offset < stop and record.key and record.value:
-                found[TopicPartition(record.key.decode(errors="replace"), place.partition)] = record
-    return found
 
 
 def _position(record: Record, application: str) -> Position:

@@ -6,15 +6,17 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, RecordTooLargeError
 
-from shieldx.engine.kafka.access import refusal, why_unreachable
-from shieldx.engine.kafka.kafka_log import CLOSE_TIMEOUT_S, FAILURES, REQUEST_TIMEOUT_MS
+from shieldx.engine.kafka.access import FAILURES, refusal
+from shieldx.engine.kafka.clients import TASK_REQUEST_TIMEOUT_MS, connect, new_producer
+from shieldx.engine.kafka.kafka_log import CLOSE_TIMEOUT_S
 from shieldx.errors import OutputTooLarge, RestoreTask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from aiokafka import AIOKafkaProducer
 
     from shieldx.engine.tasks.log import TopicPartition, Write
 
@@ -74,18 +76,8 @@ class Deliveries:
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:
             if self._producer is None:
-                producer = AIOKafkaProducer(
-                    **self._connection, acks="all", enable_idempotence=True, request_timeout_ms=REQUEST_TIMEOUT_MS
-                )
-                try:
-                    await producer.start()
-                except BaseException as error:
-                    await _close(producer)
-                    if isinstance(error, FAILURES):
-                        refused = refusal(error, self._connection)
-                        raise refused or RestoreTask(await why_unreachable(self._connection)) from error
-                    raise
-                self._producer = producer
+                producer = new_producer(self._connection, request_timeout_ms=TASK_REQUEST_TIMEOUT_MS)
+                self._producer = await connect(producer, self._connection)
             return self._producer
 
     def _replace(self, producer: AIOKafkaProducer) -> None:

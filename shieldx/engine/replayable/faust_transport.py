@@ -11,7 +11,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
@@ -21,18 +20,19 @@ from faust.types import TP
 from mode.threads import WorkerThread
 
 from shieldx.engine.kafka.access import refusal
+from shieldx.engine.kafka.clients import TASK_REQUEST_TIMEOUT_MS, new_group_consumer
 from shieldx.engine.tasks.log import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from aiokafka import AIOKafkaConsumer
+
     from shieldx.engine.replayable.offset_tracker import OffsetTrackers
 
 logger = logging.getLogger(__name__)
 
-FETCH_WAIT_MS = 100
 NEVER_MS = 2**31 - 1
-REQUEST_TIMEOUT_MS = 10_000
 COMMIT_S = 3.0
 """While partitions are being revoked no heartbeat is sent: a commit must not outlast the session."""
 
@@ -53,16 +53,13 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         """Connect as all clients of the platform do, rather than by faust's settings."""
-        return AIOKafkaConsumer(
-            **_options_of(transport),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
+        return new_group_consumer(
+            _options_of(transport),
+            RoundRobinPartitionAssignor,
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            request_timeout_ms=TASK_REQUEST_TIMEOUT_MS,
             # A worker that waits for an outage to pass takes nothing, and must not be thrown out for it.
             max_poll_interval_ms=NEVER_MS,
-            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
         )
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:

@@ -7,7 +7,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import ConsumerRebalanceListener
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     KafkaError,
@@ -18,6 +18,7 @@ from aiokafka.errors import (
 
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.assignor import CopartitionAssignor
+from shieldx.engine.kafka.clients import new_group_consumer
 from shieldx.engine.runtime.membership import Membership
 from shieldx.engine.runtime.partition_buffer import PartitionBuffer
 from shieldx.engine.runtime.partition_runner import PartitionRunner
@@ -88,13 +89,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         Raises:
             FixConfiguration: the group or a partition cannot be worked on until something is changed.
         """
-        self._consumer = AIOKafkaConsumer(
-            **self._consumer_options,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            partition_assignment_strategy=(CopartitionAssignor(),),
+        self._consumer = new_group_consumer(
+            self._consumer_options, CopartitionAssignor(), fetch_max_wait_ms=FETCH_WAIT_MS
         )
         try:
             await self._consumer.start()

@@ -85,7 +85,7 @@ class Log(Protocol):
     async def cluster(self) -> str:
         """The identity of the cluster: an offset means something in it only."""
 
-    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         """The first offset of each partition, and the one behind its last committed record."""
 
     def read_to_end(

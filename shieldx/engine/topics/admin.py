@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
 from shieldx.engine.declarations.agent import state_topics_of, topics_of
 from shieldx.engine.declarations.manifests import DELETE_RETENTION_MS, MIN_COMPACTION_LAG
-from shieldx.engine.kafka.access import not_allowed, why_unreachable
+from shieldx.engine.kafka.access import not_allowed
+from shieldx.engine.kafka.clients import connect, new_admin
 from shieldx.errors import FixConfiguration
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from aiokafka.admin import AIOKafkaAdminClient
 
     from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.manifests import Topic
@@ -199,23 +203,14 @@ def _check_compaction_lag(name: str, topic: Topic, actual: ActualTopic) -> None:
         )
 
 
-class _admin:  # noqa: N801 - reads as the function that it stands for
-    """A connected admin client that is closed whatever happens."""
-
-    def __init__(self, connection: Mapping[str, Any]) -> None:
-        self._connection = connection
-        self._client = AIOKafkaAdminClient(**connection)
-
-    async def __aenter__(self) -> AIOKafkaAdminClient:
-        try:
-            await self._client.start()
-        except KafkaError as error:
-            await self._client.close()
-            raise FixConfiguration(await why_unreachable(self._connection)) from error
-        return self._client
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.close()
+@asynccontextmanager
+async def _admin(connection: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected admin client, closed in the end. Raises FixConfiguration if no broker answers."""
+    admin = await connect(new_admin(connection), connection, FixConfiguration)
+    try:
+        yield admin
+    finally:
+        await admin.close()
 
 
 async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: list[str]) -> None:
