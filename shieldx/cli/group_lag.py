@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shieldx.cli.committed_records import committed_consumer
+from shieldx.engine.kafka.aiokafka_internals import group_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,14 +60,11 @@ async def group_status(
     try:
         await admin.start()
         response = (await admin.describe_consumer_groups([group]))[0]
-        offsets = await admin.list_consumer_group_offsets(group, partitions=inputs) if inputs else {}
+        committed = await group_offsets(admin, group, inputs) if inputs else {}
     finally:
         await admin.close()
-    committed = (
-        {tp: found.offset for tp, found in offsets.items() if found.offset >= 0} if positions is None else positions
-    )
     async with committed_consumer(platform) as consumer:
-        lags = await lags_of(consumer, inputs, committed)
+        lags = await lags_of(consumer, inputs, committed if positions is None else positions)
     _, _, state, _, _, members = response.groups[0][:6]
     return GroupStatus(agent.name, group, state, len(members), sum(lag.lag for lag in lags), lags)
 

@@ -7,7 +7,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import ConsumerRebalanceListener
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     KafkaError,
@@ -15,8 +15,10 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
 )
+from typing_extensions import override
 
 from shieldx.engine.kafka.access import refusal
+from shieldx.engine.kafka.aiokafka_internals import GroupConsumer
 from shieldx.engine.kafka.assignor import CopartitionAssignor
 from shieldx.engine.runtime.membership import Membership
 from shieldx.engine.runtime.partition_buffer import PartitionBuffer
@@ -88,7 +90,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         Raises:
             FixConfiguration: the group or a partition cannot be worked on until something is changed.
         """
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = GroupConsumer(
             **self._consumer_options,
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -119,9 +121,11 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         """Finish the transactions under way, leave the group, and let `run` return."""
         self._stopping.set()
 
+    @override
     def on_partitions_revoked(self, revoked: Collection[KafkaTopicPartition]) -> None:
         """Called by aiokafka before it joins again; tasks that keep their partition need not stop."""
 
+    @override
     def on_partitions_assigned(self, assigned: Collection[KafkaTopicPartition]) -> None:
         """Called by aiokafka after it has joined. Does nothing slow: no heartbeat is sent before it returns.
 
