@@ -20,6 +20,7 @@ from typing_extensions import override
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.aiokafka_internals import GroupConsumer
 from shieldx.engine.kafka.assignor import CopartitionAssignor
+from shieldx.engine.kafka.foreign_names import checked_overrides
 from shieldx.engine.runtime.membership import Membership
 from shieldx.engine.runtime.partition_buffer import PartitionBuffer
 from shieldx.engine.runtime.partition_runner import PartitionRunner
@@ -48,6 +49,7 @@ TELL_S = 1.0
 TELLING_S = 3.0
 
 
+@checked_overrides
 class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
     """Runs a share of an agent's or a sink's partitions. Each task restores, works and restarts apart from others."""
 
