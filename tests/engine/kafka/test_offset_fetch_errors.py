@@ -1,7 +1,7 @@
 """A coordinator that answers an OffsetFetch request with an error, and nothing else, has not said that there is none.
 
-The first test fails once aiokafka has mended it: then look whether shieldx/engine/kafka/aiokafka_internals.py may become
-smaller.
+The first test fails once aiokafka looks at that error: then look whether shieldx/engine/kafka/aiokafka_internals.py may
+become smaller.
 """
 
 from __future__ import annotations
@@ -83,9 +83,7 @@ async def test_a_member_asks_again_and_reads_no_old_record(proxy: KafkaProxy, to
     assert proxy.refused > 2
 
 
-async def test_a_member_that_asks_by_itself_is_told_when_the_coordinator_is_back(
-    proxy: KafkaProxy, topic: str
-) -> None:
+async def test_a_member_that_asks_by_itself_is_told_when_the_coordinator_is_back(proxy: KafkaProxy, topic: str) -> None:
     proxy.refuse_offsets(for_s=REFUSED_S)
     tp = TopicPartition(topic, 0)
     async with GroupConsumer(bootstrap_servers=proxy.bootstrap, group_id=topic, enable_auto_commit=False) as consumer:
