@@ -408,6 +408,8 @@ async def test_lag_counts_what_is_not_done_and_no_markers(ours: CommittedConsume
     assert ours.lags() == {HERE: 8}
     ours._thread._consumer = At(FetchPosition(20, 20))
     assert ours.lags() == {HERE: 0}, "only markers are behind 11"
+    ours._to_message(IN, record_at(12))
+    assert ours.lags() == {HERE: 8}, "12 is handed on, and not taken yet"
 
 
 # The streams after a rebalance
