@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError
 from aiokafka.producer import sender
 from aiokafka.producer.message_accumulator import MessageBatch
@@ -57,7 +58,7 @@ OWNERS: dict[str, Callable[[], Any]] = {
     "_coordinator": consumer,
     "_drain_waiter": batch,
     "_message_accumulator": producer_of_transactions,
-    "_send_req": lambda: aiokafka_internals.GroupCoordinator,
+    "_send_req": lambda: GroupCoordinator,
     "_send_request": lambda: AIOKafkaAdminClient,
     "_sender": producer_of_transactions,
     "_subscription": consumer,
