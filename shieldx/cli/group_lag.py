@@ -8,6 +8,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from shieldx.cli.committed_records import committed_consumer
+from shieldx.engine.kafka.aiokafka_internals import group_offsets
 from shieldx.engine.kafka.clients import new_admin, started
 from shieldx.engine.kafka.cluster import bounds_of
 from shieldx.engine.kafka.committed_range import records_of
@@ -59,12 +60,9 @@ async def group_status(
     inputs = [TopicPartition(topic, n) for topic in agent.reads for n in range(partitions.get(topic, 0))]
     async with started(new_admin(platform.connection)) as admin:
         response = (await admin.describe_consumer_groups([group]))[0]
-        offsets = await admin.list_consumer_group_offsets(group, partitions=inputs) if inputs else {}
-    committed = (
-        {tp: found.offset for tp, found in offsets.items() if found.offset >= 0} if positions is None else positions
-    )
+        committed = await group_offsets(admin, group, inputs) if inputs else {}
     async with committed_consumer(platform) as consumer:
-        lags = await lags_of(consumer, inputs, committed)
+        lags = await lags_of(consumer, inputs, committed if positions is None else positions)
     _, _, state, _, _, members = response.groups[0][:6]
     return GroupStatus(agent.name, group, state, len(members), sum(lag.lag for lag in lags), lags)
 

@@ -9,15 +9,14 @@ import asyncpg
 
 from shieldx.errors import FixConfiguration, ShieldXError
 from shieldx.sinks.database import connected
+from shieldx.sinks.pogo_internals import applied, apply, read_migrations, roll_back
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from pogo_core.migration import Migration
 
-RECORDS = "public"
-"""The schema of the tool's own tables, which say what was applied."""
 LOCK = 0x5348_4945_4C44_58
 """One number for all of this program, so that two migrations at once wait for each other. `SHIELDX` in ASCII."""
 
@@ -85,7 +84,7 @@ class Schema:
             state = await self._state(connection)
             if state.unknown:
                 state.check()
-            for migration in await self._migrations(connection):
+            for migration in await read_migrations(self._folder, connection):
                 if migration.id in state.pending:
                     await _apply(connection, migration)
             return list(state.pending)
@@ -103,7 +102,7 @@ class Schema:
             if state.unknown:
                 state.check()
             last = list(reversed(state.applied))[:count]
-            by_id = {migration.id: migration for migration in await self._migrations(connection)}
+            by_id = {migration.id: migration for migration in await read_migrations(self._folder, connection)}
             for name in last:
                 await _roll_back(connection, by_id[name])
             return last
@@ -112,21 +111,7 @@ class Schema:
         known = tuple(sorted(path.stem for path in self._folder.glob("*.sql")))
         if not known:
             raise FixConfiguration(f"no migrations in {self._folder}; set SHIELDX_HOME to the folder that has them")
-        if await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None:
-            return SchemaState(known, ())
-        rows = await connection.fetch(
-            "SELECT migration_id FROM public._pogo_migration WHERE schema_name = $1 ORDER BY migration_id", RECORDS
-        )
-        return SchemaState(known, tuple(row["migration_id"] for row in rows))
-
-    async def _migrations(self, connection: asyncpg.Connection) -> Sequence[Migration]:
-        # Imported here: what it imports takes 0.15 s, and a sink needs none of it.
-        from pogo_core.migration import topological_sort  # noqa: PLC0415
-        from pogo_core.util.sql import ensure_pogo_sync, read_migrations  # noqa: PLC0415
-
-        await ensure_pogo_sync(connection)
-        found = await read_migrations(self._folder, connection, schema_name=RECORDS)
-        return topological_sort([migration.load() for migration in sorted(found, key=lambda found: found.id)])
+        return SchemaState(known, await applied(connection))
 
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[asyncpg.Connection]:
@@ -137,22 +122,16 @@ class Schema:
 
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
-    from pogo_core.util.sql import migration_applied  # noqa: PLC0415 - as above
-
     try:
         async with connection.transaction():
-            await migration.apply(connection)
-            await migration_applied(connection, migration.id, migration.hash, schema_name=RECORDS)
+            await apply(connection, migration)
     except asyncpg.PostgresError as error:
         raise MigrationFailed(f"migration {migration.id} failed, and nothing of it remains: {error}") from error
 
 
 async def _roll_back(connection: asyncpg.Connection, migration: Migration) -> None:
-    from pogo_core.util.sql import migration_unapplied  # noqa: PLC0415 - as above
-
     try:
         async with connection.transaction():
-            await migration.rollback(connection)
-            await migration_unapplied(connection, migration.id, schema_name=RECORDS)
+            await roll_back(connection, migration)
     except asyncpg.PostgresError as error:
         raise MigrationFailed(f"taking back {migration.id} failed, and all of it remains: {error}") from error

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+from typing_extensions import override
+
+from shieldx.engine.kafka.foreign_names import checked_overrides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +25,7 @@ class Owned(msgspec.Struct, frozen=True):
     partitions: list[int] = []
 
 
+@checked_overrides
 class CopartitionAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # aiokafka ships no types
     """Keeps partition n of all inputs on one worker, spreads numbers evenly, and moves as few as it can.
 
@@ -34,14 +38,17 @@ class CopartitionAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # ai
     def __init__(self) -> None:
         self._owned = Owned()
 
+    @override
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """What this member sends to the group's leader."""
         return ConsumerProtocolMemberMetadata(VERSION, sorted(topics), msgspec.json.encode(self._owned))
 
+    @override
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Remember what was assigned, to ask for it again."""
         self._owned = Owned(sorted({number for _, numbers in assignment.assignment for number in numbers}))
 
+    @override
     def assign(
         self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shieldx.engine.kafka.access import FAILURES, refusal, why_unreachable
+from shieldx.engine.kafka.aiokafka_internals import GroupConsumer
 from shieldx.errors import RestoreTask
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def new_consumer(connection: Mapping[str, Any], **options: Any) -> AIOKafkaConsu
     return AIOKafkaConsumer(**{**_CONSUMER, **connection, **options})
 
 
-def new_group_consumer(connection: Mapping[str, Any], assignor: object, **options: Any) -> AIOKafkaConsumer:
+def new_group_consumer(connection: Mapping[str, Any], assignor: object, **options: Any) -> GroupConsumer:
     """A member of the consumer group that `connection` or `options` name as `group_id`.
 
     It reads committed records and commits offsets only when told to.
@@ -54,7 +55,7 @@ def new_group_consumer(connection: Mapping[str, Any], assignor: object, **option
         assignor: an `AbstractPartitionAssignor`, its class or an instance.
         options: those of `AIOKafkaConsumer`; they override the defaults.
     """
-    return AIOKafkaConsumer(**{**_CONSUMER, **connection, **options}, partition_assignment_strategy=(assignor,))
+    return GroupConsumer(**{**_CONSUMER, **connection, **options}, partition_assignment_strategy=(assignor,))
 
 
 def new_producer(connection: Mapping[str, Any], **options: Any) -> AIOKafkaProducer:

@@ -6,11 +6,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import ProducerFenced
-from aiokafka.producer import sender
 
 from shieldx.engine.kafka.access import FAILURES, refusal, translated
+from shieldx.engine.kafka.aiokafka_internals import drop, last_batch, retrieve_failures, set_first_partition_backoff
 from shieldx.engine.kafka.clients import TASK_REQUEST_TIMEOUT_MS, new_consumer, new_producer, started
 from shieldx.engine.kafka.cluster import Cluster, bounds_of
 from shieldx.engine.kafka.committed_range import read_ranges
@@ -33,13 +32,13 @@ logger = logging.getLogger(__name__)
 
 RETRY_BACKOFF_MS = 2
 """Waited whenever a transaction meets the markers of the one before, which the broker writes after it has answered."""
-sender.BACKOFF_OVERRIDE = RETRY_BACKOFF_MS / 1000
-"""The same wait for a transaction's first partitions, a constant of aiokafka's: with its 20 ms, transactions back to
-back take 27 ms each, with 2 ms they take 9 ms."""
 BATCH_BYTES = 900_000
 """Below the 1 MB that a broker takes as one batch."""
 CLOSE_TIMEOUT_S = 2.0
 RESTORE_FETCH_BYTES = 8 * 1024 * 1024
+
+# With aiokafka's 20 ms, transactions back to back take 27 ms each; with 2 ms they take 9 ms.
+set_first_partition_backoff(RETRY_BACKOFF_MS / 1000)
 
 
 class KafkaLog:
@@ -196,14 +195,14 @@ class KafkaTransactions:
                 for builder in self._builders(records):
                     delivery = await producer.send_batch(builder, tp.topic, partition=tp.partition)
                     deliveries.append(delivery)
-                    batches.append(self._last_batch(tp.topic, tp.partition))
+                    batches.append(last_batch(producer, tp.topic, tp.partition))
                     last[tp] = delivery, builder.record_count()
             # commit_transaction ignores a batch's error, and would commit the positions of refused results.
             await asyncio.gather(*deliveries)
             await producer.commit_transaction()
         except FAILURES as error:
             outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
-            self._retrieve_failures(batches)
+            retrieve_failures(producer, batches)
             if any(_is_fenced(each) for each in (error, *outcomes) if isinstance(each, BaseException)):
                 raise LeaveTask(f"fenced by a later producer, or timed out: {error!r}") from error
             refused = (refusal(each, self._connection) for each in (error, *outcomes) if isinstance(each, Exception))
@@ -219,9 +218,8 @@ class KafkaTransactions:
         except (TimeoutError, *FAILURES) as error:
             # stop() waits for batches that a broker may never take, and does not finish what it began.
             logger.debug("closing a producer by force: %r", error)
-            await producer._sender.close()  # noqa: SLF001 - aiokafka has no public way to drop pending batches
-            await producer.client.close()
-        self._retrieve_failures()
+            await drop(producer)
+        retrieve_failures(producer)
 
     def _all(
         self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, Position]
@@ -232,19 +230,6 @@ class KafkaTransactions:
             place = TopicPartition(self._positions_topic, tp.partition)
             places.setdefault(place, []).append(position_record(tp, position))
         return {**writes, **places}
-
-    def _last_batch(self, topic: str, partition: int) -> MessageBatch:
-        """What aiokafka has made of the batch just handed over."""
-        pending = self._producer._message_accumulator._batches  # noqa: SLF001 - it has no public name
-        return pending[KafkaTopicPartition(topic, partition)][-1]
-
-    def _retrieve_failures(self, batches: Sequence[MessageBatch] = ()) -> None:
-        """Look at the errors that aiokafka keeps for whoever might wait: asyncio logs each that nobody looks at."""
-        waiters = [self._producer._txn_manager._transaction_waiter]  # noqa: SLF001 - it has no public name
-        waiters += [batch._drain_waiter for batch in batches]  # noqa: SLF001 - likewise
-        for waiter in waiters:
-            if waiter is not None and waiter.done() and not waiter.cancelled():
-                waiter.exception()
 
     def _builders(self, records: Sequence[Write]) -> Iterator[BatchBuilder]:
         """Records as batches, as full as they may be."""

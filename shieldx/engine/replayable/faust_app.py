@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import faust
-from faust.app.base import BootStrategy
-
-from shieldx.engine.replayable.faust_transport import CommittedConsumer, Transport
+from shieldx.engine.replayable.faust_internals import ReplayableApp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from shieldx.engine.replayable.offset_tracker import OffsetTrackers
-    from shieldx.engine.tasks.log import Header, TopicPartition
+    from shieldx.engine.tasks.log import Header
 
 COMMIT_INTERVAL_S = 0.5
 """What is repeated after a kill: the records of so long."""
@@ -33,39 +29,6 @@ class TakenRecord(NamedTuple):
     headers: Sequence[Header]
 
 
-class _Settings(faust.Settings):
-    """Settings that are given here and nowhere else."""
-
-    def getenv(self, env_name: str) -> Any:  # noqa: ARG002 - faust's signature
-        """The environment of the process means nothing to faust: `BROKER_URL` and the like may be anyone's."""
-        return None
-
-
-class _Boot(BootStrategy):
-    enable_kafka_producer = False
-    enable_web = False
-
-
-class ReplayableApp(faust.App):
-    """An app that leaves no folder behind."""
-
-    logger = logging.getLogger("faust")
-    Settings = _Settings
-    BootStrategy = _Boot
-
-    async def on_first_start(self) -> None:
-        """Make no folder: there are no tables."""
-
-    async def check_group(self) -> None:
-        """Raise what keeps this worker out of its group."""
-        if isinstance(self.consumer, CommittedConsumer):
-            await self.consumer.check_group()
-
-    def lags(self) -> dict[TopicPartition, int]:
-        """How many offsets of each partition are not done, where that is known."""
-        return self.consumer.lags() if isinstance(self.consumer, CommittedConsumer) else {}
-
-
 def make_app(
     group: str,
     topics: Sequence[str],
@@ -76,6 +39,8 @@ def make_app(
     """An app that hands every committed record of some topics to `take`, which waits as long as it has no room."""
     app = ReplayableApp(
         group,
+        consumer_options,
+        progress,
         autodiscover=False,
         broker="aiokafka://",
         broker_commit_interval=COMMIT_INTERVAL_S,
@@ -89,7 +54,6 @@ def make_app(
         value_serializer="raw",
         web_enabled=False,
     )
-    app.transport = Transport(app, consumer_options, progress)
     channel = app.topic(*topics, key_type=bytes, value_type=bytes)
 
     async def hand_on(stream: Any) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.replayable import Answering, Replayable, Resources
     from shieldx.engine.operations.metrics import Metrics
     from shieldx.engine.replayable.deliveries import Deliveries
-    from shieldx.engine.replayable.faust_app import ReplayableApp
+    from shieldx.engine.replayable.faust_internals import ReplayableApp
     from shieldx.engine.tasks.codec import Codec
 
 logger = logging.getLogger(__name__)

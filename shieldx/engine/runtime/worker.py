@@ -15,10 +15,12 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
 )
+from typing_extensions import override
 
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.assignor import CopartitionAssignor
 from shieldx.engine.kafka.clients import new_group_consumer
+from shieldx.engine.kafka.foreign_names import checked_overrides
 from shieldx.engine.runtime.membership import Membership
 from shieldx.engine.runtime.partition_buffer import PartitionBuffer
 from shieldx.engine.runtime.partition_runner import PartitionRunner
@@ -47,6 +49,7 @@ TELL_S = 1.0
 TELLING_S = 3.0
 
 
+@checked_overrides
 class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
     """Runs a share of an agent's or a sink's partitions. Each task restores, works and restarts apart from others."""
 
@@ -115,9 +118,11 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         """Finish the transactions under way, leave the group, and let `run` return."""
         self._stopping.set()
 
+    @override
     def on_partitions_revoked(self, revoked: Collection[KafkaTopicPartition]) -> None:
         """Called by aiokafka before it joins again; tasks that keep their partition need not stop."""
 
+    @override
     def on_partitions_assigned(self, assigned: Collection[KafkaTopicPartition]) -> None:
         """Called by aiokafka after it has joined. Does nothing slow: no heartbeat is sent before it returns.
 

@@ -16,6 +16,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from shieldx.engine.declarations.agent import state_topics_of, topics_of
 from shieldx.engine.declarations.manifests import DELETE_RETENTION_MS, MIN_COMPACTION_LAG
 from shieldx.engine.kafka.access import not_allowed
+from shieldx.engine.kafka.aiokafka_internals import ask_broker
 from shieldx.engine.kafka.clients import connect, new_admin
 from shieldx.errors import FixConfiguration
 from shieldx.messages import DEAD_LETTERS
@@ -230,8 +231,7 @@ async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: list[str]) -> Non
 
 
 async def _knows_leaders(admin: AIOKafkaAdminClient, node_id: int, names: list[str]) -> bool:
-    request = MetadataRequest(names)
-    response = await admin._send_request(request, node_id)  # noqa: SLF001 - its public methods ask any broker
+    response = await ask_broker(admin, node_id, MetadataRequest(names))
     topics = response.to_object()["topics"]
     return all(
         topic["error_code"] == 0 and all(p["error_code"] == 0 and p["leader"] >= 0 for p in topic["partitions"])

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from shieldx.dev.broker import KafkaBroker
 from tests.engine.echo_agent import PARTITIONS, Ask
-from tests.engine.echo_platform import EchoPlatform, new_platform, number_of
+from tests.engine.echo_platform import SESSION_S, EchoPlatform, new_platform, number_of
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ async def test_a_worker_that_is_told_to_stop_ends_with_0_and_leaves_its_group_at
 
 
 async def test_a_worker_goes_on_when_its_broker_comes_back(tmp_path: Path) -> None:
-    """The broker dies and comes back at the same address."""
+    """The broker freezes for longer than a session, then dies and comes back at the same address."""
     broker = KafkaBroker(tmp_path / "broker")
     await broker.start()
     (tmp_path / "home").mkdir()
@@ -126,11 +126,16 @@ async def test_a_worker_goes_on_when_its_broker_comes_back(tmp_path: Path) -> No
         async with new_platform(broker.bootstrap, tmp_path / "home") as echoing, worker(echoing) as survivor:
             await echoing.send(*(Ask(number=number) for number in range(MANY)))
             await echoing.echoes(range(MANY))
-            await broker.kill()
-            await broker.start()
+            await broker.freeze()
+            await asyncio.sleep(2 * SESSION_S)
+            await broker.thaw()
             await echoing.send(*(Ask(number=number) for number in range(MANY, 2 * MANY)))
             await echoing.echoes(range(2 * MANY))
-            await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 2 * MANY // PARTITIONS))
+            await broker.kill()
+            await broker.start()
+            await echoing.send(*(Ask(number=number) for number in range(2 * MANY, 3 * MANY)))
+            await echoing.echoes(range(3 * MANY))
+            await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 3 * MANY // PARTITIONS))
             survivor.process.send_signal(SIGTERM)
             assert await survivor.end() == 0
     finally:

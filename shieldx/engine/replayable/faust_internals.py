@@ -1,8 +1,13 @@
-"""How faust reaches Kafka: committed records only, and a record counts as done when it is, not when a later one is.
+"""What ShieldX uses of faust, and of mode below it, beyond their public interface. No other module does.
 
-faust itself reads uncommitted records. It commits past one that is still being worked on, if that is the first one
-behind the committed offset; it takes a commit that has failed for one that has not; and its app crashes when a broker
-is away for a moment.
+faust may rename any of these names in any release. Each has a test in
+tests/engine/replayable/test_faust_internals.py, which also shows what faust does without the override:
+
+- It reads uncommitted records.
+- It commits past a record that is still being worked on, if that is the first one behind the committed offset.
+- It takes a commit that has failed for one that has succeeded.
+- Its app crashes when a broker is away for a moment.
+- It resumes the streams of an assignment that a later rebalance has replaced.
 """
 
 from __future__ import annotations
@@ -11,30 +16,132 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+import faust
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
+from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
+from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.threads import WorkerThread
+from typing_extensions import override
 
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.clients import TASK_REQUEST_TIMEOUT_MS, new_group_consumer
+from shieldx.engine.kafka.foreign_names import checked_overrides
 from shieldx.engine.tasks.log import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aiokafka import AIOKafkaConsumer
-
+    from shieldx.engine.kafka.aiokafka_internals import GroupConsumer
     from shieldx.engine.replayable.offset_tracker import OffsetTrackers
 
 logger = logging.getLogger(__name__)
+faust_logger = logging.getLogger("faust")
+"""For classes of ours too: mode would log under this module's name, and a worker would show all that faust says."""
 
 NEVER_MS = 2**31 - 1
 COMMIT_S = 3.0
 """While partitions are being revoked no heartbeat is sent: a commit must not outlast the session."""
+
+
+@checked_overrides
+class _Settings(faust.Settings):
+    """Settings that are given to the app and nowhere else."""
+
+    @override
+    def getenv(self, env_name: str) -> Any:
+        """Return nothing: `BROKER_URL` and the like in the environment may be another program's."""
+        return None
+
+
+class _Boot(BootStrategy):
+    enable_kafka_producer = False
+
+
+@checked_overrides
+class _Recovery(Recovery):
+    """Resumes streams for the assignment it was started for, and for no other.
+
+    faust compares generations before it waits for the committed offsets. If partitions are revoked during that wait,
+    it would resume what faust has just suspended.
+    """
+
+    logger = faust_logger
+    _rebalance = 0
+    """Which rebalance, of those that the app counts, gave the assignment."""
+
+    @override
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+        self._rebalance = self.app.rebalancing_count
+
+    @override
+    async def _wait(self, coro: Any, timeout: Any = None) -> None:
+        """Wait as faust does.
+
+        Raises:
+            RebalanceAgain: partitions have been revoked; another call follows once others are assigned.
+            ServiceStopped: the app stops.
+            TimeoutError: the time is over. faust would end this service without a word, and never take a record again.
+        """
+        try:
+            await super()._wait(coro, timeout=timeout)
+        except ServiceStopped:
+            if self.should_stop:
+                raise
+            raise TimeoutError(f"the group's coordinator has not told the committed offsets in {timeout} s") from None
+        if self._rebalance != self.app.rebalancing_count:
+            raise RebalanceAgain
+
+
+@checked_overrides
+class _Tables(TableManager):
+    """Of an app without tables this remains: after a rebalance, it has the streams resumed."""
+
+    logger = faust_logger
+
+    @property
+    @override
+    def recovery(self) -> Recovery:
+        """Made once."""
+        if self._recovery is None:
+            self._recovery = _Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
+
+
+@checked_overrides
+class ReplayableApp(faust.App):
+    """An app that reads no environment, leaves no folder behind, and starts no producer."""
+
+    logger = faust_logger
+    Settings = _Settings
+    BootStrategy = _Boot
+
+    def __init__(
+        self, name: str, consumer_options: Mapping[str, Any], progress: OffsetTrackers, **options: Any
+    ) -> None:
+        super().__init__(name, TableManager=_Tables, **options)
+        self.transport = _Transport(self, consumer_options, progress)
+
+    @override
+    async def on_first_start(self) -> None:
+        """Make no folder: there are no tables."""
+
+    async def check_group(self) -> None:
+        """Raise what keeps this worker out of its group."""
+        if isinstance(self.consumer, CommittedConsumer):
+            await self.consumer.check_group()
+
+    def lags(self) -> dict[TopicPartition, int]:
+        """How many offsets of each partition are not done, where that is known."""
+        return self.consumer.lags() if isinstance(self.consumer, CommittedConsumer) else {}
 
 
 class _DaemonThread(WorkerThread):
@@ -45,13 +152,15 @@ class _DaemonThread(WorkerThread):
         self.daemon = True
 
 
+@checked_overrides
 class CommittedThread(driver.AIOKafkaConsumerThread):
     """The thread of the consumer, which heartbeats whatever the agent does."""
 
     Worker = _DaemonThread
-    logger = logging.getLogger("faust")
+    logger = faust_logger
 
-    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
+    @override
+    def _create_worker_consumer(self, transport: driver.Transport) -> GroupConsumer:
         """Connect as all clients of the platform do, rather than by faust's settings."""
         return new_group_consumer(
             _options_of(transport),
@@ -62,6 +171,7 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
             max_poll_interval_ms=NEVER_MS,
         )
 
+    @override
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
         mine = {
@@ -85,15 +195,16 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
             await self.call_thread(self._check_group)
 
     async def _check_group(self) -> None:
-        self._ensure_consumer()._coordinator.check_errors()  # noqa: SLF001 - `getmany` asks it, which faust goes around
+        self._ensure_consumer().check_group()
 
+    @override
     def on_crash(self, msg: str, *fmt: Any, **_: Any) -> None:
         """Log what mode would print."""
         logger.error(msg.format(*fmt), exc_info=True)  # noqa: LOG014 - called while it is handled
 
 
 def _options_of(transport: Any) -> Mapping[str, Any]:
-    """What the consumer connects with, whom nothing but `Transport` makes."""
+    """What the consumer connects with; its transport is always a `_Transport`."""
     options: Mapping[str, Any] = transport.consumer_options
     return options
 
@@ -111,29 +222,30 @@ class _NothingRead(dict[Any, None]):
         """Nothing is kept."""
 
 
+@checked_overrides
 class CommittedConsumer(driver.Consumer):
     """A consumer whose offsets come from the progress of the agent, not from faust's acknowledgements."""
 
-    logger = logging.getLogger("faust")
+    logger = faust_logger
 
-    def __init__(self, transport: Transport, *args: Any, **options: Any) -> None:
+    def __init__(self, transport: _Transport, *args: Any, **options: Any) -> None:
         super().__init__(transport, *args, **options)
         self.progress = transport.progress
         self.fetched: dict[TopicPartition, int] = {}
         """The offset behind the last record of each partition that was handed on."""
         self._read_offset = _NothingRead()  # type: ignore[assignment] # it never has any of the values
 
+    @override
     def _new_consumer_thread(self) -> CommittedThread:
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
+    @override
     def _to_message(self, tp: TP, record: Any) -> Any:
         self.fetched[TopicPartition(*tp)] = record.offset + 1
         return super()._to_message(tp, record)
 
-    async def _add_gap(self, *_: Any) -> None:
-        """OffsetTrackers needs no list of the offsets that never come."""
-
-    async def _commit_tps(self, tps: Iterable[TP], start_new_transaction: bool) -> bool:  # noqa: ARG002 - faust's signature
+    @override
+    async def _commit_tps(self, tps: Iterable[TP], start_new_transaction: bool) -> bool:
         known = dict(self.progress.partitions)
         offsets = {tp: next_offset for tp, each in known.items() if (next_offset := each.uncommitted) is not None}
         if not offsets or not await self._commit({TP(*tp): offset for tp, offset in offsets.items()}):
@@ -142,6 +254,7 @@ class CommittedConsumer(driver.Consumer):
             known[tp].committed = offset
         return True
 
+    @override
     async def perform_seek(self) -> None:
         """Go on where the group says."""
         await super().perform_seek()
@@ -149,6 +262,7 @@ class CommittedConsumer(driver.Consumer):
         for tp in self.assignment():
             self.progress.begin(TopicPartition(*tp), self._committed_offset.get(tp) or None)
 
+    @override
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
         """Tell the group what is done, so that as little as possible is done again."""
         if revoked and not self.app.should_stop:
@@ -159,6 +273,7 @@ class CommittedConsumer(driver.Consumer):
                 logger.warning("the group was not told how far it has come before its partitions moved")
         await super().on_partitions_revoked(revoked)
 
+    @override
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         """Let go of what others have now."""
         self._buffered_partitions.clear()
@@ -175,26 +290,19 @@ class CommittedConsumer(driver.Consumer):
         consumer = self._thread._consumer  # noqa: SLF001 - faust's own thread class gives it to nobody
         if consumer is None:
             return {}
-        return {
-            tp: lag
-            for tp in list(self.progress.partitions)
-            if (lag := self._lag(consumer, KafkaTopicPartition(*tp))) is not None
-        }
+        return {tp: lag for tp in list(self.progress.partitions) if (lag := self._lag(consumer, tp)) is not None}
 
-    def _lag(self, consumer: AIOKafkaConsumer, tp: KafkaTopicPartition) -> int | None:
-        subscription = consumer._subscription.subscription  # noqa: SLF001 - its public methods raise or wait
-        assignment = None if subscription is None else subscription.assignment
-        state = None if assignment is None or tp not in assignment.tps else assignment.state_value(tp)
-        if state is None or state.lso is None or not state.has_valid_position:
+    def _lag(self, consumer: GroupConsumer, tp: TopicPartition) -> int | None:
+        fetched = consumer.fetch_position(KafkaTopicPartition(*tp))
+        if fetched is None:
             return None
-        place = TopicPartition(*tp)
-        done = self.progress.partitions[place].next_offset
-        if done == self.fetched.get(place, done) and state.position >= state.lso:
-            return 0  # only markers stand behind it
-        return None if done is None else max(0, state.lso - done)
+        done = self.progress.partitions[tp].next_offset
+        if done == self.fetched.get(tp, done) and fetched.position >= fetched.end:
+            return 0  # only markers are behind it
+        return None if done is None else max(0, fetched.end - done)
 
 
-class Transport(driver.Transport):
+class _Transport(driver.Transport):
     """Connects faust as the platform connects, and counts records as the worker does."""
 
     Consumer = CommittedConsumer
