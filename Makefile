@@ -30,7 +30,7 @@ chaos: $(INSTALLED) ## 200,000 commands under fire (CHAOS_SEED replays a run)
 	CHAOS_COMMANDS=$${CHAOS_COMMANDS:-200000} $(BIN)/python -m pytest tests/recovery/test_exactly_once.py -q -s
 
 model: $(INSTALLED) ## 10,000 random command sequences against an independent ledger
-	MODEL_EXAMPLES=10000 $(BIN)/python -m pytest tests/credits/test_model.py -q -s -o timeout=7200
+	MODEL_EXAMPLES=10000 $(BIN)/python -m pytest tests/domains/credits/test_model.py -q -s -o timeout=7200
 
 bench: $(BENCH_INSTALLED) ## The ledger against its peers, its latency, the audit log and evaluations (BENCH_OPTIONS=--quick)
 	@$(BENCH_BIN)/python -m bench $(BENCH_OPTIONS)
@@ -53,8 +53,8 @@ schemas: $(INSTALLED) ## Write schemas/ from the Python types
 	@$(BIN)/shieldx schemas --write
 
 docs: $(INSTALLED) ## Write the pages that are made from the source
-	@$(BIN)/shieldx config --markdown > docs/settings.md
-	@$(BIN)/shieldx topology --format svg -o docs/topology.svg
+	@$(BIN)/shieldx config --markdown > docs/reference/settings.md
+	@$(BIN)/shieldx topology --format svg -o docs/reference/topology.svg
 
 lock: $(INSTALLED) ## Pin the newest dependencies that pyproject.toml allows
 	$(BIN)/python -m pip install -q uv

@@ -1,4 +1,4 @@
-"""Every setting, from `SHIELDX_…` in the environment; docs/settings.md is written from this file."""
+"""Every setting, from `SHIELDX_…` in the environment; docs/reference/settings.md is written from this file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="JSON file of the keys that sign the audit log; no source set: the embedded stack's own"),
     ] = None
     audit_keyring: Annotated[
-        str | None, Meta(description="The same JSON itself, instead of a file; a secret (docs/audit-keys.md)")
+        str | None, Meta(description="The same JSON itself, instead of a file; a secret (docs/how-to/audit-keys.md)")
     ] = None
     audit_vault_address: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] | None,
@@ -195,7 +195,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     }
     for name in given:
         if name not in Settings.__struct_fields__:
-            raise FixConfiguration(f"{PREFIX}{name.upper()} is no setting; docs/settings.md lists them")
+            raise FixConfiguration(f"{PREFIX}{name.upper()} is no setting; docs/reference/settings.md lists them")
     try:
         return msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, value: kind(value))
     except msgspec.ValidationError as error:

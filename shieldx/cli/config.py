@@ -26,7 +26,7 @@ class Setting(NamedTuple):
 
 @click.command()
 @as_json
-@click.option("--markdown", is_flag=True, help="Print docs/settings.md, which knows no values.")
+@click.option("--markdown", is_flag=True, help="Print docs/reference/settings.md, which knows no values.")
 def command(*, as_json: bool, markdown: bool) -> None:
     """Print every setting. They come from the environment; what holds a secret is masked."""
     if markdown:

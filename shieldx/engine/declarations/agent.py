@@ -101,7 +101,7 @@ def load_agents(folder: Path) -> dict[str, AnyAgent]:
         page = _load_page(path)
         agent = getattr(page, "agent", None) or getattr(page, "sink", None)
         if not isinstance(agent, AnyAgent):
-            raise FixConfiguration(f"{path} defines no `agent` and no `sink`; see docs/agents.md")
+            raise FixConfiguration(f"{path} defines no `agent` and no `sink`; see docs/how-to/agents.md")
         if agent.name in agents:
             raise FixConfiguration(f"{path} declares agent {agent.name!r}, which another page has declared already")
         agents[agent.name] = agent
