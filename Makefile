@@ -1,20 +1,20 @@
-# Everything a checkout needs is installed into .venv by the first target that wants it.
+# The first target that needs it installs everything into .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# What the ledger is measured against pins other versions than its own, so that it has an environment of its own.
+# The ledger's peers pin other versions than ShieldX does, so they get an environment of their own.
 BENCH_VENV := .venv-bench
 BENCH_BIN := $(BENCH_VENV)/bin
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run chaos model bench growth lint format schemas docs lock clean
+.PHONY: help demo test run chaos model bench growth lint format schemas docs changelog lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED) ## Replay a usage trace through a real Kafka and recount the balances (TRACE=file.csv)
+demo: $(INSTALLED) ## Replay a usage trace through a real Kafka and recount its balances (TRACE=file.csv)
 	@TRACE="$(TRACE)" $(BIN)/python -m shieldx.demo
 
 test: $(INSTALLED) lint ## Lint, then unit, property, integration and recovery tests on a real Kafka
@@ -26,35 +26,38 @@ test: $(INSTALLED) lint ## Lint, then unit, property, integration and recovery t
 run: $(INSTALLED) ## Start the stack and all agents; Ctrl-C stops them
 	@$(BIN)/shieldx up
 
-chaos: $(INSTALLED) ## 200,000 commands under fire (CHAOS_SEED replays a run)
+chaos: $(INSTALLED) ## Recovery test with 200,000 commands (CHAOS_SEED repeats a run)
 	CHAOS_COMMANDS=$${CHAOS_COMMANDS:-200000} $(BIN)/python -m pytest tests/recovery/test_exactly_once.py -q -s
 
-model: $(INSTALLED) ## 10,000 random command sequences against an independent ledger
-	MODEL_EXAMPLES=10000 $(BIN)/python -m pytest tests/credits/test_model.py -q -s -o timeout=7200
+model: $(INSTALLED) ## Compare 10,000 random command sequences with an independent ledger
+	MODEL_EXAMPLES=10000 $(BIN)/python -m pytest tests/domains/credits/test_model.py -q -s -o timeout=7200
 
-bench: $(BENCH_INSTALLED) ## The ledger against its peers, its latency, the audit log and evaluations (BENCH_OPTIONS=--quick)
+bench: $(BENCH_INSTALLED) ## Measure the ledger, its peers, the audit log and evaluations (BENCH_OPTIONS=--quick)
 	@$(BENCH_BIN)/python -m bench $(BENCH_OPTIONS)
 	@$(BENCH_BIN)/python -m bench.audit $(filter --quick,$(BENCH_OPTIONS))
 	@$(BENCH_BIN)/python -m bench.shadow $(filter --quick,$(BENCH_OPTIONS))
 
-growth: $(BENCH_INSTALLED) ## Throughput, restart time and memory as they grow; takes an hour or more (BENCH_OPTIONS=--quick)
+growth: $(BENCH_INSTALLED) ## Measure throughput, restart time and memory as data grows; an hour or more (BENCH_OPTIONS=--quick)
 	@$(BENCH_BIN)/python -m bench.growth all $(BENCH_OPTIONS)
 
-lint: $(INSTALLED) ## ruff and mypy
+lint: $(INSTALLED) ## Run ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
 
-format: $(INSTALLED) ## Format, and mend what can be mended
+format: $(INSTALLED) ## Format, and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 schemas: $(INSTALLED) ## Write schemas/ from the Python types
 	@$(BIN)/shieldx schemas --write
 
-docs: $(INSTALLED) ## Write the pages that are made from the source
-	@$(BIN)/shieldx config --markdown > docs/settings.md
-	@$(BIN)/shieldx topology --format svg -o docs/topology.svg
+docs: $(INSTALLED) ## Write the pages that are generated from the source
+	@$(BIN)/shieldx config --markdown > docs/reference/settings.md
+	@$(BIN)/shieldx topology --format svg -o docs/reference/topology.svg
+
+changelog: $(INSTALLED) ## Show the changes since the last version (VERSION=x.y.z writes them to CHANGELOG.md)
+	@$(BIN)/towncrier build $(if $(VERSION),--yes --version $(VERSION),--draft --version next)
 
 lock: $(INSTALLED) ## Pin the newest dependencies that pyproject.toml allows
 	$(BIN)/python -m pip install -q uv
@@ -64,7 +67,7 @@ lock: $(INSTALLED) ## Pin the newest dependencies that pyproject.toml allows
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --extra stack --group bench --group build -q -o requirements-bench.lock
 
-clean: ## Remove what was installed and cached here
+clean: ## Remove everything that was installed or cached here
 	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 
 $(INSTALLED): requirements.lock pyproject.toml

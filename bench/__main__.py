@@ -152,7 +152,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help=f"names from the table, or {LATENCY}, with commas between")
     parser.add_argument("--quick", action="store_true", help="see that it runs; the page is left alone")
-    parser.add_argument("--page", type=Path, help="where to write; by default docs/benchmarks.md, after a whole run")
+    parser.add_argument(
+        "--page", type=Path, help="where to write; by default docs/reference/benchmarks.md, after a whole run"
+    )
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The parts of docs/benchmarks.md that are written by a run, each between two markers."""
+"""The parts of docs/reference/benchmarks.md that are written by a run, each between two markers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shieldx.errors import ShieldXError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks.md"
 
 
 class RestoreTheMarkers(ShieldXError):

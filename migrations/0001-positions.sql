@@ -1,4 +1,4 @@
--- How far each sink has come, and what it could not read.
+-- The position of each sink, and the records that it could not read.
 -- depends:
 
 -- migrate: apply
@@ -16,9 +16,9 @@ CREATE TABLE shieldx.positions (
     PRIMARY KEY (sink, topic, partition)
 );
 
-COMMENT ON TABLE shieldx.positions IS 'The next record that each sink will write. Committed with the rows it speaks of.';
+COMMENT ON TABLE shieldx.positions IS 'The next record that each sink will write, committed in the transaction of its rows.';
 COMMENT ON COLUMN shieldx.positions.cluster_id IS 'The Kafka cluster that the offsets belong to.';
-COMMENT ON COLUMN shieldx.positions.record_at IS 'When the last record that was written was appended to its topic.';
+COMMENT ON COLUMN shieldx.positions.record_at IS 'When the last written record was appended to its topic.';
 
 CREATE TABLE shieldx.unreadable (
     sink text NOT NULL,

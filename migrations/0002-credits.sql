@@ -16,7 +16,7 @@ CREATE TABLE credits.accounts (
 );
 
 COMMENT ON TABLE credits.accounts IS 'Each tenant''s account: the last record of the topic credits.accounts.';
-COMMENT ON COLUMN credits.accounts.source_offset IS 'Where that record stands in partition source_partition of its topic.';
+COMMENT ON COLUMN credits.accounts.source_offset IS 'The offset of that record in partition source_partition of its topic.';
 
 CREATE TABLE credits.transactions (
     transaction_id text PRIMARY KEY,
@@ -33,13 +33,13 @@ CREATE TABLE credits.transactions (
     refunds text
 );
 
--- The order of the ledger within a tenant, which has one home partition: a statement is read along it.
+-- The order of the ledger within a tenant, which has one home partition. Statements read along it.
 CREATE INDEX transactions_of_tenant ON credits.transactions (tenant_id, input_offset, batch_index NULLS FIRST);
 
-COMMENT ON TABLE credits.transactions IS 'Every movement of credits, as the topic credits.transactions has it.';
+COMMENT ON TABLE credits.transactions IS 'Every movement of credits: the records of the topic credits.transactions.';
 COMMENT ON COLUMN credits.transactions.amount IS 'Positive where the balance grew, negative where it fell.';
-COMMENT ON COLUMN credits.transactions.balance IS 'The balance after it.';
-COMMENT ON COLUMN credits.transactions.input_offset IS 'Of the command in credits.commands; batch_index is its place in a batch.';
+COMMENT ON COLUMN credits.transactions.balance IS 'The balance after the movement.';
+COMMENT ON COLUMN credits.transactions.input_offset IS 'The offset of the command in credits.commands; batch_index is its index in a batch.';
 
 -- migrate: rollback
 

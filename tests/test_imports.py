@@ -1,4 +1,4 @@
-"""Imports point one way: docs/architecture.md says which, and this holds the code to it.
+"""Imports point one way: docs/explanation/architecture.md says which, and this holds the code to it.
 
 A new domain needs no line here nor there; another new part of `shieldx/` needs its row in that page.
 """
@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "shieldx"
-PAGE = ROOT / "docs/architecture.md"
+PAGE = ROOT / "docs/explanation/architecture.md"
 HEADING = "## Rooms and what may import what\n"
 ABOVE, ENGINE_ABOVE = "everything above", "engine rooms above"
 ENGINE = ["declarations", "operations", "tasks", "kafka", "topics", "runtime", "replayable", "testing"]

@@ -27,7 +27,7 @@ def test_values_are_typed() -> None:
         ("SHIELDX_KAFKA_BOOTSTRAP", "localhost:x", "SHIELDX_KAFKA_BOOTSTRAP: Expected `str` matching"),
         ("SHIELDX_PARTITIONS", "many", "SHIELDX_PARTITIONS: Expected `int`"),
         ("SHIELDX_PARTITIONS", "0", "SHIELDX_PARTITIONS: Expected `int` >= 1"),
-        ("SHIELDX_PARTITION", "4", "SHIELDX_PARTITION is no setting"),
+        ("SHIELDX_PARTITION", "4", "unknown setting SHIELDX_PARTITION"),
         ("SHIELDX_KAFKA_SECURITY", "TLS", "SHIELDX_KAFKA_SECURITY: Invalid enum value"),
         ("SHIELDX_KAFKA_SECURITY", "SASL_SSL", "needs SHIELDX_KAFKA_USERNAME and SHIELDX_KAFKA_PASSWORD"),
         ("SHIELDX_KAFKA_KEY_FILE", "key.pem", "go together"),

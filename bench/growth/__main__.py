@@ -135,7 +135,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--state-limit-mb", type=int, help="for restart and large: SHIELDX_STATE_LIMIT_MB")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs; docs/ is left alone")
-    parser.add_argument("--page", type=Path, help="where to write; by default docs/benchmarks.md")
+    parser.add_argument("--page", type=Path, help="where to write; by default docs/reference/benchmarks.md")
     return parse(parser, QUICK)
 
 

@@ -91,7 +91,7 @@ class Figures:
             notes.append(
                 f"Matcher and `re` differ in {self._differing.total():,} of "
                 f"{len(runnable.rules) * self._rule_set_samples:,} judgements, of {_names(self._differing)}: `$` of "
-                "`re` also stands before a last newline, and of a long value the matcher looks at both ends only."
+                "`re` also matches before a final newline, and the matcher looks only at both ends of a long value."
             )
         return notes
 
@@ -132,8 +132,8 @@ class Figures:
             counted = sum(each.times for each in slowed)
             rows.append([name, _ms(alone), _ms(beside), times.shown(1), f"{counted:,}"])
         large = Rounds(tuple(each.large_s for each in self._crowded)).shown(1)
-        title = f"{many.SMALL_SAMPLES:,} samples, p50 without and beside an evaluation of {self._large:,} ({large} s)"
-        return Grid(title, ("small ones of", "without", "beside it", "times", "measured beside it"), rows)
+        title = f"{many.SMALL_SAMPLES:,} samples, p50 alone and during an evaluation of {self._large:,} ({large} s)"
+        return Grid(title, ("small ones of", "alone", "during it", "times", "measured during it"), rows)
 
     def _over_rule_set(self) -> Grid:
         plain = Rounds(tuple(self._rates[rule_set.PLAIN])).median

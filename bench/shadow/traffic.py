@@ -122,7 +122,7 @@ def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="bench.shadow.traffic", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few rules; the pages are left alone")
-    parser.add_argument("--page", type=Path, help=f"where the summary goes, {RULES_PAGE} beside it; see docs/")
+    parser.add_argument("--page", type=Path, help=f"where the summary goes, {RULES_PAGE} next to it; see docs/")
     return parser.parse_args()
 
 

@@ -16,7 +16,7 @@ from shieldx.settings import load_settings
 
 BOOTSTRAP = "HOST:PORT"
 ADMINISTRATOR = "--command-config admin.properties"
-"""The login of one who may add ACLs; docs/security.md says what the file holds."""
+"""The login of one who may add ACLs; docs/how-to/security.md says what the file holds."""
 
 
 @click.command("acls")

@@ -56,7 +56,7 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError),
         "its schema is not this program's: run `shieldx migrate up`",
     ),
-    ((asyncpg.InsufficientPrivilegeError,), "the user lacks a privilege that docs/postgres.md lists"),
+    ((asyncpg.InsufficientPrivilegeError,), "the user lacks a privilege that docs/how-to/postgres.md lists"),
     ((asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError), "it refuses the login"),
     ((asyncpg.LockNotAvailableError,), "another transaction holds the rows"),
     ((asyncpg.QueryCanceledError,), "it is slow"),

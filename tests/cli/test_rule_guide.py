@@ -1,4 +1,4 @@
-"""What docs/rules.md tells authors is so."""
+"""What docs/reference/rules.md tells authors is so."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from shieldx.domains.shadow.rule import (
 )
 from shieldx.domains.shadow.sample import Request
 
-PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 FIRING = {
     "signature": Request(uri="/?id=1+UNION%20select"),

@@ -1,4 +1,4 @@
-"""What docs/samples.md tells producers is so."""
+"""What docs/how-to/samples.md tells producers is so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Request, Sample
 from shieldx.domains.shadow.sample_set import arranged, strata_of, version_of
 from shieldx.state.row_key import row_key
 
-PAGE = (Path(__file__).parents[2] / "docs" / "samples.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "samples.md").read_text(encoding="utf-8")
 TEXTS = ("", "".join(map(chr, range(0x20))), '\\"/\x7f\x9b', "é\u2028\U0001f600", "b", "B")
 RULES: tuple[tuple[str, ...], ...] = ((), ("1",), ("1", "10"), ("10",), ("9",))
 

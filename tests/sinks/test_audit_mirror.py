@@ -44,7 +44,7 @@ PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent =
 READ_UNREADABLE = "SELECT record_offset, reason FROM shieldx.unreadable ORDER BY record_offset"
 SET_BACK = "UPDATE shieldx.positions SET next_offset = 0"
 CHANGES = ["UPDATE {} SET outcome = 'denied'", "DELETE FROM {}", "TRUNCATE {}"]
-PAGE = (MIGRATIONS.parent / "docs" / "postgres.md").read_text()
+PAGE = (MIGRATIONS.parent / "docs" / "how-to" / "postgres.md").read_text()
 YEAR_10000_MS = 253_402_300_800_000
 texts = st.text(st.characters(codec="utf-8"))
 
@@ -208,7 +208,7 @@ async def role(dsn: str, name: str) -> AsyncIterator[str]:
 
 
 async def grant(dsn: str, sink: str) -> None:
-    """What docs/postgres.md says that the sink's user needs."""
+    """What docs/how-to/postgres.md says that the sink's user needs."""
     (grants,) = re.findall(r"```sql\n(GRANT.*?)```", PAGE, re.DOTALL)
     assert "TO shieldx_mirror;" in grants
     for statement in grants.replace("shieldx_mirror", sink).split(";"):

@@ -8,7 +8,7 @@ import click
 
 LAST_SHARD = 2**31 - 1
 LAST_SEQUENCE = 2**53 - 1
-"""docs/audit-format.md has no greater ones."""
+"""docs/reference/audit-format.md has no greater ones."""
 
 
 class EntryId(NamedTuple):

@@ -105,6 +105,6 @@ async def mirror(platform: Platform) -> AsyncIterator[Mirror]:
             yield Mirror(platform, connection, await sink_positions(connection, SINK))
     except asyncpg.InsufficientPrivilegeError as error:
         raise FixConfiguration(
-            f"Postgres at {place_of(platform.postgres_dsn)}: the user lacks a privilege that docs/postgres.md lists "
-            f"({error})"
+            f"Postgres at {place_of(platform.postgres_dsn)}: the user lacks a privilege that "
+            f"docs/how-to/postgres.md lists ({error})"
         ) from error

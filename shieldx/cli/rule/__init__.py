@@ -18,4 +18,4 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, package="shieldx.cli.rule", table=COMMANDS)
 def command() -> None:
-    """Detection rules, every version of each. None is ever altered; what they say is in docs/rules.md."""
+    """Detection rules, every version of each. None is ever altered; what they say is in docs/reference/rules.md."""

@@ -20,7 +20,7 @@ def brief(text: str) -> str:
 
 
 class Kind(StrEnum):
-    """Kinds of breaks, as docs/audit-format.md lists them."""
+    """Kinds of breaks, as docs/reference/audit-format.md lists them."""
 
     MALFORMED = "malformed"
     TOMBSTONE = "tombstone"

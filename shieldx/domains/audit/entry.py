@@ -1,4 +1,4 @@
-"""An entry of the audit log and the bytes that its hash is taken of, as docs/audit-format.md specifies them."""
+"""An entry of the audit log and the bytes that its hash covers; docs/reference/audit-format.md specifies both."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Sealing a payload: encrypted and bound to its append, so that erasing the key erases what it said.
 
-docs/audit-keys.md says what is encrypted with what, for producers in other languages.
+docs/how-to/audit-keys.md says what is encrypted with what, for producers in other languages.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ MAX_PATTERN_LENGTH = 16_384
 """The longest of the Core Rule Set has 12,182 characters; RE2 takes quadratic time to read some patterns."""
 
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-"""A part of a request: `args`, or one by its name: `headers:user-agent`. docs/rules.md lists them."""
+"""A part of a request: `args`, or one by its name: `headers:user-agent`. docs/reference/rules.md lists them."""
 Transformation = Literal[
     "url_decode",
     "html_entity_decode",

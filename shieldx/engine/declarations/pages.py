@@ -43,7 +43,7 @@ def load_pages(folder: Path) -> dict[str, Page]:
     for path in sorted(folder.glob("*.py")):
         agent = getattr(_load(path), "agent", None)
         if not isinstance(agent, Agent):
-            raise FixConfiguration(f"{path} does not define `agent`; see docs/agents.md")
+            raise FixConfiguration(f"{path} does not define `agent`; see docs/how-to/agents.md")
         if agent.name in pages:
             raise FixConfiguration(
                 f"{path} declares agent {agent.name!r}, which {pages[agent.name].path} has declared already"

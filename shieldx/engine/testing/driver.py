@@ -1,6 +1,6 @@
 """Runs a whole agent without a broker, for tests: send, run, read.
 
-A page for a test of one's own stands in docs/testing.md.
+A page for a test of one's own stands in docs/how-to/testing.md.
 """
 
 from __future__ import annotations

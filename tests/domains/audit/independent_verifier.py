@@ -1,4 +1,4 @@
-"""A second verifier of the audit log, written from docs/audit-format.md alone, with the standard library alone.
+"""A second verifier of the audit log, written from docs/reference/audit-format.md with the standard library only.
 
 It shares no code with the project: where both agree, the page is what the log is; where they do not, one of the three
 is wrong. Comments in quotation marks are the page's headings. It is to be read beside the page, and not fast.

@@ -18,7 +18,7 @@ from shieldx.domains.audit.entry import GENESIS, AuditEntry, hashed_bytes, signe
 from shieldx.domains.audit.head import Head
 from shieldx.domains.audit.manifest import Manifest
 
-PAGE = (Path(__file__).parents[3] / "docs" / "audit-format.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "audit-format.md").read_text(encoding="utf-8")
 
 
 def block(language: str) -> str:

@@ -1,4 +1,4 @@
-"""docs/audit-format.md is enough to verify the log: a verifier written from it finds what the page says."""
+"""docs/reference/audit-format.md is enough to verify the log: a verifier written from it finds what the page says."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ from tests.domains.audit.independent_verifier import (
 )
 from tests.domains.audit.signing import AT, KEYRING, append, driver
 
-PAGE = Path(__file__).parents[3] / "docs" / "audit-format.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "audit-format.md"
 VECTORS = json.loads(PAGE.read_text(encoding="utf-8").split("```json\n")[1].split("```")[0])
 KEYS = {key_id: base64.b64decode(secret) for key_id, secret in VECTORS["keys"].items()}
 ENTRIES = [vector["value"] for vector in VECTORS["entries"]]

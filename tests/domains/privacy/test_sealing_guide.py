@@ -1,4 +1,4 @@
-"""What docs/audit-keys.md tells producers is so."""
+"""What docs/how-to/audit-keys.md tells producers is so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shieldx.messages import AuditAppend
 if TYPE_CHECKING:
     import pytest
 
-PAGE = (Path(__file__).parents[3] / "docs" / "audit-keys.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "audit-keys.md").read_text(encoding="utf-8")
 
 
 def test_the_example_seals_opens_and_erases(capsys: pytest.CaptureFixture[str]) -> None:
