@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import TYPE_CHECKING
+import os
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -11,10 +14,49 @@ from shieldx.dev.cache_folder import cache_folder
 from shieldx.dev.kafka_install import install_kafka
 from shieldx.dev.postgres import PostgresServer
 from shieldx.dev.stack import Stack
+from shieldx.evaluators.with_parent import die_with_parent
 from tests import containers
+from tests.lengths import SOAK, length
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+
+hypothesis.settings.register_profile("ours", max_examples=length(short=40, soak=400), deadline=None)
+hypothesis.settings.load_profile("ours")  # no deadline: a busy machine may take its time
+
+SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "inf"))
+_BEGAN_S = monotonic()
+_STARTER = "starter_pid"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each process of a parallel run which process it belongs to."""
+    node.workerinput[_STARTER] = os.getpid()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a process of a parallel run die with the run, and take the programs with it that its tests started."""
+    if (given := getattr(config, "workerinput", None)) is not None:
+        die_with_parent(given[_STARTER])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what belongs to this run: in `make soak` only tests that have a long form, elsewhere none that has no other."""
+    chosen, others = [], []
+    for item in items:
+        marker = item.get_closest_marker("soak")
+        belongs = marker is not None if SOAK else marker is None or not marker.kwargs.get("only", False)
+        (chosen if belongs else others).append(item)
+    items[:] = chosen
+    config.hook.pytest_deselected(items=others)
+
+
+def pytest_runtest_setup() -> None:
+    """Begin nothing more when the time that `make soak` was given is over."""
+    if SOAK and monotonic() - _BEGAN_S > SOAK_MINUTES * 60:
+        pytest.skip(f"SOAK_MINUTES={SOAK_MINUTES:g} are over")
 
 
 def pytest_sessionfinish() -> None:

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from shieldx.engine.tasks.partitioner import home_partition
+from tests import programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,33 +39,24 @@ class Place:
             given["SHIELDX_JAVA"] = os.environ["SHIELDX_JAVA"]
         self.environment = given | {"SHIELDX_STACK_FOLDER": str(folder), "NO_COLOR": "1"}
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603 - the command under test
+    def start(self, *arguments: str) -> programs.Program:
+        return programs.start(
             [SHIELDX, *arguments],
             env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
         )
 
     def call(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - the command under test
-            [SHIELDX, *arguments],
-            env=self.environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        return programs.run([SHIELDX, *arguments], env=self.environment, input=given, timeout=TIMEOUT_S)
 
     def read(self, *arguments: str) -> list[dict[str, Any]]:
         done = self.call(*arguments)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def up(self, *arguments: str) -> subprocess.Popen[str]:
+    def up(self, *arguments: str) -> programs.Program:
         """Start a stack and return once it says that it is up."""
         process = self.start("up", *arguments)
         assert process.stdout is not None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from shieldx.keyring import vault
 from shieldx.keyring.file import new_keyring
 from shieldx.keyring.vault import CheckVault, CheckVaultAddress, CheckVaultPath, RenewVaultToken
 from shieldx.settings import Settings, load_settings
+from tests import programs
 from tests.keyring.kv_server import TOKEN, KvServer, running_kv_server
 
 if TYPE_CHECKING:
@@ -158,13 +157,13 @@ try:
 except InstallVaultClient as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    done = programs.run_python(program, check=True)
     assert "install shieldx[vault]" in done.stdout
 
 
 def test_nobody_waits_for_hvac_who_does_not_use_it() -> None:
     program = "import sys, shieldx.bootstrap; print('hvac' in sys.modules, 'requests' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    done = programs.run_python(program, check=True)
     assert done.stdout == "False False\n"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -26,6 +25,7 @@ from shieldx.messages import rfc3339
 from shieldx.sinks.database import Database, Limits
 from shieldx.sinks.schema import Schema
 from shieldx.sinks.sink_task import SinkTask
+from tests import programs
 from tests.databases import MIGRATIONS, named, new_database, query
 from tests.sinks.ledger_rows import KnownBounds, Record
 from tests.sinks.log_entries import DAY_MS, chain, entry, mirrored, record, records
@@ -413,5 +413,5 @@ async def test_a_restored_older_base_backup_becomes_equal_to_the_log_again(
 def back_up(folder: Path, target: str, source: str) -> None:
     """Copy the data of a stopped server, with the owner that they have."""
     root = folder / "postgres"
-    subprocess.run(["/bin/rm", "-rf", root / target], check=True)  # noqa: S603 - fixed programs
-    subprocess.run(["/bin/cp", "-a", root / source, root / target], check=True)  # noqa: S603 - likewise
+    programs.run(["/bin/rm", "-rf", root / target], check=True)
+    programs.run(["/bin/cp", "-a", root / source, root / target], check=True)

@@ -3,8 +3,6 @@ whether shieldx/engine/replayable/faust_transport.py may become smaller."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import faust
@@ -14,6 +12,7 @@ from faust.types import TP
 from shieldx.engine.replayable.faust_app import make_app
 from shieldx.engine.replayable.offset_tracker import OffsetTrackers
 from shieldx.engine.tasks.log import TopicPartition
+from tests import programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,5 +99,5 @@ async def test_an_app_takes_nothing_from_the_environment(monkeypatch: pytest.Mon
 
 def test_faust_is_imported_only_where_a_replayable_agent_runs(tmp_path: Path) -> None:
     program = "import sys, shieldx.bootstrap, shieldx.cli.running_workers; sys.exit('faust' in sys.modules)"
-    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False)  # noqa: S603 - this very program
-    assert ended.returncode == 0
+    ended = programs.run_python(program, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
