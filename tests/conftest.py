@@ -43,14 +43,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep what belongs to this run: in `make soak` only tests that have a long form, elsewhere none that has no other."""
-    chosen, others = [], []
-    for item in items:
-        marker = item.get_closest_marker("soak")
-        belongs = marker is not None if SOAK else marker is None or not marker.kwargs.get("only", False)
-        (chosen if belongs else others).append(item)
-    items[:] = chosen
-    config.hook.pytest_deselected(items=others)
+    """Keep what belongs to this run: in `make soak` what has a long form, elsewhere what has a short one."""
+    belongs = _has_long_form if SOAK else _has_short_form
+    config.hook.pytest_deselected(items=[item for item in items if not belongs(item)])
+    items[:] = [item for item in items if belongs(item)]
+
+
+def _has_long_form(item: pytest.Item) -> bool:
+    function = getattr(item, "function", None)
+    return item.get_closest_marker("soak") is not None or hypothesis.is_hypothesis_test(function)
+
+
+def _has_short_form(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("soak")
+    return marker is None or not marker.kwargs.get("only", False)
 
 
 def pytest_runtest_setup() -> None:

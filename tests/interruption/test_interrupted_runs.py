@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from shieldx.dev.process_family import lives
 from tests import programs
 from tests.interruption import held_run
 from tests.polling import until
@@ -23,6 +25,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux binds a child to a parent that is killed"),
 ]
 
+OPTIONS = ("-p", "no:cacheprovider")
 ALONE, PARALLEL = (), ("-n", "1")
 BROKERS = 1 + 3
 """The one that tests share, and those of `shieldx up`."""
@@ -44,8 +47,7 @@ async def test_no_process_outlives_its_run(tmp_path: Path, number: signal.Signal
     ready, output = tmp_path / "ready", tmp_path / "output"
     with output.open("wb") as file:
         run = await programs.start_awaitable(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}", *options]
-            + [held_run.__file__],
+            [sys.executable, "-m", "pytest", f"--basetemp={tmp_path / 'run'}", *OPTIONS, *options, held_run.__file__],
             env=os.environ | {held_run.READY_FILE: str(ready)},
             stdout=file,
             stderr=file,
@@ -63,7 +65,11 @@ async def test_no_process_outlives_its_run(tmp_path: Path, number: signal.Signal
         run.kill()
     async with asyncio.timeout(ENDS_IN_S):
         await run.wait()
-    _, left = await asyncio.to_thread(psutil.wait_procs, started, timeout=ENDS_IN_S)
-    for process in left:
-        process.kill()
-    assert [process.cmdline() for process in left] == [], output.read_text()
+    try:
+        with contextlib.suppress(TimeoutError):
+            await until(lambda: not any(lives(process.pid) for process in started), timeout_s=ENDS_IN_S)
+        assert [line for process, line in zip(started, lines, strict=True) if lives(process.pid)] == []
+    finally:
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()

@@ -27,6 +27,7 @@ from shieldx.sinks.schema import Schema
 from shieldx.sinks.sink_task import SinkTask
 from tests import programs
 from tests.databases import MIGRATIONS, named, new_database, query
+from tests.lengths import length
 from tests.sinks.ledger_rows import KnownBounds, Record
 from tests.sinks.log_entries import DAY_MS, chain, entry, mirrored, record, records
 
@@ -87,7 +88,7 @@ async def test_rows_are_the_entries_of_the_log(dsn: str) -> None:
     assert await query(dsn, READ_UNREADABLE) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=length(short=25, soak=500))
 @given(st.data(), st.integers(0, YEAR_10000_MS - 1), st.integers(0, 2**53 - 1))
 async def test_every_entry_comes_back_from_postgres(dsn: str, data: st.DataObject, at_ms: int, sequence: int) -> None:
     some = {name: data.draw(texts, name) for name in ("action", "subject", "outcome", "idempotency_key", "occurred_at")}

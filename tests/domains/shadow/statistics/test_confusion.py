@@ -65,6 +65,7 @@ def by_scikit_learn(metric: Callable[..., float], confusion: Confusion) -> float
         return metric(LABEL, DECISION, sample_weight=weight)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("largest", [EXACT_IN_FLOATS, LARGEST])
 def test_rates_are_those_of_scikit_learn(largest: int) -> None:
     tables = random_tables(largest)
@@ -87,6 +88,7 @@ def test_rates_are_those_of_scikit_learn(largest: int) -> None:
     np.testing.assert_allclose([tables[index].balanced_accuracy for index in both], mean, rtol=1e-12, atol=0)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("name", "metric", "tables"),
     [
@@ -113,6 +115,7 @@ def test_figures_of_the_whole_table_are_those_of_scikit_learn(
     assert undefined == tables // 16 + (one_class_and_judged_so if name == "kappa" else 0)
 
 
+@pytest.mark.soak
 def test_twelve_digits_are_right_at_any_size() -> None:
     for table in random_tables(LARGEST):
         tp, fp, tn, fn = (Decimal(count) for count in msgspec.structs.astuple(table))
