@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_on_kafka import Place
+from tests.cli.place import Place
 
 READY_FILE = "HELD_RUN_READY_FILE"
 
