@@ -17,6 +17,7 @@ from shieldx.dev.stack import Stack
 from shieldx.evaluators.with_parent import die_with_parent
 from tests import containers
 from tests.lengths import SOAK, length
+from tests.running_order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,7 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keep what belongs to this run: in `make soak` what has a long form, elsewhere what has a short one."""
     belongs = _has_long_form if SOAK else _has_short_form
     config.hook.pytest_deselected(items=[item for item in items if not belongs(item)])
-    items[:] = [item for item in items if belongs(item)]
+    items[:] = in_order(item for item in items if belongs(item))
 
 
 def _has_long_form(item: pytest.Item) -> bool:

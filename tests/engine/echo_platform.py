@@ -52,7 +52,7 @@ class EchoPlatform:
         work = asyncio.create_task(worker.run())
         try:
             await until(lambda: worker.ready or work.done())
-            yield worker, metrics  # type: ignore[misc] # a page that declares a replayable agent has such a worker
+            yield worker, metrics
             worker.stop()
             await work
         finally:

@@ -205,7 +205,7 @@ def test_a_worker_beside_this_process_gets_the_file_of_keys_and_no_secret(tmp_pa
         assert SECRET not in str(environment)
         return environment.get("SHIELDX_AUDIT_KEYRING_FILE")
 
-    stack = {"stack_folder": tmp_path / "stack"}
+    stack: dict[str, Any] = {"stack_folder": tmp_path / "stack"}
     assert given_to(**stack) is None
     keyring(Settings(**stack))
     assert given_to(**stack) == str(tmp_path / "stack" / KEYRING_FILE)

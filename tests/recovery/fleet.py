@@ -87,9 +87,10 @@ class WorkerProcess:
     def children(self) -> list[psutil.Process]:
         """The processes that it has started, if it still runs."""
         try:
-            return psutil.Process(self._process.pid).children(recursive=True)
+            children: list[psutil.Process] = psutil.Process(self._process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+        return children
 
     async def stop(self) -> int:
         """End it in order, and return its exit status."""

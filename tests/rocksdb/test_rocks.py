@@ -72,7 +72,7 @@ while True:
 
 
 def test_a_killed_process_leaves_rows_and_checkpoint_that_belong_together(tmp_path: Path) -> None:
-    arguments = [sys.executable, "-c", CRASH, tmp_path]
+    arguments: list[str | Path] = [sys.executable, "-c", CRASH, tmp_path]
     with programs.start(arguments, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         written = [int(process.stdout.readline()) for _ in range(200)]

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS, AccountRow, TransactionRow
-from shieldx.engine.kafka.log_bounds import Bounds
+from shieldx.engine.kafka.log_bounds import Bounds, LogBounds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from shieldx.engine.tasks.log import TopicPartition
 
 AT_MS = 1_767_268_800_000
@@ -25,15 +27,15 @@ class Record(NamedTuple):
     headers: tuple[()] = ()
 
 
-class KnownBounds:
+class KnownBounds(LogBounds):
     """Bounds of a log that stands still."""
 
-    cluster_id = "one"
-
-    def __init__(self, beginning: int = 0, end: int = 1_000_000) -> None:
+    def __init__(self, beginning: int = 0, end: int = 1_000_000, *, cluster_id: str = "one") -> None:
+        super().__init__({})
         self.bounds = Bounds(beginning, end)
+        self._cluster_id = cluster_id
 
-    async def of(self, partitions: tuple[TopicPartition, ...]) -> dict[TopicPartition, Bounds]:
+    async def of(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Bounds]:
         return dict.fromkeys(partitions, self.bounds)
 
 

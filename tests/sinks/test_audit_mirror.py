@@ -88,13 +88,17 @@ async def test_rows_are_the_entries_of_the_log(dsn: str) -> None:
     assert await query(dsn, READ_UNREADABLE) == []
 
 
+TEXTS = ("action", "subject", "outcome", "idempotency_key", "occurred_at")
+TEXTS_OR_NULL = ("actor", "source", "digest", "payload")
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=length(short=25, soak=500))
 @given(st.data(), st.integers(0, YEAR_10000_MS - 1), st.integers(0, 2**53 - 1))
 async def test_every_entry_comes_back_from_postgres(dsn: str, data: st.DataObject, at_ms: int, sequence: int) -> None:
-    some = {name: data.draw(texts, name) for name in ("action", "subject", "outcome", "idempotency_key", "occurred_at")}
-    more = {name: data.draw(st.none() | texts, name) for name in ("actor", "source", "digest", "payload")}
+    given_texts: dict[str, Any] = {name: data.draw(texts, name) for name in TEXTS}
+    given_texts |= {name: data.draw(st.none() | texts, name) for name in TEXTS_OR_NULL}
     tenant_id = data.draw(st.none() | st.text(min_size=1, max_size=256), "tenant_id")
-    logged = entry(sequence, at_ms=at_ms, tenant_id=tenant_id, **some, **more)
+    logged = entry(sequence, at_ms=at_ms, tenant_id=tenant_id, **given_texts)
     assert await there_and_back(dsn, logged) == logged
 
 
@@ -111,13 +115,15 @@ async def there_and_back(dsn: str, logged: AuditEntry) -> AuditEntry:
     try:
         transaction = connection.transaction()
         await transaction.start()
+        assert columns is not None
         await connection.execute(
             "SELECT audit.make_partition(date_trunc('month', $1::timestamptz, 'UTC')::date)", columns[0]
         )
-        await connection.copy_records_to_table("entries", schema_name="audit", records=[(*key, *(columns or ()))])
+        await connection.copy_records_to_table("entries", schema_name="audit", records=[(*key, *columns)])
         found = await connection.fetchrow("SELECT * FROM audit.entries")
         await transaction.rollback()
-        return entry_of(found)
+        assert found is not None
+        return entry_of(dict(found))
     finally:
         await connection.close()
 
@@ -341,8 +347,9 @@ async def test_a_row_that_was_there_before_its_entry_is_not_overwritten(dsn: str
 async def insert(dsn: str, logged: AuditEntry) -> None:
     given = record(0, logged)
     ((_, key, columns),) = the_sink().rows(LOG, logged.shard, 0, given.key, given.value)
+    assert columns is not None
     connection = await asyncpg.connect(dsn)
-    await connection.copy_records_to_table("entries", schema_name="audit", records=[(*key, *(columns or ()))])
+    await connection.copy_records_to_table("entries", schema_name="audit", records=[(*key, *columns)])
     await connection.close()
 
 

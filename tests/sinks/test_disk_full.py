@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.errors import RestoreTask
 from shieldx.sinks.database import Database
@@ -75,6 +76,7 @@ async def test_a_full_disk_is_named_and_once_there_is_room_all_is_written(
     database = Database(dsn, application="test")
     await database.start()
     sink = load_agents(MIGRATIONS.parent / "agents")["credits-statements"]
+    assert isinstance(sink, Sink)
     records = [transaction(offset, "a" * 200, key="k" * 200 + str(offset)) for offset in range(1000)]
 
     def task() -> SinkTask:

@@ -12,7 +12,9 @@ import pytest
 
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS
 from shieldx.engine.declarations.agent import load_agents
+from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.operations.metrics import Metrics
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 from shieldx.sinks.database import Database, Limits
 from shieldx.sinks.sink_task import SinkTask
@@ -32,6 +34,8 @@ READ_TRANSACTIONS = "SELECT transaction_id, amount FROM credits.transactions ORD
 READ_POSITIONS = "SELECT topic, next_offset FROM shieldx.positions WHERE partition = 0 ORDER BY topic"
 READ_UNREADABLE = "SELECT topic, record_offset, length, sha256, reason FROM shieldx.unreadable ORDER BY record_offset"
 
+BALANCES, MOVEMENTS = TopicPartition(ACCOUNTS, 0), TopicPartition(TRANSACTIONS, 0)
+
 
 @asynccontextmanager
 async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
@@ -43,6 +47,7 @@ async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
 
 def task(database: Database, partition: int = 0, bounds: Any = None) -> SinkTask:
     sink = load_agents(MIGRATIONS.parent / "agents")[NAME]
+    assert isinstance(sink, Sink)
     metrics = Metrics([sink]).task(NAME, partition)
     return SinkTask(sink, partition, database, bounds or KnownBounds(), metrics)
 
@@ -144,11 +149,11 @@ async def test_a_restored_backup_is_noticed_and_catches_up(postgres: str, dsn: s
         await (await started(database)).process(records[3:])
         await copy(postgres, f"{name}_backup", name)
         idle = task(database)
-        idle.positions = {(ACCOUNTS, 0): 0, (TRANSACTIONS, 0): 6}
+        idle.positions = {BALANCES: 0, MOVEMENTS: 6}
         with pytest.raises(LeaveTask):
             await idle.tick()
         again = await started(database)
-        assert again.positions[TRANSACTIONS, 0] == 3
+        assert again.positions[MOVEMENTS] == 3
         await again.process(records)
     assert await query(dsn, READ_TRANSACTIONS) == [(f"0-{offset}", 7) for offset in range(6)]
     await query(named(postgres, "postgres"), f"DROP DATABASE {name}_backup")
@@ -159,7 +164,7 @@ async def test_records_that_were_deleted_unread_stop_the_sink_with_what_to_do(ds
         await (await started(database)).process([account(0, "a", 7), transaction(0, "a")])
         with pytest.raises(FixConfiguration, match=r"up to offset 1, but records below 5 are deleted: 4 were never"):
             await started(database, bounds=KnownBounds(beginning=5))
-        assert (await started(database, 1, KnownBounds(beginning=5))).positions[TRANSACTIONS, 1] == 5
+        assert (await started(database, 1, KnownBounds(beginning=5))).positions[TopicPartition(TRANSACTIONS, 1)] == 5
 
 
 async def test_a_database_of_another_log_stops_the_sink_with_what_to_do(dsn: str) -> None:
@@ -167,8 +172,7 @@ async def test_a_database_of_another_log_stops_the_sink_with_what_to_do(dsn: str
         await (await started(database)).process([transaction(7, "a")])
         with pytest.raises(FixConfiguration, match=r"from another log .* ends at 7"):
             await started(database, bounds=KnownBounds(end=7))
-        other = KnownBounds()
-        other.cluster_id = "two"
+        other = KnownBounds(cluster_id="two")
         with pytest.raises(FixConfiguration, match="in cluster one; this is two"):
             await started(database, bounds=other)
 
@@ -183,7 +187,7 @@ async def test_another_owner_that_moves_on_during_a_start_is_no_other_log(dsn: s
                 await former.process([transaction(7, "a")])
                 return bounds
 
-        assert (await started(database, bounds=BoundsAskedSlowly(end=7))).positions[TRANSACTIONS, 0] == 8
+        assert (await started(database, bounds=BoundsAskedSlowly(end=7))).positions[MOVEMENTS] == 8
 
 
 async def test_a_schema_that_is_missing_names_the_command(postgres: str) -> None:
@@ -225,7 +229,7 @@ async def test_a_killed_server_is_worked_with_again_after_its_restart(own_server
             await started(database)
         await own_server.start()
         again = await started(database)
-        assert again.positions[TRANSACTIONS, 0] == 1
+        assert again.positions[MOVEMENTS] == 1
         await again.process([transaction(1, "a")])
         assert await query(dsn, READ_TRANSACTIONS) == [("0-0", 7), ("0-1", 7)]
 
@@ -236,7 +240,7 @@ async def test_kills_in_the_middle_of_transactions_lose_and_repeat_nothing(own_s
     async with new_database(own_server.dsn) as dsn, pool(dsn) as database:
         for number in range(6):
             current = await started(database)
-            done = current.positions[TRANSACTIONS, 0]
+            done = current.positions[MOVEMENTS]
             writing = asyncio.create_task(current.process(records[done : done + 1000]))
             await asyncio.wait({writing}, timeout=0.004 * number)  # at another moment of it each time
             await own_server.kill()
@@ -244,7 +248,7 @@ async def test_kills_in_the_middle_of_transactions_lose_and_repeat_nothing(own_s
             assert ended == 1000 or isinstance(ended, RestoreTask)
             undone += ended != 1000
             await own_server.start()
-            written = [(f"0-{offset}", 7) for offset in range((await started(database)).positions[TRANSACTIONS, 0])]
+            written = [(f"0-{offset}", 7) for offset in range((await started(database)).positions[MOVEMENTS])]
             assert await query(dsn, READ_TRANSACTIONS) == written, "as many rows as the position says, whatever it says"
         last = await started(database)
         await last.process(records)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.sink import Sink
 from shieldx.topology.graph import Kind
 from shieldx.topology.layers import arrange, crossings
 from shieldx.topology.placing import place
@@ -66,7 +68,7 @@ def test_agents_in_a_circle_have_one_edge_that_runs_back() -> None:
 
 
 def test_crossings_are_combed_out() -> None:
-    crossed = [
+    crossed: list[Agent | Sink] = [
         agent("one", reads=["orders"], writes=["t0", "t1"]),
         sink("two", reads=["t1"], into=["a"]),
         sink("three", reads=["t0"], into=["b"]),

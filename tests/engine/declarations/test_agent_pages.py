@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-import shieldx.engine.declarations.agent
 from shieldx.engine.declarations.agent import load_agents
 from shieldx.errors import FixConfiguration
 from tests.engine.counter_agent import ROOT
@@ -70,7 +70,7 @@ def test_two_pages_with_one_name(tmp_path: Path) -> None:
 
 def test_a_page_that_python_cannot_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.py").write_text(PAGE)
-    monkeypatch.setattr(shieldx.engine.declarations.agent.importlib.util, "spec_from_file_location", lambda *_: None)
+    monkeypatch.setattr(importlib.util, "spec_from_file_location", lambda *_: None)
     with pytest.raises(FixConfiguration, match=r"a\.py cannot be loaded"):
         load_agents(tmp_path)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from shieldx.engine.declarations.agent import Agent, load_agents
 from shieldx.engine.declarations.manifests import Topic, load_manifests
-from shieldx.engine.declarations.replayable import Answering, Replayable, Resources
+from shieldx.engine.declarations.replayable import Replayable, Resources
 from shieldx.engine.topics.acls import acls
 from shieldx.errors import FixConfiguration
 from shieldx.topology.graph import CONSUMERS, PRODUCERS, Kind, Verb, draw_up
@@ -22,7 +22,6 @@ from tests.engine.echo_agent import Names, new_names, write_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 TOPICS = {
@@ -31,7 +30,7 @@ TOPICS = {
 }
 
 
-def never(resources: Resources) -> AbstractAsyncContextManager[Answering]:
+def never(resources: Resources) -> Any:
     raise AssertionError(resources)
 
 

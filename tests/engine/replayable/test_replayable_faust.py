@@ -3,7 +3,7 @@ whether shieldx/engine/replayable/faust_transport.py may become smaller."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import faust
 import pytest
@@ -29,7 +29,7 @@ OPTIONS = {"bootstrap_servers": "127.0.0.1:1", "group_id": "g", "session_timeout
 @pytest.fixture
 def stock() -> Consumer:
     """The consumer of an app as faust makes it, not started."""
-    return faust.App("stock", broker="kafka://127.0.0.1:1", store="memory://").consumer
+    return cast("Consumer", faust.App("stock", broker="kafka://127.0.0.1:1", store="memory://").consumer)
 
 
 async def never(record: TakenRecord) -> None:
@@ -44,7 +44,7 @@ def app_of(progress: OffsetTrackers) -> ReplayableApp:
 def ours() -> CommittedConsumer:
     progress = OffsetTrackers()
     progress.begin(TopicPartition("in", 0), 10)
-    return app_of(progress).consumer
+    return cast("CommittedConsumer", app_of(progress).consumer)
 
 
 async def test_faust_reads_what_is_not_committed(stock: Consumer) -> None:
@@ -91,8 +91,9 @@ async def test_here_a_commit_that_failed_is_tried_again(
 async def test_an_app_takes_nothing_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROCESSING_GUARANTEE", "exactly_once")
     monkeypatch.setenv("APP_DATADIR", "/nowhere")
-    assert faust.App("stock", broker="kafka://").conf.processing_guarantee.value == "exactly_once"
-    conf = app_of(OffsetTrackers()).conf
+    stock: Any = faust.App("stock", broker="kafka://").conf
+    assert stock.processing_guarantee.value == "exactly_once"
+    conf: Any = app_of(OffsetTrackers()).conf
     assert conf.processing_guarantee.value == "at_least_once"
     assert "nowhere" not in str(conf.datadir)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import warnings
 from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -191,6 +191,6 @@ def test_parts_add_up(one: Confusion, other: Confusion) -> None:
 
 
 @pytest.mark.parametrize("count", [-1, 1.0, True, np.int64(3)])
-def test_what_is_no_count_is_refused(count: object) -> None:
+def test_what_is_no_count_is_refused(count: Any) -> None:
     with pytest.raises(ValueError, match=r"tn is .*: give a count"):
         Confusion(tn=count)
