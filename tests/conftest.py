@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import TYPE_CHECKING
+import os
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -11,10 +14,56 @@ from shieldx.dev.cache_folder import cache_folder
 from shieldx.dev.kafka_install import install_kafka
 from shieldx.dev.postgres import PostgresServer
 from shieldx.dev.stack import Stack
+from shieldx.evaluators.with_parent import die_with_parent
 from tests import containers
+from tests.lengths import SOAK, length
+from tests.running_order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+
+hypothesis.settings.register_profile("ours", max_examples=length(short=40, soak=400), deadline=None)
+hypothesis.settings.load_profile("ours")  # no deadline: a busy machine may take its time
+
+SOAK_MINUTES = float(os.environ.get("SOAK_MINUTES", "inf"))
+_BEGAN_S = monotonic()
+_STARTER = "starter_pid"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each process of a parallel run which process it belongs to."""
+    node.workerinput[_STARTER] = os.getpid()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a process of a parallel run die with the run, and take the programs with it that its tests started."""
+    if (given := getattr(config, "workerinput", None)) is not None:
+        die_with_parent(given[_STARTER])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what belongs to this run: in `make soak` what has a long form, elsewhere what has a short one."""
+    belongs = _has_long_form if SOAK else _has_short_form
+    config.hook.pytest_deselected(items=[item for item in items if not belongs(item)])
+    items[:] = in_order(item for item in items if belongs(item))
+
+
+def _has_long_form(item: pytest.Item) -> bool:
+    function = getattr(item, "function", None)
+    return item.get_closest_marker("soak") is not None or hypothesis.is_hypothesis_test(function)
+
+
+def _has_short_form(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("soak")
+    return marker is None or not marker.kwargs.get("only", False)
+
+
+def pytest_runtest_setup() -> None:
+    """Begin nothing more when the time that `make soak` was given is over."""
+    if SOAK and monotonic() - _BEGAN_S > SOAK_MINUTES * 60:
+        pytest.skip(f"SOAK_MINUTES={SOAK_MINUTES:g} are over")
 
 
 def pytest_sessionfinish() -> None:

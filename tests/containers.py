@@ -75,7 +75,7 @@ def _running(container: DockerContainer) -> Iterator[None]:
 @contextmanager
 def _engine() -> Iterator[None]:
     """Say in a sentence that there is no Docker: every test would else fail with a page of its client's."""
-    from docker.errors import DockerException  # noqa: PLC0415 - as above
+    from docker.errors import DockerException  # type: ignore[import-untyped] # noqa: PLC0415 - as above
 
     try:
         yield

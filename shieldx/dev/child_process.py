@@ -17,6 +17,17 @@ _EXEC_UNPRIVILEGED = Path(__file__).parent / "exec_unprivileged.py"
 _POLL_S = 0.01
 
 
+def bound_to_this_process(command: Sequence[str | Path], user: UnprivilegedUser | None = None) -> list[str]:
+    """Return the command line that runs `command` as a child which does not outlive this process.
+
+    The first element of `command` is the path of a program. The child runs as `user`, if one is given. On Linux it is
+    killed when the thread that starts it ends, however it ends; elsewhere nothing binds it. See exec_with_parent.
+    """
+    # -I -S: quick, and deaf to whatever the user's environment tells Python.
+    script = [_EXEC_WITH_PARENT] if user is None else [_EXEC_UNPRIVILEGED, user.uid, user.gid]
+    return [sys.executable, "-I", "-S", *map(str, (*script, os.getpid(), *command))]
+
+
 def start_child(
     command: Sequence[str],
     *,
@@ -32,14 +43,11 @@ def start_child(
 
     It gets the given environment only: what is in ours, JAVA_TOOL_OPTIONS for one, could change what runs.
     The child is in a session of its own, so a terminal's Ctrl-C does not reach it. On Linux it is killed
-    when the calling thread ends, however it ends; see exec_with_parent.
+    when the calling thread ends; see bound_to_this_process.
     """
-    # -I -S: quick, and deaf to whatever the user's environment tells Python.
-    script = [_EXEC_WITH_PARENT] if user is None else [_EXEC_UNPRIVILEGED, user.uid, user.gid]
-    wrapper = [sys.executable, "-I", "-S", *map(str, script), str(os.getpid())]
     with output.open("ab") as file, (given or Path(os.devnull)).open("rb") as stdin:
         return subprocess.Popen(  # noqa: S603 - the command is built here from checked parts
-            [*wrapper, *command],
+            bound_to_this_process(command, user),
             cwd=folder,
             env={"LC_ALL": "C.UTF-8", **environment},
             stdin=stdin,

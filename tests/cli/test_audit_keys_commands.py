@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,13 +11,14 @@ import pytest
 from shieldx.domains.privacy.sealing import open_sealed
 from shieldx.keyring.file import add_key, new_keyring, read_keyring
 from shieldx.messages import Sealed
-from tests.cli.test_on_kafka import TIMEOUT_S, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from click.testing import Result
+
+    from tests.cli.place import Place
 
 APPEND = ("audit", "append", "--tenant", "acme", "--action", "user.login", "--subject", "user/7")
 AT = ("--at", "2026-11-22T13:07:11Z")
@@ -97,34 +97,15 @@ def test_a_rotation_to_a_key_that_this_keyring_lacks_is_not_sent(
     assert "key 'k2' is not in the keyring, which has k1" in refused.stderr
 
 
-class Audited(Place):
-    """A stack folder with a keyring of two keys."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "stack")
-        self.ring = folder / "ring.json"
-        new_keyring(self.ring, "k1")
-        add_key(self.ring, "k2")
-        self.environment["SHIELDX_AUDIT_KEYRING_FILE"] = str(self.ring)
-
-    def append(self, *options: str) -> dict[str, Any]:
-        (entry,) = self.read(*APPEND, *options)
-        return entry
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, kafka_installed: None) -> Iterator[Audited]:  # noqa: ARG001
-    place = Audited(tmp_path_factory.mktemp("audited"))
-    process = place.up("--agent", "audit", "--partitions", "2")
-    yield place
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=TIMEOUT_S)
+def appended(place: Place, *options: str) -> dict[str, Any]:
+    (entry,) = place.read(*APPEND, *options)
+    return entry
 
 
 @pytest.mark.integration
-def test_an_append_prints_its_entry_and_a_repeat_says_that_there_is_none(place: Audited) -> None:
+def test_an_append_prints_its_entry_and_a_repeat_says_that_there_is_none(place: Place) -> None:
     repeatable = ("--key", "once", *AT, "--payload", '{"n": 1.50}')
-    entry = place.append(*repeatable, "--actor", "alice")
+    entry = appended(place, *repeatable, "--actor", "alice")
     assert (entry["tenant_id"], entry["actor"], entry["action"]) == ("acme", "alice", "user.login")
     assert (entry["outcome"], entry["occurred_at"]) == ("ok", "2026-11-22T13:07:11.000Z")
     assert entry["payload"] == '{"n": 1.50}'
@@ -134,68 +115,37 @@ def test_an_append_prints_its_entry_and_a_repeat_says_that_there_is_none(place: 
     other = place.call(*APPEND, *repeatable, "--actor", "mallory")
     assert (other.returncode, other.stdout) == (1, "")
     assert "set aside as a dead letter: idempotency_conflict" in other.stderr
-    assert place.append()["sequence"] == entry["sequence"] + 1
+    assert appended(place)["sequence"] == entry["sequence"] + 1
 
 
 @pytest.mark.integration
-def test_a_personal_payload_is_sealed_before_it_is_sent(place: Audited, tmp_path: Path) -> None:
+def test_a_personal_payload_is_sealed_before_it_is_sent(place: Place, tmp_path: Path) -> None:
     new_keyring(tmp_path / "people.json", "person/7")
     keys = read_keyring(tmp_path / "people.json")
     (tmp_path / "ada.json").write_text(ADA)
     sealing = ("--personal", "--seal-with", "person/7", "--seal-keyring", str(tmp_path / "people.json"))
-    entry = place.append("--key", "p1", "--payload-file", str(tmp_path / "ada.json"), *sealing)
+    entry = appended(place, "--key", "p1", "--payload-file", str(tmp_path / "ada.json"), *sealing)
     assert "Ada" not in str(entry)
     sealed = msgspec.json.decode(entry["payload"], type=Sealed)
     assert open_sealed(sealed, keys, tenant_id="acme", idempotency_key="p1") == ADA.encode()
 
 
 @pytest.mark.integration
-def test_a_rotation_is_chained_in_every_shard_and_the_new_key_signs(place: Audited) -> None:
-    before = place.append()
+def test_a_rotation_is_chained_in_every_shard_and_the_new_key_signs(place: Place) -> None:
+    before = appended(place)
     shards = place.read("audit", "rotate", "k2", "--actor", "olga", "--json")
     assert [shard["shard"] for shard in shards] == [0, 1]
     assert {shard["reason"] for shard in shards} == {None}
-    after = place.append()
+    after = appended(place)
     assert shards[before["shard"]]["sequence"] == before["sequence"] + 1 == after["sequence"] - 1
     assert (before["key_id"], after["key_id"]) == ("k1", "k2")
 
 
 @pytest.mark.integration
-def test_a_rotation_that_the_workers_refuse_is_told_for_every_shard(place: Audited) -> None:
-    add_key(place.ring, "k3")  # the agent has read its keyring before
+def test_a_rotation_that_the_workers_refuse_is_told_for_every_shard(place: Place, ring: Path) -> None:
+    add_key(ring, "k3")  # the agent has read its keyring before
     refused = place.call("audit", "rotate", "k3", "--json")
     assert refused.returncode == 1
     shards = [json.loads(line) for line in refused.stdout.splitlines()]
     assert [(shard["shard"], shard["sequence"]) for shard in shards] == [(0, None), (1, None)]
     assert all(shard["reason"].startswith("unknown_key: key 'k3' is not in this worker's") for shard in shards)
-
-
-@pytest.mark.integration
-@pytest.mark.usefixtures("kafka_installed")
-def test_without_an_audit_agent_the_commands_say_so_and_what_was_sent_waits_for_it(tmp_path: Path) -> None:
-    place = Audited(tmp_path)
-    process = place.up("--agent", "credits", "--partitions", "2")
-    try:
-        place.environment["SHIELDX_AUDIT_KEYRING_FILE"] = ""
-        rotated = place.call("audit", "rotate", "k2", "--timeout-s", "1", "--json")
-        assert rotated.returncode == 1
-        assert "this command has no keyring of its own" in rotated.stderr
-        assert rotated.stdout.count("the audit agent may not be running") == 2
-        appended = place.call(*APPEND, "--key", "waits", *AT, "--timeout-s", "1")
-        assert (appended.returncode, appended.stdout) == (1, "")
-        assert "the audit agent may not be running" in appended.stderr
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=TIMEOUT_S)
-    place.environment["SHIELDX_AUDIT_KEYRING_FILE"] = str(place.ring)
-    process = place.up("--agent", "audit")
-    try:
-        again = place.call(*APPEND, "--key", "waits", *AT)
-        assert (again.returncode, again.stdout) == (0, "")
-        assert "was chained within the last 24 hours" in again.stderr
-        shards = place.read("audit", "rotate", "k2", "--json")
-        # In the tenant's shard behind the append and the first rotation, in the other behind that one alone.
-        assert sorted(shard["sequence"] for shard in shards) == [1, 2]
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=TIMEOUT_S)

@@ -35,6 +35,7 @@ from shieldx.domains.audit.tables import CHECKPOINTS, LOG
 from shieldx.settings import load_settings
 from shieldx.verification.heads import read_heads
 from shieldx.verification.verify import Verifier
+from tests import programs
 from tests.cli.audit_topics import (
     DAMAGED,
     ENTRIES,
@@ -478,12 +479,11 @@ async def exported_while_the_log_goes_on(platform: Platform) -> list[list[Candid
 def test_what_comes_is_followed_from_where_the_tail_has_ended(log: Platform) -> None:
     """The last of this page, since it adds to the log."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
-    tail = subprocess.Popen(  # noqa: S603 - the command under test
+    tail = programs.start(
         [SHIELDX, "audit", "tail", "-f", "-n", "1", "--tenant", TENANTS[1]],
         env=environment | {"SHIELDX_KAFKA_BOOTSTRAP": log.bootstrap},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
     assert tail.stdout is not None
     assert json.loads(tail.stdout.readline())["sequence"] == ENTRIES - 1

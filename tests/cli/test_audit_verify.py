@@ -150,7 +150,7 @@ def saved(log: Platform, shieldx: Shieldx, tmp_path: Path) -> Path:
 def test_a_log_and_its_mirror_are_whole(
     shieldx: Shieldx, saved: Path, arguments: tuple[str, ...], logs: list[str]
 ) -> None:
-    whole = (0, {name: [] for name in logs}, [SHARDS * ENTRIES] * len(logs))
+    whole: tuple[int, dict[str, Found], list[int]] = (0, {name: [] for name in logs}, [SHARDS * ENTRIES] * len(logs))
     assert verify(shieldx, *arguments)[:3] == whole
     assert verify(shieldx, *arguments, "--heads", str(saved))[:3] == whole
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from tests.cli.test_on_kafka import PARTITIONS, TIMEOUT_S, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.cli.place import Place
+
 pytestmark = pytest.mark.integration
 
 ATTACKS, BENIGN = 250, 500
-AGENTS = ("shadow", "shadow-evaluators", "credits")
 REQUEST: dict[str, Any] = {
     "tenant_id": "org-1",
     "rule_id": "sqli-1",
@@ -27,20 +25,12 @@ REQUEST: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:  # noqa: ARG001 - quietly
-    folder = tmp_path_factory.mktemp("evaluate")
-    place = Place(folder / "stack")
-    place.environment |= {"SHIELDX_SHADOW_PROCESSES": "1"}
-    process = place.up("--partitions", str(PARTITIONS), *(part for name in AGENTS for part in ("--agent", name)))
-    samples = folder / "samples.ndjson"
+@pytest.fixture(scope="module", autouse=True)
+def imported(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
+    samples = tmp_path_factory.mktemp("evaluate") / "samples.ndjson"
     samples.write_text("".join(json.dumps(each) + "\n" for each in made_samples()))
-    imported = place.call("samples", "import", "--tenant", "org-1", "--ndjson", str(samples))
-    assert imported.returncode == 0, imported.stderr
-    yield place
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, errors
+    done = place.call("samples", "import", "--tenant", "org-1", "--ndjson", str(samples))
+    assert done.returncode == 0, done.stderr
 
 
 def made_samples() -> Iterator[dict[str, Any]]:

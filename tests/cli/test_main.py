@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ import pytest
 from shieldx.cli.main import COMMANDS, main
 from shieldx.dev.stack_error import StackError
 from shieldx.errors import FixConfiguration, ShieldXError
+from tests import programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +33,7 @@ from shieldx.cli.main import main
 main(["--help"], standalone_mode=False)
 print([name for name in {HEAVY!r} if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    done = programs.run_python(program, check=True)
     assert done.stdout.endswith("[]\n")
     assert all(f"  {name} " in done.stdout for name in COMMANDS)
 

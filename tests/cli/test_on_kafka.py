@@ -6,134 +6,18 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka import AIOKafkaProducer
 
 from shieldx.engine.tasks.partitioner import home_partition
+from tests.cli.place import PARTITIONS, TIMEOUT_S, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.integration
-
-SHIELDX = Path(sys.executable).parent / "shieldx"
-PARTITIONS = 2
-TIMEOUT_S = 60
-
-
-class Place:
-    """A stack folder, and the command called with it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        given = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
-        if "SHIELDX_JAVA" in os.environ:
-            given["SHIELDX_JAVA"] = os.environ["SHIELDX_JAVA"]
-        self.environment = given | {"SHIELDX_STACK_FOLDER": str(folder), "NO_COLOR": "1"}
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603 - the command under test
-            [SHIELDX, *arguments],
-            env=self.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def call(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - the command under test
-            [SHIELDX, *arguments],
-            env=self.environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-
-    def read(self, *arguments: str) -> list[dict[str, Any]]:
-        done = self.call(*arguments)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def up(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a stack and return once it says that it is up."""
-        process = self.start("up", *arguments)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "stops it" in line:
-                return process
-        assert process.stderr is not None
-        raise AssertionError(process.stderr.read())
-
-    def until_applied(self, tenant: str) -> None:
-        """Return once Postgres has all that was committed for a tenant until now."""
-        deadline_s = monotonic() + TIMEOUT_S
-        while monotonic() < deadline_s:
-            done = self.call("balance", tenant, "--json")
-            if done.returncode == 0 and json.loads(done.stdout)["behind"]["records"] == 0:
-                return
-        raise AssertionError(done.stderr or done.stdout)
-
-    def status_without_lag(self) -> dict[str, Any]:
-        """The status once all that was sent is committed, and the groups were told."""
-        deadline_s = monotonic() + TIMEOUT_S
-        while monotonic() < deadline_s:
-            (status,) = self.read("status", "--json")
-            if not any(agent["lag"] for agent in status["agents"]):
-                return status
-        raise AssertionError(self.call("status").stdout)
-
-    @property
-    def stack(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.folder / "stack.json").read_text())
-        return content
-
-    def append(self, value: bytes, key: bytes, headers: list[tuple[str, bytes]], tenant: str) -> None:
-        """Write a record as it is to the home partition of a tenant."""
-
-        async def write() -> None:
-            async with AIOKafkaProducer(bootstrap_servers=self.stack["bootstrap"]) as producer:
-                home = home_partition(tenant, PARTITIONS)
-                await producer.send_and_wait("credits.commands", value, key=key, partition=home, headers=headers)
-
-        asyncio.run(write())
-
-    def delete_records_before(self, partition: int, offset: int) -> None:
-        """Do to the topic of commands what retention does."""
-
-        async def delete() -> None:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self.stack["bootstrap"])
-            await admin.start()
-            try:
-                place = TopicPartition("credits.commands", partition)
-                await admin.delete_records({place: RecordsToDelete(before_offset=offset)})
-            finally:
-                await admin.close()
-
-        asyncio.run(delete())
-
-
-@pytest.fixture(scope="module")
-def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:  # noqa: ARG001 - quietly
-    place = Place(tmp_path_factory.mktemp("cli") / "stack")
-    process = place.up("--partitions", str(PARTITIONS))
-    yield place
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, errors
-    first, made, *others = [line for line in errors.splitlines() if "WARNING" not in line]
-    assert first == "starting Kafka and Postgres"
-    assert made.startswith("making a database for Postgres")
-    assert others == ["applied 3 migrations", "starting the agents", "stopped the agents; stopping Kafka and Postgres"]
 
 
 def command(kind: str, tenant: str, key: str, **fields: Any) -> str:

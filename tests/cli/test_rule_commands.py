@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,24 +15,12 @@ from shieldx.cli.shadow.commands import CorrectCommand, carry_out
 from shieldx.domains.shadow.messages import PutRule
 from shieldx.domains.shadow.rule import Keywords, Signature, rule_hash
 from shieldx.settings import load_settings
-from tests.cli.test_on_kafka import TIMEOUT_S, Place
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.cli.place import TIMEOUT_S, Place
 
 pytestmark = pytest.mark.integration
 
 CRS = Path(__file__).parents[2] / "../shared/data/crs/rules.json"
 FIRST, SECOND = Signature(pattern="' or 1=1"), Keywords(keywords=("union", "select"))
-
-
-@pytest.fixture(scope="module")
-def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:  # noqa: ARG001 - quietly
-    place = Place(tmp_path_factory.mktemp("rules") / "stack")
-    process = place.up("--agent", "shadow", "--partitions", "2")
-    yield place
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=TIMEOUT_S)
 
 
 def put(place: Place, tenant: str, config: Signature | Keywords, *options: str) -> dict[str, Any]:
@@ -137,23 +124,3 @@ def test_a_command_that_the_agent_cannot_read_is_told_of(place: Place) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "the agent would not read this: Expected `str` of length <= 256 - at `$.rule_id`" in done.stderr
-
-
-@pytest.mark.usefixtures("kafka_installed")
-def test_without_the_agent_a_command_says_so_and_what_was_sent_waits_for_it(tmp_path: Path) -> None:
-    place = Place(tmp_path / "stack")
-    process = place.up("--agent", "credits", "--partitions", "2")
-    content = msgspec.json.encode(FIRST).decode()
-    try:
-        options = ("--id", "r", "--tenant", "acme", "--timeout-s", "1")
-        said = refused(place, "put", "-", *options, given=content)
-        assert "in dead-letters, shadow.results for 1 s: the agent `shadow` may not be running" in said
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=TIMEOUT_S)
-    process = place.up("--agent", "shadow")
-    try:
-        assert put(place, "acme", FIRST)["code"] == "unchanged"
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=TIMEOUT_S)

@@ -31,7 +31,14 @@ def encoded(value: Any) -> bytes:
 
 
 def row(config: RuleConfig, **fields: Any) -> RuleRow:
-    known = {"version": 1, "name": "", "author": None, "parent": None, "note": "", "at": "2026-11-22T13:07:11.000Z"}
+    known: dict[str, Any] = {
+        "version": 1,
+        "name": "",
+        "author": None,
+        "parent": None,
+        "note": "",
+        "at": "2026-11-22T13:07:11.000Z",
+    }
     return RuleRow(tenant_id="acme", rule_id="r", config=config, hash=rule_hash(config), **known | fields)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,11 +15,12 @@ from shieldx.domains.shadow.messages import StoredSample
 from shieldx.domains.shadow.sample import Request, Sample
 from shieldx.domains.shadow.sample_set import arranged, version_of
 from shieldx.settings import load_settings
-from tests.cli.test_on_kafka import TIMEOUT_S, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.cli.place import Place
 
 pytestmark = pytest.mark.integration
 
@@ -44,15 +44,6 @@ def samples(begin: int = 0) -> list[Sample]:
         for number in range(BENIGN)
     ]
     return [*attacks, *benign]
-
-
-@pytest.fixture(scope="module")
-def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:  # noqa: ARG001 - quietly
-    place = Place(tmp_path_factory.mktemp("samples") / "stack")
-    process = place.up("--agent", "shadow", "--partitions", "2")
-    yield place
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=TIMEOUT_S)
 
 
 @pytest.fixture

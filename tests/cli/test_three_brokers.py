@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.test_on_kafka import TIMEOUT_S, Place
+from tests.cli.place import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,7 @@ COMMAND = '{"type":"purchase","tenant_id":"t","idempotency_key":"%s","amount":1}
 @pytest.mark.usefixtures("kafka_installed")
 def test_a_broker_that_dies_is_named_and_started_again_and_commands_are_answered(tmp_path: Path) -> None:
     place = Place(tmp_path / "stack")
-    process = place.up("--brokers", "3", "--partitions", "2", "--agent", "credits")
-    try:
+    with place.running("--brokers", "3", "--partitions", "2", "--agent", "credits") as process:
         assert {topic["replication"] for topic in place.read("topics", "list", "--json")} == {3}
         assert place.stack["brokers"] == 3
         os.kill(int((place.folder / "kafka" / "2" / "pid").read_text()), signal.SIGKILL)
@@ -33,10 +32,6 @@ def test_a_broker_that_dies_is_named_and_started_again_and_commands_are_answered
         assert said[3] == "broker 2 of 3 is back\n"
         done = place.call("send", "-", given=COMMAND % "after")
         assert json.loads(done.stdout)["code"] == "ok"
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0
     refused = place.call("up", "--brokers", "1")
     assert refused.returncode == 2
     assert "the stack has 3 brokers, not 1" in refused.stderr

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from shieldx.cli.main import main
+from tests import programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,20 +29,19 @@ COMMANDS = "".join(
 )
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str) -> programs.Program:
     given = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
     given |= {name: os.environ[name] for name in ("SHIELDX_JAVA",) if name in os.environ}
-    return subprocess.Popen(  # noqa: S603 - the command under test
+    return programs.start(
         [SHIELDX, *arguments],
         env=given | {"SHIELDX_STACK_FOLDER": str(folder), "NO_COLOR": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
 
 
-def stop(process: subprocess.Popen[str]) -> None:
+def stop(process: programs.Program) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0, errors

@@ -28,6 +28,7 @@ from shieldx.dev.worker_process import ReadTheAgentLog, WorkerProcess
 from shieldx.domains.audit.breaks import Break, Kind
 from shieldx.domains.audit.joining import Verdict
 from shieldx.settings import Settings
+from tests import programs
 from tests.demo.ledger_in_memory import PARTITIONS, LedgerInMemory
 
 if TYPE_CHECKING:
@@ -61,20 +62,19 @@ agent = TransactionalAgent(
 """
 
 
-def start_demo(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start_demo(folder: Path, *arguments: str, **environment: str) -> programs.Program:
     """With `folder` as the one for temporary files."""
-    return subprocess.Popen(  # noqa: S603 - this project's own program
+    return programs.start(
         [sys.executable, "-m", "shieldx.demo", *arguments],
         env=os.environ | {"TMPDIR": str(folder), "TRACE": ""} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
 
 
 def processes_in(folder: Path) -> list[str]:
     """Whatever runs with the folder in its command line or as its own."""
-    listing = subprocess.run(["/bin/ps", "-e", "-ww", "-o", "args="], capture_output=True, text=True, check=True)
+    listing = programs.run(["/bin/ps", "-e", "-ww", "-o", "args="], check=True)
     return [line for line in listing.stdout.splitlines() if str(folder) in line]
 
 

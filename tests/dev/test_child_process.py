@@ -9,18 +9,22 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from shieldx.dev.broker import KafkaBroker
 from shieldx.dev.child_process import end_leftover, kill_child, start_child, stop_child
+from tests import programs
+
+Child: TypeAlias = subprocess.Popen[bytes]  # noqa: TID251 - a type only
 
 _COMMAND_END = "kafka.Kafka /some/server.properties"
 _needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel ties the two only on Linux")
 
 
 @pytest.fixture
-def sleeper(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def sleeper(tmp_path: Path) -> Iterator[Child]:
     """Give a process whose command line ends as a broker's does."""
     command = [sys.executable, "-c", "import signal; signal.pause()", *_COMMAND_END.split()]
     child = start_child(command, folder=tmp_path, output=tmp_path / "output")
@@ -29,13 +33,13 @@ def sleeper(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     kill_child(child)
 
 
-async def test_a_leftover_is_killed(sleeper: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+async def test_a_leftover_is_killed(sleeper: Child, tmp_path: Path) -> None:
     (tmp_path / "pid").write_text(f"{sleeper.pid}\n")
     assert await end_leftover(tmp_path / "pid", command_end=_COMMAND_END) == sleeper.pid
     assert sleeper.wait(10) == -signal.SIGKILL
 
 
-async def test_another_program_with_the_same_id_is_spared(sleeper: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+async def test_another_program_with_the_same_id_is_spared(sleeper: Child, tmp_path: Path) -> None:
     (tmp_path / "pid").write_text(f"{sleeper.pid}\n")
     assert await end_leftover(tmp_path / "pid", command_end="kafka.Kafka /another/server.properties") is None
     assert sleeper.poll() is None
@@ -48,7 +52,7 @@ async def test_no_leftover_is_no_error(tmp_path: Path, content: str | None) -> N
     assert await end_leftover(tmp_path / "pid", command_end=_COMMAND_END) is None
 
 
-async def test_a_frozen_child_is_stopped_in_order(sleeper: "subprocess.Popen[bytes]") -> None:
+async def test_a_frozen_child_is_stopped_in_order(sleeper: Child) -> None:
     sleeper.send_signal(signal.SIGSTOP)
     await stop_child(sleeper, timeout_s=10)
     assert sleeper.returncode == -signal.SIGTERM
@@ -89,7 +93,7 @@ async def test_a_broker_dies_with_its_killed_parent_and_its_folder_can_be_used(
         asyncio.run(main())
     """)
     command = [sys.executable, "-c", program, str(tmp_path), str(cache), str(java or "")]
-    parent = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    parent = await programs.start_awaitable(command, stdout=asyncio.subprocess.PIPE)
     assert parent.stdout is not None
     broker_pid = int(await parent.stdout.readline())
     parent.kill()
@@ -118,4 +122,4 @@ def _await_command_line(pid: int, part: str) -> None:
 
 def _command_line(pid: int) -> str:
     listing = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
-    return subprocess.run(listing, check=True, capture_output=True, text=True).stdout  # noqa: S603 - fixed words
+    return programs.run(listing, check=True).stdout

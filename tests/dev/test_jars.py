@@ -120,7 +120,12 @@ def test_unchanged_jars_are_not_hashed_again(cache: Path, monkeypatch: pytest.Mo
     jars = download_jars(_LOCK, cache)
     os.utime(jars[1])  # touched: to be hashed once more, but only once
     hashed: list[Path] = []
-    monkeypatch.setattr("shieldx.dev.jars._sha256", lambda path: hashed.append(path) or _sha256(path.read_bytes()))
+
+    def hash_and_note(path: Path) -> str:
+        hashed.append(path)
+        return _sha256(path.read_bytes())
+
+    monkeypatch.setattr("shieldx.dev.jars._sha256", hash_and_note)
     assert installed_jars(_LOCK, cache) == jars
     assert installed_jars(_LOCK, cache) == jars
     assert hashed == [jars[1]]

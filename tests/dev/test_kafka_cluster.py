@@ -82,7 +82,8 @@ async def make_topic(cluster: KafkaCluster, topic: str) -> KafkaBroker:
         return found["leader"] > 0 and len(found["isr"]) == 3
 
     await answers_yes(is_whole)
-    return cluster.brokers[found["leader"] - 1]
+    leader: int = found["leader"]
+    return cluster.brokers[leader - 1]
 
 
 async def test_writes_go_on_after_the_leader_is_killed_and_it_catches_up(cluster: KafkaCluster) -> None:

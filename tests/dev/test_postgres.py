@@ -19,6 +19,7 @@ from shieldx.dev.postgres import PostgresDidNotStart, PostgresEnded, PostgresSer
 from shieldx.dev.postgres_binaries import InstallPostgres, find_postgres
 from shieldx.dev.process_family import children_of, lives
 from shieldx.dev.unprivileged_user import copy_open_to_all, is_open_to_all
+from tests import programs
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ async def test_an_id_given_to_another_process_does_not_keep_it_from_starting(
 ) -> None:
     await server.kill()
     owner = (folder / "postgres" / "data").stat()
-    other = await asyncio.create_subprocess_exec("/bin/sleep", "60", user=owner.st_uid or None)
+    other = await asyncio.create_subprocess_exec(  # noqa: TID251 - as another user, who may not read our Python
+        "/bin/sleep", "60", user=owner.st_uid or None
+    )
     file = folder / "postgres" / "data" / "postmaster.pid"
     file.write_text(f"{other.pid}\n{file.read_text().partition(chr(10))[2]}")
     await server.start()
@@ -186,9 +189,7 @@ async def test_there_is_no_address_before_the_first_start(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
 async def test_it_dies_with_the_process_that_started_it_and_starts_again(tmp_path: Path) -> None:
-    parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", RUNS, str(tmp_path), stdout=asyncio.subprocess.PIPE
-    )
+    parent = await programs.start_awaitable([sys.executable, "-c", RUNS, tmp_path], stdout=asyncio.subprocess.PIPE)
     assert parent.stdout is not None
     pid = int(await parent.stdout.readline())
     parent.kill()

@@ -10,6 +10,7 @@ import pytest
 from shieldx.dev.file_lock import FileLock, StopTheOtherProcess
 from shieldx.dev.loopback_ports import is_free
 from shieldx.dev.stack import Stack
+from tests import programs
 from tests.dev.kafka_round_trip import make_topic, read_all, write
 
 pytestmark = pytest.mark.integration
@@ -34,8 +35,8 @@ async def test_a_stack_of_another_process_is_named(tmp_path: Path, cache: Path) 
         "import pathlib, sys; from shieldx.dev.file_lock import FileLock\n"
         "FileLock(pathlib.Path(sys.argv[1]) / 'lock').acquire(); print(flush=True); sys.stdin.read()"
     )
-    other = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", program, str(tmp_path)),
+    other = await programs.start_awaitable(
+        [sys.executable, "-c", program, tmp_path],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 
 from shieldx.domains.shadow.messages import Outcomes
 from shieldx.domains.shadow.rule import Composite, Scored, Signature, Weighted
 from shieldx.evaluators.encoded_set import encode_sample
 from shieldx.evaluators.judging import Defect, Judged, Unusable, Work, encode_rule, joined, judge
+from tests import programs
 from tests.evaluators.sample_sets import sample
 
 QUOTE = Signature(pattern="'", match="literal")
@@ -73,8 +72,8 @@ def test_a_process_imports_nothing_of_kafka() -> None:
     program = (
         "import sys, shieldx.evaluators.judging; print({'aiokafka', 'asyncio', 'faust', 'scipy'} & set(sys.modules))"
     )
-    output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)  # noqa: S603 - our own
-    assert output.stdout.strip() == b"set()"
+    output = programs.run_python(program, check=True)
+    assert output.stdout.strip() == "set()"
 
 
 def test_all_that_judging_gives_can_cross_to_another_process() -> None:

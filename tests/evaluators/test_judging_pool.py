@@ -17,6 +17,7 @@ from shieldx.evaluators.errors import AnswerWithError
 from shieldx.evaluators.judging import Work
 from shieldx.evaluators.metrics import EvaluatorMetrics
 from shieldx.evaluators.pool import PORTION_BYTES, Pool
+from tests import programs
 from tests.evaluators import judging_functions
 from tests.polling import until
 
@@ -185,11 +186,8 @@ def is_there(pid: int) -> bool:
 
 
 async def pool_at_work(folder: Path) -> asyncio.subprocess.Process:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        TESTS / "pool_in_process.py",
-        folder / "begun",
-        folder / "end",
+    process = await programs.start_awaitable(
+        [sys.executable, TESTS / "pool_in_process.py", folder / "begun", folder / "end"],
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,

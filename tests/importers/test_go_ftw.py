@@ -293,4 +293,5 @@ def test_the_core_rule_set_is_imported() -> None:
     assert len({sample.source for sample in samples}) == len(samples) == 5053
     assert sum(not sample.expected_rules and not sample.unexpected_rules for sample in samples) == 35
     assert len({rule for sample in samples for rule in sample.expected_rules}) == 314
-    assert list(import_go_ftw(CORE_RULE_SET)) == results
+    file = next(CORE_RULE_SET.rglob("942100.yaml"))
+    assert list(import_go_ftw(file)) == [result for result in results if result.source.startswith("942100.yaml#")]

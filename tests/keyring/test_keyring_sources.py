@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from shieldx.keyring import vault
 from shieldx.keyring.file import new_keyring
 from shieldx.keyring.vault import CheckVault, CheckVaultAddress, CheckVaultPath, RenewVaultToken
 from shieldx.settings import Settings, load_settings
+from tests import programs
 from tests.keyring.kv_server import TOKEN, KvServer, running_kv_server
 
 if TYPE_CHECKING:
@@ -159,13 +158,13 @@ try:
 except InstallVaultClient as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    done = programs.run_python(program, check=True)
     assert "install shieldx[vault]" in done.stdout
 
 
 def test_nobody_waits_for_hvac_who_does_not_use_it() -> None:
     program = "import sys, shieldx.bootstrap.keyring_source; print('hvac' in sys.modules, 'requests' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"
 
 
@@ -207,7 +206,7 @@ def test_a_worker_beside_this_process_gets_the_file_of_keys_and_no_secret(tmp_pa
         assert SECRET not in str(environment)
         return environment.get("SHIELDX_AUDIT_KEYRING_FILE")
 
-    stack = {"stack_folder": tmp_path / "stack"}
+    stack: dict[str, Any] = {"stack_folder": tmp_path / "stack"}
     assert given_to(**stack) is None
     keyring(Settings(**stack))
     assert given_to(**stack) == str(tmp_path / "stack" / KEYRING_FILE)

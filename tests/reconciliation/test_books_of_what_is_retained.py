@@ -114,7 +114,7 @@ async def test_an_entry_that_was_edited(stored: StoredTopics, old: bytes, new: b
 
 async def test_an_entry_that_nobody_asked_for(stored: StoredTopics) -> None:
     record = retained(stored, LOG, b'"action":"credits.commit"')
-    entry = msgspec.json.decode(record.value) | {"idempotency_key": "gift"}
+    entry = msgspec.json.decode(record.value or b"") | {"idempotency_key": "gift"}
     added = stored.append(LOG, record.partition, msgspec.json.encode(entry))
     report = await check(stored)
     for name in (names.ENTRIES_OF_RESULTS, names.ENTRIES_OF_COMMANDS):

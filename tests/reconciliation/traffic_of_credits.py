@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from shieldx.domains.credits.messages import Abort, Batch, Commit, Consume, Purchase, Refund, Reserve
+from shieldx.domains.credits.messages import Abort, Batch, Commit, Consume, Purchase, Refund, Reserve, Single
 from shieldx.domains.credits.tables import COMMANDS
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.engine.testing.driver import AgentDriver
@@ -39,13 +39,13 @@ async def _spend(driver: AgentDriver, tenant_id: str) -> None:
     def send(kind: type, key: str, **fields: object) -> int:
         return driver.send(COMMANDS, kind(tenant_id=tenant_id, idempotency_key=key, **fields)).offset
 
-    def within(*amounts: int, prefix: str) -> list[Consume]:
+    def within(*amounts: int, prefix: str) -> list[Single]:
         return [
             Consume(tenant_id=tenant_id, idempotency_key=f"{prefix}{n}", amount=each) for n, each in enumerate(amounts)
         ]
 
     new = f"new of {tenant_id}"
-    unborn = [
+    unborn: list[Single] = [
         Purchase(tenant_id=new, idempotency_key="1", amount=5),
         Consume(tenant_id=new, idempotency_key="2", amount=6),
     ]

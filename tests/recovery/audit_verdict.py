@@ -88,9 +88,9 @@ class AuditJudge:
             self.wrong.append(f"the mirror is not at the end of the log after {timeout_s:.0f} s")
         rows, aside = await _mirror(dsn)
         self.counts["rows of the mirror"] = len(rows)
-        self._add("shieldx.unreadable", (f"the mirror set aside {tuple(place)}" for place in aside))
+        self._add("shieldx.unreadable", (f"the mirror set aside {tuple(place.values())}" for place in aside))
         logged = Counter(msgspec.json.decode(r.value, type=AuditEntry) for records in self._log for r in records)
-        mirrored = Counter(entry_of(row) for row in rows)  # type: ignore[arg-type] # a Record reads like a mapping
+        mirrored = Counter(entry_of(row) for row in rows)
         self._add("the mirror lacks", map(repr, (logged - mirrored).elements()))
         self._add("the mirror has too much", map(repr, (mirrored - logged).elements()))
         await self._verify_by_the_product(dsn)
@@ -160,6 +160,6 @@ async def _mirror(dsn: str) -> tuple[list[Mapping[str, Any]], list[Mapping[str, 
     """Every row, and what was set aside."""
     database = await asyncpg.connect(dsn)
     try:
-        return await database.fetch(_ROWS), await database.fetch(_UNREADABLE, SINK)
+        return list(map(dict, await database.fetch(_ROWS))), list(map(dict, await database.fetch(_UNREADABLE, SINK)))
     finally:
         await database.close()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from tests import programs
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,7 +31,7 @@ class BaseBackup:
         """Stop the server in order, copy its data, start it; returns the sum of all sinks' positions then."""
         await self._server.stop()
         shutil.rmtree(self._copy, ignore_errors=True)
-        copying = await asyncio.create_subprocess_exec("cp", "-a", str(self._data), str(self._copy))
+        copying = await programs.start_awaitable(["/bin/cp", "-a", self._data, self._copy])
         assert await copying.wait() == 0
         await self._server.start()
         return await self._positions()

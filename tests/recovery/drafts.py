@@ -225,9 +225,14 @@ class Drafts:
         return f"{what}-{self._client}-{next(self._ids)}"
 
     def _command(self, tenant_id: str) -> Single:
-        (make,) = self._random.choices(
-            [self._consume, self._purchase, self._reserve, self._commit, self._abort], [50, 14, 16, 10, 4]
-        )
+        makers: list[Callable[[str], Single]] = [
+            self._consume,
+            self._purchase,
+            self._reserve,
+            self._commit,
+            self._abort,
+        ]
+        (make,) = self._random.choices(makers, [50, 14, 16, 10, 4])
         return make(tenant_id)
 
     def _consume(self, tenant_id: str) -> Consume:

@@ -285,7 +285,7 @@ class Conductor:
             return brokers[int(fault.victim * len(brokers))]
         finally:
             await admin.close()
-        leaders = [partition["leader"] for partition in topic["partitions"] if partition["leader"] > 0]
+        leaders: list[int] = [partition["leader"] for partition in topic["partitions"] if partition["leader"] > 0]
         return brokers[leaders[int(fault.victim * len(leaders))] - 1]
 
     async def _kill_sink(self, fault: Fault) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import resource
 import shutil
@@ -17,13 +16,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-import shieldx.dev.exec_with_parent
+from shieldx.dev.child_process import bound_to_this_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _ENTRY = Path(__file__).with_name("worker_process.py")
-_WRAPPER = shieldx.dev.exec_with_parent.__file__
 _MESSAGE = re.compile(r'"message":"([^:"]*)')
 _POLL_S = 0.05
 _SUPERVISE_S = 0.5
@@ -47,9 +45,8 @@ class WorkerProcess:
         self.name = name
         self.log = folder / f"{name}.log"
         self.leaving = False
-        command = [sys.executable, "-I", "-S", _WRAPPER, str(os.getpid()), sys.executable, str(_ENTRY), *arguments]
-        self._process = subprocess.Popen(  # noqa: S603 - this very test, as another process
-            command,
+        self._process = subprocess.Popen(  # noqa: S603, TID251 - this very test as another process; its log is bytes
+            bound_to_this_process([sys.executable, _ENTRY, *arguments]),
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -90,9 +87,10 @@ class WorkerProcess:
     def children(self) -> list[psutil.Process]:
         """The processes that it has started, if it still runs."""
         try:
-            return psutil.Process(self._process.pid).children(recursive=True)
+            children: list[psutil.Process] = psutil.Process(self._process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+        return children
 
     async def stop(self) -> int:
         """End it in order, and return its exit status."""

@@ -33,7 +33,7 @@ def no_fence() -> None:
     async def fence_nobody(log: KafkaLog, transactional_id: str) -> KafkaTransactions:
         return await fence(log, f"{transactional_id}.{uuid4().hex}")
 
-    KafkaLog.fence = fence_nobody  # type: ignore[method-assign]
+    KafkaLog.fence = fence_nobody  # type: ignore[assignment, method-assign]
 
 
 def no_seek() -> None:
@@ -65,9 +65,9 @@ def no_seek() -> None:
             task.positions[tp] = 0
         return await process(task, records)
 
-    Worker.on_partitions_assigned = leave_positions  # type: ignore[method-assign]
-    PartitionBuffer.restart = only_resume  # type: ignore[method-assign]
-    Task.process = drop_nothing  # type: ignore[method-assign]
+    Worker.on_partitions_assigned = leave_positions  # type: ignore[assignment, method-assign]
+    PartitionBuffer.restart = only_resume  # type: ignore[assignment, method-assign]
+    Task.process = drop_nothing  # type: ignore[assignment, method-assign]
 
 
 def no_await() -> None:
@@ -92,7 +92,7 @@ def no_await() -> None:
             raise RestoreTask(repr(error)) from error
         return {}
 
-    KafkaTransactions.commit = commit  # type: ignore[method-assign]
+    KafkaTransactions.commit = commit  # type: ignore[assignment, method-assign]
 
 
 def no_recall() -> None:
@@ -103,7 +103,7 @@ def no_recall() -> None:
         if topic != REMEMBERED:
             restore(fold, topic, key, value)
 
-    AuditFold.restore = restore_head  # type: ignore[method-assign]
+    AuditFold.restore = restore_head  # type: ignore[assignment, method-assign]
 
 
 def kept_head() -> None:
@@ -121,8 +121,8 @@ def kept_head() -> None:
             fold._head, fold._trusted = heads[fold._shard], True  # noqa: SLF001 - sabotage reaches inside
         check(fold)
 
-    AuditFold.apply = keep  # type: ignore[method-assign]
-    AuditFold._check_head = go_on  # type: ignore[method-assign] # noqa: SLF001 - sabotage reaches inside
+    AuditFold.apply = keep  # type: ignore[assignment, method-assign]
+    AuditFold._check_head = go_on  # type: ignore[assignment, method-assign] # noqa: SLF001 - sabotage reaches inside
 
 
 VARIANTS: dict[str, Callable[[], None]] = {

@@ -38,7 +38,9 @@ class Sender:
         async with self._replacing:
             producer = await self._healthy()
         try:
-            delivery = await producer.send(topic, value, key=key, partition=partition, headers=headers)
+            delivery: asyncio.Future[Any] = await producer.send(
+                topic, value, key=key, partition=partition, headers=headers
+            )
         except (KafkaError, ProducerClosed):
             self._broken = producer
             return None

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lengths import length
 from tests.recovery.faults import FULL, Kind, plan
 from tests.recovery.ordeal import Ordeal, undergo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SHORT = 20_000
-COMMANDS = int(os.environ.get("CHAOS_COMMANDS", SHORT))
+COMMANDS = int(os.environ.get("CHAOS_COMMANDS", length(short=10_000, soak=200_000)))
 SEED = int(os.environ.get("CHAOS_SEED", time_ns() % 1_000_000))
 ROUNDS = max(1, round(COMMANDS / 60_000))
 
 
 @pytest.mark.integration
 @pytest.mark.recovery
+@pytest.mark.soak
 @pytest.mark.timeout(300 + COMMANDS // 100)
 async def test_every_command_is_answered_exactly_once_whatever_fails(tmp_path: Path) -> None:
     print(f"\nCHAOS_SEED={SEED} CHAOS_COMMANDS={COMMANDS}")  # noqa: T201 - known even if the run never ends

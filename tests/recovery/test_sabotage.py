@@ -38,7 +38,7 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.recovery,
     pytest.mark.timeout(600),
-    pytest.mark.skipif("CHAOS_SABOTAGE" not in os.environ, reason="minutes long; set CHAOS_SABOTAGE=1"),
+    pytest.mark.soak(only=True),
 ]
 
 

@@ -20,6 +20,7 @@ from shieldx.domains.credits.tables import ACCOUNTS
 from shieldx.domains.shadow import tables
 from shieldx.messages import DEAD_LETTERS
 from shieldx.settings import load_settings
+from tests.lengths import length
 from tests.recovery.fleet import Fleet
 from tests.recovery.reading import read_topic
 from tests.recovery.shadow_faults import Faults, Kind, plan
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 SEED = int(os.environ.get("SHADOW_SEED", time_ns() % 1_000_000))
 PARTITIONS = 3
 CALM, UNDER_FIRE = ("calm-0", "calm-1", "calm-2"), ("fire-0", "fire-1", "fire-2")
-EVALUATIONS = 40
+EVALUATIONS = length(short=20, soak=60)
 SPREAD_S = 25.0
 """Evaluations under fire begin over so long, so that some run whatever happens when."""
 PRICE_PER_1000 = 100
@@ -45,7 +46,8 @@ SETTINGS = {
 
 @pytest.mark.integration
 @pytest.mark.recovery
-@pytest.mark.timeout(400)
+@pytest.mark.soak
+@pytest.mark.timeout(600)
 async def test_every_evaluation_is_reported_once_as_if_nothing_had_happened(tmp_path: Path) -> None:
     print(f"\nSHADOW_SEED={SEED}")  # noqa: T201 - known even if the run never ends
     async with Stack(tmp_path / "stack") as stack:

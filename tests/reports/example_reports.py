@@ -93,7 +93,7 @@ def scored(number: int = 400) -> Judged:
 
 
 def _report(fields: dict[str, Any]) -> Report:
-    usual = {
+    usual: dict[str, Any] = {
         "tenant_id": "org-123",
         "eval_id": "e1",
         "rule_id": "sqli-1",

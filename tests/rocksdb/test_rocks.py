@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +13,11 @@ import pytest
 from shieldx.engine.tasks.checkpoint import Checkpoint
 from shieldx.errors import FixConfiguration, RestoreTask
 from shieldx.rocksdb.store import RocksStores
+from tests import programs
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shieldx.rocksdb.store import RocksStore
 
 MEMORY_BYTES = 128_000_000
@@ -59,7 +61,6 @@ def test_another_partition_or_agent_has_another_store(tmp_path: Path) -> None:
 CRASH = """
 import os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from tests.rocksdb.test_rocks import put, stores
 store = stores(Path(sys.argv[1])).open("credits", 0)
 number = 0
@@ -71,8 +72,8 @@ while True:
 
 
 def test_a_killed_process_leaves_rows_and_checkpoint_that_belong_together(tmp_path: Path) -> None:
-    arguments = [sys.executable, "-c", CRASH, str(tmp_path), str(Path(__file__).parents[2])]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - this very test
+    arguments: list[str | Path] = [sys.executable, "-c", CRASH, tmp_path]
+    with programs.start(arguments, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         written = [int(process.stdout.readline()) for _ in range(200)]
         process.send_signal(signal.SIGKILL)
@@ -146,7 +147,6 @@ def test_a_folder_that_may_not_be_used_is_named(tmp_path: Path) -> None:
 FULL = """
 import resource, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
 from shieldx.errors import FreeDisk
 from tests.rocksdb.test_rocks import position, put, stores
 
@@ -168,8 +168,7 @@ print("then", position(store), len(list(store.scan("t", b"", b"\\xff"))))
 
 def test_a_full_disk_refuses_a_checkpoint_and_takes_the_next_once_there_is_room(tmp_path: Path) -> None:
     """The limit on file sizes stands in for a full disk: the kernel refuses the write in both."""
-    arguments = [sys.executable, "-c", FULL, str(tmp_path), str(Path(__file__).parents[2])]
-    run = subprocess.run(arguments, capture_output=True, text=True, check=False)  # noqa: S603 - this very test
+    run = programs.run_python(FULL, tmp_path)
     lines = run.stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == ["refused", "refused", "refused", "still 1 10", "then 9 1010"], (
         run.stdout + run.stderr

@@ -19,7 +19,8 @@ SOME = Checkpoint(version=1, format_level=1, cluster="c", partitions=1, position
 
 
 class World(Protocol):
-    store: StateStore
+    @property
+    def store(self) -> StateStore: ...
 
     def begin(self) -> StateBatch: ...
 
@@ -33,7 +34,7 @@ class DictWorld:
     def begin(self) -> DictBatch:
         return self.store.begin()
 
-    def write(self, batch: DictBatch) -> None:
+    def write(self, batch: Any) -> None:
         self.store.apply(batch)
 
 
@@ -44,7 +45,7 @@ class RocksWorld:
     def begin(self) -> StateBatch:
         return self.store.begin()
 
-    def write(self, batch: StateBatch) -> None:
+    def write(self, batch: Any) -> None:
         self.store.write(batch, SOME)
 
 

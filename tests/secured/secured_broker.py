@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.settings import load_settings
+from tests import programs
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -56,8 +57,8 @@ class SecuredBroker:
     async def shieldx(self, *arguments: str, user: str = CREDITS, **changed: str) -> AsyncIterator[Process]:
         """The command in a process of its own, which is killed at the end of the block if it still runs."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "shieldx", *arguments),
+        process = await programs.start_awaitable(
+            [sys.executable, "-m", "shieldx", *arguments],
             env=inherited | self.environment(user, **changed),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import pytest_asyncio
@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from shieldx.client import CheckConnection, Client
-from shieldx.domains.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve
+from shieldx.domains.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve, Single
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.kafka.cluster import Cluster
 from shieldx.engine.tasks.codec import encode
@@ -49,7 +49,7 @@ async def test_commands_of_every_kind_are_answered_over_sasl_and_tls(secured: Se
             async def code(command: Command) -> Code:
                 return (await client.send(command)).code
 
-            def key(number: int) -> dict[str, str]:
+            def key(number: int) -> dict[str, Any]:
                 return {"tenant_id": "t", "idempotency_key": str(number)}
 
             assert await code(Purchase(**key(1), amount=100)) is Code.OK
@@ -59,7 +59,7 @@ async def test_commands_of_every_kind_are_answered_over_sasl_and_tls(secured: Se
             assert await code(Reserve(**key(5), amount=5, reservation_id="b", ttl_s=60)) is Code.OK
             assert await code(Commit(**key(6), reservation_id="a")) is Code.OK
             assert await code(Abort(**key(7), reservation_id="b")) is Code.OK
-            batch = (Consume(**key(8), amount=1), Consume(**key(9), amount=1000))
+            batch: list[Single] = [Consume(**key(8), amount=1), Consume(**key(9), amount=1000)]
             assert (await client.send(Batch(**key(10), commands=batch, atomic=True))).code is not Code.OK
         await provoke(secured, "provoking")
         consumer = AIOKafkaConsumer(

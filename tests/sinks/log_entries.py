@@ -23,7 +23,7 @@ DAY_MS = 86_400_000
 
 
 def entry(sequence: int, prev_hash: str = GENESIS, *, shard: int = 0, at_ms: int = AT_MS, **fields: Any) -> AuditEntry:
-    given = {
+    given: dict[str, Any] = {
         "format": FORMAT,
         "shard": shard,
         "sequence": sequence,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -26,7 +25,9 @@ from shieldx.messages import rfc3339
 from shieldx.sinks.database import Database, Limits
 from shieldx.sinks.schema import Schema
 from shieldx.sinks.sink_task import SinkTask
+from tests import programs
 from tests.databases import MIGRATIONS, named, new_database, query
+from tests.lengths import length
 from tests.sinks.ledger_rows import Record, UnchangingCluster
 from tests.sinks.log_entries import DAY_MS, chain, entry, mirrored, record, records
 
@@ -87,13 +88,17 @@ async def test_rows_are_the_entries_of_the_log(dsn: str) -> None:
     assert await query(dsn, READ_UNREADABLE) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+TEXTS = ("action", "subject", "outcome", "idempotency_key", "occurred_at")
+TEXTS_OR_NULL = ("actor", "source", "digest", "payload")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=length(short=25, soak=500))
 @given(st.data(), st.integers(0, YEAR_10000_MS - 1), st.integers(0, 2**53 - 1))
 async def test_every_entry_comes_back_from_postgres(dsn: str, data: st.DataObject, at_ms: int, sequence: int) -> None:
-    some = {name: data.draw(texts, name) for name in ("action", "subject", "outcome", "idempotency_key", "occurred_at")}
-    more = {name: data.draw(st.none() | texts, name) for name in ("actor", "source", "digest", "payload")}
+    given_texts: dict[str, Any] = {name: data.draw(texts, name) for name in TEXTS}
+    given_texts |= {name: data.draw(st.none() | texts, name) for name in TEXTS_OR_NULL}
     tenant_id = data.draw(st.none() | st.text(min_size=1, max_size=256), "tenant_id")
-    logged = entry(sequence, at_ms=at_ms, tenant_id=tenant_id, **some, **more)
+    logged = entry(sequence, at_ms=at_ms, tenant_id=tenant_id, **given_texts)
     assert await there_and_back(dsn, logged) == logged
 
 
@@ -110,13 +115,15 @@ async def there_and_back(dsn: str, logged: AuditEntry) -> AuditEntry:
     try:
         transaction = connection.transaction()
         await transaction.start()
+        assert columns is not None
         await connection.execute(
             "SELECT audit.make_partition(date_trunc('month', $1::timestamptz, 'UTC')::date)", columns[0]
         )
-        await connection.copy_records_to_table("entries", schema_name="audit", records=[(*key, *(columns or ()))])
+        await connection.copy_records_to_table("entries", schema_name="audit", records=[(*key, *columns)])
         found = await connection.fetchrow("SELECT * FROM audit.entries")
         await transaction.rollback()
-        return entry_of(found)
+        assert found is not None
+        return entry_of(dict(found))
     finally:
         await connection.close()
 
@@ -340,8 +347,9 @@ async def test_a_row_that_was_there_before_its_entry_is_not_overwritten(dsn: str
 async def insert(dsn: str, logged: AuditEntry) -> None:
     given = record(0, logged)
     ((_, key, columns),) = the_sink().rows(LOG, logged.shard, 0, given.key, given.value)
+    assert columns is not None
     connection = await asyncpg.connect(dsn)
-    await connection.copy_records_to_table("entries", schema_name="audit", records=[(*key, *(columns or ()))])
+    await connection.copy_records_to_table("entries", schema_name="audit", records=[(*key, *columns)])
     await connection.close()
 
 
@@ -413,5 +421,5 @@ async def test_a_restored_older_base_backup_becomes_equal_to_the_log_again(
 def back_up(folder: Path, target: str, source: str) -> None:
     """Copy the data of a stopped server, with the owner that they have."""
     root = folder / "postgres"
-    subprocess.run(["/bin/rm", "-rf", root / target], check=True)  # noqa: S603 - fixed programs
-    subprocess.run(["/bin/cp", "-a", root / source, root / target], check=True)  # noqa: S603 - likewise
+    programs.run(["/bin/rm", "-rf", root / target], check=True)
+    programs.run(["/bin/cp", "-a", root / source, root / target], check=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +11,13 @@ import asyncpg
 import pytest
 
 from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.errors import RestoreTask
 from shieldx.sinks.database import Database
 from shieldx.sinks.schema import Schema
 from shieldx.sinks.sink_task import SinkTask
+from tests import programs
 from tests.databases import MIGRATIONS, named, query
 from tests.sinks.ledger_rows import UnchangingCluster, transaction
 
@@ -36,17 +37,15 @@ def small_disk(own_server: PostgresServer) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("only root may mount a file system")
     folder = Path(tempfile.mkdtemp(prefix="shieldx-small-disk-"))
-    mounted = subprocess.run(  # noqa: S603 - a fixed program
-        ["/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", folder], check=False, capture_output=True
-    )
+    mounted = programs.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", folder])
     if mounted.returncode != 0:
         folder.rmdir()
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
     owner = Path(f"/proc/{own_server.pid}").stat()
     os.chown(folder, owner.st_uid, owner.st_gid)
     folder.chmod(0o700)
     yield folder
-    subprocess.run(["/bin/umount", folder], check=True)  # noqa: S603 - as above
+    programs.run(["/bin/umount", folder], check=True)
     folder.rmdir()
 
 
@@ -77,6 +76,7 @@ async def test_a_full_disk_is_named_and_once_there_is_room_all_is_written(
     database = Database(dsn, application="test")
     await database.start()
     sink = load_agents(MIGRATIONS.parent / "agents")["credits-statements"]
+    assert isinstance(sink, Sink)
     records = [transaction(offset, "a" * 200, key="k" * 200 + str(offset)) for offset in range(1000)]
 
     def task() -> SinkTask:

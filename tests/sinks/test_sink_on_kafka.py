@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
@@ -12,9 +12,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from shieldx.bootstrap.platform import Platform
-from shieldx.bootstrap.workers import make_workers
+from shieldx.bootstrap.workers import AnyWorker, make_workers
 from shieldx.client import Client
-from shieldx.domains.credits.messages import Batch, Code, Commit, Consume, Purchase, Refund, Reserve
+from shieldx.domains.credits.messages import Batch, Code, Commit, Consume, Purchase, Refund, Reserve, Single
 from shieldx.domains.credits.tables import ACCOUNTS, AccountRow
 from shieldx.engine.operations.health import HealthServer
 from shieldx.engine.operations.metrics import Metrics
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from shieldx.dev.postgres import PostgresServer
-    from shieldx.engine.runtime.worker import Worker
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +49,7 @@ async def platform_on(kafka: str, dsn: str) -> Platform:
 
 
 @asynccontextmanager
-async def running(platform: Platform, *names: str) -> AsyncIterator[list[Worker]]:
+async def running(platform: Platform, *names: str) -> AsyncIterator[list[AnyWorker]]:
     """Workers in one process, as `shieldx worker` has them; they are stopped in order on the way out."""
     agents = [platform.agent(name) for name in names]
     made = make_workers(platform, agents, Metrics(agents))
@@ -76,14 +75,14 @@ def tenant() -> str:
 
 async def spend(client: Client, tenant_id: str) -> None:
     """Every kind of command that moves credits, and some that are refused."""
-    common = {"tenant_id": tenant_id}
+    common: dict[str, Any] = {"tenant_id": tenant_id}
     await client.send(Purchase(**common, idempotency_key="1", amount=1000, description="card ü"))
     consumed = await client.send(Consume(**common, idempotency_key="2", amount=300))
     await client.send(Reserve(**common, idempotency_key="3", amount=200, reservation_id="r", ttl_s=60))
     await client.send(Commit(**common, idempotency_key="4", reservation_id="r", amount=150))
     await client.send(Refund(**common, idempotency_key="5", transaction_id=consumed.transaction_id, amount=100))
     await client.send(Consume(**common, idempotency_key="6", amount=1_000_000))
-    within = [Consume(**common, idempotency_key=f"7{n}", amount=n) for n in range(1, 4)]
+    within: list[Single] = [Consume(**common, idempotency_key=f"7{n}", amount=n) for n in range(1, 4)]
     await client.send(Batch(**common, idempotency_key="7", atomic=False, commands=within))
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS
 from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.operations.metrics import Metrics
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 from shieldx.sinks.database import Database, Limits
 from shieldx.sinks.sink_task import SinkTask
@@ -32,6 +34,8 @@ READ_TRANSACTIONS = "SELECT transaction_id, amount FROM credits.transactions ORD
 READ_POSITIONS = "SELECT topic, next_offset FROM shieldx.positions WHERE partition = 0 ORDER BY topic"
 READ_UNREADABLE = "SELECT topic, record_offset, length, sha256, reason FROM shieldx.unreadable ORDER BY record_offset"
 
+BALANCES, MOVEMENTS = TopicPartition(ACCOUNTS, 0), TopicPartition(TRANSACTIONS, 0)
+
 
 @asynccontextmanager
 async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
@@ -43,6 +47,7 @@ async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
 
 def task(database: Database, partition: int = 0, cluster: Any = None) -> SinkTask:
     sink = load_agents(MIGRATIONS.parent / "agents")[NAME]
+    assert isinstance(sink, Sink)
     metrics = Metrics([sink]).task(NAME, partition)
     return SinkTask(sink, partition, database, cluster or UnchangingCluster(), metrics)
 
@@ -144,11 +149,11 @@ async def test_a_restored_backup_is_noticed_and_catches_up(postgres: str, dsn: s
         await (await started(database)).process(records[3:])
         await copy(postgres, f"{name}_backup", name)
         idle = task(database)
-        idle.positions = {(ACCOUNTS, 0): 0, (TRANSACTIONS, 0): 6}
+        idle.positions = {BALANCES: 0, MOVEMENTS: 6}
         with pytest.raises(LeaveTask):
             await idle.tick()
         again = await started(database)
-        assert again.positions[TRANSACTIONS, 0] == 3
+        assert again.positions[MOVEMENTS] == 3
         await again.process(records)
     assert await query(dsn, READ_TRANSACTIONS) == [(f"0-{offset}", 7) for offset in range(6)]
     await query(named(postgres, "postgres"), f"DROP DATABASE {name}_backup")
@@ -225,7 +230,7 @@ async def test_a_killed_server_is_worked_with_again_after_its_restart(own_server
             await started(database)
         await own_server.start()
         again = await started(database)
-        assert again.positions[TRANSACTIONS, 0] == 1
+        assert again.positions[MOVEMENTS] == 1
         await again.process([transaction(1, "a")])
         assert await query(dsn, READ_TRANSACTIONS) == [("0-0", 7), ("0-1", 7)]
 
@@ -236,7 +241,7 @@ async def test_kills_in_the_middle_of_transactions_lose_and_repeat_nothing(own_s
     async with new_database(own_server.dsn) as dsn, pool(dsn) as database:
         for number in range(6):
             current = await started(database)
-            done = current.positions[TRANSACTIONS, 0]
+            done = current.positions[MOVEMENTS]
             writing = asyncio.create_task(current.process(records[done : done + 1000]))
             await asyncio.wait({writing}, timeout=0.004 * number)  # at another moment of it each time
             await own_server.kill()
@@ -244,7 +249,7 @@ async def test_kills_in_the_middle_of_transactions_lose_and_repeat_nothing(own_s
             assert ended == 1000 or isinstance(ended, RestoreTask)
             undone += ended != 1000
             await own_server.start()
-            written = [(f"0-{offset}", 7) for offset in range((await started(database)).positions[TRANSACTIONS, 0])]
+            written = [(f"0-{offset}", 7) for offset in range((await started(database)).positions[MOVEMENTS])]
             assert await query(dsn, READ_TRANSACTIONS) == written, "as many rows as the position says, whatever it says"
         last = await started(database)
         await last.process(records)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -15,6 +13,7 @@ from shieldx.topology.mermaid import mermaid
 from shieldx.topology.palette import TINTS
 from shieldx.topology.svg import svg
 from shieldx.topology.text import text
+from tests import programs
 from tests.topology.declared_agents import BILLING, MIRROR, drawn, topic
 
 ROOT = Path(__file__).parents[2]
@@ -122,16 +121,8 @@ def test_a_drawing_says_what_it_shows_and_loads_nothing() -> None:
 
 def test_the_same_graph_gives_the_same_bytes_whatever_the_hash_seed() -> None:
     program = (
-        "from declared_agents import BILLING, MIRROR, drawn; from shieldx.topology.svg import svg; "
+        "from tests.topology.declared_agents import BILLING, MIRROR, drawn; from shieldx.topology.svg import svg; "
         "print(svg(drawn([BILLING, MIRROR])))"
     )
-    drawn = {
-        subprocess.run(  # noqa: S603 - the drawing in a process of its own
-            [sys.executable, "-c", program],
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
-            capture_output=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2", "3")
-    }
+    drawn = {programs.run_python(program, env={"PYTHONHASHSEED": seed}, check=True).stdout for seed in ("1", "2", "3")}
     assert len(drawn) == 1

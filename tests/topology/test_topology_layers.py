@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shieldx.engine.declarations.agent import Agent
 from shieldx.topology.graph import Kind
 from shieldx.topology.layers import arrange, crossings
 from shieldx.topology.placing import place

@@ -142,6 +142,7 @@ async def test_in_an_export(tmp_path: Path, jobs: int) -> None:
     assert sorted(each.kind.value for each in whole_file) == ["malformed"] * len(MALFORMED_LINES) + ["manifest"]
     (edited,) = [each for each in verdict.breaks if each.shard == 0]
     assert edited.place is not None
+    assert edited.first is not None
     assert line_number(path, edited.place) == edited.first + 1, "shard 0 is the first in the file"
     malformed = [line_number(path, each.place) for each in whole_file if each.place is not None]
     assert malformed == [sum(map(len, shards[:shard])) + EDITED + 1 for shard in MALFORMED_LINES]

@@ -83,8 +83,8 @@ def shards(value: Any) -> bool:
 
 
 SHARD, SEQUENCE, FORMAT = within(0, 2147483647), within(0, 9007199254740991), within(1, 1)
-HASHED = ("format", "shard", "sequence", "at", "tenant_id", "actor", "action", "subject", "outcome")
-HASHED += ("idempotency_key", "occurred_at", "source", "digest", "payload", "input", "key_id", "prev_hash")
+_HEAD = ("format", "shard", "sequence", "at", "tenant_id", "actor", "action", "subject", "outcome")
+HASHED = (*_HEAD, "idempotency_key", "occurred_at", "source", "digest", "payload", "input", "key_id", "prev_hash")
 ENTRY: Fields = dict.fromkeys((*HASHED, "hash", "mac"), text)
 ENTRY |= {"format": FORMAT, "shard": SHARD, "sequence": SEQUENCE}
 ENTRY |= dict.fromkeys(("actor", "source", "digest", "payload"), text_or_null)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from hmac import digest
+from typing import Any
 
 import msgspec
 import pytest
@@ -68,7 +69,7 @@ async def test_an_entry_says_all_that_its_append_said() -> None:
     ],
 )
 def test_no_two_entries_have_the_same_bytes(one: dict[str, str | None], other: dict[str, str | None]) -> None:
-    fields = dict.fromkeys(AuditEntry.__struct_fields__, "") | {"format": 1, "shard": 0, "sequence": 1}
+    fields: dict[str, Any] = dict.fromkeys(AuditEntry.__struct_fields__, "") | {"format": 1, "shard": 0, "sequence": 1}
     assert hashed_bytes(AuditEntry(**fields | one)) != hashed_bytes(AuditEntry(**fields | other))
 
 
@@ -207,6 +208,8 @@ def test_a_shard_goes_on_from_its_store() -> None:
     after = audit_partition(0, store=store, audit_keyring=KEYRING)
     assert after.apply(append("a"), source(1)) == [], "it was chained before"
     (second,) = after.apply(append("b"), source(2))
+    assert isinstance(first.value, AuditEntry)
+    assert isinstance(second.value, AuditEntry)
     assert (second.value.sequence, second.value.prev_hash) == (1, first.value.hash)
 
 

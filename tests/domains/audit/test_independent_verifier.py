@@ -30,6 +30,7 @@ from tests.domains.audit.independent_verifier import (
     verify_records,
 )
 from tests.domains.audit.signing import AT, KEYRING, append, driver
+from tests.lengths import length
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "audit-format.md"
 VECTORS = json.loads(PAGE.read_text(encoding="utf-8").split("```json\n")[1].split("```")[0])
@@ -484,7 +485,7 @@ given_logs = given(
 
 
 @seed(5)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=length(short=60, soak=2_000), deadline=None)
 @given_logs
 async def test_both_verifiers_find_the_same(tmp_path_factory: pytest.TempPathFactory, **drawn: Any) -> None:
     by_page, by_segments = await both(**drawn, path=tmp_path_factory.getbasetemp() / "heads")
@@ -493,7 +494,7 @@ async def test_both_verifiers_find_the_same(tmp_path_factory: pytest.TempPathFac
 
 
 @seed(5)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=length(short=60, soak=2_000), deadline=None)
 @given_logs
 async def test_both_verifiers_find_the_same_where_entries_may_be_there_twice(
     tmp_path_factory: pytest.TempPathFactory, **drawn: Any

@@ -435,6 +435,7 @@ def test_every_result_is_appended_to_the_audit_log(ledger: Driver) -> None:
     )
     assert (second.subject, second.idempotency_key) == ("reservation/x", "credits.commands/0/1/1")
     assert (own.action, own.outcome, own.subject) == ("credits.batch", "ok", "account/acme")
+    assert own.source is not msgspec.UNSET
     assert (own.idempotency_key, own.source.index) == ("credits.commands/0/1", msgspec.UNSET)
 
     ledger.send(Refund(**acme("r"), transaction_id="x"))

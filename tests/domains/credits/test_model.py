@@ -36,13 +36,14 @@ from tests.domains.credits.plain_ledger import (
     forgotten_at_ms,
 )
 from tests.domains.open_partition import OpenPartition, credits_partition
+from tests.lengths import length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from shieldx.messages import Change, Output
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "1000"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", length(short=200, soak=10_000)))
 PARTITION = 3
 
 # Few names, so that commands meet one another; placeholders stand for what only a run can know.
@@ -392,7 +393,7 @@ def flattened(results: list[Result]) -> Iterator[Result]:
 
 
 # A difference takes minutes to shrink; what it shrinks to is worth them.
-TestLedger = pytest.mark.timeout(900)(LedgerMachine.TestCase)
+TestLedger = pytest.mark.soak(pytest.mark.timeout(900 + EXAMPLES // 4)(LedgerMachine.TestCase))
 TestLedger.settings = settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)
 
 

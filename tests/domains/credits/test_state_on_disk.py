@@ -18,6 +18,7 @@ from tests.dict_store import DictStore
 from tests.domains.credits.driver import START_MS, Driver
 from tests.domains.credits.plain_ledger import PlainLedger
 from tests.domains.open_partition import OpenPartition, credits_partition
+from tests.lengths import length
 
 MAX_RESULT_BYTES = 1_000_000
 MINUTE_MS = 60_000
@@ -127,7 +128,8 @@ def ask(disk: OnDisk, tenant_id: str, consumed: Result) -> None:
     assert disk.send(consume(tenant_id, "all", 66)).code is Code.INSUFFICIENT_FUNDS
 
 
-@pytest.mark.parametrize("count", [1, 300])
+@pytest.mark.soak
+@pytest.mark.parametrize("count", [1, length(short=60, soak=300)])
 def test_memory_that_made_room_is_empty_and_everything_is_still_known(count: int) -> None:
     disk = OnDisk()
     consumed = {tenant_id: use(disk, tenant_id) for tenant_id in (f"tenant-{number}" for number in range(count))}

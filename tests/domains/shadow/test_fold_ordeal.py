@@ -8,6 +8,8 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pytest
+
 from shieldx.domains.credits import tables as ledger
 from shieldx.domains.shadow import tables
 from shieldx.domains.shadow.messages import PutRule
@@ -17,18 +19,17 @@ from shieldx.engine.tasks import task_state
 from shieldx.errors import RestoreTask
 from shieldx.rocksdb.store import RocksStores
 from tests.domains.shadow.shadow_world import INJECTION, ShadowWorld, samples, without_timings
+from tests.lengths import length
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    import pytest
-
     from shieldx.engine.testing.memory_log import MemoryRecord
 
 SEED = os.environ.get("ORDEAL_SEED", str(random.randrange(2**32)))  # noqa: S311 - printed, so that it can be had again
-RUNS = int(os.environ.get("ORDEAL_RUNS", "300"))
-STORED_RUNS = RUNS // 50
+RUNS = int(os.environ.get("ORDEAL_RUNS", length(short=60, soak=3_000)))
+STORED_RUNS = max(2, RUNS // 50)
 TENANTS = ("org-123", "org-456", "org/7%")
 PRICE = 37
 UNION = Signature(pattern="UNION SELECT")
@@ -231,6 +232,8 @@ async def endured(seed: str, stores: RocksStores | None = None) -> Counter[str]:
     return await check(ordeal)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(300 + RUNS)
 async def test_whatever_goes_wrong_each_evaluation_is_reported_once_as_if_nothing_had() -> None:
     ended: Counter[str] = Counter()
     for run in range(RUNS):
@@ -240,6 +243,8 @@ async def test_whatever_goes_wrong_each_evaluation_is_reported_once_as_if_nothin
     assert ended["failed"] > 0
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(300 + RUNS)
 async def test_so_it_is_with_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task_state, "CHECKPOINT_RECORDS", 3)
     for run in range(STORED_RUNS):

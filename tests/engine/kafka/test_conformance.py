@@ -30,7 +30,8 @@ Writes = dict[TopicPartition, list[Write]]
 class World(Protocol):
     """A log, and what others do to it."""
 
-    log: Log
+    @property
+    def log(self) -> Log: ...
 
     def tp(self, topic: str, partition: int = 0) -> TopicPartition:
         """A partition of a topic that no other test knows; topics are `a` and `b`."""
@@ -61,7 +62,7 @@ class World(Protocol):
 class MemoryWorld:
     def __init__(self) -> None:
         self.log = MemoryLog(["a", "b"], PARTITIONS, now_ms=lambda: 0)
-        self._crashed: list[asyncio.Task[None]] = []
+        self._crashed: list[asyncio.Task[dict[TopicPartition, int]]] = []
         self._names: set[str] = set()
 
     def tp(self, topic: str, partition: int = 0) -> TopicPartition:

@@ -18,6 +18,7 @@ from shieldx.domains.credits.tables import COMMANDS
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.settings import load_settings
+from tests import programs
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def purchase() -> Purchase:
 
 async def send_what_cannot_be_decoded(bootstrap: str) -> None:
     arguments = ["-c", SEND, bootstrap, COMMANDS, str(UNREADABLE)]
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments)
+    process = await programs.start_awaitable([sys.executable, *arguments])
     assert await process.wait() == 0
 
 

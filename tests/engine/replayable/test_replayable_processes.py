@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 from signal import SIGCONT, SIGSTOP, SIGTERM
 from typing import TYPE_CHECKING
 
@@ -14,17 +13,18 @@ import pytest
 import pytest_asyncio
 
 from shieldx.dev.broker import KafkaBroker
+from tests import programs
 from tests.engine.echo_agent import PARTITIONS, Ask
 from tests.engine.echo_platform import SESSION_S, EchoPlatform, new_platform, number_of
 from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
 MANY = 399
-MODULES = str(Path(__file__).parents[3])
 
 
 @pytest_asyncio.fixture
@@ -59,10 +59,10 @@ class Process:
 @asynccontextmanager
 async def worker(echoing: EchoPlatform) -> AsyncIterator[Process]:
     """A worker that is ready."""
-    environment = dict(os.environ) | echoing.environment | {"PYTHONPATH": MODULES}
+    environment = dict(os.environ) | echoing.environment
     process = Process(
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "shieldx", "worker", echoing.names.agent),
+        await programs.start_awaitable(
+            [sys.executable, "-m", "shieldx", "worker", echoing.names.agent],
             env=environment,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

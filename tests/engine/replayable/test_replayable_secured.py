@@ -15,7 +15,6 @@ from shieldx.dev.broker_security import Security
 from shieldx.engine.topics.acls import acls
 from tests.engine.echo_agent import Ask
 from tests.engine.echo_platform import EchoPlatform, new_platform
-from tests.engine.replayable.test_replayable_processes import MODULES
 from tests.secured.acl_admin import add, remove
 from tests.secured.certificates import Authority
 from tests.secured.secured_broker import ADMINISTRATOR, SecuredBroker, end_of, ready
@@ -63,10 +62,7 @@ def settings_of(secured: Secured) -> dict[str, str]:
     return {name.removeprefix("SHIELDX_"): value for name, value in given if "KAFKA" not in name}
 
 
-async def test_it_answers_with_the_acls_that_are_listed_and_no_other(
-    secured: Secured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", MODULES)
+async def test_it_answers_with_the_acls_that_are_listed_and_no_other(secured: Secured) -> None:
     names = secured.echoing.names
     async with secured.broker.shieldx("worker", names.agent, user=USER, **settings_of(secured)) as worker:
         await ready(worker)
@@ -112,9 +108,8 @@ async def check_end(worker: Process, name: str) -> None:
 
 @EVERY_ACL
 async def test_without_any_one_acl_it_stops_and_says_which(
-    secured: Secured, monkeypatch: pytest.MonkeyPatch, operation: str, resource: str, which: str
+    secured: Secured, operation: str, resource: str, which: str
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", MODULES)
     agent = secured.echoing.names.agent
     async with (
         without(secured, operation, resource, which) as name,
@@ -125,9 +120,8 @@ async def test_without_any_one_acl_it_stops_and_says_which(
 
 @EVERY_ACL
 async def test_it_stops_when_an_acl_is_taken_away_while_it_works(
-    secured: Secured, monkeypatch: pytest.MonkeyPatch, operation: str, resource: str, which: str
+    secured: Secured, operation: str, resource: str, which: str
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", MODULES)
     agent = secured.echoing.names.agent
     async with secured.broker.shieldx("worker", agent, user=USER, **settings_of(secured)) as worker:
         await ready(worker)

@@ -25,12 +25,12 @@ class Fetching:
 
 
 def record(topic: str, offset: int, at_ms: int) -> MemoryRecord:
-    return MemoryRecord(topic, 0, offset, at_ms, None, b"", [])
+    return MemoryRecord(topic, 0, offset, at_ms, None, b"", ())
 
 
 def intake(batch: int, *topics: str) -> tuple[PartitionBuffer, Fetching]:
     fetching = Fetching()
-    made = PartitionBuffer(fetching, [TopicPartition(topic, 0) for topic in topics], batch=batch)  # type: ignore[arg-type]
+    made = PartitionBuffer(fetching, [TopicPartition(topic, 0) for topic in topics], batch=batch)
     made.restart({TopicPartition(topic, 0): 0 for topic in topics})
     return made, fetching
 

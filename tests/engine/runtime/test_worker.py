@@ -19,8 +19,11 @@ from shieldx.client import Client
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Code, Consume, Purchase, Reserve
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
+from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.operations.metrics import Metrics
+from shieldx.engine.runtime.work import AgentWork
+from shieldx.engine.runtime.worker import Worker
 from shieldx.engine.tasks.log import TopicPartition as LogPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import FixConfiguration
@@ -57,6 +60,12 @@ async def platform(kafka: str) -> Platform:
     return platform
 
 
+def the_ledger(platform: Platform) -> Agent:
+    agent = platform.agent("credits")
+    assert isinstance(agent, Agent)
+    return agent
+
+
 @asynccontextmanager
 async def running(
     platform: Platform, agent: TransactionalAgent, log: KafkaLog | None = None, ended: asyncio.Event | None = None
@@ -65,6 +74,7 @@ async def running(
     metrics = Metrics([agent])
     ((worker, own_log),) = make_workers(platform, [agent], metrics)
     if log is not None:
+        assert isinstance(worker._work, AgentWork)  # noqa: SLF001 - likewise
         worker._work = replace(worker._work, surroundings=replace(worker._work.surroundings, log=log))  # noqa: SLF001 - a slow log stands in
     await own_log.start()
     work = asyncio.create_task(worker.run())
@@ -131,7 +141,7 @@ async def test_a_worker_that_restores_for_three_session_timeouts_is_not_evicted(
                 yield records
 
     caplog.set_level(logging.INFO, "shieldx.engine.runtime.worker")
-    agent = platform.agent("credits")
+    agent = the_ledger(platform)
     slow = SlowLog(platform.connection, agent.positions)
     await slow.start()
     async with running(platform, agent) as (first, _):
@@ -144,7 +154,7 @@ async def test_a_worker_that_restores_for_three_session_timeouts_is_not_evicted(
 
 
 async def test_state_follows_a_partition_to_another_worker_and_back(platform: Platform) -> None:
-    agent, tenants = platform.agent("credits"), [tenant() for _ in range(12)]
+    agent, tenants = the_ledger(platform), [tenant() for _ in range(12)]
     async with Client(platform.connection) as client, running(platform, agent) as (first, metrics):
         await until_ready(first)
         for tenant_id in tenants:
@@ -161,7 +171,7 @@ async def test_state_follows_a_partition_to_another_worker_and_back(platform: Pl
 
 
 async def test_commands_sent_during_a_rebalance_are_answered_once(platform: Platform) -> None:
-    agent, tenant_id = platform.agent("credits"), tenant()
+    agent, tenant_id = the_ledger(platform), tenant()
     async with Client(platform.connection) as client, running(platform, agent) as (first, _):
         await until_ready(first)
         await client.send(purchase(tenant_id, 1000))
@@ -183,7 +193,7 @@ async def count_of_results(platform: Platform, tenant_id: str) -> int:
 
 
 async def test_a_command_of_an_aborted_transaction_is_not_answered(platform: Platform) -> None:
-    agent, tenant_id = platform.agent("credits"), tenant()
+    agent, tenant_id = the_ledger(platform), tenant()
     async with AIOKafkaProducer(**platform.connection, transactional_id=f"producer-{tenant_id}") as producer:
         await producer.begin_transaction()
         record = msgspec.json.encode(purchase(tenant_id))
@@ -196,7 +206,7 @@ async def test_a_command_of_an_aborted_transaction_is_not_answered(platform: Pla
 
 
 async def test_a_worker_at_its_memory_limit_waits_and_says_so(platform: Platform) -> None:
-    agent, tenant_id = platform.agent("credits"), tenant()
+    agent, tenant_id = the_ledger(platform), tenant()
     async with Client(platform.connection) as client, running(platform, agent) as (worker, metrics):
         await until_ready(worker)
         await client.send(purchase(tenant_id))
@@ -216,7 +226,7 @@ async def test_state_without_a_committed_position_stops_the_worker(platform: Pla
         async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:  # noqa: ARG002 - the port
             return False
 
-    agent = platform.agent("credits")
+    agent = the_ledger(platform)
     async with Client(platform.connection) as client, running(platform, agent) as (worker, _):
         await until_ready(worker)
         await client.send(purchase(tenant()))
@@ -236,7 +246,7 @@ async def test_a_static_member_that_restarts_moves_no_partition(
         return sum(record.message == "assigned" for record in caplog.records)
 
     caplog.set_level(logging.INFO, "shieldx.engine.runtime.worker")
-    agent = platform.agent("credits")
+    agent = the_ledger(platform)
     static = [
         Platform(msgspec.structs.replace(platform.settings, group_instance_id=name, session_timeout_ms=10_000))
         for name in ("one", "two")
@@ -252,7 +262,7 @@ async def test_a_static_member_that_restarts_moves_no_partition(
 
 
 async def test_the_hold_of_a_silent_tenant_expires(platform: Platform) -> None:
-    agent, tenant_id = platform.agent("credits"), tenant()
+    agent, tenant_id = the_ledger(platform), tenant()
     hold = Reserve(tenant_id=tenant_id, idempotency_key="h", amount=60, reservation_id="r", ttl_s=1)
     async with Client(platform.connection) as client, running(platform, agent) as (worker, metrics):
         await until_ready(worker)
@@ -272,7 +282,7 @@ async def test_a_defect_in_a_fold_stops_its_own_partition_only(platform: Platfor
                 raise ZeroDivisionError
             return super().apply(message, source)
 
-    agent = replace(platform.agent("credits"), fold=Defective)
+    agent = replace(the_ledger(platform), fold=Defective)
     async with Client(platform.connection) as client:
         async with running(platform, agent) as (worker, metrics):
             await until_ready(worker)
@@ -282,7 +292,7 @@ async def test_a_defect_in_a_fold_stops_its_own_partition_only(platform: Platfor
             results = [await client.send(purchase(name)) for name in others]
             assert {result.code for result in results} == {Code.OK}
             assert not unanswered.done()
-        async with running(platform, platform.agent("credits")):
+        async with running(platform, the_ledger(platform)):
             assert (await unanswered).code is Code.OK, "mended, it is answered: nothing was lost"
 
 
@@ -291,7 +301,7 @@ async def test_a_partition_that_cannot_be_worked_on_stops_the_worker_with_the_re
         async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:  # noqa: ARG002 - the port
             raise FixConfiguration("records were deleted before they had been read")
 
-    agent = platform.agent("credits")
+    agent = the_ledger(platform)
     with_a_gap = LogWithAGap(platform.connection, agent.positions)
     ended = asyncio.Event()
     with pytest.raises(FixConfiguration, match="deleted before"):
@@ -300,7 +310,7 @@ async def test_a_partition_that_cannot_be_worked_on_stops_the_worker_with_the_re
 
 
 async def test_a_fenced_task_restores_if_it_is_still_assigned(platform: Platform) -> None:
-    agent, tenant_id = platform.agent("credits"), tenant()
+    agent, tenant_id = the_ledger(platform), tenant()
     intruder = KafkaLog(platform.connection, agent.positions)
     async with Client(platform.connection) as client, running(platform, agent) as (worker, metrics):
         await until_ready(worker)
@@ -323,7 +333,7 @@ async def test_a_worker_goes_on_from_the_state_that_another_one_left_in_its_fold
                 yield records
 
     with_folder = Platform(msgspec.structs.replace(platform.settings, state_folder=tmp_path))
-    agent, tenant_id = with_folder.agent("credits"), tenant()
+    agent, tenant_id = the_ledger(with_folder), tenant()
     first = consume(tenant_id, 30)
     counting = CountingLog(with_folder.connection, agent.positions)
     await counting.start()
@@ -343,7 +353,7 @@ async def test_a_worker_goes_on_from_the_state_that_another_one_left_in_its_fold
 
 async def test_an_idle_position_comes_to_stand_behind_the_marker_of_a_transaction(platform: Platform) -> None:
     """Else retention would delete the marker, and the next start take it for a record that was deleted unread."""
-    agent, tenant_id = platform.agent("credits"), tenant()
+    agent, tenant_id = the_ledger(platform), tenant()
     place = LogPartition(COMMANDS, number_of(tenant_id))
     log = KafkaLog(platform.connection, agent.positions, application=platform.settings.application)
     async with running(platform, agent) as (worker, _):

@@ -21,6 +21,7 @@ from shieldx.rocksdb.store import RocksStore, RocksStores
 from shieldx.state.keyed_table import KeyedTable
 from shieldx.state.table import TableContext, TableSpec
 from tests.engine.counter_agent import ADDS, SUMS, TIMER_TABLE, TIMERS, TOTALS, Add, Sum, counter, driver, totals
+from tests.lengths import length
 
 if TYPE_CHECKING:
     from shieldx.engine.testing.driver import AgentDriver
@@ -279,7 +280,7 @@ def test_a_checkpoint_is_refused_for_a_reason(changed: dict[str, Any], position:
 
 
 @given(st.lists(st.sampled_from(["add", "hold", "wait", "stop", "crash", "fail", "lose"]), max_size=30))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=length(short=8, soak=300), deadline=None)
 async def test_whatever_happens_the_sums_are_as_without_checkpoints(steps: list[str]) -> None:
     with TemporaryDirectory() as folder:
         ran = driver(stores=RocksStores(Path(folder), memory_bytes=64_000_000))

@@ -14,6 +14,7 @@ from shieldx.engine.tasks.context import Limits
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import DEAD_LETTERS
 from tests.engine.counter_agent import ADDS, ROOT, SUMS, TIMERS, TOPICS, Add, driver, totals
+from tests.lengths import length
 
 ONE = Add(tenant_id="acme")
 credits_agent = load_agents(ROOT / "agents")["credits"]
@@ -80,7 +81,7 @@ steps = st.tuples(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=length(short=30, soak=1_000))
 @given(steps=st.lists(steps, max_size=25), records_at_a_time=st.integers(1, 5))
 async def test_the_ledger_answers_as_if_it_had_never_been_restarted(
     steps: list[tuple[Command, int, str]], records_at_a_time: int

@@ -14,6 +14,8 @@ from shieldx.errors import FixConfiguration
 
 pytestmark = pytest.mark.integration
 
+PARTITIONS = 3
+"""Of the topic of dead letters, which all tests share: another count would stop their workers."""
 LETTERS = {"dead-letters": Topic(about="", key="", cleanup="delete", retention="30d")}
 
 
@@ -62,25 +64,25 @@ async def test_differences_name_topic_setting_and_both_values(admin: TopicAdmin,
 
 
 async def test_an_agent_does_not_start_on_a_topic_that_takes_producers_clocks(admin: TopicAdmin, name: str) -> None:
-    await admin.create({name: a_topic()} | beside_input(name), partitions=2, replication=1)
+    await admin.create({name: a_topic()} | beside_input(name), partitions=PARTITIONS, replication=1)
     wanted = {name: a_topic(timestamps="broker")} | beside_input(name)
     with pytest.raises(FixConfiguration, match="LogAppendTime"):
-        await admin.check(agent_reading(name), wanted, partitions=2)
+        await admin.check(agent_reading(name), wanted, partitions=PARTITIONS)
 
 
 async def test_an_agent_does_not_start_on_unequal_partition_counts(admin: TopicAdmin, name: str) -> None:
     topics = {name: a_topic(timestamps="broker"), f"{name}-table": a_topic()} | beside_input(name)
-    await admin.create({name: topics[name]} | beside_input(name), partitions=2, replication=1)
-    await admin.create({f"{name}-table": a_topic()}, partitions=3, replication=1)
+    await admin.create({name: topics[name]} | beside_input(name), partitions=PARTITIONS, replication=1)
+    await admin.create({f"{name}-table": a_topic()}, partitions=PARTITIONS + 1, replication=1)
     agent = replace(agent_reading(name), tables=(f"{name}-table",))
-    with pytest.raises(FixConfiguration, match="has 3 partitions, SHIELDX_PARTITIONS says 2"):
-        await admin.check(agent, topics, partitions=2)
+    with pytest.raises(FixConfiguration, match="has 4 partitions, SHIELDX_PARTITIONS says 3"):
+        await admin.check(agent, topics, partitions=PARTITIONS)
 
 
 async def test_an_agent_does_not_start_without_its_topics(admin: TopicAdmin, name: str) -> None:
-    await admin.create(LETTERS, partitions=2, replication=1)
+    await admin.create(LETTERS, partitions=PARTITIONS, replication=1)
     with pytest.raises(FixConfiguration, match="shieldx topics create"):
-        await admin.check(agent_reading(name), {name: a_topic()} | beside_input(name), partitions=2)
+        await admin.check(agent_reading(name), {name: a_topic()} | beside_input(name), partitions=PARTITIONS)
 
 
 async def test_a_refused_topic_says_why(admin: TopicAdmin) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from shieldx.domains.shadow.matching import dense_escapes, escapes
 from shieldx.domains.shadow.matching.transformations import TRANSFORMATIONS, apply
 from shieldx.domains.shadow.rule import Transformation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EXAMPLES = {
     "url_decode": [
@@ -137,7 +140,7 @@ EXAMPLES = {
     ],
 }
 
-DENSE = {
+DENSE: dict[str, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = {
     "percent_decode": (escapes.percent_decode, dense_escapes.percent_decode),
     "url_decode": (escapes.url_decode, lambda value: dense_escapes.url_decode(value.replace(b"+", b" "))),
     "html_entity_decode": (escapes.html_entity_decode, dense_escapes.html_entity_decode),

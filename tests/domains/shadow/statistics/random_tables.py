@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from shieldx.domains.shadow.statistics.confusion import Confusion
+from tests.lengths import length
 
 SEED = 20_240_607
-TABLES = 10_000
+TABLES = length(short=800, soak=10_000)
 EXACT_IN_FLOATS = 2 * 10**7
 """Up to here the square of a table's total is below 2^53, and scikit-learn's floating-point MCC loses nothing."""
 LARGEST = 10**9

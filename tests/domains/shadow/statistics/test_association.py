@@ -10,7 +10,7 @@ from scipy import special, stats
 
 from shieldx.domains.shadow.statistics.association import chi_square
 from shieldx.domains.shadow.statistics.confusion import Confusion
-from tests.domains.shadow.statistics.random_tables import EXACT_IN_FLOATS, LARGEST, random_tables
+from tests.domains.shadow.statistics.random_tables import EXACT_IN_FLOATS, LARGEST, TABLES, random_tables
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -19,6 +19,7 @@ def has_an_empty_row_or_column(table: Confusion) -> bool:
     return 0 in (table.positives, table.negatives, table.predicted_positives, table.predicted_negatives)
 
 
+@pytest.mark.soak
 def test_it_is_that_of_scipy() -> None:
     compared = 0
     for table in random_tables(EXACT_IN_FLOATS):
@@ -30,9 +31,10 @@ def test_it_is_that_of_scipy() -> None:
         assert tested.statistic == pytest.approx(expected.statistic, rel=1e-12, abs=1e-12), table
         assert tested.p_value == pytest.approx(expected.pvalue, rel=1e-12, abs=1e-12), table
         compared += 1
-    assert compared == 10_000 * 7 // 16  # three cells or all, or one of the two diagonals
+    assert compared == TABLES * 7 // 16  # three cells or all, or one of the two diagonals
 
 
+@pytest.mark.soak
 def test_twelve_digits_are_right_at_any_size() -> None:
     for table in random_tables(LARGEST):
         tp, fp, tn, fn = (Decimal(count) for count in msgspec.structs.astuple(table))

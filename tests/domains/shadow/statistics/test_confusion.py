@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import warnings
 from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -65,6 +65,7 @@ def by_scikit_learn(metric: Callable[..., float], confusion: Confusion) -> float
         return metric(LABEL, DECISION, sample_weight=weight)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("largest", [EXACT_IN_FLOATS, LARGEST])
 def test_rates_are_those_of_scikit_learn(largest: int) -> None:
     tables = random_tables(largest)
@@ -87,6 +88,7 @@ def test_rates_are_those_of_scikit_learn(largest: int) -> None:
     np.testing.assert_allclose([tables[index].balanced_accuracy for index in both], mean, rtol=1e-12, atol=0)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("name", "metric", "tables"),
     [
@@ -113,6 +115,7 @@ def test_figures_of_the_whole_table_are_those_of_scikit_learn(
     assert undefined == tables // 16 + (one_class_and_judged_so if name == "kappa" else 0)
 
 
+@pytest.mark.soak
 def test_twelve_digits_are_right_at_any_size() -> None:
     for table in random_tables(LARGEST):
         tp, fp, tn, fn = (Decimal(count) for count in msgspec.structs.astuple(table))
@@ -188,6 +191,6 @@ def test_parts_add_up(one: Confusion, other: Confusion) -> None:
 
 
 @pytest.mark.parametrize("count", [-1, 1.0, True, np.int64(3)])
-def test_what_is_no_count_is_refused(count: object) -> None:
+def test_what_is_no_count_is_refused(count: Any) -> None:
     with pytest.raises(ValueError, match=r"tn is .*: give a count"):
         Confusion(tn=count)

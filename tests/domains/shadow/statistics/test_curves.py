@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -13,6 +14,9 @@ from sklearn import metrics
 
 from shieldx.domains.shadow.statistics.confusion import Confusion
 from shieldx.domains.shadow.statistics.curves import PRETHINNED, ScoreCurves, curves_of
+
+if TYPE_CHECKING:
+    from random import Random
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -145,7 +149,7 @@ def test_average_precision_without_positives_is_that_of_scikit_learn() -> None:
 @settings(deadline=None)
 @given(scored, st.randoms(use_true_random=False), st.sampled_from([None, 4]))
 def test_the_order_of_samples_makes_no_difference_to_any_byte(
-    samples: list[tuple[float, bool]], random: object, max_points: int | None
+    samples: list[tuple[float, bool]], random: Random, max_points: int | None
 ) -> None:
     def encoded(pairs: list[tuple[float, bool]]) -> bytes:
         scores, truth = [score for score, _ in pairs], [label for _, label in pairs]

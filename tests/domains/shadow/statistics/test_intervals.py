@@ -18,6 +18,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 parts = st.tuples(st.integers(0, LARGEST), st.integers(0, LARGEST))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("level", "tables"), [(0.95, TABLES), (0.5, 500), (0.999, 500)])
 def test_it_is_that_of_scipy(level: float, tables: int) -> None:
     for table in random_tables(LARGEST, tables):

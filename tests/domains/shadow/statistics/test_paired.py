@@ -11,16 +11,18 @@ from scipy import special, stats
 
 from shieldx.domains.shadow.statistics.paired import mcnemar
 from tests.domains.shadow.statistics.random_tables import LARGEST
+from tests.lengths import length
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 counts = st.integers(0, LARGEST)
 
 
+@pytest.mark.soak
 def test_it_is_the_binomial_test_of_scipy() -> None:
-    generator = np.random.default_rng(7)
-    one = np.exp(generator.uniform(0, np.log(LARGEST), size=3_000)).astype(np.int64) * generator.integers(0, 2, 3_000)
-    other = np.abs(one + generator.normal(size=3_000) * 3 * np.sqrt(one + 4)).astype(np.int64)
+    generator, pairs = np.random.default_rng(7), length(short=300, soak=3_000)
+    one = np.exp(generator.uniform(0, np.log(LARGEST), size=pairs)).astype(np.int64) * generator.integers(0, 2, pairs)
+    other = np.abs(one + generator.normal(size=pairs) * 3 * np.sqrt(one + 4)).astype(np.int64)
     for first, second in zip(one.tolist(), other.tolist(), strict=True):
         expected = stats.binomtest(first, first + second, 0.5).pvalue if first + second else 1.0
         with np.errstate(all="raise"), special.errstate(all="raise", underflow="ignore"):
