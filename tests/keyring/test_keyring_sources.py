@@ -164,7 +164,7 @@ except InstallVaultClient as error:
 
 def test_nobody_waits_for_hvac_who_does_not_use_it() -> None:
     program = "import sys, shieldx.bootstrap.keyring_source; print('hvac' in sys.modules, 'requests' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = programs.run_python(program, check=True)
     assert done.stdout == "False False\n"
 
 
