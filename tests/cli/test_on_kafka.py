@@ -132,7 +132,7 @@ def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> It
     assert process.returncode == 0, errors
     first, made, *others = [line for line in errors.splitlines() if "WARNING" not in line]
     assert first == "starting Kafka and Postgres"
-    assert made.startswith("making a database for Postgres")
+    assert made.startswith("creating a database for Postgres")
     assert others == ["applied 3 migrations", "starting the agents", "stopped the agents; stopping Kafka and Postgres"]
 
 

@@ -29,8 +29,8 @@ def test_a_broker_that_dies_is_named_and_started_again_and_commands_are_answered
         os.kill(int((place.folder / "kafka" / "2" / "pid").read_text()), signal.SIGKILL)
         assert process.stderr is not None
         said = [next(process.stderr) for _ in range(4)]
-        assert said[2].startswith("broker 2 of 3: the broker ended with exit status -9; its log ")
-        assert said[3] == "broker 2 of 3 is back\n"
+        assert said[2].startswith("broker 2 of 3: the broker exited with status -9; its log ")
+        assert said[3] == "broker 2 of 3 is running again\n"
         done = place.call("send", "-", given=COMMAND % "after")
         assert json.loads(done.stdout)["code"] == "ok"
     finally:

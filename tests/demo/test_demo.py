@@ -148,7 +148,7 @@ async def test_an_agent_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path
     empty.mkdir()
     environment = worker_environment(Settings(home=empty), "127.0.0.1:1")
     async with WorkerProcess("credits", tmp_path, environment) as agent:
-        with pytest.raises(ReadTheAgentLog, match="ended with status") as caught:
+        with pytest.raises(ReadTheAgentLog, match="exited with status") as caught:
             await agent.watch()
     last_line = (tmp_path / "agent.log").read_text().splitlines()[-1]
     assert last_line in str(caught.value)

@@ -218,5 +218,5 @@ async def test_what_lies_below_a_closed_folder_is_copied_to_where_all_may_read_i
 
 
 async def test_data_of_a_version_that_is_not_installed_are_refused() -> None:
-    with pytest.raises(InstallPostgres, match="made by Postgres 9, and there is"):
+    with pytest.raises(InstallPostgres, match="Postgres 9 created the data, but only"):
         find_postgres(9)
