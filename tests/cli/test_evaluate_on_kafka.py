@@ -116,7 +116,10 @@ def test_outcomes_that_are_known_serve_another_evaluation(place: Place, tmp_path
     path = request(tmp_path, seed=11)
     found, known = (place.read("evaluate", path, "--eval-id", name, "--json")[0] for name in ("finds", "knows"))
     assert (found["cached_from"], known["cached_from"]) == (None, "finds")
-    assert "outcomes from  evaluation finds, which judged the same" in place.call("evaluate", path).stdout.splitlines()
+    assert (
+        "outcomes from  evaluation finds of the same rule and samples"
+        in place.call("evaluate", path).stdout.splitlines()
+    )
     figures = {"true_positives", "false_positives", "categories", "confidence", "decision"}
     assert {name: known[name] for name in figures} == {name: found[name] for name in figures}
 
@@ -140,7 +143,7 @@ def test_a_rule_that_was_put_is_compared_with_its_other_version(place: Place, tm
     named = ("--tenant", "org-1", "--rule", "sqli-1@2", "--compare-with", "1", "--samples", "750")
     done = place.call("evaluate", *named, "--html", str(page))
     assert done.returncode == 0, done.stderr
-    assert "240 judged rightly by this rule alone, 0 by version 1 alone; McNemar's p < 0.0001" in done.stdout
+    assert "240 judged correctly only by this rule, 0 only by version 1; McNemar's p < 0.0001" in done.stdout
     assert '"pattern": "union select"' in page.read_text(encoding="utf-8"), "found by its version"
 
 

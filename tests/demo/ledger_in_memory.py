@@ -9,7 +9,7 @@ import msgspec
 
 from shieldx.demo.comparison import Balances, Observed
 from shieldx.demo.recount import Appended, DeadLetterSeen
-from shieldx.demo.results import Answers, SeenResult
+from shieldx.demo.results import ResultTally, SeenResult
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Batch, Result, Single
 from shieldx.domains.credits.tables import ACCOUNTS, RESULTS
@@ -36,7 +36,7 @@ class LedgerInMemory:
         self.sent: list[Step] = []
         self.log: list[list[Appended]] = [[] for _ in range(PARTITIONS)]
         self.results: list[Result] = []
-        self.answers = Answers()
+        self.answers = ResultTally()
         self.table: dict[str, Balances] = {}
         self.dead_letters: Counter[DeadLetterSeen] = Counter()
 

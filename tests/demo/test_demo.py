@@ -31,7 +31,7 @@ from shieldx.settings import Settings
 from tests.demo.ledger_in_memory import PARTITIONS, LedgerInMemory
 
 if TYPE_CHECKING:
-    from shieldx.demo.trace import Row
+    from shieldx.demo.trace import TraceRow
 
 ROWS = 300
 WHOLE = Verdict(0, [], [])
@@ -114,7 +114,7 @@ def test_a_ledger_that_gives_one_credit_away_is_found(tmp_path: Path) -> None:
     assert differences[0].split(":")[0] == differences[1].split(":")[0]
 
 
-def is_consumed(row: Row) -> bool:
+def is_consumed(row: TraceRow) -> bool:
     """Whether the row, alone in a trace, is a consume of a tenant with credits enough."""
     steps = Story(PLAN.trace._replace(rows=[row]), PARTITIONS).next_row()
     return [step.kind for step in steps] == ["purchase", "consume"] and steps[1].tenant_id not in SHORT_OF_CREDITS
@@ -131,7 +131,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     demo.send_signal(signal.SIGTERM)
     _, err = demo.communicate(timeout=60)
     assert demo.returncode == EXIT_INTERRUPTED, err
-    assert "interrupted; everything is stopped" in err
+    assert "interrupted; everything has been stopped" in err
     assert list(tmp_path.iterdir()) == []
     assert processes_in(tmp_path) == []
 
@@ -166,8 +166,8 @@ def test_a_wrong_balance_is_reported_and_makes_the_exit_code_1(tmp_path: Path) -
     assert code == EXIT_DIFFERENCES == 1
     assert f"recount: {len(TENANTS) - 1} of {len(TENANTS)} tenants agree" in text
     assert "Differences (1):" in text
-    assert f"{tenant_id}: its last result says balance {last.balance + 1:,}" in text
-    assert (tmp_path / "run" / DIFFERENCES).read_text().startswith(f"{tenant_id}: its last result says")
+    assert f"{tenant_id}: its last result has balance {last.balance + 1:,}" in text
+    assert (tmp_path / "run" / DIFFERENCES).read_text().startswith(f"{tenant_id}: its last result has")
 
 
 def test_right_balances_make_the_exit_code_0(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_right_balances_make_the_exit_code_0(tmp_path: Path) -> None:
     ledger.play(ROWS)
     code, text = concluded(ledger, tmp_path)
     assert code == 0
-    assert "nothing is negative" in text
+    assert "no figure is negative" in text
     assert not (tmp_path / "run").exists()
 
 
@@ -185,7 +185,7 @@ def test_an_audit_log_that_is_not_whole_makes_the_exit_code_1(tmp_path: Path) ->
     lost = Break(Kind.GAP, 2, 17, 18, None, "missing")
     code, text = concluded(ledger, tmp_path, Verdict(100, [], [lost]))
     assert code == EXIT_DIFFERENCES
-    assert "audit log: 100 entries in 0 shards, NOT WHOLE" in text
+    assert "audit log: 100 entries in 0 shards, BROKEN" in text
     assert "gap in shard 2, entries 17 to 18: missing" in text
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from shieldx.demo.comparison import Balances, Observed, compare
 from shieldx.demo.recount import Appended, DeadLetterSeen, Recount, recount
-from shieldx.demo.results import Answer, Answers, Figures, SeenResult
+from shieldx.demo.results import Answer, Figures, ResultTally, SeenResult
 from shieldx.demo.steps import misplaced, step_of
 from shieldx.domains.credits.messages import Abort, Batch, Command, Commit, Consume, Purchase, Refund, Reserve
 
@@ -99,7 +99,7 @@ def recount_of(records: list[Appended], elsewhere: list[Appended] | None = None)
 
 def observed() -> Observed:
     """What a right ledger says of the example."""
-    answers = Answers()
+    answers = ResultTally()
     for sequence, (_, sent, answer, (balance, reserved, spent, purchased)) in enumerate(EXAMPLE):
         if answer is not None:
             figures = Figures(balance, reserved, balance - reserved, spent, purchased)
@@ -207,18 +207,18 @@ def negative(seen: Observed) -> Observed:
 @pytest.mark.parametrize(
     ("tamper", "says"),
     [
-        (answer_changed, "record 2 was answered insufficient_funds, the recount says ok"),
-        (answer_missing, "record 2 was answered not at all, the recount says ok"),
+        (answer_changed, "record 2 was answered with insufficient_funds, but the recount expects ok"),
+        (answer_missing, "record 2 was answered with nothing, but the recount expects ok"),
         (answered_twice, "record 2 was answered more than once"),
-        (executed_twice, "record 3 was answered ok, the recount says ok (replayed)"),
-        (balance_changed, "acme: its last result says balance 1, reserved 0, spent 99, purchased 100, the recount"),
-        (never_answered, "acme: its last result says nothing, the recount balance 0"),
-        (row_changed, "acme: the table says balance 0, reserved 1, spent 100, purchased 100, the recount balance 0"),
-        (stranger_in_the_table, "org-x is in the table, but never purchased"),
-        (expired_twice, "expiry ('acme', 'h1'): 2 times, by the recount 1"),
-        (never_expired, "expiry ('acme', 'h1'): 0 times, by the recount 1"),
-        (not_set_aside, "0 times, by the recount 1"),
-        (negative, "figures that cannot be: other, consume k"),
+        (executed_twice, "record 3 was answered with ok, but the recount expects ok (replayed)"),
+        (balance_changed, "acme: its last result has balance 1, reserved 0, spent 99, purchased 100, but the recount has"),
+        (never_answered, "acme: its last result has nothing, but the recount has balance 0"),
+        (row_changed, "acme: the table has balance 0, reserved 1, spent 100, purchased 100, but the recount has balance 0"),
+        (stranger_in_the_table, "org-x is in the table but never made a purchase"),
+        (expired_twice, "expiry ('acme', 'h1'): 2 times, but the recount expects 1"),
+        (never_expired, "expiry ('acme', 'h1'): 0 times, but the recount expects 1"),
+        (not_set_aside, "0 times, but the recount expects 1"),
+        (negative, "impossible figures: other, consume k"),
     ],
 )  # fmt: skip
 def test_a_wrong_ledger_is_told(tamper: Callable[[Observed], Observed], says: str) -> None:
@@ -228,7 +228,7 @@ def test_a_wrong_ledger_is_told(tamper: Callable[[Observed], Observed], says: st
 
 def test_a_log_that_is_not_what_was_sent_is_told() -> None:
     altered = [*LOG[:2], LOG[2]._replace(value=msgspec.json.encode(consume("c", 29))), *LOG[3:]]
-    assert recount_of(altered).faults == [f"transaction {HOME}-2 is not what was sent as record 2"]
+    assert recount_of(altered).faults == [f"transaction {HOME}-2 differs from what was sent as record 2"]
     (lost,) = recount_of(LOG[:-1]).faults
     assert lost == f"record {len(LOG) - 1} (consume) is in the log 0 times"
     (twice,) = recount_of([*LOG, LOG[-1]._replace(offset=len(LOG))]).faults

@@ -65,7 +65,7 @@ def test_what_a_rule_reads_of_requests_is_kept_beside_what_it_reads_of_responses
         ({"variables": ["&ARGS"]}, "reads &ARGS"),
         ({"variables": ["ARGS:/^a/"]}, "by an expression"),
         ({"variables": ["QUERY_STRING:x"]}, r"targets\[0\]"),
-        ({"transformations": ["sha1", "hexEncode"]}, "transforms by sha1"),
+        ({"transformations": ["sha1", "hexEncode"]}, "uses the transformation sha1"),
         ({"pattern": r"\s+a(?=b)"}, "unusable: at character 4: lookahead"),
     ],
 )
@@ -122,7 +122,7 @@ def test_only_escapes_for_white_space_are_written_out(pattern: str, rewritten: s
 
 @pytest.mark.parametrize("content", [b"{}", b"[", b"\xff", b'[{"id":"x"}]'])
 def test_a_file_of_another_kind_is_refused(content: bytes) -> None:
-    with pytest.raises(FixInput, match="no list of rules"):
+    with pytest.raises(FixInput, match="not a JSON list of rules"):
         read_crs_rules(content)
 
 

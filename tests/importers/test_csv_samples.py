@@ -69,7 +69,7 @@ def test_a_mapping_may_be_written_as_json() -> None:
     assert isinstance(good, Sample)
     assert isinstance(bad, Sample)
     assert (good.label, bad.label) == ("benign", "attack")
-    detail = "column 'class': neither a value for attack nor one for benign"
+    detail = "column 'class': value is not a label for attack or benign"
     assert other == Skipped("traffic.csv#4", "unknown label", detail)
 
 
@@ -135,13 +135,17 @@ def test_a_line_that_is_too_long_ends_the_reading() -> None:
 @pytest.mark.parametrize(
     ("text", "mapping", "message"),
     [
-        ("", PLAIN, "traffic.csv, line 1: the file is empty; its first row must name the columns"),
+        ("", PLAIN, "traffic.csv, line 1: the file is empty; the first row must name the columns"),
         ('"class', PLAIN, "traffic.csv, line 1: unexpected end of data; the first row must name the columns"),
         ("class,url,x\n", PLAIN, "traffic.csv, line 1: no column 'content'; map one of: class, url, x"),
         ("class,url,url,content\n", PLAIN, "line 1: more than one column 'url'; map one of: class, content, url"),
-        ("class\n", Mapping(columns={"label": "class"}), "no category; name its column, or give a constant for it"),
-        ("a\n", Mapping(columns={"category": "a"}), "no label; name its column, or give a constant for it"),
-        ("a\n", Mapping(columns={"label": "a"}, constants={"label": "1", "category": "c"}), "label: both a column and"),
+        ("class\n", Mapping(columns={"label": "class"}), "no category; map a column to it, or set a constant"),
+        ("a\n", Mapping(columns={"category": "a"}), "no label; map a column to it, or set a constant"),
+        (
+            "a\n",
+            Mapping(columns={"label": "a"}, constants={"label": "1", "category": "c"}),
+            "label: set by both a column and",
+        ),
         ("a\n", Mapping(columns={"label": "a"}, constants={"category": "c"}, attack=("NO",)), "label no: means both"),
     ],
 )

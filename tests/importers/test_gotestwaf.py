@@ -80,7 +80,7 @@ def test_what_is_not_imported_says_why(content: bytes, source: str, reason: str,
 
 
 def test_a_folder_without_cases_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FixInput, match="give one that holds tests"):
+    with pytest.raises(FixInput, match="neither a file nor a folder"):
         list(import_gotestwaf(tmp_path))
 
 

@@ -112,8 +112,8 @@ def test_headers_are_a_browsers_in_the_order_in_which_go_writes_them() -> None:
     ("draft", "detail"),
     [
         (Draft(target="/a\nb"), "a control character in its URL"),
-        (Draft(target="/a%zz"), "begins no escape"),
-        (Draft(target="/a#%"), "begins no escape"),
+        (Draft(target="/a%zz"), "does not start an escape"),
+        (Draft(target="/a#%"), "does not start an escape"),
         (Draft(headers={"X-A": "a\r\nb"}), "in the value of a header"),
         (Draft(headers={"X A": "a"}), "a header's name"),
         (Draft(method="A B"), "method"),

@@ -133,7 +133,7 @@ def test_a_yes_or_no_rule_is_a_point_on_the_line_between_never_and_always() -> N
 )
 def test_without_both_kinds_of_samples_there_is_no_curve(name: str, missing: str) -> None:
     page = ParsedPage(html_page(PAGES[name]))
-    assert f"There are none: no sample is a {missing}." in page.texts
+    assert f"There are no curves: no sample is {missing}." in page.texts
     assert page.named("polyline") == []
 
 
