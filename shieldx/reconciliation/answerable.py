@@ -1,4 +1,4 @@
-"""Which commands the ledger must have answered, found out without its state."""
+"""Determines which commands the ledger must have answered, without the ledger's state."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class AnswerableFold:
-    """A fold without state: an append for each command that the ledger must have answered, and nothing else.
+    """A stateless fold that emits one append for each command that the ledger must have answered.
 
-    Run by a task, it gives what was neither a tick nor set aside nor forwarded.
+    In a task, this is every record that is neither a tick nor dead-lettered nor forwarded.
     """
 
     due_ms = None
     size_bytes = 0
 
     def __init__(self, *_: object) -> None:
-        """Nothing is kept."""
+        """Ignores its arguments, since it has no state."""
 
     def apply(self, command: Command, source: Source) -> list[Output]:
-        """Its coordinates and digest."""
+        """Emit the command's coordinates and digest."""
         append = AuditAppend(
             tenant_id=command.tenant_id,
             idempotency_key=f"{source.topic}/{source.partition}/{source.offset}",
@@ -42,8 +42,8 @@ class AnswerableFold:
         )
         return [Output(AUDIT, command.tenant_id, append)]
 
-    def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:  # noqa: ARG002 - nothing is kept
-        """Nothing is due."""
+    def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:  # noqa: ARG002 - it has no state
+        """Nothing expires."""
         return [], False
 
     def changes(self) -> Iterator[Change]:
@@ -54,7 +54,7 @@ class AnswerableFold:
         """There are no tables."""
 
     def flush(self, batch: object) -> None:
-        """Nothing is kept."""
+        """There is no state to flush."""
 
     def flushed(self, *, evict: bool) -> None:
-        """Nothing is kept."""
+        """There is no state to evict."""

@@ -1,4 +1,4 @@
-"""Which agent reads, writes and keeps which topic, as agents and manifests declare it."""
+"""Which agent reads, writes and keeps which topic, according to agents and manifests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What a node is. The order is the one in which nodes are drawn, from the top."""
+    """The kind of a node. Nodes are drawn from top to bottom in this order."""
 
     PRODUCERS = "producers"
     INPUT = "input"
@@ -37,16 +37,16 @@ class Kind(StrEnum):
 
 
 class Verb(StrEnum):
-    """What an edge says of its source."""
+    """The relation of an edge's source to its target."""
 
     READS = "is read by"
     LOOKS_UP = "is looked up by"
-    """Read without a position."""
+    """Read without a committed position."""
     WRITES = "writes"
     KEEPS = "keeps"
-    """A table, which the agent writes, and reads again when it starts."""
+    """A table that the agent writes, and reads again when it starts."""
     FORWARDS = "forwards to"
-    """A misplaced record goes back to its topic, once."""
+    """A misplaced record is returned to its topic, once."""
 
 
 AGENTS = (Kind.AGENT, Kind.REPLAYABLE, Kind.SINK)
@@ -54,21 +54,21 @@ AGENTS = (Kind.AGENT, Kind.REPLAYABLE, Kind.SINK)
 
 @dataclass(frozen=True)
 class Node:
-    """A topic, an agent, or what stands outside."""
+    """A topic, an agent, or something outside ShieldX."""
 
     kind: Kind
     name: str
     note: str = ""
-    """A few words below the name."""
+    """A few words shown below the name."""
     about: str = ""
-    """A sentence, for whoever points at the node."""
+    """One sentence, shown as a tooltip."""
     lines: tuple[str, ...] = ()
     """The tables of a database."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """One way for records, from `source` to `target`."""
+    """A flow of records from `source` to `target`."""
 
     source: Node
     verb: Verb
@@ -77,7 +77,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order of their kinds; edges in the order of their agents."""
+    """Nodes in the order of their kinds, edges in the order of their agents."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -88,10 +88,10 @@ CONSUMERS = Node(Kind.CONSUMERS, "consumers", about="Whatever reads results, and
 
 
 def draw_up(agents: Iterable[AnyAgent], topics: Mapping[str, Topic]) -> Graph:
-    """The graph of agents and of the topics that manifests declare.
+    """Build the graph of agents and of the topics that manifests declare.
 
     Raises:
-        FixConfiguration: an agent names a topic that no manifest declares.
+        FixConfiguration: An agent names a topic that no manifest declares.
     """
     agents = list(agents)
     nodes = _topic_nodes(agents, topics)
@@ -105,7 +105,7 @@ def draw_up(agents: Iterable[AnyAgent], topics: Mapping[str, Topic]) -> Graph:
 
 
 def _topic_nodes(agents: Iterable[AnyAgent], topics: Mapping[str, Topic]) -> dict[str, Node]:
-    """A node for each topic that is declared, by name."""
+    """A node for each declared topic, by name."""
     transactional = [agent for agent in agents if isinstance(agent, Agent)]
     replayable = [agent for agent in agents if isinstance(agent, Replayable)]
     answering: list[Agent | Replayable] = [*transactional, *replayable]
@@ -139,7 +139,7 @@ def _edges_of(agent: AnyAgent, topics: Mapping[str, Node]) -> Iterator[Edge]:
         node = Node(Kind.SINK, agent.name, "sink", "Rows and the position commit in one database transaction.")
         yield from (Edge(topics[name], Verb.READS, node) for name in agent.reads)
         tables = tuple(table.name for table in agent.into)
-        yield Edge(node, Verb.WRITES, Node(Kind.DATABASE, "Postgres", about="Tables of SQL.", lines=tables))
+        yield Edge(node, Verb.WRITES, Node(Kind.DATABASE, "Postgres", about="SQL tables.", lines=tables))
         return
     if isinstance(agent, Replayable):
         yield from _edges_of_replayable(agent, topics)
@@ -170,7 +170,7 @@ def _edges_of_replayable(agent: Replayable, topics: Mapping[str, Node]) -> Itera
 def _reply_edges(
     agents: Iterable[AnyAgent], nodes: Mapping[str, Node], inside: Iterable[Edge], topics: Mapping[str, Topic]
 ) -> Iterator[Edge]:
-    """What agents answer to other agents, in the topics where these read replies of that kind."""
+    """Answers of agents to other agents, in the topics where those read replies of that kind."""
     working = {edge.target.name: edge.target for edge in inside if edge.verb is Verb.READS}
     replies = [name for agent in agents for name in agent.reads if topics[name].accepts_replies]
     for agent in agents:
@@ -186,7 +186,7 @@ def _reply_edges(
 def _outside_edges(
     agents: Iterable[AnyAgent], nodes: Mapping[str, Node], inside: Iterable[Edge], topics: Mapping[str, Topic]
 ) -> Iterator[Edge]:
-    """Producers of what no agent writes, consumers of what no agent reads, and of every agent's results."""
+    """Edges from producers to topics that no agent writes, and to consumers from results and topics no agent reads."""
     inside = list(inside)
     written = {edge.target for edge in inside if edge.verb is Verb.WRITES}
     read = {edge.source for edge in inside if edge.verb in (Verb.READS, Verb.LOOKS_UP)}

@@ -1,4 +1,4 @@
-"""An audit log in Kafka, cut into segments by offsets."""
+"""An audit log in Kafka, cut into segments by offset."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from shieldx.domains.audit.segment import Observation
 
 SEGMENT_RECORDS = 100_000
-"""Connecting takes as long as checking some thousand entries."""
+"""The minimum size of a segment: connecting takes as long as checking some thousand entries."""
 POLL_MS = 1000
 BATCH_RECORDS = 4000
 FETCH_BYTES = 8 * 1024 * 1024
 LOOK_BACK = 64
 STALL_S = 60.0
-"""A topic that is deleted meanwhile gives nothing any more, and no error."""
+"""The read timeout: a topic that is deleted meanwhile yields neither records nor an error."""
 
 
 class CheckKafka(ShieldXError):
-    """The brokers do not give what they have."""
+    """The brokers do not return the records that they have."""
 
 
 class KafkaSegment(msgspec.Struct, frozen=True):
-    """The records of one partition from an offset up to another, which is not included."""
+    """The records of one partition in a range of offsets that excludes its end."""
 
     settings: Settings
     bootstrap: str
@@ -51,11 +51,11 @@ class KafkaSegment(msgspec.Struct, frozen=True):
 
     @property
     def weight(self) -> int:
-        """How many offsets it spans."""
+        """The number of offsets in the range."""
         return self.end - self.begin
 
     async def read(self) -> AsyncIterator[Iterable[Observation]]:
-        """The committed records. Raises CheckKafka."""
+        """Yield the committed records. Raises CheckKafka."""
         tp = KafkaTopicPartition(self.topic, self.partition)
         consumer = AIOKafkaConsumer(
             **self.settings.connection(self.bootstrap),
@@ -75,7 +75,7 @@ class KafkaSegment(msgspec.Struct, frozen=True):
                 if position != before:
                     moved_s, before = clock(), position
                 elif clock() - moved_s > STALL_S:
-                    raise CheckKafka(f"{self.topic}/{self.partition} gives nothing from offset {position} on")
+                    raise CheckKafka(f"{self.topic}/{self.partition} returns no records from offset {position}")
                 found = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
                 yield chain.from_iterable(
                     observe(self.partition, record.offset, record.key, record.value)
@@ -83,16 +83,16 @@ class KafkaSegment(msgspec.Struct, frozen=True):
                     if record.offset < self.end
                 )
         except FAILURES as error:
-            raise CheckKafka(f"{self.topic}/{self.partition} cannot be read: {error!r}") from error
+            raise CheckKafka(f"cannot read {self.topic}/{self.partition}: {error!r}") from error
         finally:
             await consumer.stop()
 
 
 async def kafka_segments(settings: Settings, bootstrap: str, topic: str, partitions: int) -> list[KafkaSegment]:
-    """All that a topic has now.
+    """The segments of everything that a topic has now.
 
     Raises:
-        RestoreTask: the brokers do not answer.
+        RestoreTask: The brokers do not respond.
     """
     bounds = LogBounds(settings.connection(bootstrap))
     await bounds.start()
@@ -110,10 +110,10 @@ async def kafka_segments(settings: Settings, bootstrap: str, topic: str, partiti
 async def heads_below(
     settings: Settings, bootstrap: str, topic: str, positions: Mapping[int, int], keys: Mapping[str, bytes]
 ) -> list[SeenHead]:
-    """The last genuine entry of each partition below a position: who has come so far must have seen it.
+    """The last genuine entry of each partition below a position. A reader at that position must have seen it.
 
     Raises:
-        RestoreTask, CheckKafka: the brokers do not answer.
+        RestoreTask, CheckKafka: The brokers do not respond.
     """
     bounds = LogBounds(settings.connection(bootstrap))
     await bounds.start()

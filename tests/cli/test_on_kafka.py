@@ -445,7 +445,7 @@ def test_a_killed_postgres_is_started_again_and_the_agents_go_on(place: Place) -
     assert place.read("balance", "kp", "--json")[0]["balance"] == 7
 
 
-def test_the_audit_log_and_the_books_of_all_that_was_done_here_are_right(place: Place) -> None:
+def test_audit_log_and_reconciliation_find_no_faults(place: Place) -> None:
     done = place.call("audit", "verify", "--against-ledger", "--json")
     log, mirror, books = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr + done.stdout

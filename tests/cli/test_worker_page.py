@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from shieldx.cli.worker_page import WorkerAddress, WorkerAddressType, ask
 from shieldx.engine.operations.health import HealthServer
 from shieldx.engine.operations.metrics import Metrics
-from shieldx.top.metrics_page import Place
+from shieldx.top.metrics_page import AgentPartition
 
 
 def address(text: str) -> WorkerAddress:
@@ -50,7 +50,7 @@ async def test_a_worker_answers_with_its_figures_and_whether_it_is_ready(*, read
     async with HealthServer("127.0.0.1", 0, metrics.registry, lambda: ready) as server:
         answer = await asyncio.to_thread(ask, address(server.address))
     assert answer.page is not None
-    assert answer.page.places[Place("credits", 1)].records == 3
+    assert answer.page.partitions[AgentPartition("credits", 1)].records == 3
     assert answer.ready is ready
 
 

@@ -143,7 +143,7 @@ def test_a_trace_that_cannot_be_used_is_named_before_anything_starts(tmp_path: P
     assert err == f"FixTrace: {tmp_path / 'none.csv'}: No such file or directory\n"
 
 
-async def test_an_agent_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+async def test_an_agent_that_exits_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     empty = tmp_path / "home"
     empty.mkdir()
     environment = worker_environment(Settings(home=empty), "127.0.0.1:1")

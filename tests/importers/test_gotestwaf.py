@@ -34,7 +34,7 @@ def test_every_payload_goes_through_every_encoder_and_placeholder() -> None:
     assert third.request.uri == f"/?{sha256(b'<a>').hexdigest()[:10]}=%3Ca%3E"
 
 
-def test_a_set_of_false_positives_is_benign() -> None:
+def test_a_false_positive_set_is_benign() -> None:
     (sample,) = samples_of_gotestwaf(
         b"{payload: [a], encoder: [URL], placeholder: [URLPath]}", "false-pos", "texts.yml"
     )

@@ -94,5 +94,5 @@ def test_a_line_that_never_ends_does_not_fill_the_memory(tmp_path: Path) -> None
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FixInput, match="cannot read .*: No such file or directory"):
+    with pytest.raises(FixInput, match=r"cannot read .*: No such file or directory"):
         list(import_ndjson(tmp_path / "nowhere"))

@@ -15,9 +15,9 @@ from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.engine.testing.memory_log import MemoryRecord
 from shieldx.keyring.keyring import Keyring
-from shieldx.reconciliation.check import check_ledger
+from shieldx.reconciliation.check import reconcile_ledger
 from shieldx.reconciliation.ledger import Ledger
-from shieldx.reconciliation.report import BooksReport
+from shieldx.reconciliation.report import ReconciliationReport
 from shieldx.reconciliation.topics import Bounds
 
 if TYPE_CHECKING:
@@ -130,19 +130,19 @@ async def audited(ran: AgentDriver, *, unchained: int = 0) -> StoredTopics:
     return stored
 
 
-async def check(stored: StoredTopics, stores: TaskStores | None = None) -> BooksReport:
+async def check(stored: StoredTopics, stores: TaskStores | None = None) -> ReconciliationReport:
     ledger = Ledger(
         topics=stored,
         agent=agent("credits"),
         manifests=MANIFESTS,
         partitions=PARTITIONS,
-        report=BooksReport(),
+        report=ReconciliationReport(),
         stores=stores,
     )
-    return await check_ledger(ledger, None)
+    return await reconcile_ledger(ledger, None)
 
 
-def found(report: BooksReport, check_name: str) -> list[tuple[str, int, int | None]]:
+def found(report: ReconciliationReport, check_name: str) -> list[tuple[str, int, int | None]]:
     """The faults of one check: kind, partition and offset."""
     faults: list[Fault] = report.check(check_name).faults
     return [(str(fault.kind), fault.partition, fault.offset) for fault in faults]

@@ -21,7 +21,7 @@ from tests.reports.example_reports import completed, refused
         (1.0, "100.00 %"),
     ],
 )
-def test_only_none_is_0_percent_and_only_all_is_100(share: float, shown: str) -> None:
+def test_only_exact_shares_are_shown_as_0_or_100_percent(share: float, shown: str) -> None:
     assert percent(share) == shown
 
 

@@ -40,7 +40,7 @@ def lettering(drawing: str) -> list[tuple[str, float, float, float, float]]:
     return found
 
 
-def test_a_tree_an_agent() -> None:
+def test_there_is_one_tree_per_agent() -> None:
     assert text(SMALL) == (
         "billing  transactional agent\n"
         "├─ reads     orders             input, kept 7 d             ◀ producers\n"
@@ -87,7 +87,7 @@ def test_a_flowchart_s_ids_are_words_and_differ() -> None:
 
 
 @pytest.mark.parametrize("graph", [SMALL, platform(), drawn([])], ids=["small", "own", "no agent"])
-def test_no_words_lie_on_others_or_leave_the_picture(graph: Graph) -> None:
+def test_no_texts_overlap_or_leave_the_picture(graph: Graph) -> None:
     drawing = svg(graph)
     found = lettering(drawing)
     for (a, *first), (b, *second) in combinations(found, 2):
@@ -97,7 +97,7 @@ def test_no_words_lie_on_others_or_leave_the_picture(graph: Graph) -> None:
     assert all(left > -22 and right < width - 22 for _, left, _, right, _ in found)
 
 
-def test_every_kind_has_a_colour_by_day_and_by_night() -> None:
+def test_every_kind_has_a_colour_in_light_and_dark_mode() -> None:
     drawing = svg(SMALL)
     light, _, dark = drawing.partition("@media (prefers-color-scheme: dark)")
     for kind in {node.kind for node in SMALL.nodes}:

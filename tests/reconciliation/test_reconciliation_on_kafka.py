@@ -1,4 +1,4 @@
-"""The books on a real broker and a real Postgres, written by real workers."""
+"""Reconciliation of what real workers wrote to a real broker and a real Postgres."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.keyring.file import make_keyring
 from shieldx.reconciliation import report as names
-from shieldx.reconciliation.check import check_books
+from shieldx.reconciliation.check import reconcile
 from shieldx.reconciliation.kafka_topics import KafkaTopics
 from shieldx.settings import load_settings
 from tests import containers
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
-    from shieldx.reconciliation.report import BooksReport
+    from shieldx.reconciliation.report import ReconciliationReport
 
 pytestmark = pytest.mark.integration
 
@@ -53,7 +53,7 @@ TIMEOUT_S = 30
 
 @asynccontextmanager
 async def own_kafka(folder: Path) -> AsyncIterator[str]:
-    """A broker whose topics no other test writes to: the books are of all that stands in them."""
+    """A broker whose topics no other test writes to: reconciliation covers everything in them."""
     if containers.chosen():
         with containers.kafka_container() as bootstrap:
             yield bootstrap
@@ -131,10 +131,10 @@ async def chained(platform: Platform) -> None:
                 await asyncio.sleep(POLL_S)
 
 
-async def check(platform: Platform, dsn: str | None) -> BooksReport:
+async def check(platform: Platform, dsn: str | None) -> ReconciliationReport:
     agent = platform.agent("credits")
     assert isinstance(agent, Agent)
-    return await check_books(
+    return await reconcile(
         platform.connection,
         agent=agent,
         manifests=platform.topics,
@@ -145,7 +145,7 @@ async def check(platform: Platform, dsn: str | None) -> BooksReport:
     )
 
 
-def faults(report: BooksReport) -> dict[str, list[tuple[str, str | None]]]:
+def faults(report: ReconciliationReport) -> dict[str, list[tuple[str, str | None]]]:
     """Kind and tenant of every fault, by check."""
     return {
         name: [(str(fault.kind), fault.tenant_id) for fault in each.faults]
@@ -165,7 +165,7 @@ async def delete_before(platform: Platform, offsets: Iterable[tuple[str, int, in
 
 
 @asynccontextmanager
-async def books_written(folder: Path, postgres: str, *, checks: int = 0) -> AsyncIterator[tuple[Platform, str]]:
+async def ledger_written(folder: Path, postgres: str, *, checks: int = 0) -> AsyncIterator[tuple[Platform, str]]:
     """A ledger, its audit log and its mirror, all at rest; they were checked so often while they were not."""
     async with own_kafka(folder / "stack") as bootstrap, new_database(postgres) as dsn:
         platform = await platform_on(bootstrap, dsn, folder)
@@ -186,8 +186,8 @@ async def books_written(folder: Path, postgres: str, *, checks: int = 0) -> Asyn
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def written(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> AsyncIterator[tuple[Platform, str]]:
     """What tests may read, but not write to."""
-    async with books_written(tmp_path_factory.mktemp("books"), postgres, checks=3) as books:
-        yield books
+    async with ledger_written(tmp_path_factory.mktemp("ledger"), postgres, checks=3) as ledger:
+        yield ledger
 
 
 @pytest_asyncio.fixture
@@ -200,7 +200,7 @@ async def copied(written: tuple[Platform, str]) -> AsyncIterator[tuple[Platform,
     await query(named(dsn, "postgres"), f"DROP DATABASE {target} WITH (FORCE)")
 
 
-async def test_books_that_are_right(written: tuple[Platform, str]) -> None:
+async def test_an_untouched_ledger_has_no_faults(written: tuple[Platform, str]) -> None:
     platform, dsn = written
     report = await check(platform, dsn)
     assert report.ok, report.faults
@@ -270,7 +270,7 @@ async def test_rows_that_are_not_yet_in_postgres(copied: tuple[Platform, str]) -
 
 
 async def test_forged_records_and_then_a_beginning_that_is_deleted(tmp_path: Path, postgres: str) -> None:
-    async with books_written(tmp_path, postgres) as (platform, dsn):
+    async with ledger_written(tmp_path, postgres) as (platform, dsn):
         home = home_partition("acme", PARTITIONS)
         first_results = (await offsets(platform, RESULTS, home))[:20]
         first_commands = (await offsets(platform, COMMANDS, home))[:20]

@@ -16,7 +16,7 @@ from tests.reconciliation.traffic_of_credits import ledger_that_ran
 
 if TYPE_CHECKING:
     from shieldx.engine.testing.memory_log import MemoryRecord
-    from shieldx.reconciliation.report import BooksReport
+    from shieldx.reconciliation.report import ReconciliationReport
 
 LOG = "audit.log"
 FIRST = 9
@@ -36,16 +36,16 @@ def retained(stored: StoredTopics, topic: str, *pieces: bytes) -> MemoryRecord:
     return [r for r in stored.all(topic) if r.value and all(piece in r.value for piece in pieces)][-1]
 
 
-def kinds(report: BooksReport) -> dict[str, list[str]]:
+def kinds(report: ReconciliationReport) -> dict[str, list[str]]:
     return {name: [str(fault.kind) for fault in each.faults] for name, each in report.checks.items() if each.counts}
 
 
-async def test_what_is_left_agrees_and_the_report_says_what_is_gone(stored: StoredTopics) -> None:
+async def test_retained_records_agree_and_the_report_names_what_is_deleted(stored: StoredTopics) -> None:
     report = await check(stored)
     assert report.ok, report.faults
     assert not any(partition.replayed for partition in report.partitions)
     said = str(report.partitions[0])
-    assert "replayed from offset 0 is not possible: records below 9 are deleted" in said
+    assert "cannot be replayed because records below offset 9 are deleted" in said
     assert names.RESULTS not in report.checks
     left = stored.all(RESULTS)
     skipped = report.check(names.ENTRIES_OF_RESULTS).lagging.total()
@@ -134,7 +134,7 @@ async def test_an_account_that_was_edited(stored: StoredTopics) -> None:
     assert found(report, names.ACCOUNTS_OF_RESULTS) == [("differs", record.partition, record.offset)]
 
 
-async def test_what_is_on_its_way_is_no_fault() -> None:
+async def test_records_in_flight_are_not_faults() -> None:
     driver = await ledger_that_ran()
     for number in range(20):
         driver.send(COMMANDS, Consume(tenant_id="acme", idempotency_key=f"later{number}", amount=1))
