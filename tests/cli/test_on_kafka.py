@@ -476,4 +476,4 @@ def test_a_forged_entry_is_found_and_located(place: Place, tmp_path: Path) -> No
     found = {(each["kind"], each["shard"], each["first"]) for each in log["breaks"]}
     assert found == {(kind, entry["shard"], entry["sequence"]) for kind in ("hash", "duplicate")}
     assert 'audit_verification_failures{kind="hash",log="audit.log in Kafka"} 1.0' in metrics.read_text()
-    assert "its content is not what was hashed" in {each["detail"] for each in log["breaks"]}
+    assert "its content does not match its hash" in {each["detail"] for each in log["breaks"]}

@@ -52,7 +52,7 @@ def test_nothing_of_the_payload_shows() -> None:
     ids=["tenant", "key", "border", "nonce", "short nonce", "ciphertext", "no ciphertext", "other secret"],
 )
 def test_what_is_not_genuine_is_not_opened(sealed: Sealed, key: bytes) -> None:
-    with pytest.raises(DistrustPayload, match="'person/7' for tenant 'acme'"):
+    with pytest.raises(DistrustPayload, match="'person/7' sealed for tenant 'acme'"):
         open_sealed(sealed, {"person/7": key}, tenant_id="acme", idempotency_key="a1")
 
 

@@ -121,8 +121,8 @@ def nested(depth: int) -> RuleConfig:
             1,
             "possessive",
         ),
-        (Signature(pattern="a", targets=("args", "soul")), "targets[1]", None, "no part of a request"),
-        (Signature(pattern="a", excluded=("soul:x",)), "excluded[0]", None, "no part of a request"),
+        (Signature(pattern="a", targets=("args", "soul")), "targets[1]", None, "unknown target"),
+        (Signature(pattern="a", excluded=("soul:x",)), "excluded[0]", None, "unknown target"),
         (Signature(pattern="a", excluded=("args:",)), "excluded[0]", None, "no name"),
         (Signature(pattern="a", excluded=("args:/^a(?=b)/",)), "excluded[0]", 8, "lookahead"),
         (

@@ -180,10 +180,10 @@ def test_zero_and_minus_zero_are_one_threshold_written_one_way() -> None:
 @pytest.mark.parametrize(
     ("scores", "truth", "message"),
     [
-        ([0.1], [True, False], "give one of each"),
-        ([[0.1]], [[True]], "give one of each"),
-        ([float("nan")], [True], "give finite scores"),
-        ([float("inf")], [True], "give finite scores"),
+        ([0.1], [True, False], "expected one of each"),
+        ([[0.1]], [[True]], "expected one of each"),
+        ([float("nan")], [True], "expected finite scores"),
+        ([float("inf")], [True], "expected finite scores"),
     ],
 )
 def test_unusable_scores_are_refused(scores: list[float], truth: list[bool], message: str) -> None:

@@ -59,5 +59,5 @@ def test_it_is_a_probability_that_does_not_care_which_rule_is_first(first: int, 
 
 @pytest.mark.parametrize(("first", "second"), [(-1, 3), (3, -1)])
 def test_negative_counts_are_refused(first: int, second: int) -> None:
-    with pytest.raises(ValueError, match="give counts of 0 at least"):
+    with pytest.raises(ValueError, match="expected counts of at least 0"):
         mcnemar(first, second)

@@ -59,5 +59,5 @@ def test_it_is_the_search_for_the_smallest_triangle_over_and_over(line: list[tup
 
 
 def test_less_than_two_points_are_refused() -> None:
-    with pytest.raises(ValueError, match="a line needs its two ends"):
+    with pytest.raises(ValueError, match="expected at least 2"):
         thinned([0, 1], [0, 1], 1)
