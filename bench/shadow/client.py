@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from bench.verdict import WrongResults
-from shieldx.cli.asking import stand_at_end
+from shieldx.cli.asking import seek_to_end
 from shieldx.cli.committed_records import committed_consumer
 from shieldx.cli.producing import open_producer
 from shieldx.cli.samples.writing import SetContent, write_samples
@@ -63,7 +63,7 @@ class Client:
             self._consumer = await entering.enter_async_context(committed_consumer(platform))
             self._producer = await entering.enter_async_context(open_producer(platform))
             places = [TopicPartition(topic, n) for topic in self._decoders for n in range(self._arena.partitions)]
-            await stand_at_end(self._consumer, places)
+            await seek_to_end(self._consumer, places)
             self._reading = asyncio.create_task(self._read())
             self._entered = entering.pop_all()
         return self

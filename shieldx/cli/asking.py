@@ -1,4 +1,4 @@
-"""Asking an agent: a message to a tenant's home partition, and what is committed in answer from then on."""
+"""Sends messages to an agent, and reads what is committed in response."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
     from shieldx.bootstrap import Platform
 
 LEAST_POLL_MS = 1
-"""aiokafka does not wait at all for 0."""
+"""With 0, aiokafka does not wait at all."""
 
 
 class StartShadowAgent(ShieldXError):
-    """Nothing was heard in time; what was sent stays in its topic until the agent `shadow` reads it."""
+    """No response arrived in time. The message stays in its topic until the agent `shadow` reads it."""
 
 
 @asynccontextmanager
 async def open_asking(platform: Platform, tenant_id: str, answers: Sequence[str]) -> AsyncIterator[Asking]:
-    """A connection that sees all that is committed for a tenant in the topics `answers` from before anything is sent.
+    """Open a connection that sees everything committed to the topics `answers` for a tenant's partition from now on.
 
     Raises:
-        FixConfiguration: a topic does not exist, or an ACL is missing.
-        MakeItSmaller: a message exceeds what the broker takes; it was not sent.
+        FixConfiguration: A topic does not exist, or an ACL is missing.
+        MakeItSmaller: A message is larger than the broker accepts; it was not sent.
     """
     homes = {topic: home_partition(tenant_id, await partitions_of(platform, topic)) for topic in answers}
     with named_refusals(platform):
         async with committed_consumer(platform) as consumer, open_producer(platform) as producer:
-            await stand_at_end(consumer, [TopicPartition(topic, home) for topic, home in homes.items()])
+            await seek_to_end(consumer, [TopicPartition(topic, home) for topic, home in homes.items()])
             yield Asking(platform, tenant_id, producer, consumer)
 
 
 class Asking:
-    """Sends messages of one tenant, and reads what is answered to it and to others of its partition."""
+    """Sends messages of one tenant, and reads the responses to it and to others of its partition."""
 
     def __init__(
         self, platform: Platform, tenant_id: str, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer
@@ -61,7 +61,7 @@ class Asking:
         self._homes: dict[str, int] = {}
 
     async def send(self, topic: str, message: msgspec.Struct, *, schema: str, correlation_id: bytes) -> Coordinates:
-        """Where a message stands, once the broker has it. `schema` is a name in the topic's manifest."""
+        """Send a message and return its coordinates. `schema` is a name in the topic's manifest."""
         if topic not in self._homes:
             self._homes[topic] = home_partition(self._tenant_id, await partitions_of(self._platform, topic))
         home = self._homes[topic]
@@ -72,26 +72,26 @@ class Asking:
         return Coordinates(topic, home, at.offset)
 
     async def records(self, timeout_s: float) -> AsyncIterator[Any]:
-        """What is committed in the topics of answers, in the order of each, for ever.
+        """Yield what is committed to the response topics, in order per topic, without end.
 
         Raises:
-            StartShadowAgent: nothing has come for `timeout_s`.
+            StartShadowAgent: Nothing arrived for `timeout_s`.
         """
         while True:
             fetched = await self._consumer.getmany(timeout_ms=max(LEAST_POLL_MS, int(timeout_s * 1000)))
             if not fetched:
                 topics = ", ".join(sorted({tp.topic for tp in self._consumer.assignment()}))
                 raise StartShadowAgent(
-                    f"nothing has come in {topics} for {timeout_s:g} s: the agent `shadow` may not be running, as "
-                    "`shieldx status` says. What was sent is not lost: once the agent runs, it is carried out"
+                    f"no record arrived in {topics} within {timeout_s:g} s: the agent `shadow` may not be running; "
+                    "see `shieldx status`. What was sent is not lost: the agent processes it once it runs"
                 )
             for records in fetched.values():
                 for record in records:
                     yield record
 
 
-async def stand_at_end(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
-    """Have a consumer see what is committed from now on."""
+async def seek_to_end(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
+    """Position a consumer so that it sees what is committed from now on."""
     consumer.assign(list(partitions))
     for tp, end in (await consumer.end_offsets(list(partitions))).items():
         consumer.seek(tp, end)
@@ -99,16 +99,16 @@ async def stand_at_end(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPar
 
 @contextmanager
 def named_refusals(platform: Platform) -> Iterator[None]:
-    """Have errors of Kafka that trying again would not help say what to change.
+    """Convert Kafka errors that would recur into errors that say what to change.
 
     Raises:
-        FixConfiguration: an ACL is missing.
-        MakeItSmaller: a record exceeds what the broker takes; it was not sent.
+        FixConfiguration: An ACL is missing.
+        MakeItSmaller: A record is larger than the broker accepts; it was not sent.
     """
     try:
         yield
     except MessageSizeTooLargeError as error:
-        raise MakeItSmaller(f"it was not sent: {error}") from error
+        raise MakeItSmaller(f"the record was not sent: {error}") from error
     except KafkaError as error:
         if (refused := refusal(error, platform.connection)) is not None:
             raise refused from error
@@ -116,8 +116,8 @@ def named_refusals(platform: Platform) -> Iterator[None]:
 
 
 def letter_about(record: ConsumerRecord, sent: Collection[Coordinates]) -> DeadLetter | None:
-    """The dead letter in a record, if it is about one of the records that were sent."""
-    if record.value is None:  # the mark of a letter that was replayed
+    """The dead letter in a record, if it concerns one of the sent records."""
+    if record.value is None:  # marks a dead letter that was replayed
         return None
     letter = msgspec.json.decode(record.value, type=DeadLetter)
     return letter if letter.source in sent else None

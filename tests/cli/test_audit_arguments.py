@@ -35,7 +35,7 @@ def test_an_entry_is_named_by_shard_and_sequence() -> None:
 
 @pytest.mark.parametrize("text", ["3", "3/", "/3", "3/-1", "a/1", "3/1/2", "٣/1", f"{2**31}/0", f"0/{2**53}"])
 def test_what_is_no_name_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="no shard/sequence, as in 3/17"):
+    with pytest.raises(click.BadParameter, match="not an entry id of the form shard/sequence, such as 3/17"):
         EntryIdType().convert(text, None, None)
 
 
@@ -54,7 +54,7 @@ def test_a_bound_on_log_time_is_the_next_whole_millisecond(text: str, at: dateti
 
 @pytest.mark.parametrize("text", ["17", "yesterday", "9999-12-31T23:59:59.9999Z", "0001-01-01T00:00:00+01:00"])
 def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match=r"no time such as|not within the years"):
+    with pytest.raises(click.BadParameter, match=r"not a time such as|not within the years"):
         LogTimeType().convert(text, None, None)
 
 
@@ -107,8 +107,8 @@ def test_an_entry_is_shown_with_every_field_and_its_payload(capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("check", "hash_", "mac"),
     [
-        (EntryCheck(hash_is_right=False, mac_is_right=True), "WRONG: the content is not what was hashed", "right"),
-        (EntryCheck(hash_is_right=True, mac_is_right=False), "right", "WRONG: not signed by key k1"),
+        (EntryCheck(hash_is_right=False, mac_is_right=True), "WRONG: the content does not match the hash", "right"),
+        (EntryCheck(hash_is_right=True, mac_is_right=False), "right", "WRONG: not signed with key k1"),
         (EntryCheck(hash_is_right=True, mac_is_right=None, reason="why"), "right", "not verified: why"),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_file_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with (
-        pytest.raises(ChooseAnotherPlace, match=r"nowhere/audit.ndjson cannot be written"),
+        pytest.raises(ChooseAnotherPlace, match=r"nowhere/audit\.ndjson"),
         whole_file(tmp_path / "nowhere" / "audit.ndjson"),
     ):
         pytest.fail("it was opened")
@@ -161,7 +161,7 @@ def test_without_a_stack_each_says_what_to_start(shieldx: Callable[..., Result],
 def test_a_search_for_nothing_is_refused(shieldx: Callable[..., Result]) -> None:
     result = shieldx("audit", "search", "--limit", "3")
     assert result.exit_code == 2
-    assert "say what to search for" in result.stderr
+    assert "no criteria: use --tenant" in result.stderr
 
 
 def test_a_search_without_postgres_names_both_remedies(

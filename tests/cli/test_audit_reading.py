@@ -148,7 +148,7 @@ def test_the_last_entries_of_all_shards_come_in_the_order_of_log_time(shieldx: S
     result = shieldx("audit", "tail", "-n", "9")
     assert result.exit_code == 0
     assert entries_in(result) == readable()[-9:]
-    assert "is no entry: a tombstone" in result.stderr
+    assert "is not an entry: a tombstone" in result.stderr
 
 
 @pytest.mark.usefixtures("log")
@@ -210,7 +210,7 @@ def test_an_entry_from_kafka_is_verified(shieldx: Shieldx) -> None:
 @pytest.mark.parametrize(
     ("keyring", "reason"),
     [
-        (None, "no keyring is known"),
+        (None, "no keyring is configured"),
         ({"first": "k1", "keys": {"k1": KEYS["k1"]}}, "the keyring has no key 'k2'"),
         ({"first": "k1", "keys": {"k1": b"short"}}, "SHIELDX_AUDIT_KEYRING: key 'k1' has 5 bytes"),
     ],
@@ -240,9 +240,9 @@ def test_another_secret_of_the_same_id_did_not_sign_it(shieldx: Shieldx, monkeyp
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (f"0/{ENTRIES}", f"0/{ENTRIES} is not there: shard 0 goes to {ENTRIES - 1}, of {chain(0)[-1].at}"),
-        (f"{DAMAGED}/{ENTRIES}", f"was not found, though shard {DAMAGED} goes to {ENTRIES + 4}"),
-        (f"{SHARDS}/0", f"there is no shard {SHARDS}: audit.log has 0 to {SHARDS - 1}"),
+        (f"0/{ENTRIES}", f"0/{ENTRIES} does not exist: shard 0 ends at {ENTRIES - 1}, {chain(0)[-1].at}"),
+        (f"{DAMAGED}/{ENTRIES}", f"was not found although shard {DAMAGED} ends at {ENTRIES + 4}"),
+        (f"{SHARDS}/0", f"shard {SHARDS} does not exist: audit.log has shards 0 to {SHARDS - 1}"),
     ],
 )
 def test_an_entry_that_is_not_in_the_log_is_told_from_how_far_it_goes(
@@ -282,7 +282,10 @@ def test_an_entry_that_the_mirror_lacks_is_told_from_how_far_both_go(shieldx: Sh
     result = shieldx("audit", "show", f"1/{MIRRORED}")
     assert result.exit_code == 1
     assert f"which has shard 1 up to {MIRRORED - 1} and is " in result.stderr
-    assert " records behind the log; last applied 2026-01-01T13:00:00.000Z. --from kafka asks the log" in result.stderr
+    assert (
+        " records behind the log; last applied 2026-01-01T13:00:00.000Z. Use --from kafka to read the log"
+        in result.stderr
+    )
 
 
 @pytest.mark.usefixtures("mirror")
@@ -380,9 +383,9 @@ def test_an_export_says_what_of_a_damaged_log_it_leaves_out(shieldx: Shieldx, tm
     manifest = msgspec.json.decode(last, type=LastLine).manifest
     assert manifest.shards[DAMAGED].sequences == ((0, ENTRIES - 1), (ENTRIES + 4, ENTRIES + 4))
     assert manifest.shards[0].sequences == ((0, ENTRIES - 1),)
-    left_out = re.findall(rf"^left out {DAMAGED}/(\d+), at \d+: (\w+), ", result.stderr, re.MULTILINE)
+    left_out = re.findall(rf"^skipped {DAMAGED}/(\d+), at \d+: (\w+), ", result.stderr, re.MULTILINE)
     assert [" ".join(found) for found in left_out] == LEFT_OUT
-    assert f"left out {len(LEFT_OUT)} records: no export can hold them. Run `shieldx audit verify`" in result.stderr
+    assert f"skipped {len(LEFT_OUT)} records that cannot be exported. Run `shieldx audit verify`" in result.stderr
 
 
 @pytest.mark.usefixtures("mirror")
@@ -414,7 +417,7 @@ def test_an_export_without_a_keyring_is_not_begun(
     monkeypatch.delenv("SHIELDX_AUDIT_KEYRING")
     result = shieldx("audit", "export", "-o", str(tmp_path / "audit.ndjson"))
     assert result.exit_code == 2
-    assert "the audit log's keys are not known" in result.stderr
+    assert "no keyring is configured" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -438,8 +441,8 @@ def test_the_heads_are_the_last_ones_that_were_stored(shieldx: Shieldx, tmp_path
         (head(1).replace(b'"sequence":239', b'"sequence":1'), "was not signed by this log"),
         (head(1).replace(b"k2", b"k3"), "is signed by key 'k3', which is not in the keyring"),
         (head(0), "is another shard's head"),
-        (b"[]", "is no head (Expected `object`, got `array`)"),
-        (None, "is no head ("),
+        (b"[]", "is not a head (Expected `object`, got `array`)"),
+        (None, "is not a head ("),
     ],
 )
 def test_a_head_that_is_of_no_use_is_left_out(
@@ -450,7 +453,7 @@ def test_a_head_that_is_of_no_use_is_left_out(
     asyncio.run(store_head(log, 1, head(1)))
     assert result.exit_code == 1
     assert result.stdout.encode().splitlines() == [head(0), head(2)]
-    assert re.search(rf"^audit.checkpoints/1/\d+ {re.escape(reason)}.*: left out", result.stderr)
+    assert re.search(rf"^audit.checkpoints/1/\d+ {re.escape(reason)}.*: skipped", result.stderr)
 
 
 async def store_head(platform: Platform, shard: int, value: bytes | None) -> None:

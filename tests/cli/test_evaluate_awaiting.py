@@ -31,7 +31,7 @@ pytestmark = pytest.mark.integration
 TIMEOUT_S = 30.0
 
 
-class Place:
+class ShadowTopics:
     """A broker without agents, where the test answers a tenant that nobody else has."""
 
     def __init__(self, platform: Platform, partitions: int) -> None:
@@ -61,13 +61,13 @@ class Place:
 
 
 @pytest.fixture
-async def place(kafka: str) -> Place:
+async def place(kafka: str) -> ShadowTopics:
     platform = Platform(Settings(), bootstrap=kafka)
     await platform.topic_admin.create(platform.topics, partitions=3, replication=1)
-    return Place(platform, (await platform.topic_admin.describe([EVALUATIONS]))[EVALUATIONS].partitions)
+    return ShadowTopics(platform, (await platform.topic_admin.describe([EVALUATIONS]))[EVALUATIONS].partitions)
 
 
-async def test_the_report_is_the_one_that_answers_this_content(place: Place) -> None:
+async def test_the_report_is_the_one_that_answers_this_content(place: ShadowTopics) -> None:
     scored: asyncio.Queue[bytes] = asyncio.Queue()
     evaluation = place.evaluate(scored.put_nowait)
     asked = await place.asked()
@@ -85,20 +85,20 @@ async def test_the_report_is_the_one_that_answers_this_content(place: Place) -> 
     assert await evaluation == (report, encode(report))
 
 
-async def test_a_request_that_was_set_aside_says_why(place: Place) -> None:
+async def test_a_request_that_was_set_aside_says_why(place: ShadowTopics) -> None:
     evaluation = place.evaluate()
     await place.write(DEAD_LETTERS, place.letter((await place.asked()).offset))
-    with pytest.raises(CorrectRequest, match="the request was set aside as a dead letter: unreadable: why"):
+    with pytest.raises(CorrectRequest, match="the request was dead-lettered: unreadable: why"):
         await evaluation
 
 
-async def test_without_an_answer_it_ends_although_others_are_answered(place: Place) -> None:
+async def test_without_an_answer_it_ends_although_others_are_answered(place: ShadowTopics) -> None:
     others = asyncio.create_task(_answer_others(place))
     with pytest.raises(StartShadowAgent, match=r"no report within 0\.5 s: .* with --eval-id e waits for the same"):
         await evaluate(place.platform, place.request, 0.5)
     others.cancel()
 
 
-async def _answer_others(place: Place) -> None:
+async def _answer_others(place: ShadowTopics) -> None:
     while True:
         await place.write(REPORTS, completed())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.test_on_kafka import PARTITIONS, TIMEOUT_S, Place
+from tests.cli.test_on_kafka import PARTITIONS, TIMEOUT_S, CliStack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +28,9 @@ REQUEST: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:  # noqa: ARG001 - quietly
+def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliStack]:  # noqa: ARG001 - quietly
     folder = tmp_path_factory.mktemp("evaluate")
-    place = Place(folder / "stack")
+    place = CliStack(folder / "stack")
     place.environment |= {"SHIELDX_SHADOW_PROCESSES": "1"}
     process = place.up("--partitions", str(PARTITIONS), *(part for name in AGENTS for part in ("--agent", name)))
     samples = folder / "samples.ndjson"
@@ -58,7 +58,7 @@ def request(tmp_path: Path, **fields: Any) -> str:
     return str(path)
 
 
-def test_a_good_rule_is_approved_and_its_page_written(place: Place, tmp_path: Path) -> None:
+def test_a_good_rule_is_approved_and_its_page_written(place: CliStack, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     done = place.call("evaluate", request(tmp_path), "--html", str(page))
     assert done.returncode == 0, done.stderr
@@ -73,7 +73,7 @@ def test_a_good_rule_is_approved_and_its_page_written(place: Place, tmp_path: Pa
     assert "(?i)union\\\\s+select" in written
 
 
-def test_a_bad_rule_is_rejected_with_an_exit_code_of_its_own(place: Place) -> None:
+def test_a_bad_rule_is_rejected_with_an_exit_code_of_its_own(place: CliStack) -> None:
     given = json.dumps(REQUEST | {"rule_config": {"type": "signature", "pattern": "page"}})
     done = place.call("evaluate", "-", "--json", given=given)
     assert done.returncode == 3, done.stderr
@@ -82,7 +82,7 @@ def test_a_bad_rule_is_rejected_with_an_exit_code_of_its_own(place: Place) -> No
     assert report["categories"][0]["category"] == "browsing"
 
 
-def test_options_decide_what_is_drawn_and_what_is_enough(place: Place, tmp_path: Path) -> None:
+def test_options_decide_what_is_drawn_and_what_is_enough(place: CliStack, tmp_path: Path) -> None:
     options = (
         "--samples",
         "30",
@@ -103,7 +103,7 @@ def test_options_decide_what_is_drawn_and_what_is_enough(place: Place, tmp_path:
     assert done.returncode == 0
 
 
-def test_the_same_again_is_the_same_report_and_another_request_is_not(place: Place, tmp_path: Path) -> None:
+def test_the_same_again_is_the_same_report_and_another_request_is_not(place: CliStack, tmp_path: Path) -> None:
     path = request(tmp_path)
     first, again = (place.read("evaluate", path, "--eval-id", "mine", "--json")[0] for _ in range(2))
     assert again == first | {"replayed": True}
@@ -112,7 +112,7 @@ def test_the_same_again_is_the_same_report_and_another_request_is_not(place: Pla
     assert other.stdout.startswith("refused: eval_id_conflict\n")
 
 
-def test_outcomes_that_are_known_serve_another_evaluation(place: Place, tmp_path: Path) -> None:
+def test_outcomes_that_are_known_serve_another_evaluation(place: CliStack, tmp_path: Path) -> None:
     path = request(tmp_path, seed=11)
     found, known = (place.read("evaluate", path, "--eval-id", name, "--json")[0] for name in ("finds", "knows"))
     assert (found["cached_from"], known["cached_from"]) == (None, "finds")
@@ -124,7 +124,7 @@ def test_outcomes_that_are_known_serve_another_evaluation(place: Place, tmp_path
     assert {name: known[name] for name in figures} == {name: found[name] for name in figures}
 
 
-def test_who_did_not_wait_gets_the_report_later(place: Place, tmp_path: Path) -> None:
+def test_who_did_not_wait_gets_the_report_later(place: CliStack, tmp_path: Path) -> None:
     path = request(tmp_path)
     early = place.call("evaluate", path, "--eval-id", "late", "--seed", "2", "--timeout-s", "0.001")
     assert (early.returncode, early.stdout) == (1, "")
@@ -134,7 +134,7 @@ def test_who_did_not_wait_gets_the_report_later(place: Place, tmp_path: Path) ->
     assert (report["eval_id"], report["status"]) == ("late", "completed")
 
 
-def test_a_rule_that_was_put_is_compared_with_its_other_version(place: Place, tmp_path: Path) -> None:
+def test_a_rule_that_was_put_is_compared_with_its_other_version(place: CliStack, tmp_path: Path) -> None:
     for pattern in ("select [0-9]$", "union select"):
         path = request(tmp_path, rule_config={"type": "signature", "pattern": pattern})
         put = place.call("rule", "put", "--tenant", "org-1", path)
@@ -147,7 +147,7 @@ def test_a_rule_that_was_put_is_compared_with_its_other_version(place: Place, tm
     assert '"pattern": "union select"' in page.read_text(encoding="utf-8"), "found by its version"
 
 
-def test_what_is_refused_has_its_reason_and_no_decision(place: Place, tmp_path: Path) -> None:
+def test_what_is_refused_has_its_reason_and_no_decision(place: CliStack, tmp_path: Path) -> None:
     done = place.call("evaluate", request(tmp_path), "--set", "none")
     assert done.returncode == 1
     assert done.stdout.splitlines()[0] == "refused: unknown_sample_set"

@@ -53,12 +53,12 @@ def test_the_content_alone_is_a_rule_without_an_id() -> None:
     ("content", "says"),
     [
         (b"{", "Input data was truncated"),
-        (b"\xff{}", "holds no rule"),
+        (b"\xff{}", "is not a rule"),
         (b"[]", "Expected `object`"),
         (encoded({"type": "signature", "patern": "x"}), "unknown field `patern`"),
         (encoded(REQUEST | {"rule_config": {"type": "signature"}}), "`pattern` - at `$.rule_config`"),
-        (encoded(REQUEST | {"rule_type": "scored"}), "type is 'scored', but it is 'signature'"),
-        (b'{"rule_config":' * 100_000, "holds no rule"),
+        (encoded(REQUEST | {"rule_type": "scored"}), "declares the rule type 'scored'"),
+        (b'{"rule_config":' * 100_000, "is not a rule"),
     ],
 )
 def test_what_is_no_rule_is_refused_with_its_place(content: bytes, says: str) -> None:

@@ -117,10 +117,10 @@ def test_the_tests_of_crs_and_gotestwaf_are_a_set(shieldx: Shieldx) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ((), "say what to import: --go-ftw"),
+        ((), "no files: use --go-ftw"),
         (("--ndjson", "missing.ndjson"), "does not exist"),
         (("--csv", "traffic.csv", "--csv-column", "labl=class"), "labl"),
-        (("--csv", "traffic.csv", "--csv-column", "uri=a", "--csv-column", "uri=b"), "--csv-column has uri twice"),
+        (("--csv", "traffic.csv", "--csv-column", "uri=a", "--csv-column", "uri=b"), "--csv-column sets uri twice"),
         (("--csv", "traffic.csv", "--csv-delimiter", "::"), "delimiter"),
     ],
 )
@@ -147,11 +147,11 @@ def test_a_set_is_neither_empty_nor_larger_than_can_be_judged(shieldx: Shieldx, 
     file.write_text("{\n")
     empty = shieldx("samples", "import", "--tenant", "acme", "--dry-run", "--ndjson", str(file))
     assert (empty.exit_code, empty.stdout) == (1, "")
-    assert "there is no sample in these files" in empty.stderr
+    assert "these files contain no samples" in empty.stderr
     file.write_text("".join(map(line, range(MAX_SAMPLES + 1))))
     large = shieldx("samples", "import", "--tenant", "acme", "--dry-run", "--ndjson", str(file))
     assert (large.exit_code, large.stdout) == (1, "")
-    assert "these are 100,001 samples, and a set has 100,000 at most" in large.stderr
+    assert "100,001 samples exceed the maximum of 100,000 per set" in large.stderr
 
 
 def test_a_set_of_too_many_kinds_of_samples_is_refused_before_any_is_written(
@@ -163,13 +163,13 @@ def test_a_set_of_too_many_kinds_of_samples_is_refused_before_any_is_written(
     file.write_text("".join(many))
     result = shieldx("samples", "import", "--tenant", "acme", "--ndjson", str(file))
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "the samples are of 4,000 kinds" in result.stderr
+    assert "the samples have 4,000 distinct combinations" in result.stderr
 
 
 def test_samples_that_take_more_memory_than_an_evaluator_has_are_refused() -> None:
     sample = Sample(label="attack", category="c", source="s", request=Request(body=b"x" * MAX_BODY_BYTES))
     check_samples([sample] * (MAX_SET_BYTES // MAX_BODY_BYTES - 1))
-    with pytest.raises(ImportOtherSamples, match="make several sets"):
+    with pytest.raises(ImportOtherSamples, match="create several sets"):
         check_samples([sample] * (MAX_SET_BYTES // MAX_BODY_BYTES + 1))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.test_on_kafka import TIMEOUT_S, Place
+from tests.cli.test_on_kafka import TIMEOUT_S, CliStack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ COMMAND = '{"type":"purchase","tenant_id":"t","idempotency_key":"%s","amount":1}
 
 @pytest.mark.usefixtures("kafka_installed")
 def test_a_broker_that_dies_is_named_and_started_again_and_commands_are_answered(tmp_path: Path) -> None:
-    place = Place(tmp_path / "stack")
+    place = CliStack(tmp_path / "stack")
     process = place.up("--brokers", "3", "--partitions", "2", "--agent", "credits")
     try:
         assert {topic["replication"] for topic in place.read("topics", "list", "--json")} == {3}

@@ -77,4 +77,4 @@ def test_a_stack_is_watched_at_work_and_after_its_end(kafka_installed: None, tmp
 def test_without_any_worker_it_says_what_to_do(shieldx: Callable[..., Result]) -> None:
     result = shieldx("top", "--once")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Run `shieldx up`, or name workers" in result.stderr
+    assert "Run `shieldx up`, or specify workers" in result.stderr

@@ -33,7 +33,7 @@ def test_an_address_is_host_and_port_or_a_url(text: str, expected: WorkerAddress
 
 @pytest.mark.parametrize("text", ["", "worker-1", "ftp://worker-1:21", "worker-1:port", "http://"])
 def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no address"):
+    with pytest.raises(click.BadParameter, match="is not an address"):
         address(text)
 
 

@@ -233,7 +233,7 @@ async def test_a_set_that_was_sealed_with_strata_of_other_samples_is_not_judged(
 
 async def test_an_index_beyond_the_set_is_an_error(connection: dict[str, str], tenant: str) -> None:
     written = await write_set(connection, tenant, mixed(3), partition=PARTITION)
-    assert "asks for samples 0 to 3, and set default" in await error_of(connection, batch(written, [0, 3]))
+    assert "asks for samples 0 to 3, but set default" in await error_of(connection, batch(written, [0, 3]))
 
 
 async def test_a_rule_that_cannot_run_is_an_error_that_says_why(connection: dict[str, str], tenant: str) -> None:

@@ -68,7 +68,7 @@ async def test_a_batch_whose_process_dies_under_it_is_judged_by_the_next(tmp_pat
 async def test_a_batch_that_kills_again_and_again_is_given_up_and_no_other_suffers() -> None:
     async with pool_of(2, judging_functions.die_on_command) as pool:
         others = [asyncio.create_task(pool.judge(work(b"a"))) for _ in range(20)]
-        with pytest.raises(AnswerWithError, match="3 processes died or hung one after the other judging 1 samples"):
+        with pytest.raises(AnswerWithError, match="3 processes in a row died or hung while judging 1 samples"):
             await pool.judge(work(b"die"))
         assert {judged.outcomes.fired for judged in await asyncio.gather(*others)} == {"0"}
         assert (await pool.judge(work(b"a"))).outcomes.fired == "0"
@@ -77,7 +77,7 @@ async def test_a_batch_that_kills_again_and_again_is_given_up_and_no_other_suffe
 async def test_a_batch_that_makes_every_process_hang_is_given_up_and_the_next_is_judged() -> None:
     async with pool_of(1, judging_functions.hang_on_command, hangs_after_s=0.5) as pool:
         (before,) = pool.pids
-        with pytest.raises(AnswerWithError, match=r"3 processes died or hung one after the other judging 1 samples"):
+        with pytest.raises(AnswerWithError, match=r"3 processes in a row died or hung while judging 1 samples"):
             await pool.judge(work(b"hang"))
         await until(lambda: not is_there(before))
         assert (await pool.judge(work(b"a"))).sources == (str(pool.pids[0]),)
@@ -154,7 +154,7 @@ async def test_a_pool_whose_processes_die_again_and_again_as_they_start_is_none(
 ) -> None:
     let_processes_die_as_they_start(tmp_path, 3, monkeypatch)
     pool = pool_of(1, judging_functions.answer)
-    with pytest.raises(RestoreTask, match="a judging process died as it started"):
+    with pytest.raises(RestoreTask, match="a judging process died during its start"):
         await pool.__aenter__()
     assert pool.pids == []
 

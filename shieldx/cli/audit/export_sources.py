@@ -1,4 +1,4 @@
-"""Where an export has its entries from: the log in Kafka, or its mirror. What cannot be exported is set aside."""
+"""The sources of an export: the log in Kafka, or its mirror. Records that cannot be exported are collected."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from shieldx.engine.kafka.span import Span
 
 REPORT_RECORDS = 1000
-"""Redrawing for every record would take longer than writing it."""
+"""How often to redraw: redrawing for every record would take longer than writing it."""
 
 
 class Candidate(NamedTuple):
-    """An entry that is wanted, its value in the log, and where it stands: an offset, or its sequence in the mirror."""
+    """A matching entry, its value in the log, and its place: an offset, or its sequence in the mirror."""
 
     shard: int
     place: int
@@ -40,7 +40,7 @@ async def in_kafka(
     unusable: Breaks,
     progress: Callable[[int, int], None],
 ) -> AsyncIterator[Candidate]:
-    """The entries of some spans, partition by partition. `progress` is told of offsets passed, and of all."""
+    """Yield the entries of offset ranges, partition by partition. `progress` gets the passed and the total offsets."""
     before, total = 0, sum(span.end - span.begin for span in spans.values())
     for tp, span in sorted(spans.items()):
         async for record in records_in(consumer, {tp: span}):
@@ -58,7 +58,7 @@ async def in_kafka(
 
 
 async def in_postgres(mirror: Mirror, criteria: Criteria, unusable: Breaks) -> AsyncIterator[Candidate]:
-    """The entries in the mirror, as the log has written them."""
+    """Yield the entries of the mirror, encoded as in the log."""
     async for row in mirror.rows(criteria):
         shard, sequence, exact = row["shard"], row["sequence"], row["exact"]
         try:

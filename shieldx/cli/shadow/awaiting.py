@@ -1,4 +1,4 @@
-"""Sending an evaluation, and awaiting its report."""
+"""Sends an evaluation, and waits for its report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Received(NamedTuple):
-    """A report, and its record's value."""
+    """A report, and the value of its record."""
 
     report: Report
     value: bytes
@@ -32,15 +32,15 @@ class Received(NamedTuple):
 async def evaluate(
     platform: Platform, request: Evaluate, timeout_s: float, scored: Callable[[bytes], None] | None = None
 ) -> Received:
-    """Send a request, and return its report. `scored` is told of the scores of evaluations meanwhile.
+    """Send a request and return its report. `scored` gets the scores of evaluations meanwhile.
 
     Raises:
-        CorrectRequest: the agent could not read it.
-        StartShadowAgent: no report came within `timeout_s`; sent again under its `eval_id`, it gets the same one.
-        FixConfiguration: a topic does not exist, or an ACL is missing.
-        MakeItSmaller: the request exceeds what the broker takes; it was not sent.
+        CorrectRequest: The agent could not read the request.
+        StartShadowAgent: No report arrived within `timeout_s`. The same `eval_id` returns the same report later.
+        FixConfiguration: A topic does not exist, or an ACL is missing.
+        MakeItSmaller: The request is larger than the broker accepts; it was not sent.
     """
-    # Of the content: whoever sends the same again gets the same answer, and no one that of another request.
+    # Derived from the content: a repeated request matches the same answer, and never that of another request.
     correlation_id = sha256(encode(request)).hexdigest().encode()
     _, schema = Codec(platform.topics, []).schema_header(type(request))
     answers = [REPORTS, DEAD_LETTERS, *([] if scored is None else [SCORES])]
@@ -55,14 +55,12 @@ async def evaluate(
                     elif record.topic == DEAD_LETTERS:
                         letter = letter_about(record, [sent])
                         if letter is not None:
-                            raise CorrectRequest(
-                                f"the request was set aside as a dead letter: {letter.reason}: {letter.detail}"
-                            )
+                            raise CorrectRequest(f"the request was dead-lettered: {letter.reason}: {letter.detail}")
                     elif (CORRELATION_ID, correlation_id) in record.headers:
                         return Received(msgspec.json.decode(record.value, type=Report), record.value)
         except (TimeoutError, StartShadowAgent):
             pass
     raise StartShadowAgent(
-        f"no report within {timeout_s:g} s: agent `shadow` or its evaluators may not be running (`shieldx status` says "
-        f"so). What was sent is not lost: the same command with --eval-id {request.eval_id} waits for the same report"
+        f"no report within {timeout_s:g} s: agent `shadow` or its evaluators may not be running; see `shieldx status`. "
+        f"The request is not lost: the same command with --eval-id {request.eval_id} waits for the same report"
     )
