@@ -122,7 +122,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, kafka_installed: None) -> It
 
 
 @pytest.mark.integration
-def test_an_append_prints_its_entry_and_a_repeat_says_that_there_is_none(place: Audited) -> None:
+def test_an_append_prints_its_entry_and_a_repeat_prints_a_note(place: Audited) -> None:
     repeatable = ("--key", "once", *AT, "--payload", '{"n": 1.50}')
     entry = place.append(*repeatable, "--actor", "alice")
     assert (entry["tenant_id"], entry["actor"], entry["action"]) == ("acme", "alice", "user.login")
@@ -161,7 +161,7 @@ def test_a_rotation_is_chained_in_every_shard_and_the_new_key_signs(place: Audit
 
 
 @pytest.mark.integration
-def test_a_rotation_that_the_workers_refuse_is_told_for_every_shard(place: Audited) -> None:
+def test_a_rotation_that_workers_refuse_is_reported_for_every_shard(place: Audited) -> None:
     add_key(place.ring, "k3")  # the agent has read its keyring before
     refused = place.call("audit", "rotate", "k3", "--json")
     assert refused.returncode == 1
@@ -172,7 +172,7 @@ def test_a_rotation_that_the_workers_refuse_is_told_for_every_shard(place: Audit
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("kafka_installed")
-def test_without_an_audit_agent_the_commands_say_so_and_what_was_sent_waits_for_it(tmp_path: Path) -> None:
+def test_without_an_audit_agent_commands_report_it_and_their_records_wait(tmp_path: Path) -> None:
     place = Audited(tmp_path)
     process = place.up("--agent", "credits", "--partitions", "2")
     try:

@@ -245,7 +245,7 @@ def test_another_secret_of_the_same_id_did_not_sign_it(shieldx: Shieldx, monkeyp
         (f"{SHARDS}/0", f"shard {SHARDS} does not exist: audit.log has shards 0 to {SHARDS - 1}"),
     ],
 )
-def test_an_entry_that_is_not_in_the_log_is_told_from_how_far_it_goes(
+def test_a_missing_entry_is_reported_with_the_end_of_its_shard(
     shieldx: Shieldx, name: str, message: str
 ) -> None:
     result = shieldx("audit", "show", name)
@@ -270,7 +270,7 @@ def test_an_entry_is_read_from_postgres_if_one_is_known(shieldx: Shieldx) -> Non
 
 
 @pytest.mark.usefixtures("mirror")
-def test_what_somebody_has_edited_in_postgres_is_not_what_was_hashed(shieldx: Shieldx) -> None:
+def test_an_edit_in_postgres_breaks_the_hash(shieldx: Shieldx) -> None:
     edited, logged = shieldx("audit", "show", str(EDITED)), shieldx("audit", "show", str(EDITED), "--from", "kafka")
     assert (edited.exit_code, logged.exit_code) == (1, 0)
     answer = json.loads(edited.stdout)
@@ -278,7 +278,7 @@ def test_what_somebody_has_edited_in_postgres_is_not_what_was_hashed(shieldx: Sh
 
 
 @pytest.mark.usefixtures("mirror")
-def test_an_entry_that_the_mirror_lacks_is_told_from_how_far_both_go(shieldx: Shieldx) -> None:
+def test_an_entry_missing_from_the_mirror_is_reported_with_both_ends(shieldx: Shieldx) -> None:
     result = shieldx("audit", "show", f"1/{MIRRORED}")
     assert result.exit_code == 1
     assert f"which has shard 1 up to {MIRRORED - 1} and is " in result.stderr
@@ -301,7 +301,7 @@ def test_an_entry_that_the_mirror_lacks_is_told_from_how_far_both_go(shieldx: Sh
         Criteria(start=datetime(2026, 1, 1, 12, 5, 3, tzinfo=UTC), end=datetime(2026, 1, 1, 12, 6, 4, tzinfo=UTC)),
     ],
 )
-def test_a_search_finds_what_has_all_that_is_asked_for(shieldx: Shieldx, criteria: Criteria) -> None:
+def test_a_search_finds_entries_that_match_all_criteria(shieldx: Shieldx, criteria: Criteria) -> None:
     mirrored = [each for shard in range(SHARDS) for each in chain(shard)[:MIRRORED] if (shard, each.sequence) != EDITED]
     expected = [each for each in sorted(mirrored, key=lambda each: each.at) if criteria.predicate()(each)]
     arguments = arguments_of(criteria)
@@ -319,7 +319,7 @@ def arguments_of(criteria: Criteria) -> list[str]:
     return [text for name, value in given.items() for text in (options.get(name, f"--{name}"), str(value))]
 
 
-def test_a_search_says_how_far_the_mirror_is_behind(
+def test_a_search_reports_the_lag_of_the_mirror(
     shieldx: Shieldx, mirror: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offsets = asyncio.run(offsets_behind(mirror))
@@ -373,7 +373,7 @@ def breaks_of(path: Path) -> list[Break]:
 
 
 @pytest.mark.usefixtures("log")
-def test_an_export_says_what_of_a_damaged_log_it_leaves_out(shieldx: Shieldx, tmp_path: Path) -> None:
+def test_an_export_of_a_damaged_log_reports_what_it_skips(shieldx: Shieldx, tmp_path: Path) -> None:
     path = tmp_path / "audit.ndjson"
     result = shieldx("audit", "export", "-o", str(path))
     assert result.exit_code == 1
@@ -411,7 +411,7 @@ def test_an_export_from_postgres_needs_no_kafka(
 
 
 @pytest.mark.usefixtures("log")
-def test_an_export_without_a_keyring_is_not_begun(
+def test_an_export_without_a_keyring_does_not_start(
     shieldx: Shieldx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SHIELDX_AUDIT_KEYRING")
@@ -478,7 +478,7 @@ async def exported_while_the_log_goes_on(platform: Platform) -> list[list[Candid
     return found
 
 
-def test_what_comes_is_followed_from_where_the_tail_has_ended(log: Platform) -> None:
+def test_follow_continues_where_the_tail_ended(log: Platform) -> None:
     """The last of this page, since it adds to the log."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
     tail = subprocess.Popen(  # noqa: S603 - the command under test

@@ -223,14 +223,14 @@ async def as_owner(dsn: str, statement: str) -> None:
         pytest.param(delete_from(0), here("truncated", 0, LAST), id="no shard"),
     ],
 )
-def test_what_is_done_in_postgres_is_found_there_alone(
+def test_changes_in_postgres_are_found_only_there(
     shieldx: Shieldx, mirror: str, statement: str, found: Found
 ) -> None:
     asyncio.run(as_owner(mirror, statement))
     assert verify(shieldx)[:2] == (1, {KAFKA: [], POSTGRES: sorted(found)})
 
 
-def test_a_row_is_named_where_it_stands(shieldx: Shieldx, mirror: str) -> None:
+def test_a_row_is_located_by_shard_and_sequence(shieldx: Shieldx, mirror: str) -> None:
     asyncio.run(as_owner(mirror, update(EDITED, "outcome = 'forged'")))
     assert verify(shieldx, "--only", "postgres").places == [f"row {SHARD}/{EDITED}"]
 
@@ -267,7 +267,7 @@ def cut(log: Platform, made: list[Shard], *, heads: int) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("mirror")
-def test_a_log_without_its_tail_is_found_by_who_has_seen_it(
+def test_a_truncated_log_is_found_by_a_saved_head(
     shieldx: Shieldx, log: Platform, made: list[Shard], saved: Path
 ) -> None:
     with cut(log, made, heads=LEFT):
@@ -326,7 +326,7 @@ async def test_an_open_transaction_is_not_waited_for(shieldx: Shieldx, log: Plat
 
 
 @pytest.mark.usefixtures("mirror")
-def test_a_topic_that_is_not_there_is_named(shieldx: Shieldx) -> None:
+def test_a_missing_topic_is_reported(shieldx: Shieldx) -> None:
     result = shieldx("audit", "verify", "--topic", "audit.lgo")
     assert result.exit_code == 2
     assert "topic 'audit.lgo' does not exist; run `shieldx topics create`" in result.stderr
@@ -407,7 +407,7 @@ def test_a_forged_head_in_a_file_is_a_break(
 
 
 @pytest.mark.usefixtures("log")
-def test_a_file_without_a_head_says_nothing_and_is_a_break(shieldx: Shieldx, tmp_path: Path) -> None:
+def test_a_file_without_a_head_is_a_break(shieldx: Shieldx, tmp_path: Path) -> None:
     path = tmp_path / "heads.ndjson"
     path.touch()
     assert verify(shieldx, "--only", "kafka", "--heads", str(path))[:2] == (1, {KAFKA: NO_HEAD})

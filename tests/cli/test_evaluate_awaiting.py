@@ -85,7 +85,7 @@ async def test_the_report_is_the_one_that_answers_this_content(place: ShadowTopi
     assert await evaluation == (report, encode(report))
 
 
-async def test_a_request_that_was_set_aside_says_why(place: ShadowTopics) -> None:
+async def test_a_dead_lettered_request_reports_the_reason(place: ShadowTopics) -> None:
     evaluation = place.evaluate()
     await place.write(DEAD_LETTERS, place.letter((await place.asked()).offset))
     with pytest.raises(CorrectRequest, match="the request was dead-lettered: unreadable: why"):

@@ -103,7 +103,7 @@ def test_options_decide_what_is_drawn_and_what_is_enough(place: CliStack, tmp_pa
     assert done.returncode == 0
 
 
-def test_the_same_again_is_the_same_report_and_another_request_is_not(place: CliStack, tmp_path: Path) -> None:
+def test_a_repeated_request_gets_the_same_report_and_a_different_one_does_not(place: CliStack, tmp_path: Path) -> None:
     path = request(tmp_path)
     first, again = (place.read("evaluate", path, "--eval-id", "mine", "--json")[0] for _ in range(2))
     assert again == first | {"replayed": True}
@@ -124,7 +124,7 @@ def test_outcomes_that_are_known_serve_another_evaluation(place: CliStack, tmp_p
     assert {name: known[name] for name in figures} == {name: found[name] for name in figures}
 
 
-def test_who_did_not_wait_gets_the_report_later(place: CliStack, tmp_path: Path) -> None:
+def test_a_report_can_be_fetched_later(place: CliStack, tmp_path: Path) -> None:
     path = request(tmp_path)
     early = place.call("evaluate", path, "--eval-id", "late", "--seed", "2", "--timeout-s", "0.001")
     assert (early.returncode, early.stdout) == (1, "")
@@ -147,7 +147,7 @@ def test_a_rule_that_was_put_is_compared_with_its_other_version(place: CliStack,
     assert '"pattern": "union select"' in page.read_text(encoding="utf-8"), "found by its version"
 
 
-def test_what_is_refused_has_its_reason_and_no_decision(place: CliStack, tmp_path: Path) -> None:
+def test_a_refused_evaluation_has_a_reason_and_no_decision(place: CliStack, tmp_path: Path) -> None:
     done = place.call("evaluate", request(tmp_path), "--set", "none")
     assert done.returncode == 1
     assert done.stdout.splitlines()[0] == "refused: unknown_sample_set"

@@ -53,7 +53,7 @@ def test_a_wrong_field_is_named_by_its_path(change: dict[str, Any], said: str) -
     assert said in str(caught.value)
 
 
-def test_an_option_that_is_no_text_is_refused() -> None:
+def test_an_option_that_is_not_utf8_is_rejected() -> None:
     with pytest.raises(CorrectRequest, match="not UTF-8"):
         request_of(FIELDS, {"ground_truth": "\udcff"}, {})
 
@@ -68,7 +68,7 @@ def test_an_option_that_is_no_text_is_refused() -> None:
         (b" " * 1_000_001, "exceeds 1,000,000 bytes"),
     ],
 )
-def test_what_is_no_request_is_refused_with_its_file(tmp_path: Path, content: bytes, said: str) -> None:
+def test_an_invalid_request_is_rejected_with_its_file_name(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "rule.json"
     path.write_bytes(content)
     with pytest.raises(CorrectRequest) as caught:
@@ -90,7 +90,7 @@ def test_what_is_no_request_is_refused_with_its_file(tmp_path: Path, content: by
         (["FILE", "--set", ""], json.dumps(FIELDS), "`$.sample_set`"),
     ],
 )
-def test_what_cannot_be_sent_ends_with_what_to_do(
+def test_an_invalid_request_fails_with_a_remedy(
     shieldx: Callable[..., Result], tmp_path: Path, arguments: list[str], given: str | None, said: str
 ) -> None:
     path = tmp_path / "request.json"

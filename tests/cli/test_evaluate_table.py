@@ -38,7 +38,7 @@ def test_a_refused_evaluation_says_why_and_has_no_figures(capsys: pytest.Capture
     assert not any(line.startswith(("figure", "samples that", "rule latency")) for line in lines)
 
 
-def test_nothing_that_users_chose_reaches_the_terminal_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_user_input_is_never_printed_with_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     bad = "\x1b]0;title\x07[red]"
     category = Category(category=bad, positive=True, samples=1, fired=1, rate=1.0, interval=(0.2, 1.0))
     advice = Recommendation(advice=bad, samples=(bad,), samples_total=12)

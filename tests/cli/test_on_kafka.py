@@ -196,7 +196,7 @@ def test_a_result_is_printed_while_the_input_is_open(place: CliStack) -> None:
     process.communicate()
 
 
-def test_what_is_not_awaited_is_followed(place: CliStack) -> None:
+def test_results_of_unawaited_commands_can_be_followed(place: CliStack) -> None:
     done = place.call("send", "--no-wait", "-", given=command("purchase", "f", "k1", amount=1))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "sent 1 command\n")
     follower = place.start("results", "--follow", "--from", "beginning", "--tenant", "f")
@@ -296,7 +296,7 @@ def test_all_that_can_be_replayed_is(place: CliStack) -> None:
     assert f"skipped {executed[0]}: it was executed" in done.stderr
 
 
-def test_what_its_topic_no_longer_keeps_is_named_and_the_rest_replayed(place: CliStack) -> None:
+def test_records_deleted_by_retention_are_reported_and_the_others_replayed(place: CliStack) -> None:
     tenant = "g"
     home = home_partition(tenant, PARTITIONS)
     for number in range(2):
@@ -354,7 +354,7 @@ def test_a_stack_leaves_nothing_running_keeps_its_partitions_and_is_reset(tmp_pa
     process.communicate()
 
 
-def test_a_statement_has_every_movement_and_says_how_far_behind_it_is(place: CliStack) -> None:
+def test_a_statement_has_every_movement_and_its_lag(place: CliStack) -> None:
     lines = [
         command("purchase", "st", "k1", amount=1000, description="a card \x1b[31m, " + "and a long text" * 9),
         command("consume", "st", "k2", amount=300),
@@ -436,7 +436,7 @@ def test_a_sink_does_not_start_on_another_schema(place: CliStack) -> None:
     assert "Run `shieldx migrate up`" in done.stderr
 
 
-def test_a_killed_postgres_is_started_again_and_the_agents_go_on(place: CliStack) -> None:
+def test_a_killed_postgres_is_restarted_and_the_agents_continue(place: CliStack) -> None:
     pid = int((place.folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
     done = place.call("send", "-", given=command("purchase", "kp", "k1", amount=7))

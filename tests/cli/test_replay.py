@@ -35,7 +35,7 @@ def test_the_body_names_the_key(value: bytes | None, key: bytes) -> None:
     assert key_of(value, b"old") == key
 
 
-def test_a_place_reads_as_it_is_written() -> None:
+def test_a_place_is_parsed_as_it_is_printed() -> None:
     place = RecordPlace("credits.commands", 3, 17)
     assert RecordPlaceType().convert(str(place), None, None) == place
 

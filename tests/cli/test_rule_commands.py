@@ -80,7 +80,7 @@ def test_a_rule_is_put_shown_compared_and_rolled_back(place: CliStack) -> None:
     assert (same.stdout, same.stderr) == ("", "no differences\n")
 
 
-def test_what_is_shown_can_be_put_for_another_tenant(place: CliStack) -> None:
+def test_the_output_of_show_can_be_put_for_another_tenant(place: CliStack) -> None:
     put(place, "from", FIRST, "--name", "tautology")
     shown = place.call("rule", "show", "r", "--tenant", "from").stdout
     done = place.call("rule", "put", "-", "--tenant", "to", given=shown)
@@ -104,7 +104,7 @@ def test_a_version_that_was_not_made_from_the_last_one_is_refused(place: CliStac
     assert len(place.read("rule", "list", "r", "--tenant", "race")) == 2
 
 
-def test_a_rule_or_version_that_is_not_there_is_told_from_what_there_is(place: CliStack) -> None:
+def test_a_missing_rule_or_version_is_reported_with_the_existing_ones(place: CliStack) -> None:
     put(place, "some", FIRST)
     assert "some has no rule 'other'" in refused(place, "show", "other", "--tenant", "some")
     assert "rule 'r' has no version 2; its last is 1" in refused(place, "rollback", "r@2", "--tenant", "some")
@@ -127,7 +127,7 @@ def test_the_rules_of_the_core_rule_set_are_put_once(place: CliStack) -> None:
     assert shown["author"] == "crs"
 
 
-def test_a_command_that_the_agent_cannot_read_is_told_of(place: CliStack) -> None:
+def test_a_command_that_the_agent_cannot_read_is_reported(place: CliStack) -> None:
     platform = Platform(load_settings({"SHIELDX_KAFKA_BOOTSTRAP": place.stack["bootstrap"]}))
     unreadable = PutRule(tenant_id="acme", rule_id="", config=FIRST)
     with pytest.raises(CorrectCommand, match=r"dead-lettered: .*rule_id"):
@@ -140,7 +140,7 @@ def test_a_command_that_the_agent_cannot_read_is_told_of(place: CliStack) -> Non
 
 
 @pytest.mark.usefixtures("kafka_installed")
-def test_without_the_agent_a_command_says_so_and_what_was_sent_waits_for_it(tmp_path: Path) -> None:
+def test_without_the_agent_a_command_reports_it_and_its_record_waits(tmp_path: Path) -> None:
     place = CliStack(tmp_path / "stack")
     process = place.up("--agent", "credits", "--partitions", "2")
     content = msgspec.json.encode(FIRST).decode()

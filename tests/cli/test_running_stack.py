@@ -24,7 +24,7 @@ def settings(stack_folder: Path) -> Settings:
     return Settings(stack_folder=stack_folder)
 
 
-def test_what_is_published_is_read_and_withdrawn(settings: Settings) -> None:
+def test_stack_json_is_published_read_and_withdrawn(settings: Settings) -> None:
     with stack_lock(settings):
         publish(settings, STACK)
         assert read_stack_file(settings) == STACK
@@ -33,7 +33,7 @@ def test_what_is_published_is_read_and_withdrawn(settings: Settings) -> None:
     assert read_stack_file(settings) is None
 
 
-def test_only_who_holds_the_folder_runs(settings: Settings) -> None:
+def test_only_the_holder_of_the_folder_is_running(settings: Settings) -> None:
     assert holder_pid(settings) is None
     assert not settings.stack_folder.exists()  # asking leaves nothing behind
     with stack_lock(settings):

@@ -117,7 +117,7 @@ def test_an_import_again_changes_nothing_and_an_earlier_version_becomes_the_last
     assert len(place.read("samples", "show", "default", "--tenant", "again")) == ATTACKS + BENIGN
 
 
-def test_samples_that_were_not_sealed_are_no_set_until_they_are_imported_again(
+def test_unsealed_samples_are_not_a_set_until_they_are_imported_again(
     place: CliStack, file: Callable[[list[Sample]], str]
 ) -> None:
     content = arranged(samples())
@@ -159,7 +159,7 @@ def test_samples_of_many_batches_and_of_the_greatest_size_are_where_the_set_says
         (("default", "--index", "42"), "sample 42 does not exist"),
     ],
 )
-def test_what_is_not_there_is_told_from_what_there_is(
+def test_a_missing_set_or_sample_is_reported_with_the_existing_ones(
     place: CliStack, file: Callable[[list[Sample]], str], arguments: tuple[str, ...], says: str
 ) -> None:
     import_(place, file(samples()), "named")

@@ -124,7 +124,7 @@ def test_the_tests_of_crs_and_gotestwaf_are_a_set(shieldx: Shieldx) -> None:
         (("--csv", "traffic.csv", "--csv-delimiter", "::"), "delimiter"),
     ],
 )
-def test_what_cannot_be_meant_is_a_usage_error(
+def test_contradictory_options_are_a_usage_error(
     shieldx: Shieldx, folder: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], says: str
 ) -> None:
     monkeypatch.chdir(folder)
@@ -133,7 +133,7 @@ def test_what_cannot_be_meant_is_a_usage_error(
     assert says in result.stderr
 
 
-def test_a_column_that_is_not_there_is_named(shieldx: Shieldx, folder: Path) -> None:
+def test_a_missing_column_is_reported(shieldx: Shieldx, folder: Path) -> None:
     columns = ("--csv-column", "label=class", "--csv-constant", "category=shop")
     result = shieldx(
         "samples", "import", "--tenant", "acme", "--dry-run", "--csv", str(folder / "traffic.csv"), *columns
@@ -173,7 +173,7 @@ def test_samples_that_take_more_memory_than_an_evaluator_has_are_refused() -> No
         check_samples([sample] * (MAX_SET_BYTES // MAX_BODY_BYTES + 1))
 
 
-def test_a_column_named_as_its_field_is_named_once() -> None:
+def test_a_column_with_the_name_of_its_field_needs_one_name() -> None:
     mapping = mapping_of(Files(csv_column=("label", "uri=url"), csv_attack=("bad",), csv_header=("Host=host",)))
     assert (mapping.columns, mapping.attack) == ({"label": "label", "uri": "url"}, ("bad",))
     assert mapping.headers == {"host": "Host"}
@@ -182,7 +182,7 @@ def test_a_column_named_as_its_field_is_named_once() -> None:
         mapping_of(Files(csv_constant=("nothing=1",)))
 
 
-def test_a_request_is_shown_without_what_a_terminal_would_obey() -> None:
+def test_a_request_is_shown_without_terminal_control_characters() -> None:
     request = Request(method="POST", uri="/\x1b[2J", headers=(("Host", "a\x07"),), body=b"a=1\r\nb=\xff\x00\n")
     assert list(request_lines(request)) == [
         r"POST /\x1b[2J HTTP/1.1",

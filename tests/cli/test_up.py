@@ -35,7 +35,7 @@ def test_another_count_is_refused(existing: list[int], asked: int | None, messag
         partition_count(topics(existing), asked, default=12)
 
 
-def test_up_refuses_beside_another_cluster(shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_up_is_refused_with_another_cluster(shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHIELDX_KAFKA_BOOTSTRAP", "localhost:9092")
     result = shieldx("up")
     assert result.exit_code == 2

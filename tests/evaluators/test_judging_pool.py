@@ -65,7 +65,7 @@ async def test_a_batch_whose_process_dies_under_it_is_judged_by_the_next(tmp_pat
         assert judged.outcomes.fired == "0"
 
 
-async def test_a_batch_that_kills_again_and_again_is_given_up_and_no_other_suffers() -> None:
+async def test_a_batch_that_repeatedly_kills_its_process_is_given_up_without_affecting_others() -> None:
     async with pool_of(2, judging_functions.die_on_command) as pool:
         others = [asyncio.create_task(pool.judge(work(b"a"))) for _ in range(20)]
         with pytest.raises(AnswerWithError, match="3 processes in a row died or hung while judging 1 samples"):
@@ -93,7 +93,7 @@ async def test_a_process_that_takes_too_much_memory_is_replaced_after_its_batch(
     assert len(set(judges)) < len(judges)
 
 
-async def test_a_batch_that_nobody_waits_for_any_more_keeps_no_process(tmp_path: Path) -> None:
+async def test_a_cancelled_batch_frees_its_process(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     async with pool_of(1, judging_functions.wait_for_file) as pool:
         waiting = asyncio.create_task(pool.judge(work(str(begun).encode(), str(tmp_path / "never").encode())))
@@ -142,14 +142,14 @@ def let_processes_die_as_they_start(folder: Path, deaths: int, monkeypatch: pyte
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
-async def test_a_process_that_dies_as_it_starts_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_dies_during_start_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     let_processes_die_as_they_start(tmp_path, 2, monkeypatch)
     async with pool_of(1, judging_functions.answer) as pool:
         assert (tmp_path / "deaths").read_bytes() == b".."
         assert (await pool.judge(work(b"a"))).outcomes.fired == "0"
 
 
-async def test_a_pool_whose_processes_die_again_and_again_as_they_start_is_none(
+async def test_a_pool_whose_processes_repeatedly_die_during_start_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     let_processes_die_as_they_start(tmp_path, 3, monkeypatch)

@@ -45,7 +45,7 @@ def cache_of(topic: Topic, *, max_bytes: int = 10_000) -> SetCache:
     return SetCache(topic.read, EvaluatorMetrics(CollectorRegistry()), max_bytes=max_bytes)
 
 
-async def test_those_who_want_the_same_set_wait_for_one_load() -> None:
+async def test_requests_for_the_same_set_wait_for_one_load() -> None:
     topic = Topic(a=set_of(b"1"))
     topic.readable.clear()
     async with cache_of(topic) as cache:

@@ -192,13 +192,13 @@ NO_ENTRIES = [
 
 
 @pytest.mark.parametrize("value", NO_ENTRIES)
-def test_what_is_no_entry_is_malformed_and_missing(value: bytes) -> None:
+def test_an_invalid_entry_is_malformed_and_missing(value: bytes) -> None:
     records = records_of(ENTRIES)
     records[3] = (11, b"11/3", value)
     assert verify_records(records, KEYS, [HEAD]) == in_shard_11(("gap", 3), ("malformed", 3))
 
 
-def test_a_chain_hashed_anew_without_the_key_is_found() -> None:
+def test_a_chain_rehashed_without_the_key_is_found() -> None:
     forged = [dict(entry) for entry in ENTRIES]
     forged[3]["actor"] = "eve"
     for before, entry in pairwise(forged[2:]):
@@ -209,7 +209,7 @@ def test_a_chain_hashed_anew_without_the_key_is_found() -> None:
     )
 
 
-def test_a_head_that_is_not_genuine_says_nothing_but_that() -> None:
+def test_a_forged_head_is_reported_and_otherwise_ignored() -> None:
     records = records_of(ENTRIES)[:-1]
     for fields in ({"sequence": 7}, {"next_key_id": "2026-01"}, {"next_key_id": "2027-01"}, {"mac": ""}):
         head = VECTORS["head"]["value"] | fields
@@ -262,7 +262,7 @@ def test_a_file_without_its_manifest_is_checked_as_far_as_it_goes() -> None:
     assert verify_export(content, KEYS) == [("hash", 11, 4), UNFIT]
 
 
-def test_the_reader_takes_the_entries_of_the_page_as_they_stand() -> None:
+def test_the_decoder_accepts_the_entries_of_the_page_unchanged() -> None:
     assert [read_object(in_json(entry), ENTRY) for entry in ENTRIES] == ENTRIES
 
 
@@ -433,7 +433,7 @@ def test_the_product_finds_an_edited_entry_too(
 
 
 @pytest.mark.parametrize("value", NO_ENTRIES)
-def test_the_product_finds_what_is_no_entry_too(value: bytes, tmp_path: Path) -> None:
+def test_the_verifier_also_finds_invalid_entries(value: bytes, tmp_path: Path) -> None:
     records = records_of(ENTRIES)
     records[3] = (11, b"11/3", value)
     expected = set(in_shard_11(("gap", 3), ("malformed", 3)))
@@ -453,7 +453,7 @@ async def test_a_rotation_by_another_key_than_the_chains_does_not_count(segment:
 
 
 @pytest.mark.parametrize("segment", [1, 2, 3, 4, 100])
-async def test_what_follows_a_duplicate_is_linked_to_the_first_one(segment: int, tmp_path: Path) -> None:
+async def test_the_entry_after_a_duplicate_is_linked_to_the_first(segment: int, tmp_path: Path) -> None:
     records, _ = await log(["acme"] * 8)
     records = [record for record in records if record[0] == records[0][0]]
     shard = records[0][0]

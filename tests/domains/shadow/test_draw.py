@@ -80,7 +80,7 @@ def test_how_many_are_drawn_of_a_stratum_decides_which_are(
 
 
 @given(strata_sets, sizes, seeds, st.sampled_from([None, RULE]))
-def test_what_is_drawn_bears_the_truth_and_the_category_of_its_stratum(
+def test_drawn_samples_have_the_truth_and_category_of_their_stratum(
     strata: list[Stratum], size: int, seed: int, ground_truth: str | None
 ) -> None:
     every = [stratum for stratum in strata for _ in range(stratum.samples)]
@@ -99,7 +99,7 @@ def test_what_is_drawn_bears_the_truth_and_the_category_of_its_stratum(
 
 
 @given(strata_sets, seeds)
-def test_with_a_ground_truth_all_that_says_something_of_it_can_be_drawn(strata: list[Stratum], seed: int) -> None:
+def test_with_a_ground_truth_all_samples_with_expectations_can_be_drawn(strata: list[Stratum], seed: int) -> None:
     says = [
         RULE in it.expected_rules
         or RULE in it.unexpected_rules

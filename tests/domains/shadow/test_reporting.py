@@ -30,7 +30,7 @@ def test_latencies_are_percentiles_that_were_measured() -> None:
     assert timings(1000, 1250).rule_latency_ns is None
 
 
-def test_categories_stand_by_name_positives_behind_negatives() -> None:
+def test_categories_are_sorted_by_name_with_positives_last() -> None:
     rows = [*rows_of("b", positive=True, fired=1, silent=3), *rows_of("a", positive=True, fired=2, silent=0)]
     rows += rows_of("b", positive=False, fired=1, silent=1)
     found = findings(judged(rows), Targets(), None)

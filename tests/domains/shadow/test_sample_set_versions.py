@@ -42,7 +42,7 @@ def test_a_set_is_the_same_however_its_samples_came(data: st.DataObject, found: 
 
 
 @given(sample_lists)
-def test_strata_say_what_is_known_of_each_sample_and_none_comes_twice(found: list[Sample]) -> None:
+def test_strata_summarize_each_sample_and_are_distinct(found: list[Sample]) -> None:
     ordered, strata = arranged(found), strata_of(arranged(found))
     known = [(it.label, it.category, it.expected_rules, it.unexpected_rules) for it in strata]
     assert len(set(known)) == len(known)
@@ -110,7 +110,7 @@ def test_sealing_an_older_version_again_goes_back_to_it(sets: SampleSets) -> Non
     assert newest(sets) == ONE
 
 
-def test_samples_that_were_written_again_stand_elsewhere_and_are_what_they_were(sets: SampleSets) -> None:
+def test_rewritten_samples_are_unchanged_at_new_offsets(sets: SampleSets) -> None:
     seal(sets)
     assert seal(sets, offsets=(100, 109)) == "ok"
     row = sets.find("org-123", "default", ONE)

@@ -162,7 +162,7 @@ def test_figures_are_plain_floats_within_their_bounds(confusion: Confusion) -> N
 
 @settings(deadline=None)
 @given(confusions)
-def test_mcc_and_kappa_do_not_care_which_class_is_called_positive(confusion: Confusion) -> None:
+def test_mcc_and_kappa_are_symmetric_in_the_classes(confusion: Confusion) -> None:
     swapped = Confusion(tp=confusion.tn, fp=confusion.fn, tn=confusion.tp, fn=confusion.fp)
 
     assert (swapped.mcc, swapped.kappa) == (confusion.mcc, confusion.kappa)
@@ -170,7 +170,7 @@ def test_mcc_and_kappa_do_not_care_which_class_is_called_positive(confusion: Con
 
 @settings(deadline=None)
 @given(confusions)
-def test_a_rule_that_says_the_opposite_has_the_opposite_mcc(confusion: Confusion) -> None:
+def test_an_inverted_rule_has_the_negated_mcc(confusion: Confusion) -> None:
     opposite = Confusion(tp=confusion.fn, fp=confusion.tn, tn=confusion.fp, fn=confusion.tp)
 
     assert opposite.mcc == -confusion.mcc
@@ -188,6 +188,6 @@ def test_parts_add_up(one: Confusion, other: Confusion) -> None:
 
 
 @pytest.mark.parametrize("count", [-1, 1.0, True, np.int64(3)])
-def test_what_is_no_count_is_refused(count: object) -> None:
+def test_invalid_counts_are_rejected(count: object) -> None:
     with pytest.raises(ValueError, match=r"tn is .*: expected a plain int"):
         Confusion(tn=count)

@@ -95,7 +95,7 @@ def test_of_a_long_curve_some_points_spread_evenly_are_looked_at() -> None:
     assert below == pytest.approx(whole.auc, abs=0.005)
 
 
-def test_dropping_what_lies_on_a_straight_line_leaves_the_drawn_area_as_it_was() -> None:
+def test_dropping_collinear_points_keeps_the_area() -> None:
     scores, truth = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [True, True, True, False, False, False]
 
     thin = curves_of(scores, truth, max_points=3)

@@ -103,6 +103,6 @@ def test_targets_that_all_or_none_meet(table: Confusion) -> None:
 @pytest.mark.parametrize(
     "targets", [{"max_false_positive_rate": 1.5}, {"min_recall": 80}, {"min_recall": float("nan")}]
 )
-def test_what_is_no_rate_is_refused(targets: dict[str, float]) -> None:
+def test_invalid_rates_are_rejected(targets: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected a rate from 0 to 1"):
         confidence(Confusion(), **targets)
