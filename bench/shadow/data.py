@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shieldx.importers.imported import Imported
 
 FOLDER = Path(__file__).parents[2] / "../shared/data"
-ABSENT = "the Core Rule Set and gotestwaf's cases are not in ../shared/data beside the checkout"
+ABSENT = "the Core Rule Set and gotestwaf's cases are not in ../shared/data next to the checkout"
 CRS, GOTESTWAF = "crs/tests", "gotestwaf/testcases"
 NO_POSITIVES = "no sample expects it"
 

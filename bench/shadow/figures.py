@@ -91,7 +91,7 @@ class Figures:
             notes.append(
                 f"Matcher and `re` differ in {self._differing.total():,} of "
                 f"{len(runnable.rules) * self._rule_set_samples:,} judgements, of {_names(self._differing)}: `$` of "
-                "`re` also stands before a last newline, and of a long value the matcher looks at both ends only."
+                "`re` also matches before a final newline, and the matcher only searches both ends of a long value."
             )
         return notes
 

@@ -106,9 +106,9 @@ async def run(plan: Plan, settings: Settings, folder: Path, cache: Path, progres
 async def _play(replay: Replay, plan: Plan, story: Story, agent: WorkerProcess, results: ResultsReader) -> Measured:
     try:
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(agent.watch()), group.create_task(results.read())]
+            background = [group.create_task(agent.watch()), group.create_task(results.read())]
             measured = await _measure(replay, plan, story)
-            for task in beside:
+            for task in background:
                 task.cancel()
     except* (ShieldXError, KafkaError) as errors:
         raise _first(errors) from None

@@ -1,4 +1,4 @@
-"""How entries are named, chosen and shown, without a broker."""
+"""How entries are named, selected and shown, without a broker."""
 
 from __future__ import annotations
 

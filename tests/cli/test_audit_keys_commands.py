@@ -77,7 +77,7 @@ def test_secrets_of_the_audit_log_are_masked(
 def test_an_append_that_could_not_be_chained_or_kept_secret_is_not_sent(
     shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...], says: str
 ) -> None:
-    monkeypatch.setenv("SHIELDX_KAFKA_BOOTSTRAP", "127.0.0.1:1")  # nobody is there
+    monkeypatch.setenv("SHIELDX_KAFKA_BOOTSTRAP", "127.0.0.1:1")  # nothing listens there
     new_keyring(tmp_path / "ring.json", "p")
     given = [str(tmp_path / "ring.json") if option == "RING" else option for option in options]
     refused = shieldx(*APPEND, *given)
@@ -194,7 +194,7 @@ def test_without_an_audit_agent_commands_report_it_and_their_records_wait(tmp_pa
         assert (again.returncode, again.stdout) == (0, "")
         assert "was already chained within the last 24" in again.stderr
         shards = place.read("audit", "rotate", "k2", "--json")
-        # In the tenant's shard behind the append and the first rotation, in the other behind that one alone.
+        # In the tenant's shard after the append and the first rotation, in the other one only after the rotation.
         assert sorted(shard["sequence"] for shard in shards) == [1, 2]
     finally:
         process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""What of an audit log can be read, on a real broker and from a real mirror."""
+"""Reading an audit log on a real broker and from a real mirror."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ KEYRING = msgspec.json.encode({"first": "k1", "keys": KEYS}).decode()
 TIMEOUT_S = 60
 EDITED = EntryId(0, 7)
 MIRRORED = 200
-"""Entries of each shard that the mirror has."""
+"""Entries of each shard in the mirror."""
 LEFT_OUT = ["240 tombstone", "241 malformed", "242 misplaced", "243 malformed", "5 order"]
-"""Sequences and kinds of what `damaged` has."""
+"""Sequences and kinds of the records in `damaged`."""
 ADD_POSITION = """
 INSERT INTO shieldx.positions (sink, topic, partition, next_offset, cluster_id, record_at)
 VALUES ('audit-mirror', 'audit.log', $1, $2, 'one', '2026-01-01T13:00:00Z')
@@ -81,7 +81,7 @@ VALUES ('audit-mirror', 'audit.log', $1, $2, 'one', '2026-01-01T13:00:00Z')
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def written(kafka: str) -> AsyncIterator[str]:
-    """The address of a broker that has the log of `audit_topics`, which is damaged: nothing of it stays."""
+    """The address of a broker with the damaged log of `audit_topics`; the topics are deleted afterwards."""
     platform = Platform(load_settings({"SHIELDX_KAFKA_BOOTSTRAP": kafka}))
     await write(platform)
     yield kafka
@@ -99,7 +99,7 @@ def log(written: str, stack_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def mirrored(written: str, postgres: str) -> AsyncIterator[str]:
-    """The address of a mirror that is behind, and in which somebody has edited an entry."""
+    """The address of a mirror that lags and that contains an edited entry."""
     async with new_database(postgres) as dsn:
         connection = await asyncpg.connect(dsn)
         await connection.execute("SELECT audit.make_partition('2026-01-01')")
@@ -138,7 +138,7 @@ def entries_in(result: Result) -> list[AuditEntry]:
 
 
 def readable() -> list[AuditEntry]:
-    """What `tail` takes for entries: those in records under a wrong key or with line feeds too."""
+    """What `tail` accepts as entries, including those with a wrong key or with line feeds."""
     repeated = [each for each in chain(DAMAGED) if each.sequence in (5, ENTRIES + 2, ENTRIES + 3)]
     return sorted([*everything(), *repeated], key=lambda each: each.at)
 
@@ -245,9 +245,7 @@ def test_another_secret_of_the_same_id_did_not_sign_it(shieldx: Shieldx, monkeyp
         (f"{SHARDS}/0", f"shard {SHARDS} does not exist: audit.log has shards 0 to {SHARDS - 1}"),
     ],
 )
-def test_a_missing_entry_is_reported_with_the_end_of_its_shard(
-    shieldx: Shieldx, name: str, message: str
-) -> None:
+def test_a_missing_entry_is_reported_with_the_end_of_its_shard(shieldx: Shieldx, name: str, message: str) -> None:
     result = shieldx("audit", "show", name)
     assert result.exit_code == 1
     assert message in result.stderr
@@ -319,9 +317,7 @@ def arguments_of(criteria: Criteria) -> list[str]:
     return [text for name, value in given.items() for text in (options.get(name, f"--{name}"), str(value))]
 
 
-def test_a_search_reports_the_lag_of_the_mirror(
-    shieldx: Shieldx, mirror: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_reports_the_lag_of_the_mirror(shieldx: Shieldx, mirror: str, monkeypatch: pytest.MonkeyPatch) -> None:
     offsets = asyncio.run(offsets_behind(mirror))
     found = shieldx("audit", "search", "--tenant", TENANTS[0])
     assert f"the mirror is {offsets} records behind the log; last applied 2026-01-01T13:00:00.000Z" in found.stderr
@@ -332,7 +328,7 @@ def test_a_search_reports_the_lag_of_the_mirror(
 
 
 async def offsets_behind(dsn: str) -> int:
-    """Offsets of the log that the mirror has not passed; so many that their markers are counted too."""
+    """Offsets of the log that the mirror has not passed, including the markers of transactions."""
     async with committed_consumer(Platform(load_settings(os.environ))) as consumer:
         ends = await spans_of(consumer, LOG, range(SHARDS))
     return sum(span.end for span in ends.values()) - sum(await positions(dsn))
@@ -352,12 +348,12 @@ def test_an_export_of_a_tenant_is_whole_and_verbatim(shieldx: Shieldx, tmp_path:
     span = ("--from", "2026-01-01T12:00:09Z", "--to", "2026-01-01T12:06:00Z")
     result = shieldx("audit", "export", "-o", str(path), "--tenant", TENANTS[0], *span)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "exported 116 entries" in result.stderr, "3 to 119, and the rotation is no tenant's"
+    assert "exported 116 entries" in result.stderr, "3 to 119, and the rotation has no tenant"
     *lines, last = path.read_bytes().splitlines()
     assert lines == [encode(each) for each in chain(0)[3:120] if each.tenant_id is not None]
     manifest = msgspec.json.decode(last, type=LastLine).manifest
     assert manifest.shards[0].sequences == ((3, ROTATION - 1), (ROTATION + 1, 119))
-    assert manifest.key_id == "k2", "the key that signs now"
+    assert manifest.key_id == "k2", "the current signing key"
     assert manifest.filter == Filter(
         tenant_id=TENANTS[0], start="2026-01-01T12:00:09.000Z", end="2026-01-01T12:06:00.000Z"
     )
@@ -462,7 +458,7 @@ async def store_head(platform: Platform, shard: int, value: bytes | None) -> Non
 
 
 def test_an_export_ends_where_the_log_ended_when_it_began(log: Platform) -> None:
-    """Near the end of this page, since it adds to the log."""
+    """Near the end of this module, since it adds to the log."""
     before, after = asyncio.run(exported_while_the_log_goes_on(log))
     assert [len(before), len(after)] == [ENTRIES, ENTRIES + 1]
 
@@ -479,7 +475,7 @@ async def exported_while_the_log_goes_on(platform: Platform) -> list[list[Candid
 
 
 def test_follow_continues_where_the_tail_ended(log: Platform) -> None:
-    """The last of this page, since it adds to the log."""
+    """The last test of this module, since it adds to the log."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
     tail = subprocess.Popen(  # noqa: S603 - the command under test
         [SHIELDX, "audit", "tail", "-f", "-n", "1", "--tenant", TENANTS[1]],

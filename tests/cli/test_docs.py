@@ -1,4 +1,4 @@
-"""Pages that are written from the source are as the source has them."""
+"""Generated pages are up to date with their sources."""
 
 from __future__ import annotations
 

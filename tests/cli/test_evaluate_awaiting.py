@@ -1,4 +1,4 @@
-"""What is taken for the answer to an evaluation; the test is the agent."""
+"""Which records count as the answer to an evaluation; the test plays the agent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TIMEOUT_S = 30.0
 
 
 class ShadowTopics:
-    """A broker without agents, where the test answers a tenant that nobody else has."""
+    """A broker without agents, where the test answers for a tenant of its own."""
 
     def __init__(self, platform: Platform, partitions: int) -> None:
         self.platform = platform
@@ -43,7 +43,7 @@ class ShadowTopics:
         return asyncio.create_task(evaluate(self.platform, self.request, TIMEOUT_S, scored))
 
     async def asked(self) -> Any:
-        """The request's record, once it has come."""
+        """The request's record, after waiting for it."""
         async with AIOKafkaConsumer(**self.platform.connection, auto_offset_reset="earliest") as consumer:
             consumer.assign([TopicPartition(EVALUATIONS, self._home)])
             while (record := await consumer.getone()).key != self.request.tenant_id.encode():

@@ -29,7 +29,7 @@ TIMEOUT_S = 60
 
 
 class CliStack:
-    """A stack folder, and the command called with it."""
+    """A stack folder, and calls of the command with it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class CliStack:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def up(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a stack and return once it says that it is up."""
+        """Start a stack, and return when it reports that it is up."""
         process = self.start("up", *arguments)
         assert process.stdout is not None
         for line in process.stdout:
@@ -75,7 +75,7 @@ class CliStack:
         raise AssertionError(process.stderr.read())
 
     def until_applied(self, tenant: str) -> None:
-        """Return once Postgres has all that was committed for a tenant until now."""
+        """Return when Postgres has everything committed for a tenant so far."""
         deadline_s = monotonic() + TIMEOUT_S
         while monotonic() < deadline_s:
             done = self.call("balance", tenant, "--json")
@@ -84,7 +84,7 @@ class CliStack:
         raise AssertionError(done.stderr or done.stdout)
 
     def status_without_lag(self) -> dict[str, Any]:
-        """The status once all that was sent is committed, and the groups were told."""
+        """The status, after everything sent has been committed and the groups have noticed."""
         deadline_s = monotonic() + TIMEOUT_S
         while monotonic() < deadline_s:
             (status,) = self.read("status", "--json")
@@ -98,7 +98,7 @@ class CliStack:
         return content
 
     def append(self, value: bytes, key: bytes, headers: list[tuple[str, bytes]], tenant: str) -> None:
-        """Write a record as it is to the home partition of a tenant."""
+        """Write a record unchanged to the home partition of a tenant."""
 
         async def write() -> None:
             async with AIOKafkaProducer(bootstrap_servers=self.stack["bootstrap"]) as producer:
@@ -108,7 +108,7 @@ class CliStack:
         asyncio.run(write())
 
     def delete_records_before(self, partition: int, offset: int) -> None:
-        """Do to the topic of commands what retention does."""
+        """Delete records from the topic of commands, as retention does."""
 
         async def delete() -> None:
             admin = AIOKafkaAdminClient(bootstrap_servers=self.stack["bootstrap"])

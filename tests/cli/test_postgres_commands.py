@@ -1,4 +1,4 @@
-"""Commands that need Postgres, where there is none or not the right one."""
+"""Commands that need Postgres, without Postgres or with a wrong one."""
 
 from __future__ import annotations
 

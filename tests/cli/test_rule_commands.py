@@ -110,7 +110,7 @@ def test_a_missing_rule_or_version_is_reported_with_the_existing_ones(place: Cli
     assert "rule 'r' has no version 2; its last is 1" in refused(place, "rollback", "r@2", "--tenant", "some")
 
 
-@pytest.mark.skipif(not CRS.is_file(), reason=f"needs {CRS.name} in ../shared/data/crs beside the checkout")
+@pytest.mark.skipif(not CRS.is_file(), reason=f"needs {CRS.name} in ../shared/data/crs next to the checkout")
 def test_the_rules_of_the_core_rule_set_are_put_once(place: CliStack) -> None:
     everything = len(json.loads(CRS.read_text()))
     first = place.read("rule", "import", str(CRS), "--tenant", "crs", "--author", "crs")

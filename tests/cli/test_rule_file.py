@@ -1,4 +1,4 @@
-"""A rule in a file, and how its faults and its changes are shown, without any Kafka."""
+"""A rule in a file, and how its faults and changes are shown, without Kafka."""
 
 from __future__ import annotations
 

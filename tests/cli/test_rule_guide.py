@@ -1,4 +1,4 @@
-"""What docs/rules.md tells authors is so."""
+"""The statements of docs/rules.md are true."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ ATTACKS, BENIGN = 30, 12
 
 
 def samples(begin: int = 0) -> list[Sample]:
-    """Some of two categories, with expectations and a body that is no text."""
+    """Samples of two categories, with expectations and a binary body."""
     attacks = [
         Sample(
             label="attack",
@@ -57,7 +57,7 @@ def place(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture
 def file(tmp_path: Path) -> Callable[[list[Sample]], str]:
-    """Writes samples as lines of JSON, and gives the path."""
+    """Writes samples as lines of JSON, and returns the path."""
 
     def write(content: list[Sample]) -> str:
         path = tmp_path / "samples.ndjson"

@@ -1,4 +1,4 @@
-"""What `shieldx samples import` finds in files, without any Kafka."""
+"""What `shieldx samples import` finds in files, without Kafka."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def line(number: int, label: str = "attack") -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with something of every format."""
+    """A folder with files of every format."""
     for name, text in [("942100.yaml", GO_FTW), ("lfi.yml", GOTESTWAF), ("traffic.csv", CSV)]:
         (tmp_path / name).write_text(text)
     (tmp_path / "own.ndjson").write_text(line(1) + "{\n" + line(2, "benign"))
@@ -104,7 +104,7 @@ def test_the_version_is_that_of_the_content_in_whatever_order_it_comes(shieldx: 
 
 
 @pytest.mark.skipif(
-    not (DATA / "crs").is_dir(), reason="needs crs/ and gotestwaf/ in ../shared/data beside the checkout"
+    not (DATA / "crs").is_dir(), reason="needs crs/ and gotestwaf/ in ../shared/data next to the checkout"
 )
 def test_the_tests_of_crs_and_gotestwaf_are_a_set(shieldx: Shieldx) -> None:
     options = ("--go-ftw", str(DATA / "crs/tests"), "--gotestwaf", str(DATA / "gotestwaf/testcases"))
@@ -157,7 +157,7 @@ def test_a_set_is_neither_empty_nor_larger_than_can_be_judged(shieldx: Shieldx, 
 def test_a_set_of_too_many_kinds_of_samples_is_refused_before_any_is_written(
     shieldx: Shieldx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SHIELDX_KAFKA_BOOTSTRAP", "127.0.0.1:1")  # nobody is there
+    monkeypatch.setenv("SHIELDX_KAFKA_BOOTSTRAP", "127.0.0.1:1")  # nothing listens there
     file = tmp_path / "samples.ndjson"
     many = (line(number).replace('"c"', f'"{number:05}{"c" * 200}"') for number in range(4000))
     file.write_text("".join(many))

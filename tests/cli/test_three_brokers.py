@@ -1,4 +1,4 @@
-"""`shieldx up --brokers 3` as processes: replicated topics, and a broker that dies beneath it."""
+"""`shieldx up --brokers 3` as processes: replicated topics, and a broker that dies."""
 
 from __future__ import annotations
 

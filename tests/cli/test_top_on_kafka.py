@@ -1,4 +1,4 @@
-"""`shieldx top` beside a real stack."""
+"""`shieldx top` on a real stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plays a story to the real fold without Kafka: one clock, one list for each partition's log."""
+"""Plays a story to the real fold without Kafka: one clock, and one list per partition's log."""
 
 from __future__ import annotations
 

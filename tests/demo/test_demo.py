@@ -1,4 +1,4 @@
-"""The demo as its user meets it: progress, tables, an exit code, and nothing left behind."""
+"""The demo from its user's point of view: progress, tables, an exit code, and no remains."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ agent = Agent(
 
 
 def start_demo(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """With `folder` as the one for temporary files."""
+    """With `folder` as the folder for temporary files."""
     return subprocess.Popen(  # noqa: S603 - this project's own program
         [sys.executable, "-m", "shieldx.demo", *arguments],
         env=os.environ | {"TMPDIR": str(folder), "TRACE": ""} | environment,
@@ -73,7 +73,7 @@ def start_demo(folder: Path, *arguments: str, **environment: str) -> subprocess.
 
 
 def processes_in(folder: Path) -> list[str]:
-    """Whatever runs with the folder in its command line or as its own."""
+    """All processes with the folder in their command line or as their working folder."""
     listing = subprocess.run(["/bin/ps", "-e", "-ww", "-o", "args="], capture_output=True, text=True, check=True)
     return [line for line in listing.stdout.splitlines() if str(folder) in line]
 
@@ -115,7 +115,7 @@ def test_a_ledger_that_gives_one_credit_away_is_found(tmp_path: Path) -> None:
 
 
 def is_consumed(row: TraceRow) -> bool:
-    """Whether the row, alone in a trace, is a consume of a tenant with credits enough."""
+    """Whether the row, alone in a trace, is a consume of a tenant with enough credits."""
     steps = Story(PLAN.trace._replace(rows=[row]), PARTITIONS).next_row()
     return [step.kind for step in steps] == ["purchase", "consume"] and steps[1].tenant_id not in SHORT_OF_CREDITS
 

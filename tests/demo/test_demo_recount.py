@@ -1,4 +1,4 @@
-"""The recount on an example that was worked out by hand, and what it says of a ledger that is wrong."""
+"""The recount on a manually calculated example, and its findings for a faulty ledger."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def recount_of(records: list[Appended], elsewhere: list[Appended] | None = None)
 
 
 def observed() -> Observed:
-    """What a right ledger says of the example."""
+    """The output of a correct ledger for the example."""
     answers = ResultTally()
     for sequence, (_, sent, answer, (balance, reserved, spent, purchased)) in enumerate(EXAMPLE):
         if answer is not None:

@@ -1,4 +1,4 @@
-"""The story that a trace tells is the same every time, and has everything in it."""
+"""The story of a trace is always the same and contains every case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS = len(TRACE.rows)
 
 @pytest.fixture(scope="module")
 def played() -> LedgerInMemory:
-    """A round and a half."""
+    """One and a half rounds."""
     ledger = LedgerInMemory(Story(TRACE, PARTITIONS))
     ledger.play(ROWS * 3 // 2)
     return ledger

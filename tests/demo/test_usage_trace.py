@@ -1,4 +1,4 @@
-"""Reading a trace, and what is said when it cannot be read; generating one."""
+"""Reading a trace, errors of invalid ones, and generating one."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_missing_or_binary_file_is_reported(trace_file: Path) -> None:
 
 def test_a_published_trace_is_read() -> None:
     if not PUBLISHED.exists():
-        pytest.skip(f"needs the published trace {PUBLISHED.name} in ../shared/data/usage beside the checkout")
+        pytest.skip(f"needs the published trace {PUBLISHED.name} in ../shared/data/usage next to the checkout")
     trace = read_trace(PUBLISHED)
     assert len(trace.rows) == 8819
     assert trace.rows[0][1:] == (4808, 10)

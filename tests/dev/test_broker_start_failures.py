@@ -1,4 +1,4 @@
-"""What a broker that cannot start tells, and that it leaves nothing behind."""
+"""A broker that cannot start reports the cause and leaves nothing behind."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Children that die with their parent, and leftovers of parents that could not see to it."""
+"""Children die with their parent, and remains of killed parents are cleaned up."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ _needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel ti
 
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Give a process whose command line ends as a broker's does."""
+    """A process whose command line ends like a broker's."""
     command = [sys.executable, "-c", "import signal; signal.pause()", *_COMMAND_END.split()]
     child = start_child(command, folder=tmp_path, output=tmp_path / "output")
     _await_command_line(child.pid, "kafka.Kafka")

@@ -1,4 +1,4 @@
-"""What the first start in a folder fixes, and what a later one may change."""
+"""What the first start in a folder fixes, and what later ones may change."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A lock has one holder at a time, who is named."""
+"""A lock has a single holder, whose process id is known."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Jars are used only when they are the locked ones, and appear in the cache only all at once."""
+"""Jars are used only if they match the lock, and appear in the cache all at once."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ _LOCK = JarLock((LockedJar(_sha256(b"the jar a"), "g", "a", "1"), LockedJar(_sha
 
 @dataclass
 class _Maven:
-    """Serves `content` as jgo would: each jar in a file of its own."""
+    """Serves `content` like jgo, with each jar in a file of its own."""
 
     folder: Path
     content: dict[str, bytes]

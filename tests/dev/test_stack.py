@@ -1,4 +1,4 @@
-"""The stack as one thing: up inside its context, gone after it, alone in its folder."""
+"""The whole stack: running inside its context, gone afterwards, and alone in its folder."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Batches answered from the samples that stand in a real topic."""
+"""Batches answered from samples in a real topic."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ async def test_a_set_that_was_sealed_with_strata_of_other_samples_is_not_judged(
     lies = written._replace(strata=strata_digest(strata_of(mixed(7))))
     async with Evaluators(resources(connection)) as evaluators:
         error = (await score(evaluators, batch(lies, [0]))).error
-        assert (await score(evaluators, batch(written, [0]))).error is None, "as soon as it is sealed with its own"
+        assert (await score(evaluators, batch(written, [0]))).error is None, "once it is sealed with its own strata"
     assert error == (
         f"set default version {written.version} was sealed with strata that its samples do not have: seal it again, "
         "with those that they have"
@@ -242,9 +242,7 @@ async def test_a_rule_that_cannot_run_is_an_error_that_says_why(connection: dict
     assert error.startswith("pattern")
 
 
-async def test_only_the_evaluation_that_killed_processes_is_given_up(
-    connection: dict[str, str], tenant: str
-) -> None:
+async def test_only_the_evaluation_that_killed_processes_is_given_up(connection: dict[str, str], tenant: str) -> None:
     samples = mixed(6)
     attack = next(index for index, each in enumerate(samples) if each.label == "attack")
     harmless = next(index for index, each in enumerate(samples) if each.label == "benign")
@@ -258,9 +256,7 @@ async def test_only_the_evaluation_that_killed_processes_is_given_up(
     assert lost.error.startswith("3 processes died")
 
 
-async def test_an_unresponsive_broker_is_an_outage_and_not_an_answer(
-    connection: dict[str, str], tenant: str
-) -> None:
+async def test_an_unresponsive_broker_is_an_outage_and_not_an_answer(connection: dict[str, str], tenant: str) -> None:
     written = Written(tenant, "default", "0" * 16, 0, 9, "0" * 16)
     gone = {**connection, "bootstrap_servers": "127.0.0.1:1"}
     async with Evaluators(resources(gone)) as evaluators:

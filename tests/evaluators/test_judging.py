@@ -1,4 +1,4 @@
-"""What a process of the pool makes of samples and a rule."""
+"""The result of a pool process for samples and a rule."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ if "--multiprocessing-fork" in sys.orig_argv and len(deaths.read_bytes()) < {dea
 
 
 def let_processes_die_as_they_start(folder: Path, deaths: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many in all; by what each Python imports before anything else."""
+    """The number of such processes, identified by what each Python imports first."""
     (folder / "sitecustomize.py").write_text(DYING.format(deaths=deaths))
     (folder / "deaths").touch()
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
@@ -172,7 +172,7 @@ async def test_processes_end_with_one_that_is_killed(tmp_path: Path) -> None:
     process = await pool_at_work(tmp_path)
     process.kill()
     async with asyncio.timeout(30):
-        output, _ = await process.communicate()  # it ends when no process has it open any more
+        output, _ = await process.communicate()  # it ends when no process has it open
     assert output == b""
 
 

@@ -1,4 +1,4 @@
-"""Sets that a real topic does not give."""
+"""Sets that cannot be read from a real topic."""
 
 from __future__ import annotations
 

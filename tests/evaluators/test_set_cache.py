@@ -1,4 +1,4 @@
-"""Sets in memory, and who waits for whom."""
+"""Cached sets, and concurrent requests for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shieldx.evaluators.set_cache import SetCache
 
 
 class Topic:
-    """What stands in it, by the name of the set; an exception is raised once."""
+    """Its content by set name; an exception is raised once."""
 
     def __init__(self, **sets: EncodedSet | Exception) -> None:
         self.sets = sets

@@ -128,7 +128,7 @@ def test_a_file_of_another_kind_is_refused(content: bytes) -> None:
 
 def test_the_published_rules() -> None:
     if not PUBLISHED.exists():
-        pytest.skip(f"needs the published rules {PUBLISHED.name} in ../shared/data/crs beside the checkout")
+        pytest.skip(f"needs the published rules {PUBLISHED.name} in ../shared/data/crs next to the checkout")
     rules = read_crs_rules(PUBLISHED.read_bytes())
     reasons = Counter(rule.reason.partition(":")[0] for rule in rules if isinstance(rule, NotEvaluable))
     assert sum(isinstance(rule, ImportedRule) for rule in rules) == 197

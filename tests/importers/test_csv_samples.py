@@ -1,4 +1,4 @@
-"""Samples from tables of others, by a mapping of their columns."""
+"""Samples from CSV tables, with a mapping of their columns."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ CORE_RULE_SET = Path(__file__).parents[2] / "../shared/data/crs/tests"
 
 
 def stage(stage_input: str, output: str = "{log: {expect_ids: [942100]}}") -> Sample | Skipped:
-    """The one stage of a file, its input and output in YAML's flow style."""
+    """The only stage of a file, with its input and output in YAML's flow style."""
     content = f"tests: [{{test_id: 7, stages: [{{input: {stage_input}, output: {output}}}]}}]"
     (result,) = samples_of_go_ftw(content.encode(), "942100.yaml", "sqli")
     return result
@@ -176,7 +176,7 @@ def test_data_may_be_any_bytes() -> None:
     encoded = base64.b64encode(b"\x00\xff").decode()
     assert sent(f"{{encoded_data: {encoded}, autocomplete_headers: false}}").body == b"\x00\xff"
     assert sent(f"{{data: !!binary {encoded}, autocomplete_headers: false}}").body == b"\x00\xff"
-    assert sent(f"{{encoded_data: {encoded}}}").body == b"%00%FF", "a form, as go-ftw has it"
+    assert sent(f"{{encoded_data: {encoded}}}").body == b"%00%FF", "a form, as in go-ftw"
 
 
 def encoded_request(raw: bytes) -> str:
@@ -280,7 +280,7 @@ def test_a_category_is_the_folder_without_phase_and_number() -> None:
 
 def test_the_core_rule_set_is_imported() -> None:
     if not CORE_RULE_SET.exists():
-        pytest.skip("needs the Core Rule Set's tests in ../shared/data/crs/tests beside the checkout")
+        pytest.skip("needs the Core Rule Set's tests in ../shared/data/crs/tests next to the checkout")
     results = list(import_go_ftw(CORE_RULE_SET))
     samples = [result for result in results if isinstance(result, Sample)]
     skips = [result for result in results if isinstance(result, Skipped)]

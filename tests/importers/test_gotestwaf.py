@@ -1,4 +1,4 @@
-"""Payloads of gotestwaf become samples, in every encoder and placeholder that their file lists."""
+"""Payloads of gotestwaf become samples, for every encoder and placeholder in their file."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_folder_without_cases_is_refused(tmp_path: Path) -> None:
 
 def test_gotestwafs_own_cases_are_imported() -> None:
     if not CASES.exists():
-        pytest.skip("needs gotestwaf's test cases in ../shared/data/gotestwaf/testcases beside the checkout")
+        pytest.skip("needs gotestwaf's test cases in ../shared/data/gotestwaf/testcases next to the checkout")
     results = list(import_gotestwaf(CASES))
     samples = [result for result in results if isinstance(result, Sample)]
     skips = [result for result in results if isinstance(result, Skipped)]

@@ -1,4 +1,4 @@
-"""Samples as JSON, one a line."""
+"""Samples in JSON, one per line."""
 
 from __future__ import annotations
 

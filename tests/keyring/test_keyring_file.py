@@ -1,4 +1,4 @@
-"""A keyring in a file, made and added to."""
+"""Creating a keyring file and adding keys to it."""
 
 from __future__ import annotations
 

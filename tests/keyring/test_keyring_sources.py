@@ -1,4 +1,4 @@
-"""Where a keyring comes from: one source, which the settings name."""
+"""A keyring comes from exactly one source, which the settings name."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_an_unreachable_address_is_reported(server: KvServer) -> None:
 
 
 def test_without_the_extra_the_error_says_how_to_install_it(server: KvServer) -> None:
-    """In a Python of its own that finds no hvac."""
+    """In a separate Python that cannot import hvac."""
     program = f"""
 import sys
 sys.modules["hvac"] = None

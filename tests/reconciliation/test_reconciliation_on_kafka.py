@@ -46,7 +46,7 @@ pytestmark = pytest.mark.integration
 PARTITIONS = 2
 TENANTS = ("acme", "globex", "initech", "umbrella")
 PREFIXES = ("", "0/", "1/", "2/")
-"""Of the keys, each time that the tenants spend."""
+"""Prefixes of the keys, one for each round of the tenants' commands."""
 POLL_S = 0.05
 TIMEOUT_S = 30
 
@@ -78,7 +78,7 @@ async def platform_on(bootstrap: str, dsn: str, folder: Path) -> Platform:
 
 @asynccontextmanager
 async def running(platform: Platform, *agents: str) -> AsyncIterator[None]:
-    """Workers in this process; they are stopped in order on the way out."""
+    """Workers in this process, which are stopped gracefully on exit."""
     chosen = [platform.agent(name) for name in agents]
     made = platform.workers(chosen, Metrics(chosen))
     async with AsyncExitStack() as started:
@@ -113,7 +113,7 @@ async def spend(client: Client, tenant_id: str, prefix: str) -> None:
 
 
 async def expired(platform: Platform, holds: int) -> None:
-    """Return once so many holds have expired, which a tick brings about."""
+    """Return when this many holds have expired, which a tick triggers."""
     async with committed_consumer(platform) as consumer, asyncio.timeout(TIMEOUT_S):
         consumer.assign([KafkaTopicPartition(RESULTS, number) for number in range(PARTITIONS)])
         async for record in consumer:
@@ -123,7 +123,7 @@ async def expired(platform: Platform, holds: int) -> None:
 
 
 async def chained(platform: Platform) -> None:
-    """Return once the audit agent has taken every append."""
+    """Return when the audit agent has processed every append."""
     async with KafkaTopics(platform.connection, platform.settings.application) as topics, asyncio.timeout(TIMEOUT_S):
         for tp in [TopicPartition(DECISIONS, number) for number in range(PARTITIONS)]:
             last = [r.offset async for records in topics.read(tp, 0, (await topics.bounds(tp)).end) for r in records]
@@ -155,7 +155,7 @@ def faults(report: ReconciliationReport) -> dict[str, list[tuple[str, str | None
 
 
 async def delete_before(platform: Platform, offsets: Iterable[tuple[str, int, int]]) -> None:
-    """What retention does."""
+    """Delete records, as retention does."""
     admin = AIOKafkaAdminClient(**platform.connection)
     await admin.start()
     try:
@@ -166,7 +166,7 @@ async def delete_before(platform: Platform, offsets: Iterable[tuple[str, int, in
 
 @asynccontextmanager
 async def ledger_written(folder: Path, postgres: str, *, checks: int = 0) -> AsyncIterator[tuple[Platform, str]]:
-    """A ledger, its audit log and its mirror, all at rest; they were checked so often while they were not."""
+    """A ledger, its audit log and its mirror after all work is done, checked `checks` times while it was running."""
     async with own_kafka(folder / "stack") as bootstrap, new_database(postgres) as dsn:
         platform = await platform_on(bootstrap, dsn, folder)
         async with running(platform, "credits", "audit", "credits-statements"):
@@ -185,14 +185,14 @@ async def ledger_written(folder: Path, postgres: str, *, checks: int = 0) -> Asy
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def written(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> AsyncIterator[tuple[Platform, str]]:
-    """What tests may read, but not write to."""
+    """A shared platform that tests only read."""
     async with ledger_written(tmp_path_factory.mktemp("ledger"), postgres, checks=3) as ledger:
         yield ledger
 
 
 @pytest_asyncio.fixture
 async def copied(written: tuple[Platform, str]) -> AsyncIterator[tuple[Platform, str]]:
-    """The same topics, with a database of the test's own."""
+    """The same topics with a test's own database."""
     platform, dsn = written
     source, target = urlsplit(dsn).path[1:], f"test_{uuid4().hex}"
     await copy(dsn, source, target)

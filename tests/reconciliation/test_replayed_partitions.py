@@ -1,4 +1,4 @@
-"""A replayed ledger against what was written: each tampering is found, and where."""
+"""A replayed ledger compared with what was written: each tampering is found and located."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def stored() -> StoredTopics:
 
 
 def record_with(stored: StoredTopics, topic: str, *pieces: bytes) -> MemoryRecord:
-    """The first record of a topic that has all of these in its value."""
+    """The first record of a topic whose value contains all of these."""
     return next(r for r in stored.all(topic) if r.value and all(piece in r.value for piece in pieces))
 
 
@@ -242,7 +242,7 @@ async def test_unanswered_commands_are_not_faults() -> None:
 
 @pytest.mark.parametrize("seen", [{RESULTS}, {RESULTS, ACCOUNTS}, {RESULTS, LOG}, {RESULTS, DEAD_LETTERS}])
 async def test_a_transaction_that_is_visible_only_in_some_topics(seen: set[str]) -> None:
-    """Its end is written to each partition by itself. Results are read after the others, and so are never behind."""
+    """Each partition gets the end of a transaction separately. Results are read last, so they are never behind."""
     driver = await ledger_that_ran()
     before = await audited(driver)
     driver.send(COMMANDS, Consume(tenant_id="acme", idempotency_key="later", amount=1))

@@ -1,4 +1,4 @@
-"""A ledger whose first commands retention has deleted: what is left must still agree."""
+"""A ledger whose first commands were deleted by retention: the rest must still agree."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIRST = 9
 
 @pytest.fixture
 async def stored() -> StoredTopics:
-    """Commands from offset 9 on; retention is by segments, so that results begin elsewhere."""
+    """Commands from offset 9 on. Retention deletes whole segments, so results begin elsewhere."""
     stored = await audited(await ledger_that_ran())
     stored.delete_before(COMMANDS, FIRST)
     stored.delete_before(RESULTS, 14)
@@ -32,7 +32,7 @@ async def stored() -> StoredTopics:
 
 
 def retained(stored: StoredTopics, topic: str, *pieces: bytes) -> MemoryRecord:
-    """The last record with all of these in its value."""
+    """The last record whose value contains all of these."""
     return [r for r in stored.all(topic) if r.value and all(piece in r.value for piece in pieces)][-1]
 
 
@@ -74,7 +74,7 @@ async def test_a_result_that_was_edited(
     stored.edit(record, old, new)
     report = await check(stored)
     if b"batch" in pieces[0]:
-        assert report.ok, "entries do not hold a result's own keys"
+        assert report.ok, "entries do not contain a result's own keys"
     else:
         assert [fault.kind for fault in report.check(names.ENTRIES_OF_RESULTS).faults] == ["differs"]
         assert report.check(names.ENTRIES_OF_RESULTS).faults[0].partition == record.partition
@@ -148,7 +148,7 @@ async def test_records_in_flight_are_not_faults() -> None:
 
 
 async def test_the_log_is_read_from_where_the_results_begin(stored: StoredTopics) -> None:
-    """Years of entries stand before: what is wrong there is for the verification of the log itself."""
+    """Years of entries precede these; the verification of the log itself checks them."""
     tp = TopicPartition(LOG, 0)
     records = stored.records[tp]
     stored.records[tp] = [r._replace(timestamp=r.timestamp - 10**9) for r in records[:5]] + records[5:]

@@ -28,7 +28,7 @@ def partition(board: Board) -> PartitionRow:
 
 
 def looks(*answers: dict[str, Answer]) -> Board:
-    """The board of the last of several looks."""
+    """The board after several looks."""
     watch = Watch()
     return [watch.look(each) for each in answers][-1]
 

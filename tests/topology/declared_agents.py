@@ -1,4 +1,4 @@
-"""A small platform: what a page in agents/ and a manifest declare, without anything that would run."""
+"""A small platform: declarations of pages in agents/ and manifests, without anything that runs."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ MIRROR = sink("mirror", reads=["bills", "totals"], into=["billing.bills"])
 
 
 def drawn(agents: Sequence[Agent | Sink], **more: Topic) -> Graph:
-    """The graph of some agents where `TOPICS`, `more`, and the positions of each agent are declared."""
+    """The graph of some agents, with `TOPICS`, `more` and each agent's topic of positions declared."""
     positions = {each.positions: topic("compact") for each in agents if isinstance(each, Agent)}
     return draw_up(agents, TOPICS | positions | more)

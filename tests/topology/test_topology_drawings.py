@@ -29,7 +29,7 @@ def platform() -> Graph:
 
 
 def lettering(drawing: str) -> list[tuple[str, float, float, float, float]]:
-    """Each text with the rectangle that it takes in common fonts: left, top, right, bottom."""
+    """Each text with its rectangle in common fonts: left, top, right, bottom."""
     found = []
     for element in ET.fromstring(drawing).iter(f"{NAMESPACE}text"):  # noqa: S314 - our own drawing
         kind, words = element.attrib["class"], element.text or ""
@@ -92,7 +92,7 @@ def test_no_texts_overlap_or_leave_the_picture(graph: Graph) -> None:
     found = lettering(drawing)
     for (a, *first), (b, *second) in combinations(found, 2):
         beside = first[2] <= second[0] or second[2] <= first[0]
-        assert beside or first[3] <= second[1] or second[3] <= first[1], f"{a!r} lies on {b!r}"
+        assert beside or first[3] <= second[1] or second[3] <= first[1], f"{a!r} overlaps {b!r}"
     width = float(ET.fromstring(drawing).attrib["width"])  # noqa: S314 - our own drawing
     assert all(left > -22 and right < width - 22 for _, left, _, right, _ in found)
 

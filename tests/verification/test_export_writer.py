@@ -1,4 +1,4 @@
-"""An export has every entry as it stands in the log, and a manifest that says which they are."""
+"""An export contains every entry unchanged, and a manifest that lists them."""
 
 from __future__ import annotations
 

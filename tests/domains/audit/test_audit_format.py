@@ -1,4 +1,4 @@
-"""The page that specifies the audit log says what the code does: its vectors, example and tables are held to it."""
+"""The page that specifies the audit log matches the code: its vectors, example and tables are checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person's key is erased: the log stays whole, and nobody reads the payload any more."""
+"""After a person's key is erased, the log is still intact, and nobody can read the payload."""
 
 from __future__ import annotations
 

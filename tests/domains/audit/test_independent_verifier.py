@@ -1,4 +1,4 @@
-"""docs/audit-format.md is enough to verify the log: a verifier written from it finds what the page says."""
+"""docs/audit-format.md is sufficient to verify the log: a verifier written from it finds what the page states."""
 
 import base64
 import hashlib
@@ -47,7 +47,7 @@ def records_of(entries: list[dict[str, Any]]) -> list[Record]:
 
 
 def edited(number: int, /, **fields: Any) -> list[Record]:
-    """The log of the page, with one value edited by somebody who has no key; its record key stays."""
+    """The log of the page with one value edited by someone without a key; its record key is unchanged."""
     records = records_of(ENTRIES)
     records[number] = (*records[number][:2], in_json(ENTRIES[number] | fields))
     return records
@@ -161,7 +161,7 @@ def test_a_shard_in_another_partition_is_misplaced_and_checked_further() -> None
 
 
 def written(old: str, new: str) -> bytes:
-    """The fourth entry, its text changed."""
+    """The fourth entry with a changed text."""
     text = in_json(ENTRIES[3]).decode()
     assert old in text
     return text.replace(old, new, 1).encode()
@@ -266,7 +266,7 @@ def test_the_decoder_accepts_the_entries_of_the_page_unchanged() -> None:
     assert [read_object(in_json(entry), ENTRY) for entry in ENTRIES] == ENTRIES
 
 
-# Beside the product's own verifier, on chains that the agent made
+# Comparison with the product's own verifier, on chains that the agent made
 
 
 Tampering = tuple[Callable[[list[Record], int, int], None], int, int]
@@ -280,7 +280,7 @@ def parsed(record: Record) -> dict[str, Any] | None:
 
 
 def change(records: list[Record], index: int, how: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Write an entry anew, if there is one."""
+    """Rewrite an entry, if there is one."""
     entry = parsed(records[index % len(records)]) if records else None
     if entry is not None:
         partition, key, _ = records[index % len(records)]
@@ -316,13 +316,13 @@ def sign(records: list[Record], index: int, how: int) -> None:
 
 
 def rotate(records: list[Record], index: int, how: int) -> None:
-    """A rotation in place of an entry, by somebody who has a key."""
+    """A rotation in place of an entry, by someone with a key."""
     fields = {"action": "audit.rotate", "tenant_id": None, "subject": f"key/k{how % 3 + 1}"}
     change(records, index, lambda entry: fields | signed(entry | fields, ("k1", "k2")[how % 2]))
 
 
 def relink(records: list[Record], index: int, how: int) -> None:
-    """Hash the chain anew from an entry on, with its keys or without any."""
+    """Rehash the chain from an entry on, with its keys or without any."""
     hashes: dict[int, str] = {}
     for at in range(index % (len(records) + 1), len(records)):
 
@@ -351,7 +351,7 @@ def copy(records: list[Record], index: int, where: int) -> None:
 
 
 def double(records: list[Record], index: int, how: int) -> None:
-    """Put another entry behind one, with its sequence."""
+    """Insert another entry after one, with the same sequence."""
     if records:
         index %= len(records)
         records.insert(index, records[index])
@@ -386,7 +386,7 @@ KEYRINGS = (SECRETS, SECRETS, SECRETS, {"k1": SECRETS["k1"]}, {"k1": SECRETS["k2
 
 
 async def log(asked: list[str]) -> tuple[list[Record], list[bytes]]:
-    """What the agent writes to two partitions, and all heads that it wrote."""
+    """The agent's output in two partitions, and all heads that it wrote."""
     ran = driver(partitions=2)
     for number, what in enumerate(asked):
         if what.startswith("k"):
@@ -403,7 +403,7 @@ async def log(asked: list[str]) -> tuple[list[Record], list[bytes]]:
 def by_product(
     records: list[Record], keys: dict[str, bytes], heads: list[bytes], cuts: list[int], path: Path
 ) -> set[Break]:
-    """What the product finds in segments of these sizes; in all of them, where cuts leave it uncertain."""
+    """The product's findings for segments of these sizes. If cuts leave it uncertain, those for a single segment."""
     path.write_bytes(b"\n".join(heads))
     seen, breaks = read_heads(path, keys) if heads else NO_HEADS
     reports, sizes, whole = [], cycle(cuts), SegmentCheck(keys, watched(seen))
@@ -446,7 +446,7 @@ async def test_a_rotation_by_another_key_than_the_chains_does_not_count(segment:
     records = [record for record in records if record[0] == 0]
     sign(records, 1, 0)
     keys = [entry["key_id"] for entry in map(parsed, records) if entry]
-    assert keys == ["k1", "k1", "k2"], "k2 was to sign the second one, and signs the third as it should"
+    assert keys == ["k1", "k1", "k2"], "k2 should sign the second one, and signs the third as expected"
     expected = {("key_change", 0, 1), ("link", 0, 2)}
     assert set(verify_records(records, SECRETS)) == expected
     assert by_product(records, SECRETS, [], [segment], tmp_path / "heads") == expected

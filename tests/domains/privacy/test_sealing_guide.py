@@ -1,4 +1,4 @@
-"""What docs/audit-keys.md tells producers is so."""
+"""The statements of docs/audit-keys.md for producers are true."""
 
 from __future__ import annotations
 

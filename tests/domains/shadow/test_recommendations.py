@@ -1,4 +1,4 @@
-"""Advice: what is worst comes first, each with samples that show it, and none where nothing is wrong."""
+"""Recommendations: the worst first, each with supporting samples, and none if nothing is wrong."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_too_many_false_positives_call_for_a_higher_threshold_though_it_finds_le
         "Set the threshold to 9.0: recall 0.6000 instead of 1.0000, false positive rate 0.0000 instead of 0.2000"
     )
     named = advice(judged(rows, scores=scores))[-1]
-    assert (named.samples_total, named.samples[:2]) == (6, ("s#6", "s#7")), "those that it would judge otherwise"
+    assert (named.samples_total, named.samples[:2]) == (6, ("s#6", "s#7")), "those that it would judge differently"
 
 
 def test_a_lower_threshold_is_advised_only_if_it_finds_more() -> None:

@@ -1,4 +1,4 @@
-"""Versions of rules: made one after another, never altered, and none that cannot be used."""
+"""Versions of rules: consecutive, immutable, and usable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions of sets of samples: how they are ordered and named, and what sealing one says."""
+"""Versions of sample sets: their order, their names, and the answers to sealing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the metrics of shadow evaluation say of its reports."""
+"""The metrics of shadow evaluation derived from its reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def world() -> ShadowWorld:
 
 
 def figures(world: ShadowWorld) -> dict[str, float]:
-    """Each figure of the agent's own, by name and labels."""
+    """The agent's own figures by name and labels."""
     return {
         " ".join((sample.name, *sample.labels.values())): sample.value
         for family in world.shadow.metrics.registry.collect()

@@ -1,4 +1,4 @@
-"""What the agent says of its memory is about what it takes."""
+"""The agent's estimate of its memory use is about right."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sealed() -> ShadowFold:
 
 
 def evaluate(fold: ShadowFold, number: int, size: int = 1000) -> str:
-    """Begin an evaluation, and let its outputs and changes go; returns its token."""
+    """Start an evaluation, and discard its outputs and changes. Returns its token."""
     fold.apply(
         Evaluate(
             tenant_id=TENANT,
@@ -84,6 +84,6 @@ def test_a_fold_that_has_forgotten_all_evaluations_is_as_small_as_before() -> No
     fold.apply(score, source(100))
     late_ms = AT_MS + 60_000
     fold.expire(late_ms, 1000)
-    assert fold.size_bytes < before + 20 * 20_000, "what is kept are reports"
+    assert fold.size_bytes < before + 20 * 20_000, "only reports are kept"
     fold.expire(late_ms + 24 * 3_600_000, 1000)
     assert (fold.size_bytes, fold.due_ms) == (before, None)

@@ -156,9 +156,7 @@ def test_names_in_a_content_disposition(disposition: bytes, name: bytes, filenam
         (b"--xYz\r\n\r\nv", "text/plain; boundary=xYz", []),
     ],
 )
-def test_malformed_multipart_bodies(
-    body: bytes, content_type: str, expected: list[tuple[bytes, bytes]]
-) -> None:
+def test_malformed_multipart_bodies(body: bytes, content_type: str, expected: list[tuple[bytes, bytes]]) -> None:
     assert values_of("body_args", request_of(body, content_type)) == expected
 
 

@@ -163,7 +163,7 @@ IDEMPOTENT = (
     "normalize_path",
     "utf8_to_unicode",
 )
-"""Decoding is not (%2541), and removing a mark can join the halves of another: -#- or /*/."""
+"""Not idempotent: decoding (%2541), and removing a mark can join the halves of another one: -#- or /*/."""
 
 
 def test_all_transformations_are_implemented() -> None:

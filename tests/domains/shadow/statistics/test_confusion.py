@@ -42,7 +42,7 @@ def figures_of(confusion: Confusion) -> list[float]:
 
 
 def one_class_each(cells: Iterable[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision, recall and F1 of any number of (tp, fp, fn), by one call: each is a class, and 0 the rest."""
+    """Precision, recall and F1 of many (tp, fp, fn) in one call: each is a class, and 0 is the rest."""
     true, predicted, weight = [], [], []
     for number, (tp, fp, fn) in enumerate(cells, start=1):
         true += [number, 0, number]
@@ -56,7 +56,7 @@ def one_class_each(cells: Iterable[tuple[int, int, int]]) -> tuple[np.ndarray, n
 
 
 def by_scikit_learn(metric: Callable[..., float], confusion: Confusion) -> float:
-    """The metric, or NaN where scikit-learn has no value; it refuses a table without samples."""
+    """The metric, or NaN if scikit-learn has no value. It rejects a table without samples."""
     if not confusion.total:
         return float("nan")
     weight = np.array([confusion.tp, confusion.fp, confusion.tn, confusion.fn])

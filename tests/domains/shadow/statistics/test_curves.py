@@ -21,7 +21,7 @@ scored = st.lists(st.tuples(st.integers(0, 8).map(lambda eighths: eighths / 8), 
 
 
 def score_vectors() -> list[tuple[np.ndarray, np.ndarray]]:
-    """Scores with many ties, few, or none, of both classes in all proportions."""
+    """Scores with many, few or no ties, with both classes in all proportions."""
     generator = np.random.default_rng(11)
     vectors = []
     for _ in range(VECTORS):

@@ -21,7 +21,7 @@ rates = st.floats(0, 1)
 
 
 def within_targets(max_fpr: Fraction, min_recall: Fraction, table: Confusion) -> Fraction:
-    """The same without any special function: P(Beta(1 + k, 1 + n - k) <= x) = P(Binomial(n + 1, x) > k)."""
+    """The same without special functions: P(Beta(1 + k, 1 + n - k) <= x) = P(Binomial(n + 1, x) > k)."""
 
     def beta_at_most(successes: int, failures: int, x: Fraction) -> Fraction:
         trials = successes + failures + 1
