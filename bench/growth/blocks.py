@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HOUR = struct.Struct(">Q")
 _ENTRY = struct.Struct(">16sI")
 _SPREAD_BITS = 16
-"""The maximum offset of a time within its hour: 65 s, so that overwriting the last two bytes needs no carry."""
+"""Times are spread over this many bits, 65 s of their hour, so that overwriting two bytes needs no carry."""
 _RANDOM_COLUMNS = (
     *range(16),  # digest of the key
     *range(20, 36),  # digest of the body

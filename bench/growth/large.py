@@ -35,7 +35,7 @@ PROBES = 20
 UNBOUNDED_MB = 1_000_000
 """The limit for state in memory: a worker at its limit would wait forever."""
 DISK_TIMES = 3
-"""Disk space for the topic and the worker's files, including what both need for compaction."""
+"""How many times the state's size the topic, the worker's files and their compaction need on the disk."""
 ACCOUNT_BYTES = 200
 
 

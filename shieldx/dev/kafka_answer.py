@@ -11,7 +11,7 @@ from shieldx.dev.server_properties import Node
 
 _POLL_S = 0.01
 _QUORUM_POLL_S = 0.05
-"""A broker may listen before it has joined the cluster. It then waits for the others, and three share the machine."""
+"""The poll interval for a broker that listens but waits for the others, since three of them share the machine."""
 
 
 async def wait_for_answer(node: Node) -> str:

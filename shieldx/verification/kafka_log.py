@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shieldx.domains.audit.segment import Observation
 
 SEGMENT_RECORDS = 100_000
-"""The minimum size of a segment: connecting takes as long as checking some thousand entries."""
+"""The size of a segment: connecting takes as long as checking some thousand entries."""
 POLL_MS = 1000
 BATCH_RECORDS = 4000
 FETCH_BYTES = 8 * 1024 * 1024

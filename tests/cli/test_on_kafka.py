@@ -447,11 +447,11 @@ def test_a_killed_postgres_is_restarted_and_the_agents_continue(place: CliStack)
 
 def test_audit_log_and_reconciliation_find_no_faults(place: CliStack) -> None:
     done = place.call("audit", "verify", "--against-ledger", "--json")
-    log, mirror, books = [json.loads(line) for line in done.stdout.splitlines()]
+    log, mirror, reconciliation = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr + done.stdout
-    assert (log["whole"], mirror["whole"], books["books"]) == (True, True, "right")
+    assert (log["whole"], mirror["whole"], reconciliation["books"]) == (True, True, "right")
     assert log["entries"] > 0
-    assert {check["check"] for check in books["checks"]} >= {"results", "audit entries", "accounts in Postgres"}
+    assert {check["check"] for check in reconciliation["checks"]} >= {"results", "audit entries", "accounts in Postgres"}
     alone = place.call("audit", "verify", "--only", "kafka")
     assert [json.loads(line)["log"] for line in alone.stdout.splitlines()] == ["audit.log in Kafka"]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shieldx.engine.kafka.span import Span
 
 FIRST_STEP_OFFSETS = 64
-"""Additional offsets to read for transaction markers."""
+"""Added to the first step back, because transaction markers take offsets too."""
 
 
 @click.command()

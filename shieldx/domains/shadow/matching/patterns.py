@@ -29,7 +29,7 @@ MAX_PATTERN_MEMORY_BYTES: Final = 8 * 1024 * 1024
 MAX_KEYWORDS: Final = 10_000
 MAX_KEYWORD_BYTES: Final = 128
 KEYWORDS_BYTE_NS: Final = 500
-"""Keywords share prefixes, so that few threads are active at once, however many keywords there are."""
+"""The cost of one byte for keywords: they share prefixes, so few threads are active, however many there are."""
 _WORD: Final = frozenset(f"{string.ascii_letters}{string.digits}_".encode())
 
 

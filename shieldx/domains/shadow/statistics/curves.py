@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 PRETHINNED = 20
-"""How many times `max_points` are considered for thinning, since thinning a hundred thousand points takes seconds."""
+"""Thinning considers this many times `max_points` points, since thinning a hundred thousand takes seconds."""
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):
