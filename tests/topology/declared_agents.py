@@ -1,4 +1,4 @@
-"""A small platform: what a page in agents/ and a manifest declare, without anything that would run."""
+"""A small platform: declarations of pages in agents/ and manifests, without anything that runs."""
 
 from __future__ import annotations
 
