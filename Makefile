@@ -30,10 +30,10 @@ test: $(INSTALLED) lint ## Lint, then all tests in their short form, on a real K
 	@$(BIN)/coverage report --include='shieldx/domains/credits/*,shieldx/domains/audit/*,shieldx/domains/shadow/*,shieldx/domains/privacy/*' --fail-under=95
 	@$(BIN)/coverage report --include='shieldx/engine/*' --fail-under=90
 
-unit: $(INSTALLED) ## Tests that need no Kafka, no Postgres and no time
+unit: $(INSTALLED) ## Tests that need neither Kafka nor Postgres, in a minute
 	$(PYTEST) -m "$(UNIT)" $(TESTS)
 
-soak: $(INSTALLED) ## What has a long form, in it: hours, or as many as SOAK_MINUTES (TESTS=tests/recovery chooses)
+soak: $(INSTALLED) ## The long forms of tests, for hours or SOAK_MINUTES (TESTS=tests/recovery limits them)
 	SOAK=1 $(PYTEST) -rP $(TESTS)
 
 run: $(INSTALLED) ## Start the stack and all agents; Ctrl-C stops them
