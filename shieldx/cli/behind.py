@@ -33,7 +33,7 @@ class Behind(msgspec.Struct, frozen=True):
     def log(self, name: str) -> str:
         """`3 records behind the ledger; last applied …`."""
         if self.records is None:
-            behind = f"an unknown number of records behind the {name}, since Kafka does not say"
+            behind = f"an unknown number of records behind the {name}, because Kafka does not respond"
         else:
             behind = f"{counted(self.records, 'record')} behind the {name}"
         return f"{behind}; last applied {self.applied_at or 'none'}"

@@ -230,7 +230,7 @@ def _stretches(
 
 
 def _stretch(left: Box, from_y_px: float, right: Box, to_y_px: float) -> Stretch:
-    """Lines that fan out or in turn one after another, so that steep lines keep their distance."""
+    """Lines that fan out or in bend one after another, so that steep lines keep their distance."""
     gap_px = right.x_px - left.right_px
     off_middle_px = (from_y_px - left.middle_px) + (to_y_px - right.middle_px)
     late_px = off_middle_px * (-1 if to_y_px > from_y_px else 1)

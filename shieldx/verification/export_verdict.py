@@ -24,9 +24,9 @@ def manifest_breaks(
         yield _break("the file does not end with its manifest: lines were cut off")
         return
     if manifest.key_id not in keys:
-        yield _break(f"the manifest is signed by key {manifest.key_id!r}, which is not in the keyring")
+        yield _break(f"the manifest is signed with key {manifest.key_id!r}, which is not in the keyring")
     elif not manifest.is_genuine(keys):
-        yield _break(f"the manifest is not signed by key {manifest.key_id!r}")
+        yield _break(f"the manifest is not signed with key {manifest.key_id!r}")
     if not manifest.is_consistent:
         yield _break("the manifest contradicts itself, or omits entries without a filter")
     digest = sha256()

@@ -50,7 +50,7 @@ def genuine(value: bytes | None, shard: int | None, keys: Mapping[str, bytes]) -
     if shard not in (None, head.shard):
         raise NotGenuine(head.shard, head.sequence, "is another shard's head")
     if head.next_key_id not in keys:
-        said = f"is signed by key {head.next_key_id!r}, which is not in the keyring"
+        said = f"is signed with key {head.next_key_id!r}, which is not in the keyring"
         raise NotGenuine(head.shard, head.sequence, said)
     if not head.is_genuine(keys):
         raise NotGenuine(head.shard, head.sequence, "was not signed by this log")

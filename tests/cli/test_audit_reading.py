@@ -325,7 +325,7 @@ def test_a_search_reports_the_lag_of_the_mirror(shieldx: Shieldx, mirror: str, m
     monkeypatch.setenv("SHIELDX_KAFKA_BOOTSTRAP", "127.0.0.1:1")
     unknown = shieldx("audit", "search", "--tenant", TENANTS[0])
     assert unknown.stdout == found.stdout
-    assert "an unknown number of records behind the log, since Kafka does not say" in unknown.stderr
+    assert "an unknown number of records behind the log, because Kafka does not respond" in unknown.stderr
 
 
 async def offsets_behind(dsn: str) -> int:
@@ -436,7 +436,7 @@ def test_the_heads_are_the_last_ones_that_were_stored(shieldx: Shieldx, tmp_path
     ("stored", "reason"),
     [
         (head(1).replace(b'"sequence":239', b'"sequence":1'), "was not signed by this log"),
-        (head(1).replace(b"k2", b"k3"), "is signed by key 'k3', which is not in the keyring"),
+        (head(1).replace(b"k2", b"k3"), "is signed with key 'k3', which is not in the keyring"),
         (head(0), "is another shard's head"),
         (b"[]", "is not a head (Expected `object`, got `array`)"),
         (None, "is not a head ("),

@@ -71,8 +71,8 @@ def test_without_kafka_a_balance_says_when_its_partition_was_last_applied(shield
     shown, given = shieldx("balance", "org-1"), shieldx("balance", "org-1", "--json")
     assert (shown.exit_code, given.exit_code) == (0, 0)
     assert (
-        "unknown number of records behind the ledger, since Kafka does not say; last applied 2026-11-22T13:00:02.000Z"
-        in (shown.stdout)
+        "unknown number of records behind the ledger, because Kafka does not respond; "
+        "last applied 2026-11-22T13:00:02.000Z" in (shown.stdout)
     )
     answer = json.loads(given.stdout)
     assert (answer["balance"], answer["available"]) == (70, 70)
@@ -87,7 +87,7 @@ def test_without_kafka_a_statement_is_shown_all_the_same(shieldx: Callable[..., 
     assert closing["behind"] == {"records": None, "applied_at": "2026-11-22T13:00:02.000Z"}
     last = shieldx("statement", "org-1").stdout.splitlines()[-1]
     assert last.startswith(
-        "This is an unknown number of records behind the ledger, since Kafka does not say; last applied"
+        "This is an unknown number of records behind the ledger, because Kafka does not respond; last applied"
     )
 
 
