@@ -172,6 +172,19 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         )
 
     @override
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek every partition, and one without a committed offset to its beginning.
+
+        During a rebalance faust drops what it has fetched, and relies on this to fetch it again. aiokafka leaves a
+        partition without a committed offset where it is, behind the records that were dropped.
+        """
+        committed = await super().seek_to_committed()
+        uncommitted = [KafkaTopicPartition(*tp) for tp, offset in committed.items() if not offset]
+        if uncommitted:
+            await self.seek_to_beginning(*uncommitted)
+        return committed
+
+    @override
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
         mine = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -235,3 +235,21 @@ async def test_partitions_move_to_a_worker_that_joins_and_back(echoing: EchoPlat
         await echoing.send(*(Ask(number=number) for number in range(80, 120)))
         await echoing.echoes(range(120))
         await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 40))
+
+
+async def test_what_was_dropped_in_a_rebalance_is_answered_though_nothing_was_committed(echoing: EchoPlatform) -> None:
+    """faust drops what it fetched while it could not be handed on, and seeks."""
+    async with echoing.worker() as (worker, _):
+        app: Any = worker._app  # noqa: SLF001 - only faust can be made to drop a record
+        app.consumer.stop_flow()
+        await echoing.send(*(Ask(number=number) for number in range(9)))
+        thread = app.consumer._thread  # noqa: SLF001 - likewise
+        dropped = 0
+        while dropped < 9:
+            fetched = await thread.call_thread(thread._consumer.getmany, timeout_ms=1000)  # noqa: SLF001 - likewise
+            dropped += sum(map(len, fetched.values()))
+        assert await echoing.committed() == {}
+        await app.consumer.perform_seek()
+        app.consumer.resume_flow()
+        await echoing.echoes(range(9))
+        await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 3))
