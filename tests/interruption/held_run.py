@@ -13,7 +13,7 @@ READY_FILE = "HELD_RUN_READY_FILE"
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("kafka", "postgres")
+@pytest.mark.usefixtures("kafka_installed", "postgres")
 def test_a_stack_of_three_brokers_is_up_until_the_run_is_interrupted(tmp_path: Path) -> None:
     up = CliStack(tmp_path / "stack").up("--brokers", "3", "--partitions", "1", "--agent", "credits")
     Path(os.environ[READY_FILE]).touch()

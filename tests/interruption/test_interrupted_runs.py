@@ -27,8 +27,7 @@ pytestmark = [
 
 OPTIONS = ("-p", "no:cacheprovider")
 ALONE, PARALLEL = (), ("-n", "1")
-BROKERS = 1 + 3
-"""The one that tests share, and those of `shieldx up`."""
+BROKERS = 3
 STARTS_IN_S = 150.0
 ENDS_IN_S = 60.0
 only_in_soak = pytest.mark.soak(only=True)
