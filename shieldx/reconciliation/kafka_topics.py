@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 
 from shieldx.engine.kafka.positions import last_positions
-from shieldx.reconciliation.topics import Bounds
+from shieldx.reconciliation.topics import PartitionBounds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -51,12 +51,12 @@ class KafkaTopics:
         """Disconnect."""
         await self._started.aclose()
 
-    async def bounds(self, tp: TopicPartition) -> Bounds:
+    async def bounds(self, tp: TopicPartition) -> PartitionBounds:
         """The offsets of a partition."""
         place = KafkaTopicPartition(*tp)
         first = (await self._asker.beginning_offsets([place]))[place]
         committed = (await self._asker.end_offsets([place]))[place]
-        return Bounds(first, committed, (await self._uncommitted.end_offsets([place]))[place])
+        return PartitionBounds(first, committed, (await self._uncommitted.end_offsets([place]))[place])
 
     async def position(self, agent: str, tp: TopicPartition) -> int:
         """The next offset that an agent has committed, or 0 if there is none.

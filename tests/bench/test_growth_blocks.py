@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from bench.growth.blocks import ENTRIES_A_BLOCK, ENTRY_BYTES, block_of
-from bench.growth.preload import HOURS, State, accounts, remembered
+from bench.growth.preload import HOURS, PreloadedState, accounts, remembered
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Code, Consume, Result
 from shieldx.domains.credits.outcomes import at_ms_of, conflict, unpack
@@ -65,7 +65,7 @@ def test_a_block_stays_within_what_the_ledger_writes(count: int) -> None:
 
 
 def test_preloaded_blocks_hold_as_many_keys_as_were_asked_for_over_24_hours_oldest_first() -> None:
-    state = State(tenants=10, keys=50 * ENTRIES_A_BLOCK + 3, partitions=4)
+    state = PreloadedState(tenants=10, keys=50 * ENTRIES_A_BLOCK + 3, partitions=4)
     blocks = list(remembered(state, HOUR))
     hours = [int.from_bytes(record.value[:8]) for record, _ in blocks]
     assert sum((len(record.value) - 8) // ENTRY_BYTES for record, _ in blocks) == state.keys
@@ -76,7 +76,7 @@ def test_preloaded_blocks_hold_as_many_keys_as_were_asked_for_over_24_hours_olde
 
 def test_a_restored_fold_gives_the_first_result_again_and_goes_on_from_the_preloaded_balance() -> None:
     fold = CreditsFold(0)
-    state = State(tenants=3, keys=1000, partitions=1)
+    state = PreloadedState(tenants=3, keys=1000, partitions=1)
     for record in accounts(state):
         fold.restore(ACCOUNTS, record.key, record.value)
     commands = []

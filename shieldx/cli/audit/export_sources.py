@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from shieldx.cli.committed_records import records_in
-from shieldx.domains.audit.breaks import Break, Breaks, Kind
+from shieldx.domains.audit.breaks import Break, BreakKind, Breaks
 from shieldx.domains.audit.projections import entry_of
 from shieldx.domains.audit.record import encode, observe
-from shieldx.domains.audit.segment import Unusable
+from shieldx.domains.audit.segment import UnusableRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, TopicPartition
 
     from shieldx.cli.audit.criteria import Criteria
-    from shieldx.cli.audit.mirror import Mirror
+    from shieldx.cli.audit.mirror import AuditMirror
     from shieldx.domains.audit.entry import AuditEntry
     from shieldx.engine.kafka.span import Span
 
@@ -45,7 +45,7 @@ async def in_kafka(
     for tp, span in sorted(spans.items()):
         async for record in records_in(consumer, {tp: span}):
             _, found = next(observe(tp.partition, record.offset, record.key, record.value))
-            if isinstance(found, Unusable):
+            if isinstance(found, UnusableRecord):
                 unusable.add_range(
                     Break(found.kind, tp.partition, found.sequence, found.sequence, record.offset, found.detail)
                 )
@@ -57,13 +57,13 @@ async def in_kafka(
         progress(before, total)
 
 
-async def in_postgres(mirror: Mirror, criteria: Criteria, unusable: Breaks) -> AsyncIterator[Candidate]:
+async def in_postgres(mirror: AuditMirror, criteria: Criteria, unusable: Breaks) -> AsyncIterator[Candidate]:
     """Yield the entries of the mirror, encoded as in the log."""
     async for row in mirror.rows(criteria):
         shard, sequence, exact = row["shard"], row["sequence"], row["exact"]
         try:
             entry = entry_of(row)
         except ValueError as error:
-            unusable.add(Kind.MALFORMED, shard, sequence, sequence, str(error))
+            unusable.add(BreakKind.MALFORMED, shard, sequence, sequence, str(error))
         else:
             yield Candidate(shard, sequence, entry, encode(entry) if exact is None else exact)
