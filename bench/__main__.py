@@ -20,8 +20,8 @@ from bench import contestants, latency, throughput
 from bench.arena import open_arena
 from bench.machine import this_machine
 from bench.page import PAGE, check_part, write_part
-from bench.reading import Reader
-from bench.report import Entry, abouts, latency_grid, peers_grid, short_reason
+from bench.reading import TopicReader
+from bench.report import ContestantRounds, abouts, latency_grid, peers_grid, short_reason
 from bench.rounds import rotated
 from shieldx.domains.credits.tables import RESULTS
 from shieldx.settings import load_settings
@@ -41,7 +41,7 @@ PART = "peers"
 console = Console()
 
 
-class Plan(NamedTuple):
+class RunPlan(NamedTuple):
     """How much to measure."""
 
     backlog: int
@@ -71,7 +71,7 @@ def all_contestants(workers: int) -> list[Contestant]:
 NAMES = {LATENCY, *(each.name for each in all_contestants(1))}
 
 
-async def main(plan: Plan, page: Path | None, load_average: float) -> None:
+async def main(plan: RunPlan, page: Path | None, load_average: float) -> None:
     """Measure, print, and write the page."""
     if page is not None:
         check_part(page, PART)
@@ -99,7 +99,7 @@ async def main(plan: Plan, page: Path | None, load_average: float) -> None:
         console.print(f"written into {page}")
 
 
-async def _compare(plan: Plan, settings: Settings, taking_part: Sequence[Contestant]) -> list[Entry]:
+async def _compare(plan: RunPlan, settings: Settings, taking_part: Sequence[Contestant]) -> list[ContestantRounds]:
     rates: dict[str, list[float]] = defaultdict(list)
     failures: dict[str, str] = {}
     for number in range(plan.rounds):
@@ -116,19 +116,19 @@ async def _compare(plan: Plan, settings: Settings, taking_part: Sequence[Contest
                     rates[contestant.name].append(seen.per_second)
                     console.print(f"round {number + 1}: {contestant.name} {seen.per_second:,.0f} commands/s")
     return [
-        Entry(each.name, each.about, tuple(rates[each.name]), failures.get(each.name), each.wanted)
+        ContestantRounds(each.name, each.about, tuple(rates[each.name]), failures.get(each.name), each.wanted)
         for each in taking_part
     ]
 
 
-async def _latencies(plan: Plan, settings: Settings) -> dict[str, list[latency.Latency]]:
+async def _latencies(plan: RunPlan, settings: Settings) -> dict[str, list[latency.Latency]]:
     found: dict[str, list[latency.Latency]] = defaultdict(list)
     for number in range(plan.rounds):
         async with open_arena(settings, plan.partitions, console.print) as arena, AsyncExitStack() as running:
             await arena.send_backlog(WARM_UP)
             for name in range(plan.workers):
                 program = await running.enter_async_context(arena.worker(f"worker-{name}"))
-            with Reader(arena.platform.bootstrap, RESULTS) as reader:
+            with TopicReader(arena.platform.bootstrap, RESULTS) as reader:
                 await throughput.measure(reader, WARM_UP, program.check)
             connection = arena.platform.connection
             for rate in RATES:
@@ -167,7 +167,7 @@ def run(given: argparse.Namespace) -> None:
     only = frozenset(filter(None, given.only.split(",")))
     if unknown := only - NAMES:
         raise SystemExit(f"--only: unknown names {', '.join(sorted(unknown))}; choose from {', '.join(sorted(NAMES))}")
-    plan = Plan(given.backlog, given.seconds, given.calls, given.partitions, given.workers, given.rounds, only)
+    plan = RunPlan(given.backlog, given.seconds, given.calls, given.partitions, given.workers, given.rounds, only)
     asyncio.run(main(plan, page, os.getloadavg()[0]))
 
 

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from bench.program import Program
-from bench.reading import Reader
+from bench.reading import TopicReader
 from bench.throughput import Throughput, measure
 from bench.verdict import WrongResults, check_figures, check_results
 from shieldx.dev.postgres import PostgresServer
@@ -120,7 +120,7 @@ async def _on_postgres(arena: Arena, expected: Expected, form: Form, batch: int)
 
 
 async def _on_kafka(arena: Arena, expected: Expected, topic: str, programs: list[Program]) -> Throughput:
-    with Reader(arena.platform.bootstrap, topic) as reader:
+    with TopicReader(arena.platform.bootstrap, topic) as reader:
         async with AsyncExitStack() as running:
             for program in programs:
                 await running.enter_async_context(program)

@@ -15,7 +15,7 @@ AT_A_TIME = 100_000
 TIMEOUT_S = 30.0
 
 
-class Reader:
+class TopicReader:
     """Reads every committed record of a topic from its beginning, without a group. Its methods block."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:

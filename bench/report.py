@@ -20,7 +20,7 @@ LONGEST_REASON = 160
 """In characters; the full error was printed when it happened."""
 
 
-class Entry(NamedTuple):
+class ContestantRounds(NamedTuple):
     """A contestant's rounds: its rates in commands per second, and why it failed, if it did."""
 
     name: str
@@ -36,7 +36,7 @@ def short_reason(error: Exception) -> str:
     return f"{type(error).__name__}: {last[:LONGEST_REASON]}"
 
 
-def peers_grid(entries: Sequence[Entry]) -> Grid:
+def peers_grid(entries: Sequence[ContestantRounds]) -> Grid:
     """Rates, and how many times as fast the ledger is."""
     ledger = next((entry for entry in entries if entry.name == LEDGER), None)
     ledger_rate = Rounds(ledger.rates).median if ledger and ledger.rates and not ledger.failure else None
@@ -44,16 +44,16 @@ def peers_grid(entries: Sequence[Entry]) -> Grid:
     return Grid("the same commands on the same broker", ("who", "commands/s", "ShieldX is", "wanted", "met"), rows)
 
 
-def abouts(entries: Sequence[Entry]) -> list[str]:
+def abouts(entries: Sequence[ContestantRounds]) -> list[str]:
     """What each contestant did, as Markdown."""
     return [f"- {entry.name}: {entry.about}." for entry in entries]
 
 
-def _rate(entry: Entry) -> str:
+def _rate(entry: ContestantRounds) -> str:
     return f"failed: {entry.failure}" if entry.failure else Rounds(entry.rates).shown()
 
 
-def _ratio(entry: Entry, ledger_rate: float | None) -> tuple[str, str, str]:
+def _ratio(entry: ContestantRounds, ledger_rate: float | None) -> tuple[str, str, str]:
     wanted = "" if entry.wanted is None else f"≥ {entry.wanted:g} times"
     if ledger_rate is None or entry.failure or not entry.rates:
         return "", wanted, ""

@@ -14,7 +14,7 @@ from shieldx.engine.tasks.codec import CORRELATION_ID
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bench.workload import Encoded
+    from bench.workload import EncodedCommand
 
 BATCH_BYTES = 500_000
 
@@ -36,7 +36,7 @@ class Sending:
     async def __aexit__(self, *_: object) -> None:
         await self._producer.stop()
 
-    async def send(self, commands: Iterable[Encoded]) -> None:
+    async def send(self, commands: Iterable[EncodedCommand]) -> None:
         """Queue commands in one or more batches per partition."""
         records = (BulkRecord(*command, self._number()) for command in commands)
         for partition, batch in batches_of(self._producer, records):

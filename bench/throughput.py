@@ -10,7 +10,7 @@ from shieldx.errors import ShieldXError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.reading import Reader
+    from bench.reading import TopicReader
 
 STALL_S = 120.0
 """A peer may take long to join its group and restore, but not this long."""
@@ -32,7 +32,7 @@ class Throughput(NamedTuple):
         return self.results / self.seconds
 
 
-class Seen(NamedTuple):
+class SeenResults(NamedTuple):
     """The number of results at the first and the last look, and the times of both."""
 
     first: int
@@ -41,7 +41,9 @@ class Seen(NamedTuple):
     last_s: float
 
 
-async def measure(reader: Reader, expected: int, check: Callable[[], None], *, stall_s: float = STALL_S) -> Throughput:
+async def measure(
+    reader: TopicReader, expected: int, check: Callable[[], None], *, stall_s: float = STALL_S
+) -> Throughput:
     """Count results until there are `expected`. `check` raises if the program has exited.
 
     Results of the first look are not counted, because their duration is unknown.
@@ -55,7 +57,9 @@ async def measure(reader: Reader, expected: int, check: Callable[[], None], *, s
     return Throughput(seen.results - seen.first, seen.last_s - seen.first_s)
 
 
-async def wait_for(reader: Reader, expected: int, check: Callable[[], None], *, stall_s: float = STALL_S) -> Seen:
+async def wait_for(
+    reader: TopicReader, expected: int, check: Callable[[], None], *, stall_s: float = STALL_S
+) -> SeenResults:
     """Wait for `expected` more results.
 
     Raises:
@@ -75,4 +79,4 @@ async def wait_for(reader: Reader, expected: int, check: Callable[[], None], *, 
         elif now_s - last_s > stall_s:
             raise Stalled(f"{results:,} of {expected:,} results; none arrived for {stall_s:g} s")
         check()
-    return Seen(first, first_s, results, last_s)
+    return SeenResults(first, first_s, results, last_s)

@@ -17,7 +17,7 @@ TENANTS = 100
 PLENTY = 10**12
 
 
-class Encoded(NamedTuple):
+class EncodedCommand(NamedTuple):
     """A command, ready to be sent."""
 
     partition: int
@@ -34,14 +34,14 @@ class Workload:
         self._encode = msgspec.json.Encoder().encode
         self._number = 0
 
-    def purchases(self) -> list[Encoded]:
+    def purchases(self) -> list[EncodedCommand]:
         """Purchases of credits for every tenant."""
         return [
             self._encoded(Purchase(tenant_id=f"org-{n}", idempotency_key="opening", amount=PLENTY))
             for n in range(self._tenants)
         ]
 
-    def consumes(self, count: int) -> list[Encoded]:
+    def consumes(self, count: int) -> list[EncodedCommand]:
         """The next `count` consumes, with alternating tenants."""
         first, self._number = self._number, self._number + count
         return [self._consume(number) for number in range(first, first + count)]
@@ -51,7 +51,7 @@ class Workload:
         spent = sum(_amount(number) for number in range(self._number))
         return Expected(self._tenants + self._number, self._tenants * PLENTY - spent)
 
-    def _consume(self, number: int) -> Encoded:
+    def _consume(self, number: int) -> EncodedCommand:
         command = Consume(
             tenant_id=f"org-{number % self._tenants}",
             idempotency_key=f"request-{number:09d}",
@@ -60,9 +60,9 @@ class Workload:
         )
         return self._encoded(command)
 
-    def _encoded(self, command: Command) -> Encoded:
+    def _encoded(self, command: Command) -> EncodedCommand:
         partition = home_partition(command.tenant_id, self._partitions)
-        return Encoded(partition, command.tenant_id.encode(), self._encode(command))
+        return EncodedCommand(partition, command.tenant_id.encode(), self._encode(command))
 
 
 def _amount(number: int) -> int:

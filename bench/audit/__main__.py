@@ -23,7 +23,7 @@ from bench.grid import Grid
 from bench.machine import this_machine
 from bench.page import PAGE, check_part, write_part
 from bench.quick import parse
-from bench.reading import Reader
+from bench.reading import TopicReader
 from bench.rounds import Rounds
 from shieldx.bootstrap.postgres import schema_at
 from shieldx.dev.postgres import PostgresServer
@@ -50,7 +50,7 @@ KAFKA, POSTGRES = "Kafka, two processes", "Postgres, two processes"
 console = Console()
 
 
-class Comparison(NamedTuple):
+class RateComparison(NamedTuple):
     """A figure, the figure it is compared with, and the wanted ratio."""
 
     name: str
@@ -59,17 +59,17 @@ class Comparison(NamedTuple):
 
 
 ROWS = (
-    Comparison(LEDGER),
-    Comparison(CHAINED, LEDGER, 1),
-    Comparison(MIRRORED, LEDGER, 1),
-    Comparison(COPY),
-    Comparison(MIRRORED, COPY),
-    Comparison(BARE),
-    Comparison(EXPORT, BARE, 0.5),
-    Comparison(ONE, BARE),
-    Comparison(TWO, ONE, 1.8),
-    Comparison(KAFKA, BARE),
-    Comparison(POSTGRES, BARE),
+    RateComparison(LEDGER),
+    RateComparison(CHAINED, LEDGER, 1),
+    RateComparison(MIRRORED, LEDGER, 1),
+    RateComparison(COPY),
+    RateComparison(MIRRORED, COPY),
+    RateComparison(BARE),
+    RateComparison(EXPORT, BARE, 0.5),
+    RateComparison(ONE, BARE),
+    RateComparison(TWO, ONE, 1.8),
+    RateComparison(KAFKA, BARE),
+    RateComparison(POSTGRES, BARE),
 )
 
 
@@ -118,7 +118,7 @@ async def _round(settings: Settings, given: argparse.Namespace) -> dict[str, flo
             rates[CHAINED] = await _chain_rate(arena, expected.results, program)
         async with arena.worker("mirror", environment, agent="audit-mirror") as program:
             rates[MIRRORED] = (await mirror_rate(dsn, expected.results, program.check)).per_second
-        with Reader(arena.platform.bootstrap, LOG) as reader:
+        with TopicReader(arena.platform.bootstrap, LOG) as reader:
             records = await asyncio.to_thread(lambda: list(reader.records()))
         rates[COPY] = await copy_rate(dsn, records)
         rates[KAFKA] = await _timed(await kafka_segments(settings, arena.platform.bootstrap, LOG, given.partitions))
@@ -127,7 +127,7 @@ async def _round(settings: Settings, given: argparse.Namespace) -> dict[str, flo
 
 
 async def _chain_rate(arena: Arena, entries: int, program: Program) -> float:
-    with Reader(arena.platform.bootstrap, LOG) as reader:
+    with TopicReader(arena.platform.bootstrap, LOG) as reader:
         return (await throughput.measure(reader, entries, program.check)).per_second
 
 

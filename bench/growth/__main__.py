@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from bench.growth import large, restart, scaling
-from bench.growth.preload import State
+from bench.growth.preload import PreloadedState
 from bench.machine import this_machine
 from bench.page import PAGE, check_part, write_part
 from bench.quick import parse
@@ -38,7 +38,7 @@ QUICK = {
 console = Console()
 
 
-class Growth:
+class GrowthRun:
     """Runs the requested measurements, and writes into `page` and pictures next to it, unless `page` is None."""
 
     def __init__(self, given: argparse.Namespace, settings: Settings, machine: Machine, page: Path | None) -> None:
@@ -71,8 +71,8 @@ class Growth:
         given = self._given
         grids = []
         for on_disk in self._states():
-            state = State(given.tenants, given.keys, large.PARTITIONS)
-            plan = large.Plan(state, given.backlog, on_disk, given.state_limit_mb)
+            state = PreloadedState(given.tenants, given.keys, large.PARTITIONS)
+            plan = large.LargeStatePlan(state, given.backlog, on_disk, given.state_limit_mb)
             grids.append(await large.measure(self._settings, plan, console.print))
         self._write("large", grids, None)
 
@@ -100,7 +100,7 @@ async def main(given: argparse.Namespace) -> None:
     settings = load_settings(os.environ)
     machine = this_machine(os.getloadavg()[0], settings.java)
     page = given.page or (None if given.quick else PAGE)
-    growth = Growth(given, settings, machine, page)
+    growth = GrowthRun(given, settings, machine, page)
     parts = {"scaling": growth.scaling, "restart": growth.restart, "large": growth.large}
     wanted = list(parts) if given.what == ALL else [given.what]
     if page is not None:

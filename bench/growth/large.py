@@ -13,9 +13,9 @@ from bench.arena import open_arena
 from bench.grid import Grid
 from bench.growth.blocks import ENTRY_BYTES
 from bench.growth.memory import read_memory, sampled
-from bench.growth.preload import State, preload
+from bench.growth.preload import PreloadedState, preload
 from bench.growth.successor import LONGEST_S, first_answer, patient_client, state_environment, worker
-from bench.reading import Reader
+from bench.reading import TopicReader
 from bench.verdict import WrongResults
 from shieldx.domains.credits.tables import RESULTS
 from shieldx.errors import ShieldXError
@@ -39,20 +39,20 @@ DISK_TIMES = 3
 ACCOUNT_BYTES = 200
 
 
-class FreeDisk(ShieldXError):
+class PreloadLess(ShieldXError):
     """The preloaded state does not fit on the disk; set TMPDIR to a larger disk, or preload less."""
 
 
-class Plan(NamedTuple):
+class LargeStatePlan(NamedTuple):
     """How much to preload and measure."""
 
-    state: State
+    state: PreloadedState
     backlog: int
     on_disk: bool
     limit_mb: int | None
 
 
-async def measure(settings: Settings, plan: Plan, progress: Callable[[str], None]) -> Grid:
+async def measure(settings: Settings, plan: LargeStatePlan, progress: Callable[[str], None]) -> Grid:
     """Preload, start, probe, measure, kill, and restart.
 
     Raises:
@@ -104,7 +104,7 @@ async def _restart(client: Client, program: Program, probes: Sequence[Consume]) 
 
 async def _under_load(arena: Arena, environment: Mapping[str, str], backlog: int) -> list[tuple[str, str]]:
     """Measure a worker on a backlog of commands of preloaded tenants."""
-    with Reader(arena.platform.bootstrap, RESULTS) as reader:
+    with TopicReader(arena.platform.bootstrap, RESULTS) as reader:
         await asyncio.to_thread(reader.skip_to_end)
         await arena.send_consumes(backlog)
         async with worker(arena, "third", environment) as program, sampled(program.pid) as highest:
@@ -115,8 +115,8 @@ async def _under_load(arena: Arena, environment: Mapping[str, str], backlog: int
     ]
 
 
-def _check_disk(arena: Arena, plan: Plan) -> None:
+def _check_disk(arena: Arena, plan: LargeStatePlan) -> None:
     needed = DISK_TIMES * (plan.state.keys * ENTRY_BYTES + plan.state.tenants * ACCOUNT_BYTES)
     free = shutil.disk_usage(arena.folder).free
     if free < needed:
-        raise FreeDisk(f"{arena.folder.parent} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free")
+        raise PreloadLess(f"{arena.folder.parent} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free")

@@ -32,7 +32,7 @@ ACCOUNTS_AT_A_TIME = 20_000
 SEED = 4
 
 
-class State(NamedTuple):
+class PreloadedState(NamedTuple):
     """The size of the preloaded state."""
 
     tenants: int
@@ -40,7 +40,7 @@ class State(NamedTuple):
     partitions: int
 
 
-def accounts(state: State) -> Iterator[BulkRecord]:
+def accounts(state: PreloadedState) -> Iterator[BulkRecord]:
     """A row for each tenant."""
     encode = msgspec.json.Encoder().encode
     for number in range(state.tenants):
@@ -51,7 +51,7 @@ def accounts(state: State) -> Iterator[BulkRecord]:
         )
 
 
-def remembered(state: State, last_hour: int) -> Iterator[tuple[BulkRecord, Consume]]:
+def remembered(state: PreloadedState, last_hour: int) -> Iterator[tuple[BulkRecord, Consume]]:
     """Blocks for the 24 hours up to `last_hour`, oldest first, each with one command that it remembers."""
     random = Random(SEED)  # noqa: S311 - replaces digests, and a seed makes runs reproducible
     homes = _a_tenant_for_each(state.partitions)
@@ -66,7 +66,9 @@ def remembered(state: State, last_hour: int) -> Iterator[tuple[BulkRecord, Consu
         yield BulkRecord(partition, key, value, []), command
 
 
-async def preload(connection: Mapping[str, Any], positions_topic: str, state: State, last_hour: int) -> list[Consume]:
+async def preload(
+    connection: Mapping[str, Any], positions_topic: str, state: PreloadedState, last_hour: int
+) -> list[Consume]:
     """Write the state, and a position in each partition. Returns commands that are remembered."""
     commands = []
     async with AIOKafkaProducer(

@@ -10,7 +10,7 @@ from bench.arena import open_arena
 from bench.grid import Grid
 from bench.growth.curve import Chart, Series
 from bench.growth.successor import first_answer, patient_client, state_environment, worker
-from bench.reading import Reader
+from bench.reading import TopicReader
 from shieldx.domains.credits.messages import Consume
 from shieldx.domains.credits.tables import RESULTS
 
@@ -39,7 +39,7 @@ async def measure(
         environment = state_environment(folder, limit_mb)
         client = await running.enter_async_context(patient_client(arena))
         program: Program = await running.enter_async_context(worker(arena, "worker-0", environment))
-        reader = running.enter_context(Reader(arena.platform.bootstrap, RESULTS))
+        reader = running.enter_context(TopicReader(arena.platform.bootstrap, RESULTS))
         await arena.send_backlog(histories[0])
         written = histories[0]
         unread = written

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import msgspec
 
-from bench.reading import Reader
+from bench.reading import TopicReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -134,7 +134,7 @@ async def _on_one_connection(pool: Any, shared: Iterator[Row], lane: Sequence[Ro
 
 async def main(bootstrap: str, commands: str, dsn: str, count: str, form: str, batch: str) -> None:
     """Read, apply, and print the measurement."""
-    with Reader(bootstrap, commands) as reader:
+    with TopicReader(bootstrap, commands) as reader:
         rows = sorted(rows_of(list(reader.values())), key=itemgetter(1))  # by number, so that tenants alternate again
     if len(rows) != int(count):
         raise SystemExit(f"{commands} has {len(rows)} commands, expected {count}")

@@ -16,8 +16,8 @@ from bench.machine import this_machine
 from bench.page import PAGE, check_part, write_part
 from bench.quick import parse
 from bench.shadow import data, many, one_rule, rule_set, traffic
-from bench.shadow.client import Client
-from bench.shadow.figures import Figures
+from bench.shadow.client import ShadowClient
+from bench.shadow.figures import RoundFigures
 from bench.shadow.workers import evaluators, planner
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.settings import load_settings
@@ -46,7 +46,7 @@ async def main(given: argparse.Namespace) -> None:
     settings = load_settings(os.environ)
     machine = this_machine(os.getloadavg()[0], settings.java)
     real = data.read() if data.is_there() else None
-    figures = Figures(given.samples, given.large)
+    figures = RoundFigures(given.samples, given.large)
     for number in range(given.rounds):
         await _through_kafka(settings, given, figures)
         figures.take_seconds(one_rule.in_this_process(given.samples))
@@ -77,18 +77,18 @@ async def main(given: argparse.Namespace) -> None:
         await traffic.run(settings, real, page, quick=given.quick)
 
 
-async def _through_kafka(settings: Settings, given: argparse.Namespace, figures: Figures) -> None:
+async def _through_kafka(settings: Settings, given: argparse.Namespace, figures: RoundFigures) -> None:
     async with (
         open_arena(settings, given.partitions, console.print) as arena,
         evaluators(arena, given.processes) as judging,
     ):
         figures.take_one(await one_rule.through_kafka(arena, judging, given.samples))
-        async with planner(arena) as planning, Client(arena, [planning, judging]) as client:
+        async with planner(arena) as planning, ShadowClient(arena, [planning, judging]) as client:
             figures.take_at_once(await many.at_once(arena, client))
             figures.take_crowded(await many.beside_a_large_one(arena, client, given.large))
 
 
-def _over_rule_set(real: data.RealData, given: argparse.Namespace, figures: Figures) -> None:
+def _over_rule_set(real: data.RealData, given: argparse.Namespace, figures: RoundFigures) -> None:
     samples = real.samples[:: QUICK_RULE_SET_EVERY if given.quick else 1]
     can = rule_set.runnable(real.rules, samples)
     figures.take_runnable(can, len(samples))

@@ -44,7 +44,7 @@ class Answered(NamedTuple):
     seconds: float
 
 
-class Client:
+class ShadowClient:
     """One connection for all tenants. It sees everything committed since it was opened."""
 
     def __init__(self, arena: Arena, programs: Sequence[Program]) -> None:

@@ -24,7 +24,7 @@ CRS, GOTESTWAF = "crs/tests", "gotestwaf/testcases"
 NO_POSITIVES = "no sample expects it"
 
 
-class Source(NamedTuple):
+class ImportedFolder(NamedTuple):
     """What was imported from one folder, and what was skipped."""
 
     name: str
@@ -45,7 +45,7 @@ class Source(NamedTuple):
 class RealData(NamedTuple):
     """Samples and rules. `paranoia` is the level from which a rule is active, by rule id."""
 
-    sources: list[Source]
+    sources: list[ImportedFolder]
     samples: list[Sample]
     """The samples of all sources, arranged."""
     rules: list[ImportedRule]
@@ -82,8 +82,8 @@ def read() -> RealData:
     return RealData(sources, samples, rules, not_evaluable, paranoia)
 
 
-def _source(name: str, found: Imported) -> Source:
-    source = Source(name, [], [])
+def _source(name: str, found: Imported) -> ImportedFolder:
+    source = ImportedFolder(name, [], [])
     for each in found:
         if isinstance(each, Skipped):
             source.skipped.append(each)

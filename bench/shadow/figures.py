@@ -23,7 +23,7 @@ ONE_RULE = (
 RULE_SET = (rule_set.TOGETHER, rule_set.ALONE, rule_set.RE2, rule_set.PLAIN)
 
 
-class Figures:
+class RoundFigures:
     """Figures by name, with one value per round."""
 
     def __init__(self, samples: int, large: int) -> None:
@@ -38,7 +38,7 @@ class Figures:
         self._rule_set_samples = 0
         self._differing: Counter[str] = Counter()
 
-    def take_one(self, seen: one_rule.Seen) -> None:
+    def take_one(self, seen: one_rule.OneRuleTimes) -> None:
         """Add a measurement of one rule through Kafka."""
         self.take_seconds(seen.seconds)
         self._stages.append(seen.stages)
@@ -60,7 +60,7 @@ class Figures:
         """Set the rules of the rule set that are measured, and the number of samples."""
         self._runnable, self._rule_set_samples = runnable, samples
 
-    def take_rule_set(self, seen: rule_set.Seen) -> None:
+    def take_rule_set(self, seen: rule_set.RuleSetRates) -> None:
         """Add a measurement of all rules over all samples."""
         for name, rate in seen.rates.items():
             self._rates[name].append(rate)

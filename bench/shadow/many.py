@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bench.shadow.client import Client, tenants_of
+from bench.shadow.client import ShadowClient, tenants_of
 from bench.shadow.requests import made_samples, rules
 from shieldx.domains.shadow.messages import Evaluate
 
@@ -55,7 +55,7 @@ class Crowded(NamedTuple):
     large_s: float
 
 
-async def at_once(arena: Arena, client: Client) -> AtOnce:
+async def at_once(arena: Arena, client: ShadowClient) -> AtOnce:
     """TENANTS tenants send EACH evaluations at the same time. Their sets are in memory."""
     samples, made = made_samples(SMALL_SAMPLES), rules()
     per_partition = -(-TENANTS // arena.partitions)
@@ -80,7 +80,7 @@ async def at_once(arena: Arena, client: Client) -> AtOnce:
     )
 
 
-async def beside_a_large_one(arena: Arena, client: Client, large: int) -> Crowded:
+async def beside_a_large_one(arena: Arena, client: ShadowClient, large: int) -> Crowded:
     """Small evaluations of three tenants, first alone, then while one of `large` samples runs. All sets in memory."""
     made = rules()
     own, neighbour = tenants_of(0, arena.partitions, 2, "crowd")
@@ -107,7 +107,7 @@ def jain(times: Sequence[float]) -> float:
     return sum(times) ** 2 / (len(times) * sum(each**2 for each in times))
 
 
-async def _each(client: Client, names: Mapping[str, str], made: Iterator[Signature]) -> dict[str, list[float]]:
+async def _each(client: ShadowClient, names: Mapping[str, str], made: Iterator[Signature]) -> dict[str, list[float]]:
     """Durations in seconds until there are no more rules. A tenant runs one at a time, all tenants at once."""
     found: dict[str, list[float]] = {name: [] for name in names}
 
@@ -124,7 +124,7 @@ def _until(running: asyncio.Task[object], made: Iterator[Signature]) -> Iterator
         yield next(made)
 
 
-async def _ask(client: Client, tenant_id: str, made: Iterator[Signature]) -> float:
+async def _ask(client: ShadowClient, tenant_id: str, made: Iterator[Signature]) -> float:
     return (await client.ask(_small(tenant_id, next(made)))).seconds
 
 

@@ -7,7 +7,7 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.shadow.client import Client, tenants_of
+from bench.shadow.client import ShadowClient, tenants_of
 from bench.shadow.loops import loop, python_search, re2_search
 from bench.shadow.requests import made_samples, rules
 from bench.shadow.timeline import medians, stages_of
@@ -36,19 +36,19 @@ WARM_UP_SAMPLES = 3_200
 PRICE_PER_1000 = 100
 
 
-class Seen(NamedTuple):
+class OneRuleTimes(NamedTuple):
     """Median seconds by measurement, and the stages of those through Kafka."""
 
     seconds: dict[str, float]
     stages: Stages
 
 
-async def through_kafka(arena: Arena, evaluators: Program, count: int) -> Seen:
+async def through_kafka(arena: Arena, evaluators: Program, count: int) -> OneRuleTimes:
     """Evaluate sets of `count` samples, each once before any evaluator has read it, and then repeatedly."""
     samples, made = made_samples(count), rules()
     found: dict[str, list[float]] = defaultdict(list)
     stages = []
-    async with planner(arena) as program, Client(arena, [program, evaluators]) as client:
+    async with planner(arena) as program, ShadowClient(arena, [program, evaluators]) as client:
         await client.import_samples("first", made_samples(WARM_UP_SAMPLES, seed=2))
         await client.ask(_evaluate("first", next(made), WARM_UP_SAMPLES))
         for tenant_id in tenants_of(0, arena.partitions, COLD_TENANTS, "one"):
@@ -59,7 +59,7 @@ async def through_kafka(arena: Arena, evaluators: Program, count: int) -> Seen:
                 found[WARM].append(answered.seconds)
             stages.append(await stages_of(arena, answered))
     found[PAID] = [seconds async for seconds in _paid(arena, evaluators, made, count)]
-    return Seen({name: median(seconds) for name, seconds in found.items()}, medians(stages))
+    return OneRuleTimes({name: median(seconds) for name, seconds in found.items()}, medians(stages))
 
 
 async def _paid(arena: Arena, evaluators: Program, made: Iterator[Signature], count: int) -> AsyncIterator[float]:
@@ -67,7 +67,7 @@ async def _paid(arena: Arena, evaluators: Program, made: Iterator[Signature], co
     (tenant_id,) = tenants_of(0, arena.partitions, 1, "one")
     async with (
         planner(arena, price_per_1000=PRICE_PER_1000) as program,
-        Client(arena, [program, evaluators]) as client,
+        ShadowClient(arena, [program, evaluators]) as client,
     ):
         await client.purchase(tenant_id)
         await client.ask(_evaluate(tenant_id, next(made), count))

@@ -40,7 +40,7 @@ class Runnable(NamedTuple):
     not_ended: list[str]
 
 
-class Seen(NamedTuple):
+class RuleSetRates(NamedTuple):
     """Judgements per second by method, and in how many of them matcher and `re` differ, by rule."""
 
     rates: dict[str, float]
@@ -68,7 +68,7 @@ def runnable(rules: Iterable[ImportedRule], samples: Sequence[Sample]) -> Runnab
     return found
 
 
-def measure(rules: Sequence[ImportedRule], samples: Sequence[Sample]) -> Seen:
+def measure(rules: Sequence[ImportedRule], samples: Sequence[Sample]) -> RuleSetRates:
     """Measure all rules over all samples.
 
     Raises:
@@ -85,7 +85,7 @@ def measure(rules: Sequence[ImportedRule], samples: Sequence[Sample]) -> Seen:
     fired = _timed(rates, ALONE, judgements, lambda: _rule_by_rule(rules, samples))
     if _timed(rates, TOGETHER, judgements, lambda: _together(rules, samples)) != fired:
         raise WrongResults(f"the findings of {TOGETHER} and {ALONE} differ")
-    return Seen(rates, _differing(plain, fired))
+    return RuleSetRates(rates, _differing(plain, fired))
 
 
 def _timed(rates: dict[str, float], name: str, judgements: int, judge: Callable[[], Fired]) -> Fired:

@@ -13,7 +13,7 @@ from rich.console import Console
 from bench.arena import open_arena
 from bench.page import PAGE, check_part, write_part
 from bench.shadow import data, traffic_report
-from bench.shadow.client import Client
+from bench.shadow.client import ShadowClient
 from bench.shadow.workers import evaluators, planner
 from bench.verdict import WrongResults
 from shieldx.cli.kafka_errors import silence_aiokafka
@@ -74,7 +74,7 @@ async def judged(settings: Settings, real: data.RealData, rules: Sequence[Import
         open_arena(settings, PARTITIONS, console.print) as arena,
         evaluators(arena, PROCESSES) as judging,
         planner(arena) as planning,
-        Client(arena, [planning, judging]) as client,
+        ShadowClient(arena, [planning, judging]) as client,
     ):
         await client.import_samples(TENANT, real.samples, SAMPLE_SET)
         answers = await asyncio.gather(*(client.ask(_evaluate(rule)) for rule in rules))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aiokafka import TopicPartition
 
     from shieldx.bootstrap.platform import Platform
-    from shieldx.cli.sink_positions import Position
+    from shieldx.cli.sink_positions import SinkPosition
 
 
 class Behind(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class Behind(msgspec.Struct, frozen=True):
 
 
 async def records_behind(
-    platform: Platform, inputs: list[TopicPartition], positions: Mapping[TopicPartition, Position]
+    platform: Platform, inputs: list[TopicPartition], positions: Mapping[TopicPartition, SinkPosition]
 ) -> int:
     """The number of records of some partitions after a sink's positions. Raises KafkaError."""
     next_offsets = {tp: positions[tp].next_offset for tp in inputs if tp in positions}
@@ -48,7 +48,7 @@ async def records_behind(
         return sum(lag.lag for lag in await lags_of(consumer, inputs, next_offsets))
 
 
-def last_applied(positions: Iterable[Position]) -> str | None:
+def last_applied(positions: Iterable[SinkPosition]) -> str | None:
     """The append time of the last record that a sink has written."""
     times = [position.record_at for position in positions if position.record_at is not None]
     return rfc3339(max(times)) if times else None

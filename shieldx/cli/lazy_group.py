@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command's module, which defines it as `command`, and its line in `--help`."""
 
     module: str
@@ -21,7 +21,7 @@ class Entry(NamedTuple):
 class LazyGroup(click.Group):
     """The commands of a table. `--help` uses the table, so that it imports none of them."""
 
-    def __init__(self, *args: Any, package: str, table: Mapping[str, Entry], **options: Any) -> None:
+    def __init__(self, *args: Any, package: str, table: Mapping[str, CommandEntry], **options: Any) -> None:
         """Take click's arguments and the table of commands, whose modules are in `package`."""
         super().__init__(*args, **options)
         self._package = package

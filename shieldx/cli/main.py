@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-from shieldx.cli.lazy_group import Entry, LazyGroup
+from shieldx.cli.lazy_group import CommandEntry, LazyGroup
 from shieldx.dev.stack_error import StackError
 from shieldx.errors import FixConfiguration, ShieldXError
 
@@ -14,26 +14,26 @@ EXIT_INTERRUPTED = 130
 
 
 COMMANDS = {
-    "up": Entry("up", "Start Kafka, create the topics and run every agent, until Ctrl-C."),
-    "down": Entry("down", "Stop a running `shieldx up`."),
-    "status": Entry("status", "Check brokers, topics and agents."),
-    "reset": Entry("reset", "Delete the embedded stack's data."),
-    "top": Entry("top", "Watch rates, lag, latency and state of running workers."),
-    "worker": Entry("worker", "Run workers for agents, until SIGTERM."),
-    "topics": Entry("topics", "List, create and compare the topics of the manifests, and list their ACLs."),
-    "topology": Entry("topology", "Draw the graph of agents and topics."),
-    "send": Entry("send", "Send commands from a file of JSON lines and print their results."),
-    "results": Entry("results", "Print results."),
-    "dead-letters": Entry("dead_letters", "List, show and replay dead-lettered records."),
-    "balance": Entry("balance", "Print a tenant's balance, now or at an earlier time."),
-    "statement": Entry("statement", "Print a tenant's account statement."),
-    "audit": Entry("audit", "Verify, search, export and sign the audit log."),
-    "evaluate": Entry("evaluate", "Evaluate a rule on labelled requests before deployment."),
-    "rule": Entry("rule", "Put, list, compare and roll back detection rules."),
-    "samples": Entry("samples", "Import and list labelled requests for evaluations."),
-    "migrate": Entry("migrate", "Update the schema in Postgres, or roll it back."),
-    "schemas": Entry("schemas", "Print or write the JSON Schema of every message."),
-    "config": Entry("config", "Print every setting."),
+    "up": CommandEntry("up", "Start Kafka, create the topics and run every agent, until Ctrl-C."),
+    "down": CommandEntry("down", "Stop a running `shieldx up`."),
+    "status": CommandEntry("status", "Check brokers, topics and agents."),
+    "reset": CommandEntry("reset", "Delete the embedded stack's data."),
+    "top": CommandEntry("top", "Watch rates, lag, latency and state of running workers."),
+    "worker": CommandEntry("worker", "Run workers for agents, until SIGTERM."),
+    "topics": CommandEntry("topics", "List, create and compare the topics of the manifests, and list their ACLs."),
+    "topology": CommandEntry("topology", "Draw the graph of agents and topics."),
+    "send": CommandEntry("send", "Send commands from a file of JSON lines and print their results."),
+    "results": CommandEntry("results", "Print results."),
+    "dead-letters": CommandEntry("dead_letters", "List, show and replay dead-lettered records."),
+    "balance": CommandEntry("balance", "Print a tenant's balance, now or at an earlier time."),
+    "statement": CommandEntry("statement", "Print a tenant's account statement."),
+    "audit": CommandEntry("audit", "Verify, search, export and sign the audit log."),
+    "evaluate": CommandEntry("evaluate", "Evaluate a rule on labelled requests before deployment."),
+    "rule": CommandEntry("rule", "Put, list, compare and roll back detection rules."),
+    "samples": CommandEntry("samples", "Import and list labelled requests for evaluations."),
+    "migrate": CommandEntry("migrate", "Update the schema in Postgres, or roll it back."),
+    "schemas": CommandEntry("schemas", "Print or write the JSON Schema of every message."),
+    "config": CommandEntry("config", "Print every setting."),
 }
 
 
@@ -43,7 +43,7 @@ class ConfigurationFailure(click.ClickException):
     exit_code = 2
 
 
-class Commands(LazyGroup):
+class RootCommands(LazyGroup):
     """All commands. Named errors become a message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -63,7 +63,7 @@ def _interrupted(ctx: click.Context) -> NoReturn:
 
 
 @click.group(
-    cls=Commands, package="shieldx.cli", table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=RootCommands, package="shieldx.cli", table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="shieldx")
 def main() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from shieldx.bootstrap.platform import Platform
     from shieldx.cli.moment import Moment
-    from shieldx.cli.sink_positions import Position
+    from shieldx.cli.sink_positions import SinkPosition
 
 SINK = "credits-statements"
 _ACCOUNT = """
@@ -66,7 +66,7 @@ class ProjectedAccount:
         self,
         platform: Platform,
         connection: asyncpg.Connection,
-        positions: Mapping[TopicPartition, Position],
+        positions: Mapping[TopicPartition, SinkPosition],
         tenant_id: str,
     ) -> None:
         self._platform = platform

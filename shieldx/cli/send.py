@@ -63,7 +63,7 @@ def command(
     """
     silence_aiokafka()
     settings = load_settings(os.environ)
-    commands = Commands(settings, open_input(file))
+    commands = InputCommands(settings, open_input(file))
     if check:
         asyncio.run(_check(commands))
     elif wait:
@@ -78,7 +78,7 @@ def command(
         ctx.exit(1)
 
 
-class Commands:
+class InputCommands:
     """The valid lines of an input. Invalid ones are reported as they are read, and counted."""
 
     def __init__(self, settings: Settings, file: BinaryIO) -> None:
@@ -100,14 +100,16 @@ class Commands:
         say(fault)
 
 
-async def _check(commands: Commands) -> None:
+async def _check(commands: InputCommands) -> None:
     good = 0
     async for _ in commands.good():
         good += 1
     say(f"{counted(good, 'command')}, {counted(commands.faults, 'bad line')}; nothing was sent")
 
 
-async def _send(platform: Platform, commands: Commands, concurrency: int, timeout_s: float, *, as_json: bool) -> None:
+async def _send(
+    platform: Platform, commands: InputCommands, concurrency: int, timeout_s: float, *, as_json: bool
+) -> None:
     codes: Counter[str] = Counter()
     rows = []
 
@@ -129,7 +131,7 @@ async def _send(platform: Platform, commands: Commands, concurrency: int, timeou
     say(summary(codes) + (f"; {counted(commands.faults, 'line')} without a result" if commands.faults else ""))
 
 
-async def _send_only(platform: Platform, commands: Commands) -> None:
+async def _send_only(platform: Platform, commands: InputCommands) -> None:
     await _check_topics(platform)
     number = await send_and_forget(platform, commands.good())
     say(f"sent {counted(number, 'command')}")

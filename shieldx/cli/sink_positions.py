@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 _READ = "SELECT topic, partition, next_offset, record_at FROM shieldx.positions WHERE sink = $1"
 
 
-class Position(NamedTuple):
+class SinkPosition(NamedTuple):
     """The next offset of a partition, and the append time of the last written record."""
 
     next_offset: int
     record_at: datetime | None
 
 
-async def sink_positions(connection: asyncpg.Connection, sink: str) -> dict[TopicPartition, Position]:
+async def sink_positions(connection: asyncpg.Connection, sink: str) -> dict[TopicPartition, SinkPosition]:
     """All positions of a sink."""
     rows = await connection.fetch(_READ, sink)
     return {
-        TopicPartition(row["topic"], row["partition"]): Position(row["next_offset"], row["record_at"]) for row in rows
+        TopicPartition(row["topic"], row["partition"]): SinkPosition(row["next_offset"], row["record_at"])
+        for row in rows
     }

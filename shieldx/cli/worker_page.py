@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from shieldx.top.metrics_page import parse
-from shieldx.top.watch import Answer
+from shieldx.top.watch import WorkerAnswer
 
 TIMEOUT_S = 2.0
 OK, UNAVAILABLE = 200, 503
@@ -48,15 +48,15 @@ class WorkerAddressType(click.ParamType):
         return WorkerAddress(parts.scheme, parts.netloc, parts.path.rstrip("/").removesuffix("/metrics"))
 
 
-def ask(address: WorkerAddress) -> Answer:
+def ask(address: WorkerAddress) -> WorkerAnswer:
     """Get the worker's metrics and readiness."""
     try:
         status, text = _get(address, "/metrics")
         ready, _ = _get(address, "/readyz")
         page = parse(text) if status == OK else None
     except (OSError, HTTPException, ValueError):
-        return Answer(monotonic(), None)
-    return Answer(monotonic(), page, ready != UNAVAILABLE)
+        return WorkerAnswer(monotonic(), None)
+    return WorkerAnswer(monotonic(), page, ready != UNAVAILABLE)
 
 
 def _get(address: WorkerAddress, path: str) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from shieldx.cli.stop_signals import finishes_before, stop_event
 from shieldx.demo.generated_trace import SEED, generate_trace
 from shieldx.demo.progress import Progress
 from shieldx.demo.report import print_report
-from shieldx.demo.run import Outcome, Plan, run
+from shieldx.demo.run import ReplayPlan, RunOutcome, run
 from shieldx.demo.trace import read_trace
 from shieldx.dev.cache_folder import cache_folder
 from shieldx.dev.stack_error import StackError
@@ -46,7 +46,7 @@ def main(trace: str | None, seed: int, seconds: float, per_second: int) -> None:
     out = Console(width=None if on_terminal else _WIDTH)
     error_console = Console(stderr=True)
     try:
-        plan = Plan(read_trace(Path(trace)) if trace else generate_trace(seed), seconds, per_second)
+        plan = ReplayPlan(read_trace(Path(trace)) if trace else generate_trace(seed), seconds, per_second)
         given = load_settings(os.environ)
         settings = Settings(partitions=PARTITIONS, java=given.java, home=given.home)
         sys.exit(asyncio.run(_demo(plan, settings, out, error_console)))
@@ -55,14 +55,14 @@ def main(trace: str | None, seed: int, seconds: float, per_second: int) -> None:
         sys.exit(EXIT_ERROR)
 
 
-async def _demo(plan: Plan, settings: Settings, out: Console, error_console: Console) -> int:
+async def _demo(plan: ReplayPlan, settings: Settings, out: Console, error_console: Console) -> int:
     """Run the demo in a temporary folder, which is kept only if it is needed to investigate a failure."""
     stopping = stop_event()
     folder = Path(tempfile.mkdtemp(prefix="shieldx-demo-"))
     # aiokafka logs warnings about errors that it retries, such as a topic that was just created.
     logging.basicConfig(filename=folder / CLIENT_LOG, format="%(asctime)s %(name)s: %(message)s")
     cache = cache_folder(os.environ.get("XDG_CACHE_HOME"))
-    outcomes: list[Outcome] = []
+    outcomes: list[RunOutcome] = []
 
     async def work() -> None:
         async with Progress(error_console) as progress:
@@ -79,7 +79,7 @@ async def _demo(plan: Plan, settings: Settings, out: Console, error_console: Con
     return conclude(plan, outcomes[0], folder, out)
 
 
-def conclude(plan: Plan, outcome: Outcome, folder: Path, out: Console) -> int:
+def conclude(plan: ReplayPlan, outcome: RunOutcome, folder: Path, out: Console) -> int:
     """Print the report. The exit code says whether ledger and recount agree and the audit log is intact."""
     print_report(out, plan, outcome)
     if outcome.comparison.differences:

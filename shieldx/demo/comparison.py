@@ -35,7 +35,7 @@ class Observed(NamedTuple):
     dead_letters: Counter[DeadLetterSeen]
 
 
-class Comparison(NamedTuple):
+class LedgerComparison(NamedTuple):
     """The result of comparing ledger and recount."""
 
     tenants: dict[str, tuple[Balances | None, Balances]]
@@ -45,7 +45,7 @@ class Comparison(NamedTuple):
     differences: list[str]
 
 
-def compare(recount: Recount, observed: Observed) -> Comparison:
+def compare(recount: Recount, observed: Observed) -> LedgerComparison:
     """Compare balances, each record's answer, expiries and dead letters."""
     tenants: dict[str, tuple[Balances | None, Balances]] = {}
     differences = list(recount.faults)
@@ -68,7 +68,7 @@ def compare(recount: Recount, observed: Observed) -> Comparison:
     differences += _answers(recount, observed.answers)
     differences += _counts("expiry", recount.expiries, observed.answers.expiries)
     differences += _counts("dead letter", Counter(recount.dead_letters), observed.dead_letters)
-    return Comparison(tenants, agreeing, differences)
+    return LedgerComparison(tenants, agreeing, differences)
 
 
 def _counted(account: Account) -> Balances:

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from shieldx.demo.audit_log import AuditLog
-    from shieldx.demo.comparison import Comparison
+    from shieldx.demo.comparison import LedgerComparison
     from shieldx.demo.results import ResultTally
-    from shieldx.demo.run import Measured, Outcome, Plan
+    from shieldx.demo.run import ReplayMeasurements, ReplayPlan, RunOutcome
     from shieldx.demo.steps import Step
 
 MOST_DIFFERENCES = 20
 PERCENTILES = (50, 95, 99)
 
 
-def print_report(console: Console, plan: Plan, outcome: Outcome) -> None:
+def print_report(console: Console, plan: ReplayPlan, outcome: RunOutcome) -> None:
     """Print all results."""
     _print_heading(console, plan, outcome)
     console.print(_commands(outcome.sent))
@@ -45,7 +45,7 @@ def percentile_ms(sorted_s: Sequence[float], percent: int) -> float:
     return sorted_s[max(0, ceil(len(sorted_s) * percent / 100) - 1)] * 1000
 
 
-def _print_heading(console: Console, plan: Plan, outcome: Outcome) -> None:
+def _print_heading(console: Console, plan: ReplayPlan, outcome: RunOutcome) -> None:
     trace = plan.trace
     console.print()
     console.print(
@@ -94,7 +94,7 @@ def _results(answers: ResultTally) -> Table:
     return table
 
 
-def _speed(measured: Measured, plan: Plan) -> Table:
+def _speed(measured: ReplayMeasurements, plan: ReplayPlan) -> Table:
     table = _table("Speed, from send to committed result", "measured", "value", "over")
     throughput = measured.throughput
     table.add_row(
@@ -109,7 +109,7 @@ def _speed(measured: Measured, plan: Plan) -> Table:
     return table
 
 
-def _balances(comparison: Comparison) -> Table:
+def _balances(comparison: LedgerComparison) -> Table:
     """Compares the ledger's figures with the recount. A row says "no" if any figure differs, not only the balance."""
     table = _table(
         "Balances by the ledger and by an independent recount",
@@ -128,7 +128,7 @@ def _balances(comparison: Comparison) -> Table:
     return table
 
 
-def _print_verdict(console: Console, outcome: Outcome) -> None:
+def _print_verdict(console: Console, outcome: RunOutcome) -> None:
     comparison = outcome.comparison
     tenants = len(comparison.tenants)
     answered = len(outcome.answers.by_sequence)

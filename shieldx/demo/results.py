@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _POLL_MS = 500
 
 
-class Figures(msgspec.Struct, frozen=True, gc=False):
+class ResultFigures(msgspec.Struct, frozen=True, gc=False):
     """The figures of an account as stated by results."""
 
     balance: int
@@ -52,12 +52,12 @@ class SeenResult(msgspec.Struct, frozen=True, gc=False):
     type: str
     code: str
     transaction_id: str
-    balance: Figures
+    balance: ResultFigures
     replayed: bool
     reservation_id: str | None = None
 
 
-class Answer(NamedTuple):
+class RecordAnswer(NamedTuple):
     """The answer to one sent record."""
 
     code: str
@@ -68,10 +68,10 @@ class ResultTally:
     """All results so far. A sent record is identified by its number, which is the correlation id."""
 
     def __init__(self) -> None:
-        self.by_sequence: dict[int, Answer] = {}
+        self.by_sequence: dict[int, RecordAnswer] = {}
         self.answered_again: list[int] = []
         self.expiries: Counter[tuple[str, str]] = Counter()
-        self.last_figures: dict[str, Figures] = {}
+        self.last_figures: dict[str, ResultFigures] = {}
         self.impossible: list[str] = []
 
     def take(self, result: SeenResult, sequence: int | None) -> None:
@@ -81,7 +81,7 @@ class ResultTally:
         elif sequence in self.by_sequence:
             self.answered_again.append(sequence)
         else:
-            self.by_sequence[sequence] = Answer(result.code, result.replayed)
+            self.by_sequence[sequence] = RecordAnswer(result.code, result.replayed)
         if not result.replayed:  # a repeated result has the figures of the original
             self.last_figures[result.tenant_id] = result.balance
         if not result.balance.possible:

@@ -12,7 +12,7 @@ from shieldx.bootstrap.platform import Platform
 from shieldx.bootstrap.worker_environment import worker_environment
 from shieldx.demo.audit_log import AGENT as AUDIT
 from shieldx.demo.audit_log import AuditLog, chain_and_verify
-from shieldx.demo.comparison import Comparison, Observed, compare
+from shieldx.demo.comparison import LedgerComparison, Observed, compare
 from shieldx.demo.read_back import ReadBack
 from shieldx.demo.recount import recount
 from shieldx.demo.replay import Reactions, Replay, Throughput
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 UNTHROTTLED_SHARE = 0.6
 
 
-class Plan(NamedTuple):
+class ReplayPlan(NamedTuple):
     """What to replay, and how."""
 
     trace: Trace
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
     per_second: int
 
 
-class Measured(NamedTuple):
+class ReplayMeasurements(NamedTuple):
     """The measurements of the replay."""
 
     throughput: Throughput
@@ -53,19 +53,19 @@ class Measured(NamedTuple):
     rounds: float
 
 
-class Outcome(NamedTuple):
+class RunOutcome(NamedTuple):
     """Everything that the report shows."""
 
-    measured: Measured
+    measured: ReplayMeasurements
     sent: list[Step]
     answers: ResultTally
-    comparison: Comparison
+    comparison: LedgerComparison
     audit_log: AuditLog
     load_before: float
     """The machine's load average before the start: load from other programs, which slows the demo down."""
 
 
-async def run(plan: Plan, settings: Settings, folder: Path, cache: Path, progress: Progress) -> Outcome:
+async def run(plan: ReplayPlan, settings: Settings, folder: Path, cache: Path, progress: Progress) -> RunOutcome:
     """Replay and recount.
 
     Raises:
@@ -101,10 +101,12 @@ async def run(plan: Plan, settings: Settings, folder: Path, cache: Path, progres
         observed = Observed(results.answers, await read_back.accounts(), await read_back.dead_letters())
     progress.note("recounting")
     comparison = compare(recount(sender.sent, log), observed)
-    return Outcome(measured, sender.sent, results.answers, comparison, audit_log, load_before)
+    return RunOutcome(measured, sender.sent, results.answers, comparison, audit_log, load_before)
 
 
-async def _play(replay: Replay, plan: Plan, story: Story, agent: WorkerProcess, results: ResultsReader) -> Measured:
+async def _play(
+    replay: Replay, plan: ReplayPlan, story: Story, agent: WorkerProcess, results: ResultsReader
+) -> ReplayMeasurements:
     try:
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(agent.watch()), group.create_task(results.read())]
@@ -116,7 +118,7 @@ async def _play(replay: Replay, plan: Plan, story: Story, agent: WorkerProcess, 
     return measured
 
 
-async def _measure(replay: Replay, plan: Plan, story: Story) -> Measured:
+async def _measure(replay: Replay, plan: ReplayPlan, story: Story) -> ReplayMeasurements:
     await replay.open()
     clock = asyncio.get_running_loop().time
     start_s = clock()
@@ -124,7 +126,7 @@ async def _measure(replay: Replay, plan: Plan, story: Story) -> Measured:
     latencies_s = await replay.paced(plan.seconds * (1 - UNTHROTTLED_SHARE), plan.per_second)
     seconds = clock() - start_s
     await replay.settle()
-    return Measured(throughput, latencies_s, seconds, story.rounds)
+    return ReplayMeasurements(throughput, latencies_s, seconds, story.rounds)
 
 
 def _first(errors: BaseExceptionGroup[ShieldXError | KafkaError]) -> BaseException:

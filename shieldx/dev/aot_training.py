@@ -11,7 +11,7 @@ from shieldx.dev.broker_folder import BrokerFolder
 from shieldx.dev.broker_process import BrokerProcess
 from shieldx.dev.cluster_plan import new_plan
 from shieldx.dev.kafka_program import KafkaProgram
-from shieldx.dev.server_properties import Node
+from shieldx.dev.server_properties import BrokerNode
 from shieldx.dev.stack_error import StackError
 from shieldx.engine.kafka.assignor import CopartitionAssignor
 from shieldx.engine.kafka.clients import new_admin, new_group_consumer, new_producer, started
@@ -36,7 +36,7 @@ async def record_training_run(program: KafkaProgram, folder: BrokerFolder, confi
     The caller checks whether Java wrote the file. Raises TrainingFailed, BrokerDidNotStart or ChooseAnotherPort.
     """
     flags = ("-XX:AOTMode=record", f"-XX:AOTConfiguration={configuration}")
-    node = Node(new_plan(1), number=1)
+    node = BrokerNode(new_plan(1), number=1)
     broker = BrokerProcess(folder, program, node, {})
     await broker.start(timeout_s=_START_TIMEOUT_S, flags=flags)
     try:

@@ -16,7 +16,7 @@ from shieldx.dev.cluster_plan import ALONE, BrokerOrdinal, ClusterFolder, Ports
 from shieldx.dev.file_lock import FileLock
 from shieldx.dev.kafka_install import install_kafka
 from shieldx.dev.loopback_ports import free_port, is_free
-from shieldx.dev.server_properties import Node
+from shieldx.dev.server_properties import BrokerNode
 
 __all__ = ["BrokerDidNotStart", "KafkaBroker"]
 
@@ -68,7 +68,7 @@ class KafkaBroker:
         plan = self._cluster.plan()
         if plan is None:
             raise RuntimeError("the broker has no port before its first start")
-        return Node(plan, self.ordinal.number).address
+        return BrokerNode(plan, self.ordinal.number).address
 
     @property
     def pid(self) -> int | None:
@@ -126,7 +126,7 @@ class KafkaBroker:
         """Resume a suspended broker."""
         self._signal(signal.SIGCONT)
 
-    def _node(self) -> Node:
+    def _node(self) -> BrokerNode:
         """This broker in the cluster plan, on the ports of the last start if they are free."""
         plan = self._cluster.planned(self.ordinal.brokers)
         kept = plan.members[self.ordinal.number - 1].ports
@@ -135,7 +135,7 @@ class KafkaBroker:
         if ports != kept:
             plan = plan.with_ports(self.ordinal.number, ports)
             self._cluster.keep(plan)
-        return Node(plan, self.ordinal.number, self._security)
+        return BrokerNode(plan, self.ordinal.number, self._security)
 
     def _signal(self, number: signal.Signals) -> None:
         pid = self.pid

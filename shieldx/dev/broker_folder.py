@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shieldx.dev.kafka_program import BROKER_CLASS, STORAGE_CLASS, KafkaProgram
-from shieldx.dev.server_properties import Node, server_properties
+from shieldx.dev.server_properties import BrokerNode, server_properties
 
 _LOG_SIZE_TO_ROTATE_BYTES = 10 * 1024 * 1024
 
@@ -57,7 +57,7 @@ class BrokerFolder:
         """The end of the broker's command line: its main class and argument."""
         return BROKER_CLASS, str(self.settings)
 
-    def prepare(self, node: Node, overrides: Mapping[str, str]) -> None:
+    def prepare(self, node: BrokerNode, overrides: Mapping[str, str]) -> None:
         """Write the settings, rotate a long log and empty the temporary folder."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.is_file() and self.log.stat().st_size > _LOG_SIZE_TO_ROTATE_BYTES:
@@ -67,7 +67,7 @@ class BrokerFolder:
         self.temporary.mkdir()
         _write_privately(self.settings, server_properties(node, overrides))
 
-    def format_command(self, program: KafkaProgram, node: Node, overrides: Mapping[str, str]) -> list[str]:
+    def format_command(self, program: KafkaProgram, node: BrokerNode, overrides: Mapping[str, str]) -> list[str]:
         """Return the command that fills a new data folder. Call `adopt_formatted` after it."""
         settings = self.root / "format.properties"
         _write_privately(settings, server_properties(node, overrides, data_folder=self._unfinished_data.name))

@@ -9,7 +9,7 @@ from shieldx.dev.child_process import kill_child, run_child, start_child, stop_c
 from shieldx.dev.kafka_answer import wait_for_answer
 from shieldx.dev.kafka_program import KafkaProgram
 from shieldx.dev.loopback_ports import ChooseAnotherPort, is_free
-from shieldx.dev.server_properties import Node
+from shieldx.dev.server_properties import BrokerNode
 from shieldx.dev.stack_error import StackError
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ class _StartFailed(Exception):
 class BrokerProcess:
     """A broker in `folder`, which the caller has locked. It is started once, and again only after `kill`."""
 
-    def __init__(self, folder: BrokerFolder, program: KafkaProgram, node: Node, properties: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: BrokerFolder, program: KafkaProgram, node: BrokerNode, properties: Mapping[str, str]
+    ) -> None:
         self._folder = folder
         self._node = node
         self._program = program
@@ -113,7 +115,7 @@ class BrokerProcess:
             raise _StartFailed(f"found another Kafka, {cluster_id}, on its port {self._node.ports.broker}")
 
 
-async def _answer_of(child: "subprocess.Popen[bytes]", node: Node) -> str:
+async def _answer_of(child: "subprocess.Popen[bytes]", node: BrokerNode) -> str:
     answer = asyncio.ensure_future(wait_for_answer(node))
     end = asyncio.ensure_future(wait_for_child(child))
     try:

@@ -7,14 +7,14 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from shieldx.dev.server_properties import Node
+from shieldx.dev.server_properties import BrokerNode
 
 _POLL_S = 0.01
 _QUORUM_POLL_S = 0.05
 """The poll interval for a broker that listens but waits for the others, since three of them share the machine."""
 
 
-async def wait_for_answer(node: Node) -> str:
+async def wait_for_answer(node: BrokerNode) -> str:
     """Wait until the broker lists itself as alive, and return its cluster id.
 
     There is no time limit; the caller sets one.
@@ -38,7 +38,7 @@ async def _listens(port: int) -> bool:
     return True
 
 
-async def _cluster_id(node: Node) -> str | None:
+async def _cluster_id(node: BrokerNode) -> str | None:
     """Ask this broker itself. An admin client may ask any broker of the cluster, which may have read more metadata."""
     options: dict[str, Any] = {} if node.security is None else node.security.connection()
     try:

@@ -8,7 +8,7 @@ from shieldx.dev.cluster_plan import ClusterPlan, Ports
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class BrokerNode:
     """One broker of a planned cluster, by its number from 1, and its security settings, if any."""
 
     plan: ClusterPlan
@@ -54,7 +54,7 @@ _FIXED = {
 _NOT_TO_OVERRIDE = frozenset({"listeners", "advertised.listeners", "log.dir", "log.dirs", "process.roles"})
 
 
-def server_properties(node: Node, overrides: Mapping[str, str], *, data_folder: str = "data") -> str:
+def server_properties(node: BrokerNode, overrides: Mapping[str, str], *, data_folder: str = "data") -> str:
     """Return the file's text. The data folder is relative to the broker's working folder.
 
     `overrides` override the defaults. Raises ValueError if they set the addresses or the data folder, which the stack

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from shieldx.domains.shadow.messages import Score
 from shieldx.domains.shadow.tables import SCORES
 from shieldx.evaluators.errors import AnswerWithError, GiveUpEvaluation
-from shieldx.evaluators.judging import Work, encode_rule, judge
+from shieldx.evaluators.judging import JudgingWork, encode_rule, judge
 from shieldx.evaluators.metrics import EvaluatorMetrics
 from shieldx.evaluators.pool import Pool
 from shieldx.evaluators.sample_reader import Place, SampleReader
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from shieldx.domains.shadow.messages import Batch
     from shieldx.engine.declarations.replayable import Resources
-    from shieldx.evaluators.judging import Defect, Judged, TooSlow, Unusable
+    from shieldx.evaluators.judging import Defect, JudgedBatch, RuleUnusable, TooSlow
     from shieldx.messages import Source
 
 GIVEN_UP = 1024
@@ -38,7 +38,7 @@ class Evaluators:
         resources: Resources,
         *,
         shadow_processes: int,
-        judging: Callable[[Work], Judged | TooSlow | Unusable | Defect] = judge,
+        judging: Callable[[JudgingWork], JudgedBatch | TooSlow | RuleUnusable | Defect] = judge,
     ) -> None:
         metrics = EvaluatorMetrics(resources.registry)
         self._sets = SetCache(SampleReader(resources.connection).read, metrics)
@@ -105,7 +105,7 @@ class Evaluators:
                 f"version {place.version} has only {len(known)}: start another evaluation"
             )
         judged = await self._pool.judge(
-            Work(
+            JudgingWork(
                 encode_rule(batch.rule),
                 None if batch.compared is None else encode_rule(batch.compared),
                 [known[index] for index in batch.samples],

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from shieldx.domains.credits.tables import ACCOUNTS, AccountRow
-from shieldx.reconciliation.report import Kind
-from shieldx.reconciliation.sums import NOTHING, Figures
+from shieldx.reconciliation.report import FaultKind
+from shieldx.reconciliation.sums import NOTHING, AccountFigures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ read_row = msgspec.json.Decoder(AccountRow).decode
 class LatestRow(NamedTuple):
     """A tenant's last row and its offset in the topic."""
 
-    figures: Figures | None
+    figures: AccountFigures | None
     offset: int
 
 
@@ -54,8 +54,8 @@ class TopicAccounts:
     def compare(
         self,
         check: Check,
-        wanted: Iterable[tuple[str, Figures]],
-        may_be: Mapping[str, set[Figures]],
+        wanted: Iterable[tuple[str, AccountFigures]],
+        may_be: Mapping[str, set[AccountFigures]],
         *,
         are_all: bool = False,
     ) -> None:
@@ -81,13 +81,15 @@ class TopicAccounts:
         try:
             row = read_row(record.value)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            self._unread.fault(Kind.UNREADABLE, ACCOUNTS, self._partition, offset=record.offset, tenant_id=tenant_id)
+            self._unread.fault(
+                FaultKind.UNREADABLE, ACCOUNTS, self._partition, offset=record.offset, tenant_id=tenant_id
+            )
             return LatestRow(None, record.offset)
-        return LatestRow(Figures.of(row), record.offset)
+        return LatestRow(AccountFigures.of(row), record.offset)
 
-    def _fault(self, check: Check, tenant_id: str, wanted: Figures | None, row: LatestRow | None) -> None:
+    def _fault(self, check: Check, tenant_id: str, wanted: AccountFigures | None, row: LatestRow | None) -> None:
         found = None if row is None else row.figures
-        kind = Kind.DIFFERS if wanted and found else Kind.FOREIGN if found else Kind.MISSING
+        kind = FaultKind.DIFFERS if wanted and found else FaultKind.FOREIGN if found else FaultKind.MISSING
         check.fault(
             kind,
             ACCOUNTS,
@@ -103,8 +105,8 @@ class ReplayedAccounts:
     """The last figures of each tenant in a replay."""
 
     def __init__(self) -> None:
-        self.figures: dict[str, Figures] = {}
-        self.recent: dict[str, set[Figures]] = {}
+        self.figures: dict[str, AccountFigures] = {}
+        self.recent: dict[str, set[AccountFigures]] = {}
         """For tenants with rows in flight: the other figures that their rows may show."""
 
     def take(self, rows: Iterable[Write], *, in_flight: bool) -> None:
@@ -116,8 +118,8 @@ class ReplayedAccounts:
             if write.value is None:
                 self.figures.pop(tenant_id, None)
             else:
-                self.figures[tenant_id] = Figures.of(read_row(write.value))
+                self.figures[tenant_id] = AccountFigures.of(read_row(write.value))
 
-    def may_be(self, tenant_id: str, figures: Figures) -> None:
+    def may_be(self, tenant_id: str, figures: AccountFigures) -> None:
         """Allow a row in flight to show these figures."""
         self.recent.setdefault(tenant_id, set()).add(figures)

@@ -7,7 +7,7 @@ from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shieldx.reconciliation.report import Kind
+from shieldx.reconciliation.report import FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ PRIVATE = frozenset({"actor", "description"})
 """Only the names of these fields are shown, since their values may be personal data."""
 
 
-class Found(NamedTuple):
+class FoundRecord(NamedTuple):
     """A record that was read: its content and its location.
 
     A `pending` record is not chained yet, which is not a fault.
@@ -37,7 +37,7 @@ class Found(NamedTuple):
     pending: bool = False
 
 
-class Unreadable(NamedTuple):
+class UnreadableRecord(NamedTuple):
     """A record whose content does not belong in its topic."""
 
     length: int
@@ -56,7 +56,7 @@ class Reading:
 
     def fields(self, said: Any) -> Mapping[str, Any]:
         """The content by field, including `tenant_id`."""
-        return {UNREADABLE: said.length} if isinstance(said, Unreadable) else said._asdict()
+        return {UNREADABLE: said.length} if isinstance(said, UnreadableRecord) else said._asdict()
 
 
 class Alignment:
@@ -69,7 +69,7 @@ class Alignment:
         self,
         check: Check,
         reading: Reading,
-        found: AsyncGenerator[Sequence[Found], None],
+        found: AsyncGenerator[Sequence[FoundRecord], None],
         *,
         place: str,
         partition: int,
@@ -81,7 +81,7 @@ class Alignment:
         self._place = place
         self._partition = partition
         self._expected: deque[Any] = deque()
-        self._found: deque[Found] = deque()
+        self._found: deque[FoundRecord] = deque()
         self._drained = False
         self._last: Any = None
         self._taken = 0
@@ -181,22 +181,22 @@ class Alignment:
                     return ahead, steps - ahead
         return len(wanted), len(got)
 
-    def _are_alike(self, content: Any, found: Found) -> bool:
+    def _are_alike(self, content: Any, found: FoundRecord) -> bool:
         """Whether one may be an edited version of the other: most fields are equal, or it is unreadable."""
         wanted, got = self._both(content, found)
         same = sum(wanted[name] == got.get(name) for name in wanted)
         return UNREADABLE in got or same > len(wanted) - same
 
-    def _both(self, content: Any, found: Found) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    def _both(self, content: Any, found: FoundRecord) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         reading = self._reading
         return reading.fields(reading.read(content)), reading.fields(reading.read(found.content))
 
-    def _differ(self, content: Any, found: Found) -> None:
+    def _differ(self, content: Any, found: FoundRecord) -> None:
         self._check.compared += 1
         wanted, got = self._both(content, found)
         names = [name for name in {**wanted, **got} if wanted.get(name) != got.get(name)]
         said = {"expected": shown(wanted, names), "found": shown(got, names)}
-        self._fault(Kind.DIFFERS, found.place, found.offset, wanted, **said)
+        self._fault(FaultKind.DIFFERS, found.place, found.offset, wanted, **said)
 
     def _lack(self, contents: Sequence[Any], *, at_end: bool) -> None:
         before = self._found[0].offset if self._found else None
@@ -205,18 +205,18 @@ class Alignment:
                 self._check.lags(IN_FLIGHT)
                 continue
             said = self._reading.fields(self._reading.read(content))
-            self._fault(Kind.MISSING, self._place, before, said, expected=shown(said, said))
+            self._fault(FaultKind.MISSING, self._place, before, said, expected=shown(said, said))
 
-    def _too_much(self, found: Found) -> None:
+    def _too_much(self, found: FoundRecord) -> None:
         if found.pending:
             return
         said = self._reading.read(found.content)
         again = self._last is not None and self._reading.agree(self._reading.read(self._last), said)
         fields = self._reading.fields(said)
-        kind = Kind.TWICE if again else Kind.FOREIGN
+        kind = FaultKind.TWICE if again else FaultKind.FOREIGN
         self._fault(kind, found.place, found.offset, fields, found=shown(fields, fields))
 
-    def _fault(self, kind: Kind, place: str, offset: int | None, fields: Mapping[str, Any], **said: str) -> None:
+    def _fault(self, kind: FaultKind, place: str, offset: int | None, fields: Mapping[str, Any], **said: str) -> None:
         self._check.fault(kind, place, self._partition, offset=offset, tenant_id=fields.get("tenant_id"), **said)
 
 

@@ -11,7 +11,7 @@ from shieldx.reconciliation import report as names
 from shieldx.reconciliation.accounts import TopicAccounts
 from shieldx.reconciliation.ends import ends, settled
 from shieldx.reconciliation.kafka_topics import KafkaTopics
-from shieldx.reconciliation.ledger import Ledger
+from shieldx.reconciliation.ledger import CheckedLedger
 from shieldx.reconciliation.mirror import mirror, stray_rows
 from shieldx.reconciliation.replayed_partition import ReplayedPartition
 from shieldx.reconciliation.report import ReconciledPartition, ReconciliationReport
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.manifests import Topic
     from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.tasks.checkpoint import TaskStores
-    from shieldx.reconciliation.mirror import Mirror
+    from shieldx.reconciliation.mirror import LedgerMirror
 
 
 async def reconcile(
@@ -49,7 +49,7 @@ async def reconcile(
         CheckPostgres: Postgres does not respond.
     """
     async with KafkaTopics(connection, application) as topics:
-        ledger = Ledger(
+        ledger = CheckedLedger(
             topics=topics,
             agent=agent,
             manifests=manifests,
@@ -61,7 +61,7 @@ async def reconcile(
         return await reconcile_ledger(ledger, dsn)
 
 
-async def reconcile_ledger(ledger: Ledger, dsn: str | None) -> ReconciliationReport:
+async def reconcile_ledger(ledger: CheckedLedger, dsn: str | None) -> ReconciliationReport:
     """Check every partition.
 
     Raises:
@@ -75,7 +75,7 @@ async def reconcile_ledger(ledger: Ledger, dsn: str | None) -> ReconciliationRep
     return ledger.report
 
 
-async def _check_partition(ledger: Ledger, partition: int, snapshot: Mirror | None) -> None:
+async def _check_partition(ledger: CheckedLedger, partition: int, snapshot: LedgerMirror | None) -> None:
     """Check one partition. What is read first is already settled in everything that is read later."""
     topics, report = ledger.topics, ledger.report
     before = await settled(topics, ledger.agent.name, partition)

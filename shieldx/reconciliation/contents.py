@@ -10,7 +10,7 @@ from shieldx.domains.audit.tables import DECISIONS, LOG
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.messages import DEAD_LETTERS
-from shieldx.reconciliation.alignment import Found, Unreadable
+from shieldx.reconciliation.alignment import FoundRecord, UnreadableRecord
 from shieldx.reconciliation.readings import LEDGER, LetterRead, LoggedEntry, decoded, entry_of, read_append
 from shieldx.reconciliation.sums import read_result
 
@@ -26,17 +26,17 @@ _logged = msgspec.json.Decoder(LoggedEntry).decode
 _letter = msgspec.json.Decoder(LetterRead).decode
 
 
-async def results(topics: Topics, ends: Ends, start: int, sums: Sums) -> AsyncGenerator[Sequence[Found], None]:
+async def results(topics: Topics, ends: Ends, start: int, sums: Sums) -> AsyncGenerator[Sequence[FoundRecord], None]:
     """Yield the results of a partition from `start` on, and add each to the sums."""
     async for records in topics.read(TopicPartition(RESULTS, ends.partition), start, ends.results.end):
         for record in records:
             result = decoded(read_result, record.value)
-            if not isinstance(result, Unreadable):
+            if not isinstance(result, UnreadableRecord):
                 sums.take(result, record.offset)
-        yield [Found(record.value, RESULTS, record.offset) for record in records]
+        yield [FoundRecord(record.value, RESULTS, record.offset) for record in records]
 
 
-async def entries(topics: Topics, ends: Ends, start: int = 0) -> AsyncGenerator[Sequence[Found], None]:
+async def entries(topics: Topics, ends: Ends, start: int = 0) -> AsyncGenerator[Sequence[FoundRecord], None]:
     """Yield the ledger's entries in the log, then the appends that the audit agent has not processed.
 
     Entries of appends that it processed meanwhile are skipped, because those appends are yielded too.
@@ -44,32 +44,32 @@ async def entries(topics: Topics, ends: Ends, start: int = 0) -> AsyncGenerator[
     async for records in topics.read(TopicPartition(LOG, ends.partition), start, ends.log.end):
         logged = [(decoded(_logged, record.value), record.offset) for record in records]
         yield [
-            Found(entry if isinstance(entry, Unreadable) else entry.entry(), LOG, offset)
+            FoundRecord(entry if isinstance(entry, UnreadableRecord) else entry.entry(), LOG, offset)
             for entry, offset in logged
-            if isinstance(entry, Unreadable) or (entry.action.startswith(LEDGER) and _asked_before(entry, ends))
+            if isinstance(entry, UnreadableRecord) or (entry.action.startswith(LEDGER) and _asked_before(entry, ends))
         ]
     async for records in topics.read(
         TopicPartition(DECISIONS, ends.partition), max(ends.appended, ends.appends.first), ends.appends.end
     ):
         appended = [(decoded(read_append, record.value), record.offset) for record in records]
         yield [
-            Found(entry_of(append), DECISIONS, offset, pending=True)
+            FoundRecord(entry_of(append), DECISIONS, offset, pending=True)
             for append, offset in appended
-            if not isinstance(append, Unreadable) and append.action.startswith(LEDGER)
+            if not isinstance(append, UnreadableRecord) and append.action.startswith(LEDGER)
         ]
 
 
-async def letters(topics: Topics, ends: Ends) -> AsyncGenerator[Sequence[Found], None]:
+async def letters(topics: Topics, ends: Ends) -> AsyncGenerator[Sequence[FoundRecord], None]:
     """Yield the dead letters of commands."""
     async for records in topics.read(TopicPartition(DEAD_LETTERS, ends.partition), 0, ends.letters.end):
-        yield [Found(record.value, DEAD_LETTERS, record.offset) for record in records if _of_a_command(record)]
+        yield [FoundRecord(record.value, DEAD_LETTERS, record.offset) for record in records if _of_a_command(record)]
 
 
 def _of_a_command(record: Record) -> bool:
     if record.value is None:
         return False  # marks a dead letter that was replayed
     letter = decoded(_letter, record.value)
-    return isinstance(letter, Unreadable) or letter.source.topic == COMMANDS
+    return isinstance(letter, UnreadableRecord) or letter.source.topic == COMMANDS
 
 
 def _asked_before(entry: LoggedEntry, ends: Ends) -> bool:

@@ -10,7 +10,7 @@ from shieldx.engine.tasks.log import TopicPartition
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from shieldx.reconciliation.topics import Bounds, Topics
+    from shieldx.reconciliation.topics import PartitionBounds, Topics
 
 AUDIT = "audit"
 
@@ -36,11 +36,11 @@ class Ends(NamedTuple):
     settled: Settled
     appended: int
     """The audit agent's next offset in its appends. Appends from there on are not in the log."""
-    log: Bounds
-    appends: Bounds
-    letters: Bounds
-    results: Bounds
-    commands: Bounds
+    log: PartitionBounds
+    appends: PartitionBounds
+    letters: PartitionBounds
+    results: PartitionBounds
+    commands: PartitionBounds
 
 
 async def settled(topics: Topics, agent: str, partition: int) -> Settled:

@@ -12,7 +12,7 @@ from shieldx.reconciliation.readings import LEDGER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shieldx.reconciliation.readings import Entry
+    from shieldx.reconciliation.readings import LedgerEntry
     from shieldx.reconciliation.sums import ResultRead
 
 EXPIRED = f"{LEDGER}expire"
@@ -21,14 +21,14 @@ _INDEXED = 3
 """The number of slashes in the coordinates of a command within a batch."""
 
 
-class Said(NamedTuple):
+class SharedContent(NamedTuple):
     """The common content of a result and its entry. A replayed result does not say where its command is."""
 
     tenant_id: str | None
     action: str
     outcome: str
     key: str | None
-    within: tuple[Said, ...] = ()
+    within: tuple[SharedContent, ...] = ()
     """For each command of a batch."""
 
 
@@ -46,7 +46,11 @@ class _Said(Reading):
 
     def agree(self, expected: Any, found: Any) -> bool:
         """Whether both are equal, ignoring the place, which a replayed result does not know."""
-        if isinstance(expected, Said) and isinstance(found, Said) and None in (expected.key, found.key):
+        if (
+            isinstance(expected, SharedContent)
+            and isinstance(found, SharedContent)
+            and None in (expected.key, found.key)
+        ):
             return expected._replace(key=None) == found._replace(key=None)
         return bool(expected == found)
 
@@ -63,28 +67,28 @@ class _Said(Reading):
 SAID = _Said()
 
 
-def said_by(result: ResultRead, partition: int) -> Said:
+def said_by(result: ResultRead, partition: int) -> SharedContent:
     """The expected content of a result's entry."""
     if result.type == "expire":
-        return Said(result.tenant_id, EXPIRED, result.code, f"{EXPIRE}{result.transaction_id}")
+        return SharedContent(result.tenant_id, EXPIRED, result.code, f"{EXPIRE}{result.transaction_id}")
     action = f"{LEDGER}{result.type}"
     if result.replayed:
-        return Said(result.tenant_id, action, result.code, None)
+        return SharedContent(result.tenant_id, action, result.code, None)
     key = f"{COMMANDS}/{partition}/{result.transaction_id.partition('-')[2]}"
     within = tuple(
-        Said(each.tenant_id, f"{LEDGER}{each.type}", each.code, f"{key}/{index}")
+        SharedContent(each.tenant_id, f"{LEDGER}{each.type}", each.code, f"{key}/{index}")
         for index, each in enumerate(result.results)
     )
-    return Said(result.tenant_id, action, result.code, key, within)
+    return SharedContent(result.tenant_id, action, result.code, key, within)
 
 
-def is_within_batch(entry: Entry) -> bool:
+def is_within_batch(entry: LedgerEntry) -> bool:
     """Whether an entry belongs to a command within a batch. The batch's own entry follows."""
     key = entry.idempotency_key
     return not key.startswith(EXPIRE) and key.startswith(f"{COMMANDS}/") and key.count("/") == _INDEXED
 
 
-def offset_of(entry: Entry) -> int | None:
+def offset_of(entry: LedgerEntry) -> int | None:
     """The offset of the command that an entry belongs to, or None if it belongs to none."""
     topic, _, place = entry.idempotency_key.partition("/")
     offset = place.split("/")[1:2]

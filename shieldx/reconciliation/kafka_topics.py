@@ -12,7 +12,7 @@ from shieldx.engine.kafka.cluster import bounds_of
 from shieldx.engine.kafka.committed_range import read_ranges
 from shieldx.engine.kafka.offset_range import OffsetRange
 from shieldx.engine.kafka.positions import last_positions
-from shieldx.reconciliation.topics import Bounds
+from shieldx.reconciliation.topics import PartitionBounds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -54,11 +54,11 @@ class KafkaTopics:
         """Disconnect."""
         await self._started.aclose()
 
-    async def bounds(self, tp: TopicPartition) -> Bounds:
+    async def bounds(self, tp: TopicPartition) -> PartitionBounds:
         """The offsets of a partition."""
         first, committed = (await bounds_of(self._asker, [tp]))[tp]
         _, end = (await bounds_of(self._uncommitted, [tp]))[tp]
-        return Bounds(first, committed, end)
+        return PartitionBounds(first, committed, end)
 
     async def position(self, agent: str, tp: TopicPartition) -> int:
         """The next offset that an agent has committed, or 0 if there is none.

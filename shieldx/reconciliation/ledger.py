@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from shieldx.reconciliation.replay import Replay
+from shieldx.reconciliation.replay import LedgerReplay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ledger:
+class CheckedLedger:
     """The agent, its topics, and the report."""
 
     topics: Topics
@@ -31,10 +31,10 @@ class Ledger:
     stores: TaskStores | None = None
     """Stores for state that exceeds memory; must be empty."""
 
-    def replay(self, partition: int, fold: Callable[..., Any] | None = None) -> Replay:
+    def replay(self, partition: int, fold: Callable[..., Any] | None = None) -> LedgerReplay:
         """A replay of a partition from its beginning, with the agent's fold or another one."""
         agent = self.agent if fold is None else replace(self.agent, fold=fold)
-        return Replay(
+        return LedgerReplay(
             agent,
             partition,
             topics=self.manifests,

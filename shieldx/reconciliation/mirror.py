@@ -12,7 +12,7 @@ from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS, TransactionRo
 from shieldx.engine.kafka.offset_range import OffsetRange
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.reconciliation.alignment import shown
-from shieldx.reconciliation.report import Kind
+from shieldx.reconciliation.report import FaultKind
 from shieldx.sinks.database import connected
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def key_of(value: bytes) -> tuple[int, int]:
 _read_movement = msgspec.json.Decoder(TransactionRow).decode
 
 
-class Mirror:
+class LedgerMirror:
     """One partition in one database snapshot, so that rows and the sink's positions are consistent."""
 
     def __init__(self, connection: asyncpg.Connection, partition: int, positions: dict[str, int]) -> None:
@@ -148,14 +148,14 @@ class Mirror:
             wanted = None if row is None else row.figures
             found = f"balance={figures[0]}, reserved_funds={figures[1]}, total_spent={figures[2]}, source {offset}"
             where = {"tenant_id": tenant_id, "offset": None if row is None else row.offset, "found": found}
-            kind = Kind.FOREIGN if wanted is None else Kind.DIFFERS
+            kind = FaultKind.FOREIGN if wanted is None else FaultKind.DIFFERS
             check.fault(kind, ACCOUNTS_TABLE, self._partition, expected=str(wanted or ""), **where)
         for tenant_id, row in unseen.items():
             if row.figures is not None and NUL in tenant_id:
                 check.lags(SET_ASIDE)
             elif row.figures is not None:
                 where = {"tenant_id": tenant_id, "offset": row.offset, "expected": str(row.figures)}
-                check.fault(Kind.MISSING, ACCOUNTS_TABLE, self._partition, **where)
+                check.fault(FaultKind.MISSING, ACCOUNTS_TABLE, self._partition, **where)
 
     async def compare_sums(self, topics: Topics, topic: TopicAccounts, check: Check, *, from_nothing: bool) -> None:
         """Compare each tenant's sum of movements with the balance after the last one and with the account's balance.
@@ -178,7 +178,7 @@ class Mirror:
             else:
                 continue
             where = {"tenant_id": tenant_id, "expected": expected, "found": found}
-            check.fault(Kind.BALANCE, TRANSACTIONS_TABLE, self._partition, **where)
+            check.fault(FaultKind.BALANCE, TRANSACTIONS_TABLE, self._partition, **where)
 
     async def find_last(self, topics: Topics) -> None:
         """Find the last movement that the database should have."""
@@ -245,14 +245,14 @@ class Movements:
         self._next = None if row is None else _Movement(*row)
 
     async def _foreign(self, row: _Movement) -> None:
-        self._fault(Kind.FOREIGN, row, found=_said(row, row._fields))
+        self._fault(FaultKind.FOREIGN, row, found=_said(row, row._fields))
         await self._advance()
 
     def _compare(self, wanted: _Movement, found: _Movement) -> None:
         self._check.compared += 1
         if wanted != found:
             names = [name for name in wanted._fields if getattr(wanted, name) != getattr(found, name)]
-            self._fault(Kind.DIFFERS, wanted, expected=_said(wanted, names), found=_said(found, names))
+            self._fault(FaultKind.DIFFERS, wanted, expected=_said(wanted, names), found=_said(found, names))
 
     def _lacks(self, wanted: _Movement) -> None:
         if self._last is None or wanted.key > self._last:
@@ -260,16 +260,16 @@ class Movements:
         elif NUL in f"{wanted.tenant_id}{wanted.idempotency_key}{wanted.description}":
             self._check.lags(SET_ASIDE)
         else:
-            self._fault(Kind.MISSING, wanted, expected=_said(wanted, wanted._fields))
+            self._fault(FaultKind.MISSING, wanted, expected=_said(wanted, wanted._fields))
 
-    def _fault(self, kind: Kind, row: _Movement, **said: str) -> None:
+    def _fault(self, kind: FaultKind, row: _Movement, **said: str) -> None:
         self._check.fault(
             kind, TRANSACTIONS_TABLE, self._partition, offset=row.input_offset, tenant_id=row.tenant_id, **said
         )
 
 
 @asynccontextmanager
-async def mirror(dsn: str, partition: int) -> AsyncIterator[Mirror]:
+async def mirror(dsn: str, partition: int) -> AsyncIterator[LedgerMirror]:
     """A snapshot of one partition's rows.
 
     Raises:
@@ -277,14 +277,14 @@ async def mirror(dsn: str, partition: int) -> AsyncIterator[Mirror]:
     """
     async with connected(dsn) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await connection.fetch(_POSITIONS, SINK, partition)
-        yield Mirror(connection, partition, {row["topic"]: row["next_offset"] for row in rows})
+        yield LedgerMirror(connection, partition, {row["topic"]: row["next_offset"] for row in rows})
 
 
 async def stray_rows(dsn: str, partitions: int, check: Check) -> None:
     """Find rows that claim to come from a partition that does not exist. No other comparison would find them."""
     async with connected(dsn) as connection:
         for table, tenant_id, partition, offset in await connection.fetch(_STRAY, partitions):
-            check.fault(Kind.FOREIGN, table, partition, offset=offset, tenant_id=tenant_id)
+            check.fault(FaultKind.FOREIGN, table, partition, offset=offset, tenant_id=tenant_id)
 
 
 def _said(row: _Movement, names: Iterable[str]) -> str:

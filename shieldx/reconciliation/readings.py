@@ -8,7 +8,7 @@ import msgspec
 
 from shieldx.domains.credits.messages import Result
 from shieldx.messages import AuditAppend, Coordinates
-from shieldx.reconciliation.alignment import Reading, Unreadable
+from shieldx.reconciliation.alignment import Reading, UnreadableRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ LEDGER = "credits."
 """The prefix of the actions in the ledger's entries."""
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """What the ledger states in an entry and the log must repeat. `source` is `topic/partition/offset[/index]`."""
 
     tenant_id: str | None
@@ -45,14 +45,14 @@ class LoggedEntry(msgspec.Struct, frozen=True, gc=False):
     occurred_at: str
     input: str
 
-    def entry(self) -> Entry:
+    def entry(self) -> LedgerEntry:
         """The entry's content."""
-        return Entry(*msgspec.structs.astuple(self)[: len(Entry._fields)])
+        return LedgerEntry(*msgspec.structs.astuple(self)[: len(LedgerEntry._fields)])
 
 
-def entry_of(append: AuditAppend) -> Entry:
+def entry_of(append: AuditAppend) -> LedgerEntry:
     """The expected entry of an append."""
-    return Entry(
+    return LedgerEntry(
         append.tenant_id,
         append.idempotency_key,
         append.actor,
@@ -77,7 +77,9 @@ class Encoded(Reading):
 
     def fields(self, said: Any) -> Mapping[str, Any]:
         """The fields by name; nested ones as `balance.reserved_funds` or `results[3].code`."""
-        return super().fields(said) if isinstance(said, Unreadable) else dict(_flat("", msgspec.to_builtins(said)))
+        return (
+            super().fields(said) if isinstance(said, UnreadableRecord) else dict(_flat("", msgspec.to_builtins(said)))
+        )
 
 
 class LetterRead(msgspec.Struct, frozen=True, gc=False):
@@ -101,7 +103,7 @@ def decoded(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
     try:
         return decode(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Unreadable(len(value or b""))
+        return UnreadableRecord(len(value or b""))
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:

@@ -66,7 +66,7 @@ class _Kept:
         """There is nothing to close."""
 
 
-class Replay:
+class LedgerReplay:
     """One partition of an agent from its beginning. The output depends only on the records.
 
     Transaction boundaries are only visible in the tables, where each row is the last of its transaction. With `stores`,

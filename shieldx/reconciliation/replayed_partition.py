@@ -10,9 +10,9 @@ from shieldx.engine.tasks.log import TopicPartition
 from shieldx.messages import DEAD_LETTERS
 from shieldx.reconciliation import contents, readings, report
 from shieldx.reconciliation.accounts import ReplayedAccounts
-from shieldx.reconciliation.alignment import Alignment, Unreadable
+from shieldx.reconciliation.alignment import Alignment, UnreadableRecord
 from shieldx.reconciliation.readings import entry_of, read_append
-from shieldx.reconciliation.sums import Figures, Sums, read_result
+from shieldx.reconciliation.sums import AccountFigures, Sums, read_result
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from shieldx.domains.credits.messages import Result
     from shieldx.engine.tasks.log import Record, Write
     from shieldx.reconciliation.accounts import TopicAccounts
-    from shieldx.reconciliation.alignment import Found, Reading
+    from shieldx.reconciliation.alignment import FoundRecord, Reading
     from shieldx.reconciliation.ends import Ends
-    from shieldx.reconciliation.ledger import Ledger
-    from shieldx.reconciliation.mirror import Mirror, Movements
-    from shieldx.reconciliation.replay import Replay, Written
+    from shieldx.reconciliation.ledger import CheckedLedger
+    from shieldx.reconciliation.mirror import LedgerMirror, Movements
+    from shieldx.reconciliation.replay import LedgerReplay, Written
 
 DELETED = "deleted by retention"
 
@@ -32,7 +32,7 @@ DELETED = "deleted by retention"
 class ReplayedPartition:
     """Compares the output of a replay of one partition with the topics."""
 
-    def __init__(self, ledger: Ledger, ends: Ends, accounts: TopicAccounts, mirror: Mirror | None) -> None:
+    def __init__(self, ledger: CheckedLedger, ends: Ends, accounts: TopicAccounts, mirror: LedgerMirror | None) -> None:
         self._ledger = ledger
         self._ends = ends
         self._topic_accounts = accounts
@@ -74,7 +74,9 @@ class ReplayedPartition:
         if ends.results.first:
             start, self._skipped_to = await self._first_answer()
 
-        def aligned(name: str, reading: Reading, found: AsyncGenerator[Sequence[Found], None], place: str) -> Alignment:
+        def aligned(
+            name: str, reading: Reading, found: AsyncGenerator[Sequence[FoundRecord], None], place: str
+        ) -> Alignment:
             return Alignment(self._report.check(name), reading, found, place=place, partition=ends.partition)
 
         results = contents.results(topics, ends, start, self._sums)
@@ -92,11 +94,11 @@ class ReplayedPartition:
         async for records in self._ledger.topics.read(place, ends.results.first, ends.results.end):
             for record in records:
                 result = readings.RESULTS.read(record.value)
-                if not isinstance(result, Unreadable) and _is_first_answer(result):
+                if not isinstance(result, UnreadableRecord) and _is_first_answer(result):
                     return record.offset, result.transaction_id
         return ends.results.end, ""
 
-    async def _run(self, replay: Replay) -> None:
+    async def _run(self, replay: LedgerReplay) -> None:
         ends, place = self._ends, TopicPartition(COMMANDS, self._ends.partition)
         reading = self._ledger.topics.read(place, 0, ends.commands.committed)
         try:
@@ -119,7 +121,7 @@ class ReplayedPartition:
                 alignment.now_in_flight()
         return all([await alignment.exhausted() for alignment in self._alignments])
 
-    async def _process(self, replay: Replay, records: Sequence[Record]) -> None:
+    async def _process(self, replay: LedgerReplay, records: Sequence[Record]) -> None:
         if not records:
             return
         self.commands += len(records)
@@ -165,9 +167,9 @@ def _is_first_answer(result: Result) -> bool:
     return not result.replayed and result.type != "expire"
 
 
-def _figures(results: list[bytes | None]) -> Iterator[tuple[str, Figures]]:
+def _figures(results: list[bytes | None]) -> Iterator[tuple[str, AccountFigures]]:
     """The figures of accounts after each result."""
     for value in results:
         result = read_result(value or b"")
         if result.code == "ok" and not result.replayed:
-            yield result.tenant_id, Figures.of(result.balance)
+            yield result.tenant_id, AccountFigures.of(result.balance)

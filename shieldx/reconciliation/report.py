@@ -23,7 +23,7 @@ MIRRORED_MOVEMENTS = "movements in Postgres"
 MIRRORED_SUMS = "sums in Postgres"
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What is wrong with a record or a row."""
 
     DIFFERS = "differs"
@@ -42,7 +42,7 @@ class Fault:
     """
 
     check: str
-    kind: Kind
+    kind: FaultKind
     place: str
     partition: int
     offset: int | None = None
@@ -65,13 +65,13 @@ class Check:
 
     name: str
     compared: int = 0
-    counts: Counter[Kind] = field(default_factory=Counter)
+    counts: Counter[FaultKind] = field(default_factory=Counter)
     """The number of faults by kind, including those that are not kept."""
     faults: list[Fault] = field(default_factory=list)
     lagging: Counter[str] = field(default_factory=Counter)
     """The number of records that cannot be compared yet, or no longer, by reason."""
 
-    def fault(self, kind: Kind, place: str, partition: int, **where: int | str | None) -> None:
+    def fault(self, kind: FaultKind, place: str, partition: int, **where: int | str | None) -> None:
         """Record a fault."""
         self.counts[kind] += 1
         if self.counts[kind] <= KEPT_FAULTS:

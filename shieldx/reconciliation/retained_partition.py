@@ -8,12 +8,20 @@ from shieldx.domains.audit.tables import LOG
 from shieldx.domains.credits.tables import AUDIT, COMMANDS, RESULTS, TRANSACTIONS
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.reconciliation import contents, report
-from shieldx.reconciliation.alignment import Alignment, Found, Unreadable
+from shieldx.reconciliation.alignment import Alignment, FoundRecord, UnreadableRecord
 from shieldx.reconciliation.answerable import AnswerableFold
-from shieldx.reconciliation.entry_pairs import EXPIRED, SAID, Commanded, Said, is_within_batch, offset_of, said_by
+from shieldx.reconciliation.entry_pairs import (
+    EXPIRED,
+    SAID,
+    Commanded,
+    SharedContent,
+    is_within_batch,
+    offset_of,
+    said_by,
+)
 from shieldx.reconciliation.mirror import key_of
 from shieldx.reconciliation.readings import decoded, read_append
-from shieldx.reconciliation.report import Kind
+from shieldx.reconciliation.report import FaultKind
 from shieldx.reconciliation.sums import Sums, read_result
 
 if TYPE_CHECKING:
@@ -22,8 +30,8 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import Record
     from shieldx.reconciliation.accounts import TopicAccounts
     from shieldx.reconciliation.ends import Ends
-    from shieldx.reconciliation.ledger import Ledger
-    from shieldx.reconciliation.mirror import Mirror
+    from shieldx.reconciliation.ledger import CheckedLedger
+    from shieldx.reconciliation.mirror import LedgerMirror
 
 SLACK_MS = 60_000
 """How long before the first retained record to start in the log: entries come later, but brokers' clocks differ."""
@@ -34,7 +42,7 @@ FIRST_KEYS = 64
 class RetainedPartition:
     """Compares results with entries, commands with entries, and sums from each tenant's first result on."""
 
-    def __init__(self, ledger: Ledger, ends: Ends, accounts: TopicAccounts, mirror: Mirror | None) -> None:
+    def __init__(self, ledger: CheckedLedger, ends: Ends, accounts: TopicAccounts, mirror: LedgerMirror | None) -> None:
         self._ledger = ledger
         self._ends = ends
         self._accounts = accounts
@@ -75,31 +83,31 @@ class RetainedPartition:
         if alignment is not None:
             await alignment.finish()
 
-    def _said(self, records: Sequence[Record]) -> list[Said]:
+    def _said(self, records: Sequence[Record]) -> list[SharedContent]:
         """The expected entries of some results. An invalid result is a fault and has no entry."""
         said = []
         for record in records:
             result = decoded(read_result, record.value)
-            if isinstance(result, Unreadable):
+            if isinstance(result, UnreadableRecord):
                 check = self._ledger.report.check(report.ENTRIES_OF_RESULTS)
-                check.fault(Kind.UNREADABLE, RESULTS, self._ends.partition, offset=record.offset)
+                check.fault(FaultKind.UNREADABLE, RESULTS, self._ends.partition, offset=record.offset)
             else:
                 self._sums.take(result, record.offset)
                 said.append(said_by(result, self._ends.partition))
         return said
 
-    async def _answers(self, first: Record, keys: Collection[str]) -> AsyncGenerator[Sequence[Found], None]:
+    async def _answers(self, first: Record, keys: Collection[str]) -> AsyncGenerator[Sequence[FoundRecord], None]:
         """Yield the log's entries from the first with one of the keys on; the entries of a batch are combined."""
-        within: list[Said] = []
+        within: list[SharedContent] = []
         began = False
         async for entries in contents.entries(self._ledger.topics, self._ends, await self._log_from(first)):
             answers = []
             for found in entries:
                 entry = found.content
-                if isinstance(entry, Unreadable):
+                if isinstance(entry, UnreadableRecord):
                     answers.append(found)
                     continue
-                said = Said(entry.tenant_id, entry.action, entry.outcome, entry.idempotency_key)
+                said = SharedContent(entry.tenant_id, entry.action, entry.outcome, entry.idempotency_key)
                 if is_within_batch(entry):
                     within.append(said)
                     continue
@@ -132,14 +140,14 @@ class RetainedPartition:
         if alignment is not None:
             await alignment.finish()
 
-    async def _commanded(self, first: Record) -> AsyncGenerator[Sequence[Found], None]:
+    async def _commanded(self, first: Record) -> AsyncGenerator[Sequence[FoundRecord], None]:
         """Yield the log's entries of commands from the first retained one on, without those within batches."""
         began = False
         async for entries in contents.entries(self._ledger.topics, self._ends, await self._log_from(first)):
             commanded = []
             for found in entries:
                 entry = found.content
-                if isinstance(entry, Unreadable) or entry.action == EXPIRED:
+                if isinstance(entry, UnreadableRecord) or entry.action == EXPIRED:
                     continue
                 offset = offset_of(entry)
                 began = began or (offset is not None and offset >= first.offset)
@@ -152,10 +160,10 @@ class RetainedPartition:
         log = TopicPartition(LOG, self._ends.partition)
         return await self._ledger.topics.offset_at(log, first.timestamp - SLACK_MS)
 
-    def _alignment(self, name: str, found: AsyncGenerator[Sequence[Found], None]) -> Alignment:
+    def _alignment(self, name: str, found: AsyncGenerator[Sequence[FoundRecord], None]) -> Alignment:
         return Alignment(self._ledger.report.check(name), SAID, found, place=LOG, partition=self._ends.partition)
 
-    async def _movements(self, mirror: Mirror) -> None:
+    async def _movements(self, mirror: LedgerMirror) -> None:
         """The topic of transactions is retained longer than the commands."""
         topics, partition = self._ledger.topics, self._ends.partition
         tp = TopicPartition(TRANSACTIONS, partition)
@@ -171,9 +179,9 @@ class RetainedPartition:
             await movements.finish()
 
 
-def _from_first(answers: list[Found], keys: Collection[str]) -> list[Found]:
+def _from_first(answers: list[FoundRecord], keys: Collection[str]) -> list[FoundRecord]:
     for number, found in enumerate(answers):
-        if isinstance(found.content, Said) and found.content.key in keys:
+        if isinstance(found.content, SharedContent) and found.content.key in keys:
             return answers[number:]
     return []
 

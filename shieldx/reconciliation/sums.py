@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from shieldx.domains.credits.tables import RESULTS
-from shieldx.reconciliation.report import Kind
+from shieldx.reconciliation.report import FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shieldx.reconciliation.report import Check
 
 
-class Figures(NamedTuple):
+class AccountFigures(NamedTuple):
     """The figures of a tenant's account."""
 
     balance: int
@@ -26,7 +26,7 @@ class Figures(NamedTuple):
     total_purchased: int
 
     @classmethod
-    def of(cls, said: Any) -> Figures:
+    def of(cls, said: Any) -> AccountFigures:
         """The figures of a row or of a result's balance, which have more fields."""
         return cls(said.balance, said.reserved_funds, said.total_spent, said.total_purchased)
 
@@ -67,7 +67,7 @@ _ALLOWED = {
     "expire": lambda b, r, s, p: r < 0 and b == s == p == 0,
 }
 _SIGNS = {"purchase": 1, "refund": 1, "consume": -1, "commit": -1}
-NOTHING = Figures(0, 0, 0, 0)
+NOTHING = AccountFigures(0, 0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class _TenantSum:
     """One tenant: its opening balance, its current figures, and the sum of its movements by result type."""
 
     opening: int
-    figures: Figures
+    figures: AccountFigures
     moved: int = 0
     broken: bool = False
 
@@ -91,7 +91,7 @@ class Sums:
         self._ends = ends
         self._from_nothing = from_nothing
         self._tenant_sums: dict[str, _TenantSum] = {}
-        self.recent: dict[str, set[Figures]] = {}
+        self.recent: dict[str, set[AccountFigures]] = {}
         """For tenants with results in flight: all figures that their rows may show."""
 
     def take(self, result: ResultRead, offset: int) -> None:
@@ -108,7 +108,7 @@ class Sums:
             seen = self.recent.setdefault(result.tenant_id, set(before))
             seen.add(self._tenant_sums[result.tenant_id].figures)
 
-    def tenants(self) -> Iterator[tuple[str, Figures]]:
+    def tenants(self) -> Iterator[tuple[str, AccountFigures]]:
         """Every tenant with its figures."""
         for tenant_id, tenant_sum in self._tenant_sums.items():
             yield tenant_id, tenant_sum.figures
@@ -124,7 +124,7 @@ class Sums:
     def _step(self, result: ResultRead, offset: int) -> None:
         self._check.compared += 1
         balance = result.balance
-        now = Figures.of(balance)
+        now = AccountFigures.of(balance)
         tenant_sum = self._tenant_sums.get(result.tenant_id)
         if tenant_sum is None:
             begun = NOTHING if self._from_nothing else now
@@ -144,7 +144,7 @@ class Sums:
 
     def _fault(self, tenant_id: str, offset: int | None, expected: str, found: str) -> None:
         where = {"offset": offset, "tenant_id": tenant_id, "expected": expected, "found": found}
-        self._check.fault(Kind.BALANCE, RESULTS, self._ends.partition, **where)
+        self._check.fault(FaultKind.BALANCE, RESULTS, self._ends.partition, **where)
 
 
 def _inconsistency(balance: _Balance) -> str | None:

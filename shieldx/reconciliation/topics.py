@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import Record, TopicPartition
 
 
-class Bounds(NamedTuple):
+class PartitionBounds(NamedTuple):
     """Offsets of a partition."""
 
     first: int
@@ -24,7 +24,7 @@ class Bounds(NamedTuple):
 class Topics(Protocol):
     """What reconciliation needs of Kafka."""
 
-    async def bounds(self, tp: TopicPartition) -> Bounds:
+    async def bounds(self, tp: TopicPartition) -> PartitionBounds:
         """The offsets of a partition."""
 
     async def position(self, agent: str, tp: TopicPartition) -> int:

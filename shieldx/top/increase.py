@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shieldx.top.metrics_page import Durations, Figures
+from shieldx.top.metrics_page import Durations, PartitionMetrics
 
 if TYPE_CHECKING:
     from shieldx.top.metrics_page import AgentPartition, Page
@@ -26,9 +26,9 @@ def growth(before: Page, now: Page, elapsed_s: float) -> Growth:
     records: dict[AgentPartition, float] = {}
     transactions: dict[AgentPartition, float] = {}
     for place, figures in now.partitions.items():
-        earlier = before.partitions.get(place, Figures())
+        earlier = before.partitions.get(place, PartitionMetrics())
         if figures.counted_since_s != earlier.counted_since_s:
-            earlier = Figures()
+            earlier = PartitionMetrics()
         records[place] = increase(earlier.records, figures.records)
         transactions[place] = increase(earlier.transactions, figures.transactions)
     commits = {agent: durations_since(before.commits.get(agent), durations) for agent, durations in now.commits.items()}

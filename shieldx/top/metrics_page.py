@@ -35,7 +35,7 @@ class AgentPartition:
 
 
 @dataclass
-class Figures:
+class PartitionMetrics:
     """A worker's figures for a partition that it has or had. Counters count from the worker's start."""
 
     records: float = 0
@@ -63,7 +63,7 @@ class Durations:
 class Page:
     """The parsed page."""
 
-    partitions: dict[AgentPartition, Figures] = field(default_factory=dict)
+    partitions: dict[AgentPartition, PartitionMetrics] = field(default_factory=dict)
     commits: dict[str, Durations] = field(default_factory=dict)
     """Transaction durations by agent."""
 
@@ -78,7 +78,7 @@ def parse(text: str) -> Page:
     for sample in _samples(text):
         if sample.name in FIELDS:
             place = AgentPartition(sample.labels["agent"], int(sample.labels["partition"]))
-            setattr(page.partitions.setdefault(place, Figures()), FIELDS[sample.name], sample.value)
+            setattr(page.partitions.setdefault(place, PartitionMetrics()), FIELDS[sample.name], sample.value)
         elif sample.name.startswith(COMMITS):
             durations = page.commits.setdefault(sample.labels["agent"], Durations())
             if sample.name == f"{COMMITS}_bucket":

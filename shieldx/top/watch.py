@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Answer:
+class WorkerAnswer:
     """A worker's answer to one request."""
 
     at_s: float
@@ -38,10 +38,10 @@ class Watch:
     """Compares each worker's answer with its previous one, and assigns each partition to its current owner."""
 
     def __init__(self) -> None:
-        self._answered: dict[str, Answer] = {}
+        self._answered: dict[str, WorkerAnswer] = {}
         self._owners: dict[AgentPartition, str] = {}
 
-    def look(self, answers: Mapping[str, Answer]) -> Board:
+    def look(self, answers: Mapping[str, WorkerAnswer]) -> Board:
         """The figures since the last look, from one answer per worker."""
         looks = [self._look_at(worker, answer) for worker, answer in answers.items()]
         holders: dict[AgentPartition, list[_Look]] = {}
@@ -55,7 +55,7 @@ class Watch:
         workers = [WorkerRow(look.worker, _worker_state(look)) for look in looks]
         return board(agents, workers)
 
-    def _look_at(self, worker: str, answer: Answer) -> _Look:
+    def _look_at(self, worker: str, answer: WorkerAnswer) -> _Look:
         before = self._answered.get(worker)
         if answer.page is None:
             return _Look(worker, False, False, before.page if before and before.page else Page(), None)

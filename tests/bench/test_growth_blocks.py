@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from bench.growth.blocks import ENTRIES_A_BLOCK, ENTRY_BYTES, block_of
-from bench.growth.preload import HOURS, State, accounts, remembered
+from bench.growth.preload import HOURS, PreloadedState, accounts, remembered
 from shieldx.domains.credits import state
 from shieldx.domains.credits.messages import Code, Consume, Result
 from shieldx.domains.credits.outcomes import conflict, unpack
@@ -72,7 +72,7 @@ def test_a_block_stays_within_what_the_ledger_writes(count: int) -> None:
 
 
 def test_preloaded_blocks_hold_as_many_keys_as_were_asked_for_over_24_hours_oldest_first() -> None:
-    preloaded = State(tenants=10, keys=50 * ENTRIES_A_BLOCK + 3, partitions=4)
+    preloaded = PreloadedState(tenants=10, keys=50 * ENTRIES_A_BLOCK + 3, partitions=4)
     blocks = list(remembered(preloaded, HOUR))
     values = [record.value or b"" for record, _ in blocks]
     hours = [int.from_bytes(value[2:HEAD_BYTES]) for value in values]
@@ -84,7 +84,7 @@ def test_preloaded_blocks_hold_as_many_keys_as_were_asked_for_over_24_hours_olde
 
 def test_a_restored_fold_gives_the_first_result_again_and_goes_on_from_the_preloaded_balance() -> None:
     fold = credits_partition(0)
-    preloaded = State(tenants=3, keys=1000, partitions=1)
+    preloaded = PreloadedState(tenants=3, keys=1000, partitions=1)
     for record in accounts(preloaded):
         fold.restore(ACCOUNTS, record.key or b"", record.value)
     commands = []

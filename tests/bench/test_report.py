@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 from bench.latency import Latency
-from bench.report import Entry, abouts, latency_grid, peers_grid, short_reason
+from bench.report import ContestantRounds, abouts, latency_grid, peers_grid, short_reason
 
-LEDGER = Entry("shieldx", "all of it", (30_000.0, 32_000.0, 31_000.0), None, None)
+LEDGER = ContestantRounds("shieldx", "all of it", (30_000.0, 32_000.0, 31_000.0), None, None)
 
 
 def test_a_peer_is_shown_with_the_ratio_and_whether_it_meets_the_wanted_one() -> None:
     grid = peers_grid(
         [
             LEDGER,
-            Entry("slow", "plain", (3_000.0, 3_100.0, 3_200.0), None, 10.0),
-            Entry("fast", "plain", (20_000.0,), None, 2.0),
-            Entry("note", "plain", (31_000.0,), None, None),
+            ContestantRounds("slow", "plain", (3_000.0, 3_100.0, 3_200.0), None, 10.0),
+            ContestantRounds("fast", "plain", (20_000.0,), None, 2.0),
+            ContestantRounds("note", "plain", (31_000.0,), None, None),
         ]
     )
     assert grid.rows == [
@@ -24,12 +24,12 @@ def test_a_peer_is_shown_with_the_ratio_and_whether_it_meets_the_wanted_one() ->
 
 
 def test_a_failed_contestant_is_shown_with_the_reason_and_no_rate() -> None:
-    grid = peers_grid([LEDGER, Entry("broken", "plain", (5.0,), "Stalled: 3 of 9 results", 2.0)])
+    grid = peers_grid([LEDGER, ContestantRounds("broken", "plain", (5.0,), "Stalled: 3 of 9 results", 2.0)])
     assert grid.rows[1] == ["broken", "failed: Stalled: 3 of 9 results", "", "≥ 2 times", ""]
 
 
 def test_without_the_ledger_there_are_rates_but_no_ratios() -> None:
-    grid = peers_grid([Entry("alone", "plain", (5.0,), None, 2.0)])
+    grid = peers_grid([ContestantRounds("alone", "plain", (5.0,), None, 2.0)])
     assert grid.rows == [["alone", "5", "", "≥ 2 times", ""]]
 
 

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from shieldx.cli.audit.entry_in_kafka import Found
+    from shieldx.cli.audit.entry_in_kafka import FoundEntry
     from shieldx.cli.audit.export_sources import Candidate
     from shieldx.domains.audit.breaks import Break
 
@@ -192,7 +192,7 @@ def test_each_entry_is_found_in_its_partition(log: Platform) -> None:
     assert asyncio.run(find(log, [EntryId(0, ENTRIES), EntryId(DAMAGED, ENTRIES)])) == [None, None]
 
 
-async def find(platform: Platform, asked: list[EntryId]) -> list[Found | None]:
+async def find(platform: Platform, asked: list[EntryId]) -> list[FoundEntry | None]:
     async with committed_consumer(platform) as consumer:
         return [await find_entry(consumer, each) for each in asked]
 

@@ -21,11 +21,11 @@ from shieldx.demo.generated_trace import SEED, generate_trace
 from shieldx.demo.recount import recount
 from shieldx.demo.replay import Throughput
 from shieldx.demo.report import percentile_ms
-from shieldx.demo.results import Figures
-from shieldx.demo.run import Measured, Outcome, Plan
+from shieldx.demo.results import ResultFigures
+from shieldx.demo.run import ReplayMeasurements, ReplayPlan, RunOutcome
 from shieldx.demo.story import SHORT_OF_CREDITS, TENANTS, Story
 from shieldx.dev.worker_process import ReadTheAgentLog, WorkerProcess
-from shieldx.domains.audit.breaks import Break, Kind
+from shieldx.domains.audit.breaks import Break, BreakKind
 from shieldx.domains.audit.joining import Verdict
 from shieldx.settings import Settings
 from tests import programs
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 ROWS = 300
 WHOLE = Verdict(0, [], [])
-PLAN = Plan(generate_trace(SEED, ROWS), seconds=4, per_second=1000)
+PLAN = ReplayPlan(generate_trace(SEED, ROWS), seconds=4, per_second=1000)
 
 
 WRONG_AGENT = """
@@ -159,7 +159,7 @@ def test_a_wrong_balance_is_reported_and_makes_the_exit_code_1(tmp_path: Path) -
     ledger.play(ROWS)
     tenant_id = TENANTS[0]
     last = ledger.answers.last_figures[tenant_id]
-    ledger.answers.last_figures[tenant_id] = Figures(
+    ledger.answers.last_figures[tenant_id] = ResultFigures(
         last.balance + 1, last.reserved_funds, last.available + 1, last.total_spent - 1, last.total_purchased
     )
     code, text = concluded(ledger, tmp_path)
@@ -182,7 +182,7 @@ def test_right_balances_make_the_exit_code_0(tmp_path: Path) -> None:
 def test_an_audit_log_that_is_not_whole_makes_the_exit_code_1(tmp_path: Path) -> None:
     ledger = LedgerInMemory(Story(PLAN.trace, PARTITIONS))
     ledger.play(ROWS)
-    lost = Break(Kind.GAP, 2, 17, 18, None, "missing")
+    lost = Break(BreakKind.GAP, 2, 17, 18, None, "missing")
     code, text = concluded(ledger, tmp_path, Verdict(100, [], [lost]))
     assert code == EXIT_DIFFERENCES
     assert "audit log: 100 entries in 0 shards, BROKEN" in text
@@ -192,8 +192,8 @@ def test_an_audit_log_that_is_not_whole_makes_the_exit_code_1(tmp_path: Path) ->
 def concluded(ledger: LedgerInMemory, tmp_path: Path, audit: Verdict = WHOLE) -> tuple[int, str]:
     folder = tmp_path / "run"
     folder.mkdir()
-    outcome = Outcome(
-        Measured(Throughput(1000, 0.5), [0.01, 0.02], 4.0, 1.0),
+    outcome = RunOutcome(
+        ReplayMeasurements(Throughput(1000, 0.5), [0.01, 0.02], 4.0, 1.0),
         ledger.sent,
         ledger.answers,
         compare(recount(ledger.sent, ledger.log), ledger.observed),

@@ -10,7 +10,7 @@ import pytest
 
 from shieldx.demo.comparison import Balances, Observed, compare
 from shieldx.demo.recount import Appended, DeadLetterSeen, Recount, recount
-from shieldx.demo.results import Answer, Figures, ResultTally, SeenResult
+from shieldx.demo.results import RecordAnswer, ResultFigures, ResultTally, SeenResult
 from shieldx.demo.steps import misplaced, step_of
 from shieldx.domains.credits.messages import Abort, Batch, Command, Commit, Consume, Purchase, Refund, Reserve
 
@@ -102,7 +102,7 @@ def observed() -> Observed:
     answers = ResultTally()
     for sequence, (_, sent, answer, (balance, reserved, spent, purchased)) in enumerate(EXAMPLE):
         if answer is not None:
-            figures = Figures(balance, reserved, balance - reserved, spent, purchased)
+            figures = ResultFigures(balance, reserved, balance - reserved, spent, purchased)
             answers.take(SeenResult(T, str(sequence), sent.kind, answer[0], "", figures, answer[1]), sequence)
     answers.expiries[T, "h1"] = 1
     letter = DeadLetterSeen(HOME, SENT.index(UNREADABLE), "unreadable")
@@ -146,7 +146,7 @@ def test_a_misplaced_record_counts_where_it_was_forwarded_to() -> None:
 
 
 def answer_changed(seen: Observed) -> Observed:
-    seen.answers.by_sequence[2] = Answer("insufficient_funds", replayed=False)
+    seen.answers.by_sequence[2] = RecordAnswer("insufficient_funds", replayed=False)
     return seen
 
 
@@ -161,12 +161,12 @@ def answered_twice(seen: Observed) -> Observed:
 
 
 def executed_twice(seen: Observed) -> Observed:
-    seen.answers.by_sequence[3] = Answer("ok", replayed=False)
+    seen.answers.by_sequence[3] = RecordAnswer("ok", replayed=False)
     return seen
 
 
 def balance_changed(seen: Observed) -> Observed:
-    seen.answers.last_figures[T] = Figures(1, 0, 1, 99, 100)
+    seen.answers.last_figures[T] = ResultFigures(1, 0, 1, 99, 100)
     return seen
 
 
@@ -198,7 +198,7 @@ def not_set_aside(seen: Observed) -> Observed:
 
 
 def negative(seen: Observed) -> Observed:
-    figures = Figures(-1, 0, -1, 101, 100)
+    figures = ResultFigures(-1, 0, -1, 101, 100)
     seen.answers.take(SeenResult("other", "k", "consume", "ok", "", figures, replayed=False), None)
     del seen.answers.expiries["other", ""]
     return seen

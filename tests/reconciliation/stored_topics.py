@@ -16,9 +16,9 @@ from shieldx.engine.testing.driver import AgentDriver
 from shieldx.engine.testing.memory_log import MemoryRecord
 from shieldx.keyring.keyring import Keyring
 from shieldx.reconciliation.check import reconcile_ledger
-from shieldx.reconciliation.ledger import Ledger
+from shieldx.reconciliation.ledger import CheckedLedger
 from shieldx.reconciliation.report import ReconciliationReport
-from shieldx.reconciliation.topics import Bounds
+from shieldx.reconciliation.topics import PartitionBounds
 from tests.engine.next_offsets import next_offsets
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ class StoredTopics:
         self.committed: dict[TopicPartition, int] = {}
         """The offset where an open transaction begins."""
 
-    async def bounds(self, tp: TopicPartition) -> Bounds:
+    async def bounds(self, tp: TopicPartition) -> PartitionBounds:
         records = self.records.get(tp, [])
         end = records[-1].offset + 1 if records else self.first.get(tp, 0)
-        return Bounds(self.first.get(tp, 0), self.committed.get(tp, end), end)
+        return PartitionBounds(self.first.get(tp, 0), self.committed.get(tp, end), end)
 
     async def position(self, agent: str, tp: TopicPartition) -> int:
         return self.positions.get((agent, tp), 0)
@@ -132,7 +132,7 @@ async def audited(ran: AgentDriver, *, unchained: int = 0) -> StoredTopics:
 
 
 async def check(stored: StoredTopics, stores: TaskStores | None = None) -> ReconciliationReport:
-    ledger = Ledger(
+    ledger = CheckedLedger(
         topics=stored,
         agent=agent("credits"),
         manifests=MANIFESTS,

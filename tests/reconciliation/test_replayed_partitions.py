@@ -12,7 +12,7 @@ from shieldx.domains.credits.tables import ACCOUNTS, COMMANDS, RESULTS
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.messages import DEAD_LETTERS, AuditAppend
 from shieldx.reconciliation import report as names
-from shieldx.reconciliation.report import KEPT_FAULTS, Check, Kind, ReconciliationReport
+from shieldx.reconciliation.report import KEPT_FAULTS, Check, FaultKind, ReconciliationReport
 from shieldx.rocksdb.store import RocksStores
 from tests.reconciliation.stored_topics import StoredTopics, audited, check, found
 from tests.reconciliation.traffic_of_credits import TENANTS, home, ledger_that_ran
@@ -132,7 +132,7 @@ async def test_many_faults_are_all_found(stored: StoredTopics) -> None:
     for record in removed:
         stored.remove(record)
     report = await check(stored)
-    assert report.check(names.RESULTS).counts == {Kind.DIFFERS: len(edited), Kind.MISSING: len(removed)}
+    assert report.check(names.RESULTS).counts == {FaultKind.DIFFERS: len(edited), FaultKind.MISSING: len(removed)}
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ async def test_an_account_that_was_deleted_and_one_that_was_made_up(stored: Stor
     stored.append(ACCOUNTS, home("acme"), (row.value or b"").replace(b"globex", b"nobody"), key=b"nobody")
     report = await check(stored)
     faults = {(fault.kind, fault.tenant_id) for fault in report.check(names.ACCOUNTS).faults}
-    assert faults == {(Kind.MISSING, "globex"), (Kind.FOREIGN, "nobody")}
+    assert faults == {(FaultKind.MISSING, "globex"), (FaultKind.FOREIGN, "nobody")}
 
 
 async def test_a_command_that_was_edited_is_found_by_what_it_led_to(stored: StoredTopics) -> None:
@@ -275,6 +275,6 @@ def test_faults_are_kept_up_to_a_number_and_all_are_counted() -> None:
     kept = report.check(names.RESULTS)
     assert isinstance(kept, Check)
     for offset in range(KEPT_FAULTS + 5):
-        kept.fault(Kind.TWICE, RESULTS, 0, offset=offset)
-    kept.fault(Kind.MISSING, RESULTS, 0)
+        kept.fault(FaultKind.TWICE, RESULTS, 0, offset=offset)
+    kept.fault(FaultKind.MISSING, RESULTS, 0)
     assert (len(report.faults), kept.counts.total()) == (KEPT_FAULTS + 1, KEPT_FAULTS + 6)

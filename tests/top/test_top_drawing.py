@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from shieldx.top.drawing import View, draw, rate, size
-from shieldx.top.metrics_page import AgentPartition, Figures, Page
+from shieldx.top.metrics_page import AgentPartition, Page, PartitionMetrics
 from shieldx.top.sparkline import sparkline
-from shieldx.top.watch import Answer, Watch
+from shieldx.top.watch import Watch, WorkerAnswer
 
 if TYPE_CHECKING:
     from shieldx.top.board import Board
@@ -19,11 +19,11 @@ def board(partitions: int, *workers: str) -> Board:
 
     def page(worker: int, at_s: int) -> Page:
         mine = range(worker, partitions, len(workers) or 1)
-        figures = Figures(records=60_000 * at_s, transactions=60 * at_s, lag=345, state_bytes=7e6)
+        figures = PartitionMetrics(records=60_000 * at_s, transactions=60 * at_s, lag=345, state_bytes=7e6)
         return Page({AgentPartition("credits", number): figures for number in mine})
 
     for at_s in (0, 1):
-        found = watch.look({name: Answer(at_s, page(i, at_s)) for i, name in enumerate(workers or ["a:1"])})
+        found = watch.look({name: WorkerAnswer(at_s, page(i, at_s)) for i, name in enumerate(workers or ["a:1"])})
     return found
 
 
@@ -75,7 +75,9 @@ def test_a_narrow_terminal_gets_fewer_columns_and_whole_figures(width: int) -> N
 
 
 def test_a_worker_without_an_answer_is_named_below() -> None:
-    silent = Watch().look({"a:1": Answer(0, None), "b:1": Answer(0, Page({AgentPartition("credits", 0): Figures()}))})
+    silent = Watch().look(
+        {"a:1": WorkerAnswer(0, None), "b:1": WorkerAnswer(0, Page({AgentPartition("credits", 0): PartitionMetrics()}))}
+    )
     assert drawn(silent)[-1] == "a:1  no answer"
 
 

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shieldx.top.increase import durations_since, growth, increase
-from shieldx.top.metrics_page import AgentPartition, Durations, Figures, Page
+from shieldx.top.metrics_page import AgentPartition, Durations, Page, PartitionMetrics
 
 PLACE = AgentPartition("credits", 0)
 INFINITY = float("inf")
 
 
 def page(records: float, *, since_s: float = 1, commits: dict[float, float] | None = None) -> Page:
-    figures = Figures(records=records, transactions=records / 10, counted_since_s=since_s)
+    figures = PartitionMetrics(records=records, transactions=records / 10, counted_since_s=since_s)
     return Page({PLACE: figures}, {} if commits is None else {"credits": Durations(commits, since_s)})
 
 

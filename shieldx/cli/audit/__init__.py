@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import click
 
-from shieldx.cli.lazy_group import Entry, LazyGroup
+from shieldx.cli.lazy_group import CommandEntry, LazyGroup
 
 COMMANDS = {
-    "verify": Entry("verify", "Verify every chain, signature and head of the log."),
-    "tail": Entry("tail", "Print the last entries; with --follow also new ones."),
-    "show": Entry("show", "Print one entry with all its fields."),
-    "search": Entry("search", "Find entries by tenant, actor, action and time."),
-    "export": Entry("export", "Export entries to a file that can be verified independently."),
-    "heads": Entry("heads", "Print the signed head of every shard for safekeeping."),
-    "append": Entry("append", "Append one entry."),
-    "rotate": Entry("rotate", "Sign with another key from now on."),
-    "keys": Entry("keys", "Create a keyring, or add a key to one."),
+    "verify": CommandEntry("verify", "Verify every chain, signature and head of the log."),
+    "tail": CommandEntry("tail", "Print the last entries; with --follow also new ones."),
+    "show": CommandEntry("show", "Print one entry with all its fields."),
+    "search": CommandEntry("search", "Find entries by tenant, actor, action and time."),
+    "export": CommandEntry("export", "Export entries to a file that can be verified independently."),
+    "heads": CommandEntry("heads", "Print the signed head of every shard for safekeeping."),
+    "append": CommandEntry("append", "Append one entry."),
+    "rotate": CommandEntry("rotate", "Sign with another key from now on."),
+    "keys": CommandEntry("keys", "Create a keyring, or add a key to one."),
 }
 
 

@@ -22,7 +22,7 @@ FEW_OFFSETS = 200
 """Reading this many records takes no longer than another seek."""
 
 
-class Found(NamedTuple):
+class FoundEntry(NamedTuple):
     """An entry and its location in the log."""
 
     entry: AuditEntry
@@ -30,7 +30,7 @@ class Found(NamedTuple):
     key: bytes | None
 
 
-async def find_entry(consumer: AIOKafkaConsumer, wanted: EntryId) -> Found | None:
+async def find_entry(consumer: AIOKafkaConsumer, wanted: EntryId) -> FoundEntry | None:
     """Find an entry by its id. Returns None if binary search does not find it.
 
     In an intact log sequences grow with offsets. In a damaged log, an existing entry may be missed.
@@ -64,13 +64,13 @@ async def last_entry(consumer: AIOKafkaConsumer, shard: int) -> AuditEntry | Non
 
 async def _first_in(
     consumer: AIOKafkaConsumer, tp: TopicPartition, within: OffsetRange, sequence: int | None = None
-) -> Found | None:
+) -> FoundEntry | None:
     """The first entry of a range, or the first of that sequence."""
     async with aclosing(records_of(consumer, {tp: within})) as records:
         async for record in records:
             entry = _entry_in(record.value)
             if entry is not None and sequence in (None, entry.sequence):
-                return Found(entry, record.offset, record.key)
+                return FoundEntry(entry, record.offset, record.key)
     return None
 
 

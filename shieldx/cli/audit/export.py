@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-class Exported(NamedTuple):
+class ExportResult(NamedTuple):
     """The result of an export."""
 
     entries: int
@@ -88,7 +88,7 @@ def command(
         ctx.exit(1)
 
 
-async def _from_kafka(platform: Platform, criteria: Criteria, keys: Keyring, file: BinaryIO) -> Exported:
+async def _from_kafka(platform: Platform, criteria: Criteria, keys: Keyring, file: BinaryIO) -> ExportResult:
     key_id = await _signing_key(platform, keys)
     partitions = await partitions_of(platform, LOG)
     tenant_id = criteria.tenant_id
@@ -101,7 +101,7 @@ async def _from_kafka(platform: Platform, criteria: Criteria, keys: Keyring, fil
             return await _write(found, criteria, keys, key_id, unusable, file)
 
 
-async def _from_postgres(platform: Platform, criteria: Criteria, keys: Keyring, file: BinaryIO) -> Exported:
+async def _from_postgres(platform: Platform, criteria: Criteria, keys: Keyring, file: BinaryIO) -> ExportResult:
     try:
         key_id = await _signing_key(platform, keys)
     except (KafkaError, FixConfiguration) as error:
@@ -115,7 +115,7 @@ async def _from_postgres(platform: Platform, criteria: Criteria, keys: Keyring, 
 
 async def _write(
     found: AsyncIterator[Candidate], criteria: Criteria, keys: Keyring, key_id: str, unusable: Breaks, file: BinaryIO
-) -> Exported:
+) -> ExportResult:
     writer = ExportWriter(file)
     async for shard, place, entry, value in found:
         try:
@@ -124,7 +124,7 @@ async def _write(
             unusable.add(error.kind, shard, entry.sequence, place, str(error))
     chosen = Filter(tenant_id=criteria.tenant_id, start=criteria.start_text, end=criteria.end_text)
     writer.finish(chosen, keys, key_id)
-    return Exported(writer.entries, list(unusable))
+    return ExportResult(writer.entries, list(unusable))
 
 
 async def _signing_key(platform: Platform, keys: Keyring) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.domains.audit.breaks import Break, Breaks, Kind
+from shieldx.domains.audit.breaks import Break, BreakKind, Breaks
 from shieldx.domains.audit.projections import entry_of
 from shieldx.domains.audit.record import encode, observe
-from shieldx.domains.audit.segment import Unusable
+from shieldx.domains.audit.segment import UnusableRecord
 from shieldx.engine.kafka.committed_range import records_of
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
     from shieldx.cli.audit.criteria import Criteria
-    from shieldx.cli.audit.mirror import Mirror
+    from shieldx.cli.audit.mirror import AuditMirror
     from shieldx.domains.audit.entry import AuditEntry
     from shieldx.engine.kafka.offset_range import OffsetRange
     from shieldx.engine.tasks.log import TopicPartition
@@ -46,7 +46,7 @@ async def in_kafka(
     for tp, part in sorted(ranges.items()):
         async for record in records_of(consumer, {tp: part}):
             _, found = next(observe(tp.partition, record.offset, record.key, record.value))
-            if isinstance(found, Unusable):
+            if isinstance(found, UnusableRecord):
                 unusable.add_range(
                     Break(found.kind, tp.partition, found.sequence, found.sequence, record.offset, found.detail)
                 )
@@ -58,13 +58,13 @@ async def in_kafka(
         progress(before, total)
 
 
-async def in_postgres(mirror: Mirror, criteria: Criteria, unusable: Breaks) -> AsyncIterator[Candidate]:
+async def in_postgres(mirror: AuditMirror, criteria: Criteria, unusable: Breaks) -> AsyncIterator[Candidate]:
     """Yield the entries of the mirror, encoded as in the log."""
     async for row in mirror.rows(criteria):
         shard, sequence, exact = row["shard"], row["sequence"], row["exact"]
         try:
             entry = entry_of(row)
         except ValueError as error:
-            unusable.add(Kind.MALFORMED, shard, sequence, sequence, str(error))
+            unusable.add(BreakKind.MALFORMED, shard, sequence, sequence, str(error))
         else:
             yield Candidate(shard, sequence, entry, encode(entry) if exact is None else exact)

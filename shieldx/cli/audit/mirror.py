@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shieldx.bootstrap.platform import Platform
     from shieldx.cli.audit.criteria import Criteria
     from shieldx.cli.audit.entry_id import EntryId
-    from shieldx.cli.sink_positions import Position
+    from shieldx.cli.sink_positions import SinkPosition
 
 FETCH_ROWS = 2000
 _LAST = f"SELECT max(sequence) FROM {TABLE} WHERE shard = $1"  # noqa: S608 - a constant
@@ -35,11 +35,11 @@ EntryRow = Mapping[str, Any]
 """A row of `audit.entries`, with its columns by name."""
 
 
-class Mirror:
+class AuditMirror:
     """The log's copy in Postgres, in one consistent snapshot."""
 
     def __init__(
-        self, platform: Platform, connection: asyncpg.Connection, positions: Mapping[TopicPartition, Position]
+        self, platform: Platform, connection: asyncpg.Connection, positions: Mapping[TopicPartition, SinkPosition]
     ) -> None:
         self._platform = platform
         self._connection = connection
@@ -92,7 +92,7 @@ class Mirror:
 
 
 @asynccontextmanager
-async def mirror(platform: Platform) -> AsyncIterator[Mirror]:
+async def mirror(platform: Platform) -> AsyncIterator[AuditMirror]:
     """The mirror and the positions that belong to its rows, in one database snapshot.
 
     Raises:
@@ -105,7 +105,7 @@ async def mirror(platform: Platform) -> AsyncIterator[Mirror]:
             connected(platform.postgres_dsn) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            yield Mirror(platform, connection, await sink_positions(connection, SINK))
+            yield AuditMirror(platform, connection, await sink_positions(connection, SINK))
     except asyncpg.InsufficientPrivilegeError as error:
         raise FixConfiguration(
             f"Postgres at {place_of(platform.postgres_dsn)}: the user lacks a privilege that "

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from shieldx.cli.lazy_group import Entry, LazyGroup
+from shieldx.cli.lazy_group import CommandEntry, LazyGroup
 
 COMMANDS = {
-    "put": Entry("put", "Create a rule's next version from a file."),
-    "list": Entry("listing", "List the rules of a tenant, or the versions of one."),
-    "show": Entry("show", "Print a version of a rule."),
-    "diff": Entry("diff", "Print the differences between two versions."),
-    "rollback": Entry("rollback", "Restore an earlier version as the next version."),
-    "import": Entry("importing", "Import the rules of the OWASP Core Rule Set."),
+    "put": CommandEntry("put", "Create a rule's next version from a file."),
+    "list": CommandEntry("listing", "List the rules of a tenant, or the versions of one."),
+    "show": CommandEntry("show", "Print a version of a rule."),
+    "diff": CommandEntry("diff", "Print the differences between two versions."),
+    "rollback": CommandEntry("rollback", "Restore an earlier version as the next version."),
+    "import": CommandEntry("importing", "Import the rules of the OWASP Core Rule Set."),
 }
 
 

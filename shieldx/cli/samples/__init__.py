@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from shieldx.cli.lazy_group import Entry, LazyGroup
+from shieldx.cli.lazy_group import CommandEntry, LazyGroup
 
 COMMANDS = {
-    "import": Entry("importing", "Create a version of a set from test and traffic files."),
-    "list": Entry("listing", "List a tenant's sets and their versions."),
-    "show": Entry("show", "List the samples of a set, or print one completely."),
+    "import": CommandEntry("importing", "Create a version of a set from test and traffic files."),
+    "list": CommandEntry("listing", "List a tenant's sets and their versions."),
+    "show": CommandEntry("show", "List the samples of a set, or print one completely."),
 }
 
 

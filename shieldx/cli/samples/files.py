@@ -39,7 +39,7 @@ class Files(NamedTuple):
     csv_delimiter: str = ","
 
 
-class Found(NamedTuple):
+class ImportedFiles(NamedTuple):
     """The importers' results."""
 
     samples: list[Sample]
@@ -90,14 +90,14 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def read_files(files: Files) -> Found:
+def read_files(files: Files) -> ImportedFiles:
     """Read all samples in the files, and collect what was skipped.
 
     Raises:
         FixInput: A file cannot be read, or the mapping does not fit it.
         click.UsageError: There are no files, or the mapping is invalid.
     """
-    found = Found([], [])
+    found = ImportedFiles([], [])
     for each in _imported(files):
         if isinstance(each, Skipped):
             found.skipped.append(each)
