@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from struct import pack, unpack_from
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-OFFSET_FETCH = 9
+OFFSET_FETCH, FIND_COORDINATOR = 9, 10
 NOT_COORDINATOR = 16
 HOST = b"127.0.0.1"
 
@@ -27,6 +28,8 @@ class KafkaProxy:
         self._for_s = 0.0
         self._connections = 0
         self._passing: set[asyncio.Task[None]] = set()
+        self.requests: Counter[int] = Counter()
+        """How many requests of each API clients have sent."""
         self.refused = 0
         """How many OffsetFetch requests were answered with the error."""
 
@@ -65,6 +68,7 @@ class KafkaProxy:
             while True:
                 frame = await _frame(reader)
                 api, version, correlation = unpack_from(">hhi", frame)
+                self.requests[api] += 1
                 if api == OFFSET_FETCH and self._refuses():
                     self.refused += 1
                     throttle = b"" if version < 3 else pack(">i", 0)

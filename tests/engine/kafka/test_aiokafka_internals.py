@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -146,6 +147,7 @@ async def test_the_batch_just_given_is_found_and_its_failure_looked_at(
         with pytest.raises(CommitFailedError):
             await delivery
     del found, delivery, producer
+    gc.collect()
     assert "never retrieved" not in caplog.text
 
 

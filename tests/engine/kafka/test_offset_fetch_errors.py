@@ -18,7 +18,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, NotCoordinatorForGrou
 from aiokafka.structs import OffsetAndMetadata
 
 from shieldx.engine.kafka.aiokafka_internals import GroupConsumer, group_offsets
-from tests.kafka_proxy import NOT_COORDINATOR, KafkaProxy, kafka_proxy
+from tests.kafka_proxy import FIND_COORDINATOR, NOT_COORDINATOR, KafkaProxy, kafka_proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -81,6 +81,8 @@ async def test_a_member_asks_again_and_reads_no_old_record(proxy: KafkaProxy, to
     proxy.refuse_offsets(error, for_s=REFUSED_S)
     assert [record.offset for record in await read(GroupConsumer, proxy, topic)] == [*range(OLD, OLD + NEW)]
     assert proxy.refused > 2
+    moved = error != COORDINATOR_LOAD_IN_PROGRESS
+    assert (proxy.requests[FIND_COORDINATOR] > 1) == moved, "a coordinator that may have moved is looked up again"
 
 
 async def test_a_member_that_asks_by_itself_is_told_when_the_coordinator_is_back(proxy: KafkaProxy, topic: str) -> None:

@@ -29,7 +29,7 @@ from tests import programs
 from tests.private_names import overrides_without_mark, used_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
@@ -188,6 +188,41 @@ async def test_here_a_consumer_is_a_member_that_reads_what_is_committed(ours: An
     assert made._isolation_level == "read_committed"
     assert made._group_id == "g"
     assert made._max_poll_interval_ms == faust_internals.NEVER_MS
+
+
+class Seeking:
+    """A consumer whose group has committed an offset of one partition."""
+
+    def __init__(self) -> None:
+        self.to_beginning: list[KafkaTopicPartition] = []
+
+    async def seek_to_committed(self) -> dict[KafkaTopicPartition, int | None]:
+        return {KafkaTopicPartition(*IN): 7, KafkaTopicPartition(*ALSO_IN): None}
+
+    async def seek_to_beginning(self, *partitions: KafkaTopicPartition) -> None:
+        self.to_beginning += partitions
+
+
+async def sought_to_beginning(consumer: Any, monkeypatch: pytest.MonkeyPatch) -> list[KafkaTopicPartition]:
+    async def call(method: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        return await method(*args)
+
+    monkeypatch.setattr(consumer._thread, "call_thread", call)
+    consumer._thread._consumer = Seeking()
+    assert set((await consumer.seek_to_committed()).values()) == {7, None}
+    return list(consumer._thread._consumer.to_beginning)
+
+
+async def test_faust_leaves_a_partition_without_a_committed_offset_where_it_is(
+    stock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await sought_to_beginning(stock, monkeypatch) == []
+
+
+async def test_here_a_partition_without_a_committed_offset_is_sought_to_its_beginning(
+    ours: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await sought_to_beginning(ours, monkeypatch) == [KafkaTopicPartition(*ALSO_IN)]
 
 
 class Refusing:
