@@ -10,7 +10,9 @@ from aiokafka.errors import ProducerFenced
 
 from shieldx.cli.producing import open_producer
 from shieldx.cli.source_records import read_source
+from shieldx.domains.credits.dead_letters import CreditsReason
 from shieldx.engine.tasks.codec import HOP
+from shieldx.engine.tasks.dead_letter_reasons import EngineReason
 from shieldx.errors import ShieldXError
 from shieldx.messages import DEAD_LETTERS
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from shieldx.cli.letters import Letter
     from shieldx.cli.place import Place
 
-EXECUTED = frozenset({"reply_to_refused", "result_too_large"})
+EXECUTED = frozenset({EngineReason.REPLY_TO_REFUSED, CreditsReason.RESULT_TOO_LARGE})
 """Reasons of letters about commands that were answered all the same."""
 
 

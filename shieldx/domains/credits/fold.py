@@ -8,6 +8,7 @@ import msgspec
 
 from shieldx.domains.credits import state
 from shieldx.domains.credits.answers import outputs_of, outputs_of_expiry, result_of
+from shieldx.domains.credits.dead_letters import CreditsReason
 from shieldx.domains.credits.ledger import NOTHING, Ledger
 from shieldx.domains.credits.messages import Batch, Code, Command, Result, Single
 from shieldx.domains.credits.outcomes import Figures, Item, Outcome, conflict, pack, unpack
@@ -53,7 +54,7 @@ class CreditsFold:
             result = self._single(command, digest, position, at_ms)
         outputs = outputs_of(result, command, source)
         if result.code is Code.RESULT_TOO_LARGE and not result.replayed:
-            letter = DeadLetter.of(source, source.value, "result_too_large", "split the batch")
+            letter = DeadLetter.of(source, source.value, CreditsReason.RESULT_TOO_LARGE, "split the batch")
             outputs.append(Output(DEAD_LETTERS, command.tenant_id, letter))
         return outputs
 

@@ -14,6 +14,7 @@ import msgspec
 from shieldx.domains.credits.messages import Code, Result
 from shieldx.domains.shadow import payments, state, tables
 from shieldx.domains.shadow.answers import FREE, begun, from_cache, kept, origin_of, refused, report_outputs
+from shieldx.domains.shadow.dead_letters import ShadowReason
 from shieldx.domains.shadow.evaluations import Evaluations
 from shieldx.domains.shadow.judged import Judged
 from shieldx.domains.shadow.messages import CommandCode, Evaluate, PutRule, Score, SealSamples
@@ -185,7 +186,9 @@ class ShadowFold:
         """The ledger has answered: the evaluation begins, or is refused."""
         answered = payments.answered(result)
         if answered is None:
-            letter = DeadLetter.of(source, source.value, "not_a_payment", "it answers no command of an evaluation")
+            letter = DeadLetter.of(
+                source, source.value, ShadowReason.NOT_A_PAYMENT, "it answers no command of an evaluation"
+            )
             return [Output(DEAD_LETTERS, result.tenant_id, letter)]
         if answered.step != "reserve":
             return [] if result.code in _SETTLED[answered.step] else [_not_settled(result, answered, source)]
@@ -212,7 +215,7 @@ class ShadowFold:
             return self._fail(evaluation, EvaluationCode.EVALUATION_FAILED, score.error, source.place, source.at_ms)
         if not evaluation.fits(score):
             letter = DeadLetter.of(
-                source, source.value, "score_does_not_fit", "it is not one of all its batch's samples"
+                source, source.value, ShadowReason.SCORE_DOES_NOT_FIT, "it is not one of all its batch's samples"
             )
             return [Output(DEAD_LETTERS, score.tenant_id, letter)]
         self._evaluations.collect(evaluation, score)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from shieldx.engine.declarations.agent import Made, Makers
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
+    from shieldx.messages import DeadLetterReason
 
 Row = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
 """A table's name, the values of its key, and those of its other columns; None deletes the row."""
@@ -66,6 +67,7 @@ class Sink:
     tables: ClassVar[tuple[str, ...]] = ()
     positions: ClassVar[str | None] = None
     sets_aside: ClassVar = False
+    dead_letter_reasons: ClassVar[tuple[DeadLetterReason, ...]] = ()
     sends_replies: ClassVar = False
     uses_transactions: ClassVar = False
     needs_postgres: ClassVar = True
