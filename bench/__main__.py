@@ -1,6 +1,7 @@
-"""`python -m bench`: the ledger against its peers, and its latency, on a broker of its own.
+"""`python -m bench`: measures the ledger against its peers, and its latency, on a broker of its own.
 
-Every round has a new broker and one backlog, over which the contestants go in turn, each round in another order.
+Every round starts a new broker with one backlog, which the contestants process in turn, in a different order each
+round.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ console = Console()
 
 
 class Plan(NamedTuple):
-    """How much is measured."""
+    """How much to measure."""
 
     backlog: int
     seconds: float
@@ -52,12 +53,12 @@ class Plan(NamedTuple):
     only: frozenset[str]
 
     def contestants(self) -> list[Contestant]:
-        """Those that take part."""
+        """The contestants that take part."""
         return [each for each in all_contestants(self.workers) if not self.only or each.name in self.only]
 
 
 def all_contestants(workers: int) -> list[Contestant]:
-    """The ledger, its peers, and a note."""
+    """The ledger, its peers, and a batched Postgres for comparison."""
     return [
         contestants.ledger(workers),
         contestants.quix(),
@@ -108,7 +109,7 @@ async def _compare(plan: Plan, settings: Settings, taking_part: Sequence[Contest
             for contestant in rotated(taking_part, number):
                 try:
                     seen = await contestant.run(arena, expected)
-                except Exception as error:  # noqa: BLE001 - whatever a peer fails with, the others are measured
+                except Exception as error:  # noqa: BLE001 - if a peer fails, the others are still measured
                     failures[contestant.name] = short_reason(error)
                     console.print(f"round {number + 1}: {contestant.name} failed: {error}", markup=False)
                 else:
@@ -142,13 +143,13 @@ async def _latencies(plan: Plan, settings: Settings) -> dict[str, list[latency.L
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--backlog", type=int, default=300_000, help="commands that wait for each contestant")
-    parser.add_argument("--seconds", type=float, default=10, help="at each steady rate")
-    parser.add_argument("--calls", type=int, default=300, help="of the one caller")
+    parser.add_argument("--backlog", type=int, default=300_000, help="number of commands in each contestant's backlog")
+    parser.add_argument("--seconds", type=float, default=10, help="duration of each steady rate")
+    parser.add_argument("--calls", type=int, default=300, help="number of calls of the single caller")
     parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--workers", type=int, default=1, help="processes of the ledger")
+    parser.add_argument("--workers", type=int, default=1, help="number of ledger processes")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help=f"names from the table, or {LATENCY}, with commas between")
     parser.add_argument("--quick", action="store_true", help="see that it runs; the page is left alone")
@@ -159,13 +160,13 @@ def arguments() -> argparse.Namespace:
 
 
 def run(given: argparse.Namespace) -> None:
-    """Do what the command line says."""
+    """Run the benchmark."""
     if given.quick:
         vars(given).update(QUICK)
     page = given.page or (None if given.quick or given.only else PAGE)
     only = frozenset(filter(None, given.only.split(",")))
     if unknown := only - NAMES:
-        raise SystemExit(f"--only knows {', '.join(sorted(NAMES))}, and not {', '.join(sorted(unknown))}")
+        raise SystemExit(f"--only: unknown names {', '.join(sorted(unknown))}; choose from {', '.join(sorted(NAMES))}")
     plan = Plan(given.backlog, given.seconds, given.calls, given.partitions, given.workers, given.rounds, only)
     asyncio.run(main(plan, page, os.getloadavg()[0]))
 

@@ -1,4 +1,4 @@
-"""What contestants meet in: one broker with the topics of the platform and a backlog of commands."""
+"""The environment of a contestant: one broker with the platform's topics and a backlog of commands."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 CHUNK = 100_000
-"""Commands made at a time: millions of them, encoded, would fill the memory that is to be measured."""
+"""How many commands to encode at once: millions of them would fill the memory that is being measured."""
 
 
 class Arena(NamedTuple):
-    """A running broker, and where contestants may write; all of it is gone afterwards."""
+    """A running broker and a folder for contestants; both are deleted afterwards."""
 
     folder: Path
     settings: Settings
@@ -37,22 +37,22 @@ class Arena(NamedTuple):
 
     @property
     def partitions(self) -> int:
-        """Of every topic."""
+        """The partition count of every topic."""
         return self.settings.partitions
 
     def worker(self, name: str, environment: Mapping[str, str] | None = None, *, agent: str = "credits") -> Program:
-        """A worker of an agent; `environment` wins."""
+        """A worker of an agent. `environment` overrides the defaults."""
         given = worker_environment(self.settings, self.platform.bootstrap) | dict(environment or {})
         return Program("shieldx", ["worker", agent], self.folder / name, given)
 
     async def send_backlog(self, commands: int) -> None:
-        """Have `commands` commands wait, the tenants' purchases among them."""
+        """Send a backlog of `commands` commands, including the tenants' purchases."""
         opening = self.workload.purchases()
         await self.sending.send(opening)
         await self.send_consumes(commands - len(opening))
 
     async def send_consumes(self, commands: int) -> None:
-        """Have so many more consumes wait."""
+        """Send another `commands` consumes."""
         for first in range(0, commands, CHUNK):
             await self.sending.send(self.workload.consumes(min(CHUNK, commands - first)))
             await self.sending.delivered()
@@ -62,7 +62,7 @@ class Arena(NamedTuple):
 async def open_arena(
     settings: Settings, partitions: int, progress: Callable[[str], None], *, tenants: int = TENANTS
 ) -> AsyncIterator[Arena]:
-    """Start a broker in a folder of its own and declare the topics."""
+    """Start a broker in a folder of its own and create the topics."""
     with TemporaryDirectory(prefix="shieldx-bench-", ignore_cleanup_errors=True) as name:
         settings = msgspec.structs.replace(settings, partitions=partitions)
         async with Stack(Path(name), java=settings.java, progress=progress) as stack:

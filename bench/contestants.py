@@ -1,4 +1,4 @@
-"""Who is measured, and how each is run over the same backlog."""
+"""The contestants, and how each processes the same backlog."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from bench.verdict import Expected
 
 FAUST_STORE = "memory://"
-"""Its RocksDB store took half as much processor time again for each command."""
+"""faust's RocksDB store took half as much CPU time again per command."""
 LONGEST_S = 1800.0
-"""For a program that measures itself."""
+"""The timeout of a program that measures itself."""
 
 
 class Contestant(NamedTuple):
-    """A way of doing the job."""
+    """One way of doing the job."""
 
     name: str
     about: str
     run: Callable[[Arena, Expected], Awaitable[Throughput]]
     wanted: float | None = None
-    """At least so many times its rate is wanted of the ledger."""
+    """The ledger should be at least this many times as fast."""
 
 
 class _SelfMeasured(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class _SelfMeasured(msgspec.Struct, frozen=True):
 
 
 def ledger(workers: int) -> Contestant:
-    """ShieldX, with everything it does."""
+    """ShieldX with all its features."""
 
     async def run(arena: Arena, expected: Expected) -> Throughput:
         programs = [arena.worker(f"worker-{number}") for number in range(workers)]
@@ -85,21 +85,21 @@ def faust() -> Contestant:
 
 
 class Form(StrEnum):
-    """How Postgres is given one command."""
+    """How a command is executed on Postgres."""
 
     STATEMENTS = "statements"
     STATEMENT = "statement"
 
 
 def postgres_one_by_one(form: Form) -> Contestant:
-    """Postgres by asyncpg, without Kafka, one command a transaction."""
+    """Postgres with asyncpg, without Kafka, one command per transaction."""
     told = "three statements" if form is Form.STATEMENTS else "one statement"
     about = f"one command a transaction of {told}, 32 connections, fsync on; plain job"
     return Contestant(f"postgres-{form}", about, partial(_on_postgres, form=form, batch=1), wanted=10)
 
 
 def postgres_in_batches(batch: int) -> Contestant:
-    """The same with many commands a transaction."""
+    """The same with several commands per transaction."""
     about = f"as above, one statement a command, {batch} commands a transaction; a note"
     return Contestant(f"postgres-{batch}", about, partial(_on_postgres, form=Form.STATEMENT, batch=batch))
 

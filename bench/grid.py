@@ -1,4 +1,4 @@
-"""One table, for the terminal and for a page."""
+"""A table for the terminal and for a page."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 class Grid(NamedTuple):
-    """Cells of text below a heading."""
+    """A title, headings and text cells."""
 
     title: str
     heading: Sequence[str]
     rows: Sequence[Sequence[str]]
 
     def terminal(self) -> Table:
-        """For rich."""
+        """The table for rich."""
         table = Table(*self.heading, title=self.title)
         for row in self.rows:
-            table.add_row(*map(Text, row))  # a cell in brackets is no markup
+            table.add_row(*map(Text, row))  # a cell in brackets is not markup
         return table
 
     def markdown(self) -> str:
-        """For a page."""
+        """The table as Markdown."""
         lines = [_line(self.heading), _line(["---"] * len(self.heading)), *map(_line, self.rows)]
         return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""How long a command takes from when it was due to be sent until its committed result is read."""
+"""Measures the time from when a command was scheduled until its committed result is read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bench.workload import Workload
 
 EVERY_S = 0.005
-"""Commands that fall due within it are sent together; what they wait is part of their latency."""
+"""Commands scheduled within this interval are sent together; the wait is part of their latency."""
 WARM_UP_S = 1.0
 
 
@@ -36,7 +36,7 @@ class Latency(NamedTuple):
 
 
 def percentiles(latencies_s: list[float]) -> Latency:
-    """By nearest rank."""
+    """Compute percentiles by nearest rank."""
     ordered = sorted(latencies_s)
     p50, p95, p99 = (ordered[ceil(len(ordered) * share) - 1] * 1000 for share in (0.5, 0.95, 0.99))
     return Latency(p50, p95, p99, len(ordered))
@@ -45,7 +45,7 @@ def percentiles(latencies_s: list[float]) -> Latency:
 async def measure(
     connection: Mapping[str, Any], partitions: int, sending: Sending, workload: Workload, rate: int, seconds: float
 ) -> Latency:
-    """Send at a steady rate, whatever the answers do: a stall delays everything that was due in it."""
+    """Send at a steady rate regardless of the answers: a stall delays everything scheduled during it."""
     loop = asyncio.get_running_loop()
     count = int(rate * (seconds + WARM_UP_S))
     commands = workload.consumes(count)
@@ -72,7 +72,7 @@ async def measure(
 
 
 async def measure_one_caller(connection: Mapping[str, Any], calls: int) -> Latency:
-    """One caller who waits for each result before the next command."""
+    """A single caller that waits for each result before it sends the next command."""
     loop = asyncio.get_running_loop()
     latencies_s = []
     async with Client(connection) as client:

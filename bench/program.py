@@ -1,4 +1,4 @@
-"""A program that is measured, in a process of its own."""
+"""A measured program in its own process."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ LAST_LINES = 8
 
 
 class ReadItsLog(ShieldXError):
-    """A program ended that should not have; the message ends with the last lines it wrote."""
+    """A program exited unexpectedly. The message ends with the last lines of its output."""
 
 
 class Program:
-    """`python -m MODULE ARGUMENTS…`, working in `folder`, where its log is too; it runs inside its context."""
+    """`python -m MODULE ARGUMENTS…` in `folder`, which also contains its log. It runs while its context is open."""
 
     def __init__(
         self, module: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
     ) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
         self._folder = folder
-        # Some libraries look for a home, and for programs of the system.
+        # Some libraries need a home folder and the system's programs.
         found = {"PYTHONPATH": str(ROOT), "HOME": str(folder), "PATH": "/usr/local/bin:/usr/bin:/bin"}
         self._environment = found | dict(environment or {})
 
@@ -47,34 +47,34 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._child.pid
 
     def kill(self) -> None:
-        """End it with SIGKILL."""
+        """Kill it with SIGKILL."""
         kill_child(self._child)
 
     def check(self) -> None:
-        """Say so if it has ended.
+        """Check that it is running.
 
         Raises:
-            ReadItsLog: it has.
+            ReadItsLog: It has exited.
         """
         status = self._child.poll()
         if status is not None:
-            raise ReadItsLog(f"ended with status {status}: {self._last_lines()}")
+            raise ReadItsLog(f"exited with status {status}: {self._last_lines()}")
 
     async def finish(self, timeout_s: float) -> str:
-        """Wait for its end; returns its last line.
+        """Wait for its exit. Returns its last line.
 
         Raises:
-            ReadItsLog: it failed.
-            TimeoutError: it takes longer.
+            ReadItsLog: It failed.
+            TimeoutError: It did not exit in time.
         """
         async with asyncio.timeout(timeout_s):
             status = await wait_for_child(self._child)
         if status != 0:
-            raise ReadItsLog(f"ended with status {status}: {self._last_lines()}")
+            raise ReadItsLog(f"exited with status {status}: {self._last_lines()}")
         return self._lines()[-1]
 
     def _lines(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""`--quick`: small sizes, to see that a measurement runs."""
+"""`--quick`: small sizes to check that a measurement runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def parse(parser: argparse.ArgumentParser, quick: Mapping[str, Any]) -> argparse.Namespace:
-    """What the command line says; with `--quick`, what it leaves out is small."""
+    """Parse the command line. `--quick` makes unspecified sizes small."""
     given = parser.parse_args()
     if given.quick:
         for name, small in quick.items():

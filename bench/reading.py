@@ -1,4 +1,4 @@
-"""Reading what was committed, by librdkafka: a reader in Python would take a third of a core from what is measured."""
+"""Reads committed records with librdkafka: a Python reader would take a third of a core from what is measured."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WAIT_S = 0.05
-"""How long results may lie before they are counted: the resolution of a measurement that takes seconds."""
+"""How long results may wait until they are counted: the resolution of a measurement that takes seconds."""
 AT_A_TIME = 100_000
 TIMEOUT_S = 30.0
 
 
 class Reader:
-    """Every committed record of a topic, from its beginning; it has no group. Its methods block."""
+    """Reads every committed record of a topic from its beginning, without a group. Its methods block."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._topic = topic
@@ -41,15 +41,15 @@ class Reader:
         self._consumer.close()
 
     def count_more(self) -> int:
-        """How many records came within `WAIT_S`."""
+        """The number of records that arrived within `WAIT_S`."""
         return sum(message.error() is None for message in self._take())
 
     def values(self) -> Iterator[bytes]:
-        """The values from the beginning to the present end."""
+        """The values from the beginning to the current end."""
         return (value for _, _, value in self.records())
 
     def records(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """Partition, key and value of each record from the beginning to the present end."""
+        """Partition, key and value of each record from the beginning to the current end."""
         for place in self._places:
             place.offset = OFFSET_BEGINNING
         self._consumer.assign(self._places)
@@ -62,15 +62,15 @@ class Reader:
                     unfinished.discard(message.partition())
 
     def skip_to_end(self) -> None:
-        """Pass over what is there now."""
+        """Skip the current records."""
         for _ in self.values():
             pass
 
     def _take(self) -> list[Any]:
-        """What came: records, and an `error` of each partition whose end was met.
+        """The records that arrived, and an `error` for each partition whose end was reached.
 
         Raises:
-            KafkaException: any other error.
+            KafkaException: Any other error.
         """
         messages: list[Any] = self._consumer.consume(AT_A_TIME, WAIT_S)
         for message in messages:

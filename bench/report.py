@@ -1,4 +1,4 @@
-"""What a run found, as tables."""
+"""The results of a run as tables."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ P95_WANTED_MS = {"steady 5,000/s": 50.0, "one caller": 15.0}
 P95_AIM_MS = {"steady 5,000/s": 28.0}
 
 LONGEST_REASON = 160
-"""Characters; all of it was printed when it happened."""
+"""In characters; the full error was printed when it happened."""
 
 
 class Entry(NamedTuple):
-    """A contestant's rounds: rates in commands a second, and why it failed if it did."""
+    """A contestant's rounds: its rates in commands per second, and why it failed, if it did."""
 
     name: str
     about: str
@@ -31,13 +31,13 @@ class Entry(NamedTuple):
 
 
 def short_reason(error: Exception) -> str:
-    """An error for a table: of many lines the last, which is the one that a traceback ends with."""
+    """An error for a table: of several lines the last one, which ends a traceback."""
     last = (str(error).strip().splitlines() or [""])[-1]
     return f"{type(error).__name__}: {last[:LONGEST_REASON]}"
 
 
 def peers_grid(entries: Sequence[Entry]) -> Grid:
-    """Rates, and how many times each the ledger's is."""
+    """Rates, and how many times as fast the ledger is."""
     ledger = next((entry for entry in entries if entry.name == LEDGER), None)
     ledger_rate = Rounds(ledger.rates).median if ledger and ledger.rates and not ledger.failure else None
     rows = [[entry.name, _rate(entry), *_ratio(entry, None if entry is ledger else ledger_rate)] for entry in entries]
@@ -45,7 +45,7 @@ def peers_grid(entries: Sequence[Entry]) -> Grid:
 
 
 def abouts(entries: Sequence[Entry]) -> list[str]:
-    """What each did, as Markdown."""
+    """What each contestant did, as Markdown."""
     return [f"- {entry.name}: {entry.about}." for entry in entries]
 
 
@@ -62,7 +62,7 @@ def _ratio(entry: Entry, ledger_rate: float | None) -> tuple[str, str, str]:
 
 
 def latency_grid(seen: Mapping[str, Sequence[Latency]]) -> Grid:
-    """Percentiles by what was measured; each is the median over rounds of that percentile, with its range."""
+    """Percentiles by measurement; each is the median of that percentile over the rounds, with its range."""
     rows = []
     for name, rounds in seen.items():
         p50, p95, p99 = (Rounds(tuple(figures)) for figures in zip(*(each[:3] for each in rounds), strict=True))

@@ -1,4 +1,4 @@
-"""Several rounds of one figure: its median and its range."""
+"""Several rounds of one figure, with median and range."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Item = TypeVar("Item")
 
 
 class Rounds(NamedTuple):
-    """What a figure was in each round."""
+    """The value of a figure in each round."""
 
     figures: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The middle one, or the mean of the two in the middle."""
+        """The middle value, or the mean of the two middle values."""
         return median(self.figures)
 
     def shown(self, digits: int = 0) -> str:
-        """`median (lowest to highest)`, or the one figure there is."""
+        """`median (lowest to highest)`, or the only value."""
         middle = f"{self.median:,.{digits}f}"
         if len(self.figures) == 1:
             return middle
@@ -30,6 +30,6 @@ class Rounds(NamedTuple):
 
 
 def rotated(items: Sequence[Item], number: int) -> list[Item]:
-    """The order of round `number`: each comes first once, since what came before leaves a warm or a full machine."""
+    """The order of round `number`. Each item comes first once, because predecessors affect caches and memory."""
     shift = number % len(items)
     return [*items[shift:], *items[:shift]]

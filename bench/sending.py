@@ -1,4 +1,4 @@
-"""Sending commands with as little of the processor as Python allows: whole batches, a future each."""
+"""Sends commands with as little CPU time as Python allows: in whole batches with one future each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH_BYTES = 500_000
 
 
 class Sending:
-    """A producer of numbered commands; the number is the correlation id."""
+    """A producer of numbered commands. The number is the correlation id."""
 
     def __init__(self, connection: Mapping[str, Any]) -> None:
         self._producer = AIOKafkaProducer(
@@ -37,7 +37,7 @@ class Sending:
         await self._producer.stop()
 
     async def send(self, commands: Iterable[Encoded]) -> None:
-        """Hand commands over, a batch for each partition or more."""
+        """Queue commands in one or more batches per partition."""
         records = (BulkRecord(*command, self._number()) for command in commands)
         for partition, batch in batches_of(self._producer, records):
             delivery = await self._producer.send_batch(batch, COMMANDS, partition=partition)
@@ -45,7 +45,7 @@ class Sending:
             delivery.add_done_callback(self._deliveries.discard)
 
     async def delivered(self) -> None:
-        """Return once the broker has all of it."""
+        """Return when the broker has acknowledged everything."""
         await asyncio.gather(*self._deliveries)
 
     def _number(self) -> list[tuple[str, bytes]]:

@@ -1,7 +1,7 @@
-"""What hostile patterns cost on hostile values: `python -m bench.shadow_hostile [--quick]` prints a table.
+"""`python -m bench.shadow_hostile [--quick]`: prints a table of the cost of hostile patterns on hostile values.
 
-Times are of the processor, so that what else runs on the machine counts less. Each case runs with a pattern compiled
-anew: an automaton that an earlier value has built makes the next one cheap.
+Times are CPU times, which depend less on other programs. Each case compiles its pattern again, because an automaton
+built for an earlier value would make the next one cheap.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LIMIT_MS = 50
 SHORT_BYTES = 60_000
 LENGTHS = (1_000, 5_000, 20_000, 60_000, 200_000, MAX_BODY_BYTES)
-"""The worst length lies between: short values build automata, long ones end in the slower search."""
+"""The worst length is in between: short values build automata, and long ones end in the slower search."""
 
 PATTERNS = {
     "(a+)+$": r"(a+)+$",
@@ -67,7 +67,7 @@ class Measured(NamedTuple):
 
 
 def values(length: int) -> Iterator[tuple[str, bytes]]:
-    """What a hostile client sends, each of that many bytes; the same in every run."""
+    """What a hostile client sends: values of `length` bytes, the same in every run."""
     source = random.Random(20)  # noqa: S311  # not for secrets
     yield "a", b"a" * length
     yield "NUL", b"\0" * length
@@ -78,7 +78,7 @@ def values(length: int) -> Iterator[tuple[str, bytes]]:
 
 
 def rules(*, quick: bool) -> Iterator[tuple[str, Signature | Keywords]]:
-    """Patterns, and keywords that share much."""
+    """Patterns, and keywords with long common prefixes."""
     for name, pattern in PATTERNS.items():
         yield name, Signature(pattern=pattern, targets=("body",), transformations=())
     source = random.Random(21)  # noqa: S311  # not for secrets
@@ -91,7 +91,7 @@ def rules(*, quick: bool) -> Iterator[tuple[str, Signature | Keywords]]:
 
 
 def measure(rule: Signature | Keywords, lengths: tuple[int, ...]) -> Measured:
-    """The slowest case of a rule; raises `UnusableRule`."""
+    """The slowest case of a rule. Raises `UnusableRule`."""
     worst = Measured(0, 0.0, "")
     for length in lengths:
         for kind, value in values(length):

@@ -1,4 +1,4 @@
-"""How many results a second a program commits when it never has to wait for a command."""
+"""Measures the results per second that a program commits if it never has to wait for a command."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
     from bench.reading import Reader
 
 STALL_S = 120.0
-"""A peer may take long to join its group and restore, but not so long."""
+"""A peer may take long to join its group and restore, but not this long."""
 
 
 class Stalled(ShieldXError):
-    """No result came for too long; the program's log may say why."""
+    """No results arrived for too long; see the program's log."""
 
 
 class Throughput(NamedTuple):
-    """Results committed, and the time they took from the first that was seen to the last."""
+    """Committed results, and the time from the first to the last that was seen."""
 
     results: int
     seconds: float
 
     @property
     def per_second(self) -> float:
-        """The rate."""
+        """Results per second."""
         return self.results / self.seconds
 
 
 class Seen(NamedTuple):
-    """How many results came with the first look and with the last, and when these were."""
+    """The number of results at the first and the last look, and the times of both."""
 
     first: int
     first_s: float
@@ -42,24 +42,24 @@ class Seen(NamedTuple):
 
 
 async def measure(reader: Reader, expected: int, check: Callable[[], None], *, stall_s: float = STALL_S) -> Throughput:
-    """Count results until there are `expected`; `check` raises if the program has ended.
+    """Count results until there are `expected`. `check` raises if the program has exited.
 
-    What came with the first look is not counted, since nobody saw how long it took.
+    Results of the first look are not counted, because their duration is unknown.
 
     Raises:
-        Stalled: they stay away.
+        Stalled: No results arrive.
     """
     seen = await wait_for(reader, expected, check, stall_s=stall_s)
     if seen.first == expected:
-        raise Stalled(f"all {expected:,} results came at once; measure with a larger backlog")
+        raise Stalled(f"all {expected:,} results arrived at once; use a larger backlog")
     return Throughput(seen.results - seen.first, seen.last_s - seen.first_s)
 
 
 async def wait_for(reader: Reader, expected: int, check: Callable[[], None], *, stall_s: float = STALL_S) -> Seen:
-    """Wait until there are `expected` results more.
+    """Wait for `expected` more results.
 
     Raises:
-        Stalled: they stay away.
+        Stalled: No results arrive.
     """
     loop = asyncio.get_running_loop()
     first = results = 0
@@ -73,6 +73,6 @@ async def wait_for(reader: Reader, expected: int, check: Callable[[], None], *, 
             if not first:
                 first, first_s = results, now_s
         elif now_s - last_s > stall_s:
-            raise Stalled(f"{results:,} of {expected:,} results, and none for {stall_s:g} s")
+            raise Stalled(f"{results:,} of {expected:,} results; none arrived for {stall_s:g} s")
         check()
     return Seen(first, first_s, results, last_s)

@@ -1,4 +1,4 @@
-"""Whether results are what a ledger gives: one for each command, and balances that add up."""
+"""Checks the results of a contestant: one per command, and balances that add up."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class WrongResults(ShieldXError):
-    """What was measured did not do the job; its rate says nothing."""
+    """The measured program did not do the job, so its rate is meaningless."""
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """What the commands lead to."""
+    """The expected outcome of the commands."""
 
     results: int
     balances: int
@@ -39,10 +39,10 @@ _decode = msgspec.json.Decoder(_Result).decode
 
 
 def check_results(values: Iterable[bytes], expected: Expected) -> None:
-    """Read all results, each tenant's in order.
+    """Check all results, each tenant's in order.
 
     Raises:
-        WrongResults: says what differs.
+        WrongResults: The message says what differs.
     """
     count, keys, balances = 0, set(), {}
     for value in values:
@@ -56,10 +56,10 @@ def check_results(values: Iterable[bytes], expected: Expected) -> None:
 
 
 def check_figures(results: int, keys: int, balances: int, expected: Expected) -> None:
-    """Compare what was counted.
+    """Compare counts with their expected values.
 
     Raises:
-        WrongResults: says what differs.
+        WrongResults: The message says what differs.
     """
     found = {"results": results, "different keys": keys, "sum of balances": balances}
     wanted = {"results": expected.results, "different keys": expected.results, "sum of balances": expected.balances}

@@ -1,4 +1,4 @@
-"""The commands that are measured: purchases once, then consumes of some tenants, encoded beforehand."""
+"""The measured commands: purchases once, then consumes of several tenants, encoded beforehand."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Encoded(NamedTuple):
 
 
 class Workload:
-    """An endless supply of commands under ever new keys."""
+    """An endless supply of commands with new keys."""
 
     def __init__(self, partitions: int, tenants: int = TENANTS) -> None:
         self._tenants = tenants
@@ -35,19 +35,19 @@ class Workload:
         self._number = 0
 
     def purchases(self) -> list[Encoded]:
-        """Credits for every tenant."""
+        """Purchases of credits for every tenant."""
         return [
             self._encoded(Purchase(tenant_id=f"org-{n}", idempotency_key="opening", amount=PLENTY))
             for n in range(self._tenants)
         ]
 
     def consumes(self, count: int) -> list[Encoded]:
-        """The next `count` consumes, tenants in turn."""
+        """The next `count` consumes, with alternating tenants."""
         first, self._number = self._number, self._number + count
         return [self._consume(number) for number in range(first, first + count)]
 
     def expected(self) -> Expected:
-        """What the purchases and all consumes so far lead to."""
+        """The expected outcome of the purchases and all consumes so far."""
         spent = sum(_amount(number) for number in range(self._number))
         return Expected(self._tenants + self._number, self._tenants * PLENTY - spent)
 

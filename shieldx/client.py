@@ -1,4 +1,4 @@
-"""A small asynchronous client: send a command, await its result.
+"""A small asynchronous client that sends commands and awaits their results.
 
 async with Client({"bootstrap_servers": "localhost:9092"}) as client:
     result = await client.send(Consume(tenant_id="org-123", idempotency_key="k1", amount=7))
@@ -38,32 +38,32 @@ START_TIMEOUT_S = 10.0
 
 
 class SendAgain(ShieldXError):
-    """No result came in time; whether the command was executed is unknown.
+    """No result arrived in time. It is unknown whether the command was executed.
 
-    Sending it again with the same idempotency key, within 24 h, gives its one result.
+    Sending it again with the same idempotency key within 24 h returns its only result.
     """
 
 
 class MakeItSmaller(ShieldXError):
-    """The command exceeds what a record may hold; it was not sent."""
+    """The command is too large for a record; it was not sent."""
 
 
 class Client:
-    """Sends commands and matches results to them by correlation id. One client serves many callers at once."""
+    """Sends commands and matches results to them by correlation id. One client serves many concurrent callers."""
 
     def __init__(self, connection: Mapping[str, Any], *, retry_after_s: float = 5.0) -> None:
         self._connection = dict(connection)
         self._retry_after_s = retry_after_s
         self._decode = msgspec.json.Decoder(Result).decode
         self._waiting: dict[bytes, asyncio.Future[Result]] = {}
-        self._in_order = asyncio.Lock()  # aiokafka lets sends overtake each other where a batch is full
+        self._in_order = asyncio.Lock()  # aiokafka may reorder sends when a batch is full
         self._stack = AsyncExitStack()
 
     async def start(self) -> None:
-        """Connect, and stand at the end of the results.
+        """Connect, and seek to the end of the results.
 
         Raises:
-            CheckConnection: no broker answers, or a topic does not exist.
+            CheckConnection: No broker responds, or a topic does not exist.
         """
         self._producer = new_producer(self._connection)
         self._stack.push_async_callback(self._producer.stop)
@@ -73,34 +73,34 @@ class Client:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await self._producer.start()
                 await self._consumer.start()
-                await self._stand_at_end()
+                await self._seek_to_end()
         except (KafkaError, TimeoutError) as error:
             await self._stack.aclose()
             if (refused := refusal(error, self._connection)) is not None:
                 raise CheckConnection(str(refused)) from error
             address = self._connection["bootstrap_servers"]
             raise CheckConnection(
-                f"{address} does not answer, or lacks {COMMANDS} or {RESULTS}: {error!r}. Start a stack with "
+                f"{address} does not respond, or lacks {COMMANDS} or {RESULTS}: {error!r}. Start a stack with "
                 "`shieldx up`, or create the topics with `shieldx topics create`"
             ) from error
         self._reading = asyncio.create_task(self._read(), name="results")
 
     async def stop(self) -> None:
-        """Disconnect. Callers still waiting are told to send again."""
+        """Disconnect. Callers that are still waiting get SendAgain."""
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(SendAgain("the client was closed before the result came"))
+                future.set_exception(SendAgain("the client was closed before the result arrived"))
         await self._stack.aclose()
 
     async def send(self, command: Command, *, timeout_s: float = 30.0) -> Result:
-        """Send a command and await its result, sending it again with the same key while none comes.
+        """Send a command and await its result. Resends the command with the same key until a result arrives.
 
         Raises:
-            SendAgain: no result came within the time; whether it was executed is unknown.
-            MakeItSmaller: the command exceeds what a record may hold.
-            CheckConnection: an ACL is missing.
+            SendAgain: No result arrived in time; it is unknown whether the command was executed.
+            MakeItSmaller: The command is too large for a record.
+            CheckConnection: An ACL is missing.
         """
         correlation_id = uuid4().hex.encode()
         future = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
@@ -131,8 +131,8 @@ class Client:
             )
         delivery.add_done_callback(partial(self._note_failure, correlation_id))
 
-    async def _stand_at_end(self) -> None:
-        await self._producer.partitions_for(COMMANDS)  # so that no send has to wait for it, not even when stopping
+    async def _seek_to_end(self) -> None:
+        await self._producer.partitions_for(COMMANDS)  # so that no send has to wait for it, even during a stop
         numbers = await self._producer.partitions_for(RESULTS)
         await start_at_end(self._consumer, [TopicPartition(RESULTS, number) for number in sorted(numbers)])
 
@@ -141,7 +141,7 @@ class Client:
             try:
                 fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
             except KafkaError as error:
-                logger.warning("results cannot be read for now: %r", error)
+                logger.warning("cannot read results, retrying: %r", error)
                 await asyncio.sleep(self._retry_after_s / 10)
                 continue
             for records in fetched.values():
@@ -149,7 +149,7 @@ class Client:
                     self._resolve(record.headers, record.value)
 
     def _note_failure(self, correlation_id: bytes, delivery: asyncio.Future[Any]) -> None:
-        """Retrieve a delivery's error: the command is sent again, with the same key, unless it would fail again."""
+        """Retrieve a delivery's error. The command is resent with the same key, unless it would fail again."""
         error = None if delivery.cancelled() else delivery.exception()
         if error is None:
             return
@@ -166,7 +166,7 @@ class Client:
                     try:
                         future.set_result(self._decode(value))
                     except (msgspec.MsgspecError, TypeError) as error:
-                        future.set_exception(CheckConnection(f"what answers in {RESULTS} is no result: {error}"))
+                        future.set_exception(CheckConnection(f"a record in {RESULTS} is not a result: {error}"))
 
     async def __aenter__(self) -> Self:
         await self.start()

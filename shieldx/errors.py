@@ -1,14 +1,14 @@
-"""Errors, named by what whoever meets them should do next."""
+"""Errors, named after what to do about them."""
 
 from __future__ import annotations
 
 
 class ShieldXError(Exception):
-    """Any error that this project names."""
+    """The base class of the errors that this project defines."""
 
 
 class FixConfiguration(ShieldXError):
-    """Starting again will fail in the same way until a setting, a topic or a page is changed."""
+    """Restarting will fail in the same way until a setting, a topic or a manifest is changed."""
 
 
 class CheckConnection(ShieldXError):
@@ -16,24 +16,24 @@ class CheckConnection(ShieldXError):
 
 
 class RestoreTask(ShieldXError):
-    """The task's state and producer can no longer be trusted: drop both and restore from the log."""
+    """The task's state and producer cannot be trusted any more: discard both and restore from the log."""
 
 
 class LeaveTask(RestoreTask):
-    """A later owner has fenced this task, or its own transaction timed out; restore only if it is still assigned."""
+    """A newer owner has fenced this task, or its transaction timed out. Restore it only if it is still assigned."""
 
 
 class FreeMemory(ShieldXError):
-    """State is at its limit: the partition waits, since forgetting an outcome would execute a retry again."""
+    """The state has reached its limit. The partition waits, since forgetting an outcome would execute a retry again."""
 
 
 class FreeDisk(ShieldXError):
-    """The disk takes no more: a checkpoint is put off, and state stays in memory meanwhile."""
+    """The disk is full. Checkpoints are postponed, and state stays in memory meanwhile."""
 
 
 class WaitForDisk(FreeDisk):
-    """The disk is behind, which passes by itself."""
+    """The disk is too slow at the moment. This passes without intervention."""
 
 
 class OutputTooLarge(RestoreTask):
-    """A fold gave a record that the broker would refuse; the next task sets its input aside as a dead letter."""
+    """A fold produced a record that the broker would reject. The next task dead-letters its input."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.domains.credits.messages import Commit, Consume, Purchase, Reserve
-from shieldx.engine.declarations.agent import load_agents
 from shieldx.engine.declarations.manifests import load_manifests
+from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.testing.driver import AgentDriver
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ COMMANDS = re.findall(r"^\$ echo '(\{.*\})' \| shieldx send -$", PAGE, re.MULTIL
 SHOWN = re.compile(r"^\S+Z  acme +(\w+) +(\w+(?: \(replayed\))?) +([\d,]+) +([\d,]+)  \S+ +(\S+)$", re.MULTILINE)
 
 
-def row(result: Result) -> tuple[str, str, str, str, str]:
+def row(result: Result) -> tuple[str, str, str, str, str | None]:
     """The columns of `shieldx send` that do not depend on when and where the command was executed."""
     code = f"{result.code} (replayed)" if result.replayed else str(result.code)
     return (
@@ -35,7 +36,9 @@ def row(result: Result) -> tuple[str, str, str, str, str]:
 
 
 async def test_every_command_gets_the_result_that_the_page_shows() -> None:
-    driver = AgentDriver(load_agents(ROOT / "agents")["credits"], load_manifests(ROOT / "topics"), partitions=12)
+    driver = AgentDriver(
+        TransactionalAgent.of(load_agents(ROOT / "agents")["credits"]), load_manifests(ROOT / "topics"), partitions=12
+    )
     decoder = msgspec.json.Decoder(Purchase | Consume | Reserve | Commit)
     for line in COMMANDS:
         driver.send("credits.commands", decoder.decode(line))

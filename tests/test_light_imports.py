@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+
+from tests import programs
 
 HEAVY = (
     "asyncpg",
@@ -38,7 +37,7 @@ def test_a_client_loads_little(program: str, most_modules: int) -> None:
 import sys
 print(len(sys.modules), *sorted(set({HEAVY!r}) & {{name.partition(".")[0] for name in sys.modules}}))
 """
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)  # noqa: S603 - our own
+    done = programs.run_python(asked, check=True)
     number, *heavy = done.stdout.split()
     assert heavy == []
     assert int(number) <= most_modules

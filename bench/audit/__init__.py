@@ -1,1 +1,1 @@
-"""How fast the audit log is chained, mirrored and verified."""
+"""Measures how fast the audit log is chained, mirrored and verified."""

@@ -1,4 +1,4 @@
-"""`python -m bench.audit`: chaining, mirroring and verifying the audit log, beside the ledger whose entries it has."""
+"""`python -m bench.audit`: measures chaining, mirroring and verification of the audit log against the ledger's rate."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ KAFKA, POSTGRES = "Kafka, two processes", "Postgres, two processes"
 console = Console()
 
 
-class Row(NamedTuple):
-    """A figure, what it is compared with, and what is wanted."""
+class Comparison(NamedTuple):
+    """A figure, the figure it is compared with, and the wanted ratio."""
 
     name: str
     against: str | None = None
@@ -59,17 +59,17 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row(LEDGER),
-    Row(CHAINED, LEDGER, 1),
-    Row(MIRRORED, LEDGER, 1),
-    Row(COPY),
-    Row(MIRRORED, COPY),
-    Row(BARE),
-    Row(EXPORT, BARE, 0.5),
-    Row(ONE, BARE),
-    Row(TWO, ONE, 1.8),
-    Row(KAFKA, BARE),
-    Row(POSTGRES, BARE),
+    Comparison(LEDGER),
+    Comparison(CHAINED, LEDGER, 1),
+    Comparison(MIRRORED, LEDGER, 1),
+    Comparison(COPY),
+    Comparison(MIRRORED, COPY),
+    Comparison(BARE),
+    Comparison(EXPORT, BARE, 0.5),
+    Comparison(ONE, BARE),
+    Comparison(TWO, ONE, 1.8),
+    Comparison(KAFKA, BARE),
+    Comparison(POSTGRES, BARE),
 )
 
 
@@ -165,10 +165,10 @@ def _grid(rates: dict[str, Rounds]) -> Grid:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="bench.audit", description=__doc__)
-    parser.add_argument("--backlog", type=int, default=200_000, help="commands, each with its entry")
-    parser.add_argument("--entries", type=int, default=1_000_000, help="in the exported file")
+    parser.add_argument("--backlog", type=int, default=200_000, help="number of commands, each with its entry")
+    parser.add_argument("--entries", type=int, default=1_000_000, help="number of entries in the exported file")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="see that it runs; the page is left alone")

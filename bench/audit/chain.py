@@ -1,4 +1,4 @@
-"""A long chain of entries as the ledger's commands lead to, in an exported file."""
+"""Generates a long chain of entries, as the ledger's commands produce them, in an exported file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY_ID = "2026-01"
 
 
 class Exported(NamedTuple):
-    """A file, and the bytes that are hashed of each of its entries."""
+    """A file, and the hashed bytes of each of its entries."""
 
     path: Path
     hashed: list[bytes]

@@ -1,4 +1,4 @@
-"""How fast the log is mirrored to Postgres, against a bare COPY of the same rows."""
+"""Measures how fast the log is mirrored to Postgres, compared with a bare COPY of the same rows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _MOVED = "SELECT coalesce(sum(next_offset), 0)::bigint FROM shieldx.positions WH
 
 
 async def mirror_rate(dsn: str, entries: int, check: Callable[[], None]) -> Throughput:
-    """Wait until the mirror has so many rows; `check` raises if its program has ended.
+    """Wait until the mirror has `entries` rows. `check` raises if the mirror's program has exited.
 
     Raises:
-        Stalled: they stay away.
+        Stalled: No rows arrive.
     """
     connection = await asyncpg.connect(dsn)
     try:
@@ -48,7 +48,7 @@ async def mirror_rate(dsn: str, entries: int, check: Callable[[], None]) -> Thro
 
 
 async def copy_rate(dsn: str, records: Iterable[tuple[int, bytes, bytes]]) -> float:
-    """Rows a second of one COPY of the same rows, made beforehand, into a table without an index."""
+    """Rows per second of one COPY of the same prepared rows into a table without an index."""
     made = [
         (*key, *columns)
         for partition, key_bytes, value in records

@@ -1,4 +1,4 @@
-"""How fast a log is verified, against a bare loop of SHA-256 and HMAC over the same bytes."""
+"""Measures how fast a log is verified, compared with a bare loop of SHA-256 and HMAC over the same bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONGEST_S = 600.0
 
 
 def bare_loop(hashed: Sequence[bytes]) -> float:
-    """Entries a second of nothing but the two functions over the bytes that are hashed of each."""
+    """Entries per second of just the two functions over the hashed bytes of each entry."""
     secret = KEYS[KEY_ID]
     began_s = perf_counter()
     for each in hashed:
@@ -35,7 +35,7 @@ def bare_loop(hashed: Sequence[bytes]) -> float:
 
 
 async def export_rate(path: Path) -> float:
-    """Entries a second of verifying a file, in this process."""
+    """Entries per second of verifying a file in this process."""
     began_s = perf_counter()
     verdict = await Verifier(KEYS, jobs=1, progress=_ignore).export(path)
     seconds = perf_counter() - began_s
@@ -43,10 +43,10 @@ async def export_rate(path: Path) -> float:
 
 
 async def command_rate(path: Path, entries: int, jobs: int, folder: Path) -> float:
-    """Entries a second of `shieldx audit verify --file` from its start to its end, with so many processes.
+    """Entries per second of `shieldx audit verify --file` from start to exit, with `jobs` processes.
 
     Raises:
-        ReadItsLog: it failed.
+        ReadItsLog: The command failed.
     """
     keyring = msgspec.json.encode({"first": KEY_ID, "keys": KEYS}).decode()
     arguments = ["audit", "verify", "--file", str(path), "--jobs", str(jobs)]
@@ -57,15 +57,15 @@ async def command_rate(path: Path, entries: int, jobs: int, folder: Path) -> flo
 
 
 def whole(verdict: Verdict) -> int:
-    """How many entries were verified.
+    """The number of verified entries.
 
     Raises:
-        WrongResults: not all are as they should be.
+        WrongResults: The log is not intact.
     """
     if not verdict.is_whole:
-        raise WrongResults(f"the log is not whole: {verdict.breaks[:3]}")
+        raise WrongResults(f"the log is not intact: {verdict.breaks[:3]}")
     return verdict.entries
 
 
 def _ignore(_done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Ignores progress."""

@@ -1,1 +1,1 @@
-"""How the ledger's figures grow: with partitions and workers, with history, with what is remembered."""
+"""Measures how the ledger's figures grow with partitions, workers, history and remembered keys."""

@@ -1,4 +1,4 @@
-"""`python -m bench.growth scaling|restart|large|all`: how the ledger's figures grow, as tables and curves in docs/."""
+"""`python -m bench.growth scaling|restart|large|all`: writes growth tables and curves to docs/."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ console = Console()
 
 
 class Growth:
-    """Measures what the command line asks for; writes into `page`, and pictures beside it, unless there is none."""
+    """Runs the requested measurements, and writes into `page` and pictures next to it, unless `page` is None."""
 
     def __init__(self, given: argparse.Namespace, settings: Settings, machine: Machine, page: Path | None) -> None:
         self._given = given
@@ -48,13 +48,13 @@ class Growth:
         self._page = page
 
     async def scaling(self) -> None:
-        """Throughput over partitions and workers."""
+        """Measure throughput by partitions and workers."""
         given = self._given
         found = await scaling.measure(self._settings, given.partitions, given.workers, given.backlog, console.print)
         self._write("scaling", [scaling.grid(found)], scaling.chart(found))
 
     async def restart(self) -> None:
-        """Restart time over history."""
+        """Measure restart time by history."""
         found = {}
         for with_checkpoint in self._states():
             found[with_checkpoint] = await restart.measure(
@@ -67,7 +67,7 @@ class Growth:
         self._write("restart", [restart.grid(found)], restart.chart(found))
 
     async def large(self) -> None:
-        """One worker with much to remember."""
+        """Measure one worker with a large state."""
         given = self._given
         grids = []
         for on_disk in self._states():
@@ -96,7 +96,7 @@ class Growth:
 
 
 async def main(given: argparse.Namespace) -> None:
-    """Measure one thing after the other."""
+    """Run the measurements one after another."""
     settings = load_settings(os.environ)
     machine = this_machine(os.getloadavg()[0], settings.java)
     page = given.page or (None if given.quick else PAGE)
@@ -111,31 +111,36 @@ async def main(given: argparse.Namespace) -> None:
 
 
 def part_name(what: str) -> str:
-    """Between which markers it stands."""
+    """The name of the part's markers in the page."""
     return f"growth-{what}"
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="bench.growth", description=__doc__)
     parser.add_argument("what", choices=["scaling", "restart", "large", ALL])
     parser.add_argument("--partitions", type=_numbers, default=[1, 2, 4, 12, 24, 48], help="for scaling: 1,2,4,…")
     parser.add_argument("--workers", type=_numbers, default=[1, 2, 3], help="for scaling: 1,2,…")
-    parser.add_argument("--backlog", type=int, default=300_000, help="for scaling and large: commands that wait")
     parser.add_argument(
-        "--histories", type=_numbers, default=[10_000, 100_000, 1_000_000, 5_000_000], help="for restart: commands"
+        "--backlog", type=int, default=300_000, help="for scaling and large: number of commands in the backlog"
     )
-    parser.add_argument("--tenants", type=int, default=1_000_000, help="for large: preloaded")
-    parser.add_argument("--keys", type=int, default=50_000_000, help="for large: preloaded")
+    parser.add_argument(
+        "--histories",
+        type=_numbers,
+        default=[10_000, 100_000, 1_000_000, 5_000_000],
+        help="for restart: numbers of commands",
+    )
+    parser.add_argument("--tenants", type=int, default=1_000_000, help="for large: number of preloaded tenants")
+    parser.add_argument("--keys", type=int, default=50_000_000, help="for large: number of preloaded keys")
     parser.add_argument(
         "--state",
         choices=[MEMORY, DISK, BOTH],
         default=BOTH,
-        help="for restart and large: SHIELDX_STATE_FOLDER unset or set",
+        help="for restart and large: with SHIELDX_STATE_FOLDER unset or set",
     )
     parser.add_argument("--state-limit-mb", type=int, help="for restart and large: SHIELDX_STATE_LIMIT_MB")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs; docs/ is left alone")
-    parser.add_argument("--page", type=Path, help="where to write; by default docs/reference/benchmarks.md")
+    parser.add_argument("--quick", action="store_true", help="small sizes to check that it runs; does not write docs/")
+    parser.add_argument("--page", type=Path, help="the page to write; default: docs/benchmarks.md")
     return parse(parser, QUICK)
 
 

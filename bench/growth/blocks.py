@@ -1,8 +1,8 @@
-"""Blocks of remembered outcomes as the ledger writes them, made by the million.
+"""Generates blocks of remembered outcomes in the ledger's format, by the million.
 
-Packing each outcome would take minutes for what is mostly digests, which are as good as random bytes: a block is
-copies of one packed consume whose digests, times, positions and figures are overwritten, a column of bytes at a time.
-The format is that of shieldx/domains/credits/outcomes.py; a test holds the two together.
+Packing each outcome would take minutes, mostly for digests, which are as good as random bytes. Instead, a block
+consists of copies of one packed consume whose digests, times, positions and figures are overwritten, one column of
+bytes at a time. The format is that of shieldx/domains/credits/outcomes.py; a test compares the two.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _BLOCK = struct.Struct(">BBQ")
 _ENTRY = struct.Struct(">16sI")
 _SPREAD_BITS = 16
-"""Of a time within its hour: 65 s, so that no carry is needed when its last two bytes are overwritten."""
+"""Times are spread over this many bits, 65 s of their hour, so that overwriting two bytes needs no carry."""
 _RANDOM_COLUMNS = (
     *range(16),  # digest of the key
     *range(21, 37),  # digest of the body
@@ -34,12 +34,12 @@ _PLENTY = 1 << 40
 
 
 def first_ms(hour: int) -> int:
-    """A time of that hour whose last 16 bits are zero."""
+    """A time in that hour whose last 16 bits are zero."""
     return ((hour * HOUR_MS >> _SPREAD_BITS) + 1) << _SPREAD_BITS
 
 
 def entry_of(command: Consume, hour: int, offset: int) -> bytes:
-    """How a block remembers that `command`, at `offset`, was answered with ok."""
+    """The packed outcome of `command`, which was answered with ok at `offset`."""
     at_ms = first_ms(hour)
     outcome = Outcome(Code.OK, position_of(offset, None), at_ms, Figures(_PLENTY, 0, _PLENTY, 2 * _PLENTY))
     packed = pack(command, outcome)
@@ -51,7 +51,7 @@ ENTRIES_A_BLOCK = BLOCK_BYTES // ENTRY_BYTES
 
 
 def block_of(command: Consume, hour: int, count: int, random: Random) -> tuple[bytes, bytes]:
-    """Key and value of a record that remembers `command` and `count - 1` others, all of one hour."""
+    """Key and value of a record that remembers `command` and `count - 1` others of the same hour."""
     real = entry_of(command, hour, 0)
     value = bytearray(_BLOCK.pack(BLOCK_VERSION, VERSION, hour) + real * count)
     noise = random.randbytes(count * len(_RANDOM_COLUMNS))

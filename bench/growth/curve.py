@@ -1,4 +1,4 @@
-"""A line chart as SVG, readable on light and dark pages."""
+"""A line chart as SVG, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ STYLE = """
 
 
 class Series(NamedTuple):
-    """A line: one figure for each place on the x axis, or None where nothing was measured."""
+    """A line: one figure for each place on the x axis, or None if nothing was measured there."""
 
     name: str
     figures: Sequence[float | None]
 
 
 class Chart(NamedTuple):
-    """Lines over named places, which stand at equal distances."""
+    """Lines over named places at equal distances."""
 
     title: str
     x_name: str
@@ -44,7 +44,7 @@ class Chart(NamedTuple):
     series: Sequence[Series]
 
     def svg(self) -> str:
-        """The picture."""
+        """The chart as SVG."""
         top = nice_top(
             max((figure for line in self.series for figure in line.figures if figure is not None), default=1)
         )
@@ -96,7 +96,7 @@ class Chart(NamedTuple):
 
 
 def nice_top(highest: float) -> float:
-    """The next of some steps times a power of ten, of which a fifth is round too."""
+    """The smallest of some steps times a power of ten that is not below `highest`; a fifth of it is round too."""
     power = 1.0
     while power > highest:
         power /= 10

@@ -1,4 +1,4 @@
-"""One worker with much to remember: how long it restores, what it takes of memory, how fast it is."""
+"""Measures one worker with a large state: restore time, memory and speed."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 PARTITIONS = 4
 PROBES = 20
 UNBOUNDED_MB = 1_000_000
-"""For state in memory: at its limit a worker would wait for ever."""
+"""The limit for state in memory: a worker at its limit would wait forever."""
 DISK_TIMES = 3
-"""The topic, the worker's own files, and what both keep while they tidy up."""
+"""How many times the state's size the topic, the worker's files and their compaction need on the disk."""
 ACCOUNT_BYTES = 200
 
 
 class FreeDisk(ShieldXError):
-    """What is to be preloaded does not fit; set TMPDIR to a larger disk, or preload less."""
+    """The preloaded state does not fit on the disk; set TMPDIR to a larger disk, or preload less."""
 
 
 class Plan(NamedTuple):
-    """How much is preloaded and measured."""
+    """How much to preload and measure."""
 
     state: State
     backlog: int
@@ -53,11 +53,11 @@ class Plan(NamedTuple):
 
 
 async def measure(settings: Settings, plan: Plan, progress: Callable[[str], None]) -> Grid:
-    """Preload, start, probe, measure, kill, start again.
+    """Preload, start, probe, measure, kill, and restart.
 
     Raises:
-        FreeDisk: it would not fit.
-        WrongResults: a preloaded key was not remembered.
+        FreeDisk: The state would not fit on the disk.
+        WrongResults: A preloaded key was not remembered.
     """
     rows: list[tuple[str, str]] = []
     state = plan.state
@@ -93,7 +93,7 @@ async def measure(settings: Settings, plan: Plan, progress: Callable[[str], None
 
 
 async def _restart(client: Client, program: Program, probes: Sequence[Consume]) -> str:
-    """Seconds to the first answer; every probe must be remembered."""
+    """Seconds to the first answer. Every probe must be remembered."""
     _, seconds = await first_answer(client, program, probes[0])
     for probe in probes:
         result, _ = await first_answer(client, program, probe)
@@ -103,7 +103,7 @@ async def _restart(client: Client, program: Program, probes: Sequence[Consume]) 
 
 
 async def _under_load(arena: Arena, environment: Mapping[str, str], backlog: int) -> list[tuple[str, str]]:
-    """What a worker does with a backlog of commands of preloaded tenants that waits for it."""
+    """Measure a worker on a backlog of commands of preloaded tenants."""
     with Reader(arena.platform.bootstrap, RESULTS) as reader:
         await asyncio.to_thread(reader.skip_to_end)
         await arena.send_consumes(backlog)
@@ -119,6 +119,4 @@ def _check_disk(arena: Arena, plan: Plan) -> None:
     needed = DISK_TIMES * (plan.state.keys * ENTRY_BYTES + plan.state.tenants * ACCOUNT_BYTES)
     free = shutil.disk_usage(arena.folder).free
     if free < needed:
-        raise FreeDisk(
-            f"{needed / 1e9:.1f} GB are needed below {arena.folder.parent}, and {free / 1e9:.1f} GB are free"
-        )
+        raise FreeDisk(f"{arena.folder.parent} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free")

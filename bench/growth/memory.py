@@ -1,4 +1,4 @@
-"""What a process takes of memory, as Linux counts it."""
+"""The memory use of a process, as Linux reports it."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ SAMPLE_S = 0.5
 
 
 class Memory(msgspec.Struct):
-    """In MiB: resident now, its peak since the process began, and the proportional share of now."""
+    """In MiB: current resident size, its peak since the process started, and the current proportional share."""
 
     rss_mib: float = 0.0
     peak_mib: float = 0.0
     pss_mib: float = 0.0
 
     def shown(self) -> str:
-        """In words."""
+        """The figures as text."""
         return f"{self.rss_mib:,.0f} MiB RSS, {self.pss_mib:,.0f} MiB PSS, peak {self.peak_mib:,.0f} MiB"
 
 
 def memory_of(status: str, smaps_rollup: str) -> Memory:
-    """From the two files of /proc."""
+    """Parse the two files of /proc."""
     return Memory(_mib(status, "VmRSS"), _mib(status, "VmHWM"), _mib(smaps_rollup, "Pss"))
 
 
 def read_memory(pid: int) -> Memory:
-    """Of a running process.
+    """The memory use of a running process.
 
     Raises:
-        OSError: there is no such process, or no /proc.
+        OSError: The process or /proc does not exist.
     """
     folder = Path("/proc") / str(pid)
     return memory_of((folder / "status").read_text(), (folder / "smaps_rollup").read_text())
@@ -45,7 +45,7 @@ def read_memory(pid: int) -> Memory:
 
 @asynccontextmanager
 async def sampled(pid: int) -> AsyncIterator[Memory]:
-    """The highest of each figure while the context lasts."""
+    """The maximum of each figure while the context is open."""
     highest = Memory()
 
     async def sample() -> None:

@@ -1,4 +1,4 @@
-"""A ledger's state written straight into its table topics, as if a worker had been at work for a day."""
+"""Writes a ledger's state directly to its table topics, as if a worker had worked for a day."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 HOURS = 24
 BATCH_BYTES = 900_000
 RECORDS_AT_A_TIME = 64
-"""Blocks in flight: 16 MB."""
+"""The maximum number of blocks in flight: 16 MB."""
 ACCOUNTS_AT_A_TIME = 20_000
 SEED = 4
 
 
 class State(NamedTuple):
-    """How much is preloaded."""
+    """The size of the preloaded state."""
 
     tenants: int
     keys: int
@@ -52,8 +52,8 @@ def accounts(state: State) -> Iterator[BulkRecord]:
 
 
 def remembered(state: State, last_hour: int) -> Iterator[tuple[BulkRecord, Consume]]:
-    """Blocks over the 24 hours that end with `last_hour`, oldest first, and one command that each remembers."""
-    random = Random(SEED)  # noqa: S311 - it stands for digests, and a seed makes two runs alike
+    """Blocks for the 24 hours up to `last_hour`, oldest first, each with one command that it remembers."""
+    random = Random(SEED)  # noqa: S311 - replaces digests, and a seed makes runs reproducible
     homes = _a_tenant_for_each(state.partitions)
     blocks = -(-state.keys // ENTRIES_A_BLOCK)
     left = state.keys
@@ -67,7 +67,7 @@ def remembered(state: State, last_hour: int) -> Iterator[tuple[BulkRecord, Consu
 
 
 async def preload(connection: Mapping[str, Any], positions_topic: str, state: State, last_hour: int) -> list[Consume]:
-    """Write it all, and a position in each partition; returns commands that are remembered."""
+    """Write the state, and a position in each partition. Returns commands that are remembered."""
     commands = []
     async with AIOKafkaProducer(
         **connection, acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES, max_request_size=2 * BATCH_BYTES
@@ -92,7 +92,7 @@ async def _write(producer: AIOKafkaProducer, topic: str, records: Iterable[BulkR
 
 
 async def _commit_start(producer: AIOKafkaProducer, positions_topic: str, partitions: int) -> None:
-    """A worker refuses state without a position."""
+    """A worker rejects state without a position."""
     for number in range(partitions):
         start = position_record(TopicPartition(COMMANDS, number), Position(version=VERSION, next_offset=0))
         await producer.send_and_wait(positions_topic, start.value, key=start.key, partition=number)

@@ -1,4 +1,4 @@
-"""How long a killed worker's successor takes to answer, over how much has happened."""
+"""Measures how long a killed worker's successor takes to answer, by the size of the history."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def measure(
     limit_mb: int | None,
     progress: Callable[[str], None],
 ) -> dict[int, float]:
-    """Seconds from the successor's start to its first answer, by commands of history, on one growing log."""
+    """Seconds from the successor's start to its first answer, by number of commands, on one growing log."""
     found = {}
     async with open_arena(settings, PARTITIONS, progress) as arena, AsyncExitStack() as running:
         folder = str(arena.folder / "state") if with_checkpoint else None
@@ -56,7 +56,7 @@ async def measure(
 
 
 def grid(found: dict[bool, dict[int, float]]) -> Grid:
-    """A row for each length of history."""
+    """A table with one row per length of history."""
     rows = [
         [f"{history:,}", *(f"{seconds[history]:.2f}" for seconds in found.values())]
         for history in sorted(next(iter(found.values())))
@@ -66,7 +66,7 @@ def grid(found: dict[bool, dict[int, float]]) -> Grid:
 
 
 def chart(found: dict[bool, dict[int, float]]) -> Chart:
-    """A line with and one without local checkpoints."""
+    """A chart with one line with and one without local checkpoints."""
     histories = sorted(next(iter(found.values())))
     lines = [Series(CHECKPOINTS[each], [seconds[h] for h in histories]) for each, seconds in found.items()]
     names = [f"{history / 1000:,g}k" for history in histories]

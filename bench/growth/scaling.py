@@ -1,4 +1,4 @@
-"""Throughput over partitions and workers."""
+"""Measures throughput by partitions and workers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from shieldx.settings import Settings
 
 TENANTS = 1000
-"""More than elsewhere, or 48 partitions would have very unequal shares."""
+"""More tenants than elsewhere. Otherwise the load of 48 partitions would be very uneven."""
 
 Cell = tuple[int, int]
-"""Partitions and workers."""
+"""Numbers of partitions and workers."""
 
 
 async def measure(
@@ -28,7 +28,7 @@ async def measure(
     backlog: int,
     progress: Callable[[str], None],
 ) -> dict[Cell, float]:
-    """Commands a second for every combination with a partition for each worker, on a new broker each."""
+    """Commands per second for every combination with at least one partition per worker, each on a new broker."""
     found = {}
     for partition_count in partitions:
         for worker_count in workers:
@@ -43,14 +43,14 @@ async def measure(
 
 
 def grid(found: dict[Cell, float]) -> Grid:
-    """A row for each count of partitions."""
+    """A table with one row per number of partitions."""
     partitions, workers = _axes(found)
     rows = [[str(p), *(f"{found[p, w]:,.0f}" if (p, w) in found else "" for w in workers)] for p in partitions]
     return Grid("commands/s", ("partitions", *(_workers(w) for w in workers)), rows)
 
 
 def chart(found: dict[Cell, float]) -> Chart:
-    """A line for each count of workers."""
+    """A chart with one line per number of workers."""
     partitions, workers = _axes(found)
     lines = [Series(_workers(w), [found.get((p, w)) for p in partitions]) for w in workers]
     return Chart("Throughput over partitions", "partitions", "commands/s", [str(p) for p in partitions], lines)

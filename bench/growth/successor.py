@@ -1,4 +1,4 @@
-"""A worker that is killed, and the one that takes its place."""
+"""A worker that is killed, and its successor."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from shieldx.domains.credits.messages import Command, Result
 
 STATIC = {"SHIELDX_GROUP_INSTANCE_ID": "bench"}
-"""The successor takes its predecessor's place at once; otherwise SHIELDX_SESSION_TIMEOUT_MS comes on top."""
+"""The successor takes over at once. Otherwise SHIELDX_SESSION_TIMEOUT_MS would be added."""
 LONGEST_S = 3600.0
 ASK_EVERY_S = 0.2
-"""How often a program that may have ended is looked at while its answer is awaited."""
+"""How often to check whether the program has exited while waiting for its answer."""
 
 
 def worker(arena: Arena, name: str, environment: Mapping[str, str]) -> Program:
@@ -29,16 +29,16 @@ def worker(arena: Arena, name: str, environment: Mapping[str, str]) -> Program:
 
 
 def patient_client(arena: Arena) -> Client:
-    """A client that sends nothing twice: a long restore would leave it with more results than commands."""
+    """A client that never resends: during a long restore, resending would produce more results than commands."""
     return Client(arena.platform.connection, retry_after_s=LONGEST_S)
 
 
 async def first_answer(client: Client, program: Program, command: Command) -> tuple[Result, float]:
-    """Send a command; its result, and after how many seconds it came.
+    """Send a command. Returns its result, and the seconds until it arrived.
 
     Raises:
-        WrongResults: it was refused.
-        ReadItsLog: the program ended.
+        WrongResults: The command was refused.
+        ReadItsLog: The program exited.
     """
     loop = asyncio.get_running_loop()
     start_s = loop.time()
@@ -55,6 +55,6 @@ async def first_answer(client: Client, program: Program, command: Command) -> tu
 
 
 def state_environment(folder: str | None, limit_mb: int | None) -> dict[str, str]:
-    """Where a worker keeps its state on disk, if anywhere, and how much of it in memory."""
+    """The environment that decides where a worker keeps state on disk, if at all, and how much of it in memory."""
     environment = {} if folder is None else {"SHIELDX_STATE_FOLDER": folder}
     return environment if limit_mb is None else environment | {"SHIELDX_STATE_LIMIT_MB": str(limit_mb)}

@@ -1,5 +1,5 @@
-"""Programs that do the plainest form of the ledger's job on other libraries, each as its users would write it.
+"""Programs that do the plainest form of the ledger's job with other libraries, each written as its users would.
 
-A balance a tenant that never goes negative, idempotency keys remembered, one result a command. No audit log, no holds,
-no tables for others to read. Each runs in a process of its own: `python -m bench.peers.<name> …`.
+They keep a balance per tenant that never becomes negative, remember idempotency keys, and send one result per command,
+without audit log, holds, or tables for other readers. Each runs in its own process: `python -m bench.peers.<name> …`.
 """

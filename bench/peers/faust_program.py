@@ -1,6 +1,6 @@
 """The plain job on faust, at least once: `python -m bench.peers.faust_program BOOTSTRAP COMMANDS RESULTS GROUP …`.
 
-The further arguments are the number of partitions and the store of its tables, `memory://` or `rocksdb://`.
+The other arguments are the number of partitions and the store of its tables, `memory://` or `rocksdb://`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ REMEMBERED = list[Any] | None
 
 
 def make_app(bootstrap: str, commands: str, results: str, group: str, partitions: str, store: str) -> Any:
-    """An app whose tables are partitioned as the commands are, so that each key's state is where its command is."""
+    """An app whose tables are partitioned like the commands, so that a command and its key's state are together."""
     app = faust.App(
         group,
         broker=f"kafka://{bootstrap}",

@@ -1,8 +1,8 @@
 """The plain job on Postgres: `python -m bench.peers.postgres_program BOOTSTRAP COMMANDS DSN COUNT FORM BATCH`.
 
-Reads COUNT commands from the topic into memory first, then applies BATCH of them a transaction on 32 connections, and
-prints one line of JSON: what it measured itself. With one command a transaction, FORM is `statements` (three between
-BEGIN and COMMIT, as most would write it) or `statement` (all in one, and so in one round trip).
+It first reads COUNT commands from the topic into memory, then applies BATCH of them per transaction on 32 connections,
+and prints its own measurement as one line of JSON. With one command per transaction, FORM is `statements` (three
+between BEGIN and COMMIT, as most people would write it) or `statement` (a single one, which needs one round trip).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ AGAIN = "SELECT code, balance FROM results WHERE tenant_id = $1 AND idempotency_
 OPEN = "INSERT INTO accounts VALUES ($1, 0) ON CONFLICT DO NOTHING"
 
 Row = tuple[str, str, int]
-"""Tenant, idempotency key, and by how much the balance changes."""
+"""Tenant, idempotency key, and the change of the balance."""
 
 
 def rows_of(commands: Sequence[bytes]) -> list[Row]:
@@ -60,7 +60,7 @@ def rows_of(commands: Sequence[bytes]) -> list[Row]:
 
 
 def lanes_of(rows: Sequence[Row], count: int) -> list[list[Row]]:
-    """The rows shared out by tenant, so that two connections never wait for one account's lock."""
+    """The rows distributed by tenant, so that two connections never wait for the same account's lock."""
     numbers: dict[str, int] = {}
     lanes: list[list[Row]] = [[] for _ in range(count)]
     for row in rows:
@@ -75,7 +75,7 @@ def batches_of(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
 
 
 async def in_one_statement(connection: Any, rows: Iterator[Row]) -> None:
-    """Apply each row in a transaction of its own, which is one statement."""
+    """Apply each row in its own transaction of one statement."""
     answer = await connection.prepare(ANSWER)
     for row in rows:
         if await answer.fetchrow(*row) is None:
@@ -83,7 +83,7 @@ async def in_one_statement(connection: Any, rows: Iterator[Row]) -> None:
 
 
 async def in_three_statements(connection: Any, rows: Iterator[Row]) -> None:
-    """Apply each row in a transaction of its own, a statement for each table."""
+    """Apply each row in its own transaction, with one statement per table."""
     remember, move = await connection.prepare(REMEMBER), await connection.prepare(MOVE)
     add_result = await connection.prepare(ADD_RESULT)
     for tenant_id, key, amount in rows:
@@ -100,14 +100,14 @@ ONE_BY_ONE = {"statement": in_one_statement, "statements": in_three_statements}
 
 
 async def in_batches(connection: Any, rows: Sequence[Row], size: int) -> None:
-    """Apply `size` rows a transaction; what is repeated would be looked up afterwards."""
+    """Apply `size` rows per transaction. Repeated keys would be looked up afterwards."""
     for batch in batches_of(rows, size):
         async with connection.transaction():
             await connection.executemany(ANSWER, batch)
 
 
 async def measure(dsn: str, rows: Sequence[Row], form: str, batch: int) -> float:
-    """Apply all rows; returns how long it took, in seconds."""
+    """Apply all rows. Returns the duration in seconds."""
     async with asyncpg.create_pool(dsn, min_size=CONNECTIONS, max_size=CONNECTIONS) as pool:
         await pool.execute(SCHEMA)
         await pool.executemany(OPEN, [(tenant_id,) for tenant_id in sorted({row[0] for row in rows})])
@@ -133,11 +133,11 @@ async def _on_one_connection(pool: Any, shared: Iterator[Row], lane: Sequence[Ro
 
 
 async def main(bootstrap: str, commands: str, dsn: str, count: str, form: str, batch: str) -> None:
-    """Read, apply, and print what was measured."""
+    """Read, apply, and print the measurement."""
     with Reader(bootstrap, commands) as reader:
-        rows = sorted(rows_of(list(reader.values())), key=itemgetter(1))  # by number, so that tenants take turns again
+        rows = sorted(rows_of(list(reader.values())), key=itemgetter(1))  # by number, so that tenants alternate again
     if len(rows) != int(count):
-        raise SystemExit(f"{commands} holds {len(rows)} commands, not {count}")
+        raise SystemExit(f"{commands} has {len(rows)} commands, expected {count}")
     seconds = await measure(dsn, rows, form, int(batch))
     sys.stdout.buffer.write(msgspec.json.encode({"commands": len(rows), "seconds": seconds}) + b"\n")
 

@@ -11,12 +11,13 @@ from typing import Any
 from quixstreams import Application
 
 COMMIT_INTERVAL_S = 0.1
-"""Each commit is a transaction over all partitions: oftener costs throughput, seldomer makes every result later."""
+"""Each commit is a transaction over all partitions: a shorter interval reduces throughput, a longer one adds
+latency."""
 STATE_FOLDER = "state"
 
 
 def answer(command: dict[str, Any], state: Any) -> dict[str, Any]:
-    """The result of one command; the state is that of its tenant."""
+    """The result of one command. `state` is its tenant's state."""
     key = "key/" + command["idempotency_key"]
     remembered = state.get(key)
     if remembered is not None:

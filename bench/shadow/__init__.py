@@ -1,1 +1,1 @@
-"""How fast rules are judged: one, many at once, all of a rule set; and how good those of a rule set are."""
+"""Measures how fast rules are judged: one, many at once, and a whole rule set; and the quality of that rule set."""

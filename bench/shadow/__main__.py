@@ -1,4 +1,4 @@
-"""`python -m bench.shadow`: how fast rules are judged, and how good those of the Core Rule Set are on real traffic."""
+"""`python -m bench.shadow`: measures the speed of rules, and the quality of the Core Rule Set on real traffic."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PART = "shadow"
 QUICK = {"samples": 2_000, "large": 10_000, "rounds": 1}
 QUICK_RULE_SET_EVERY = 10
-"""With --quick, only every tenth of the real samples is judged by all rules."""
+"""With --quick, all rules judge only every tenth real sample."""
 PROCESSES = 8
 """The default of SHIELDX_SHADOW_PROCESSES."""
 console = Console()
@@ -61,7 +61,7 @@ async def main(given: argparse.Namespace) -> None:
         f"google-re2 {version('google-re2')}.",
     ]
     if real is None:
-        console.print(f"left out: {data.ABSENT}")
+        console.print(f"skipped: {data.ABSENT}")
         lines.append(f"All rules over all samples were left out: {data.ABSENT}.")
     else:
         _over_rule_set(real, given, figures)
@@ -102,12 +102,14 @@ def _listed(notes: Sequence[str]) -> list[str]:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="bench.shadow", description=__doc__)
-    parser.add_argument("--samples", type=int, default=10_000, help="of the set that one rule is judged on")
-    parser.add_argument("--large", type=int, default=100_000, help="samples of the large evaluation")
+    parser.add_argument("--samples", type=int, default=10_000, help="number of samples for one rule")
+    parser.add_argument("--large", type=int, default=100_000, help="number of samples of the large evaluation")
     parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--processes", type=int, default=PROCESSES, help="of the evaluators' worker")
+    parser.add_argument(
+        "--processes", type=int, default=PROCESSES, help="number of processes of the evaluators' worker"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="see that it runs; the pages are left alone")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""A client that imports samples, asks for evaluations, and reads what is committed in answer."""
+"""A client that imports samples, requests evaluations, and reads the answers."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ if TYPE_CHECKING:
 
 LONGEST_S = 300.0
 CHECK_S = 1.0
-"""How soon a program that has ended is noticed."""
+"""How soon an exited program is noticed."""
 PLENTY = 10**12
 
 
 class Answered(NamedTuple):
-    """A report, and the time from right before its evaluation was sent until it was read."""
+    """A report, and the time from just before its evaluation was sent until it was read."""
 
     report: Report
     seconds: float
 
 
 class Client:
-    """One connection for all tenants; it sees what is committed from when it was opened."""
+    """One connection for all tenants. It sees everything committed since it was opened."""
 
     def __init__(self, arena: Arena, programs: Sequence[Program]) -> None:
         self._arena = arena
         self.programs = list(programs)
-        """They are looked after while an answer is awaited."""
+        """Checked while waiting for an answer."""
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
             tables.REPORTS: msgspec.json.Decoder(Report),
             tables.RESULTS: msgspec.json.Decoder(CommandResult),
@@ -100,9 +100,9 @@ class Client:
         """Have a rule judged.
 
         Raises:
-            WrongResults: it was not, or not anew.
-            ReadItsLog: a worker has ended.
-            TimeoutError: the report stays away.
+            WrongResults: The evaluation failed, or its outcomes came from the cache.
+            ReadItsLog: A worker has exited.
+            TimeoutError: No report arrived in time.
         """
         eval_id = uuid4().hex
         evaluate = msgspec.structs.replace(evaluate, eval_id=eval_id)
@@ -112,7 +112,7 @@ class Client:
         report = await self._answer(answer)
         seconds = perf_counter() - began_s
         if not isinstance(report, Report) or report.status != "completed" or report.cached_from is not None:
-            raise WrongResults(f"this is no report of an evaluation that was carried out: {report}")
+            raise WrongResults(f"not a report of a completed evaluation: {report}")
         return Answered(report, seconds)
 
     def _await(self, tenant_id: str, subject: str) -> asyncio.Future[Report | CommandResult]:
@@ -136,8 +136,8 @@ class Client:
             message = self._decoders[record.topic].decode(record.value)
             subject = message.eval_id if isinstance(message, Report) else message.subject
             waiting = self._waiting.pop((message.tenant_id, subject), None)
-            if waiting is None:  # a refusal may bear another eval_id than the one that was chosen
-                raise WrongResults(f"nobody has asked for this: {message}")
+            if waiting is None:  # a refusal may have an eval_id other than the chosen one
+                raise WrongResults(f"unexpected message: {message}")
             if not waiting.done():
                 waiting.set_result(message)
 
@@ -147,7 +147,7 @@ class Client:
 
 
 def tenants_of(partition: int, partitions: int, count: int, prefix: str) -> list[str]:
-    """Names of tenants that are all at home in a partition."""
+    """Names of tenants with the same home partition."""
     found: list[str] = []
     number = 0
     while len(found) < count:
@@ -159,4 +159,4 @@ def tenants_of(partition: int, partitions: int, count: int, prefix: str) -> list
 
 
 def _ignore(_done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Ignores progress."""

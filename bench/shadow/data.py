@@ -1,4 +1,4 @@
-"""The real data beside the checkout: requests of the Core Rule Set's tests and of gotestwaf, and the set's rules."""
+"""The real data next to the checkout: requests from the tests of the Core Rule Set and of gotestwaf, and the rules."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from shieldx.importers.imported import Imported
 
 FOLDER = Path(__file__).parents[2] / "../shared/data"
-ABSENT = "the Core Rule Set and gotestwaf's cases are not in ../shared/data beside the checkout"
+ABSENT = "the Core Rule Set and gotestwaf's cases are not in ../shared/data next to the checkout"
 CRS, GOTESTWAF = "crs/tests", "gotestwaf/testcases"
 NO_POSITIVES = "no sample expects it"
 
 
 class Source(NamedTuple):
-    """What was imported of one folder, and what was not."""
+    """What was imported from one folder, and what was skipped."""
 
     name: str
     samples: list[Sample]
     skipped: list[Skipped]
 
     def in_words(self) -> str:
-        """How many, and why some were skipped."""
+        """How many samples were imported, and how many were skipped for which reason."""
         labels = Counter(sample.label for sample in self.samples)
         reasons = Counter(each.reason for each in self.skipped)
         why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
@@ -43,13 +43,13 @@ class Source(NamedTuple):
 
 
 class RealData(NamedTuple):
-    """Samples and rules. `paranoia` is the level from which a rule is active, by its id."""
+    """Samples and rules. `paranoia` is the level from which a rule is active, by rule id."""
 
     sources: list[Source]
     samples: list[Sample]
-    """Of all sources, arranged."""
+    """The samples of all sources, arranged."""
     rules: list[ImportedRule]
-    """Those that can be judged."""
+    """The evaluable rules."""
     not_evaluable: list[NotEvaluable]
     paranoia: dict[str, int | None]
 
@@ -60,12 +60,12 @@ class _Level(msgspec.Struct):
 
 
 def is_there() -> bool:
-    """Whether the folder is there."""
+    """Whether the folder exists."""
     return (FOLDER / "crs").is_dir() and (FOLDER / "gotestwaf").is_dir()
 
 
 def read() -> RealData:
-    """All of it. Rules that no sample expects are not evaluable."""
+    """Read all data. Rules that no sample expects are not evaluable."""
     sources = [_source(CRS, import_go_ftw(FOLDER / CRS)), _source(GOTESTWAF, import_gotestwaf(FOLDER / GOTESTWAF))]
     samples = arranged(sample for source in sources for sample in source.samples)
     content = (FOLDER / "crs/rules.json").read_bytes()

@@ -1,4 +1,4 @@
-"""What the rounds found, as tables and notes."""
+"""The results of the rounds as tables and notes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RULE_SET = (rule_set.TOGETHER, rule_set.ALONE, rule_set.RE2, rule_set.PLAIN)
 
 
 class Figures:
-    """Figures by name, one of each round."""
+    """Figures by name, with one value per round."""
 
     def __init__(self, samples: int, large: int) -> None:
         self._samples = samples
@@ -39,35 +39,35 @@ class Figures:
         self._differing: Counter[str] = Counter()
 
     def take_one(self, seen: one_rule.Seen) -> None:
-        """One rule, through Kafka."""
+        """Add a measurement of one rule through Kafka."""
         self.take_seconds(seen.seconds)
         self._stages.append(seen.stages)
 
     def take_seconds(self, seconds: Mapping[str, float]) -> None:
-        """One rule, in this process too."""
+        """Add measurements of one rule in this process."""
         for name, each in seconds.items():
             self._seconds[name].append(each)
 
     def take_at_once(self, seen: many.AtOnce) -> None:
-        """Many at once."""
+        """Add a measurement of many evaluations at once."""
         self._at_once.append(seen)
 
     def take_crowded(self, seen: many.Crowded) -> None:
-        """Small ones beside a large one."""
+        """Add a measurement of small evaluations during a large one."""
         self._crowded.append(seen)
 
     def take_runnable(self, runnable: rule_set.Runnable, samples: int) -> None:
-        """The rules that all of a rule set are measured by, and over how many samples."""
+        """Set the rules of the rule set that are measured, and the number of samples."""
         self._runnable, self._rule_set_samples = runnable, samples
 
     def take_rule_set(self, seen: rule_set.Seen) -> None:
-        """All rules over all samples."""
+        """Add a measurement of all rules over all samples."""
         for name, rate in seen.rates.items():
             self._rates[name].append(rate)
         self._differing = Counter(seen.differing)
 
     def last(self) -> str:
-        """The last round, for whoever waits."""
+        """The last round as one line."""
         one = ", ".join(f"{name} {seconds[-1] * 1000:,.0f} ms" for name, seconds in self._seconds.items())
         at_once = self._at_once[-1]
         return f"{one}; {at_once.samples_per_s:,.0f} samples/s at once, Jain's index {at_once.jain:.3f}"
@@ -78,7 +78,7 @@ class Figures:
         return [*grids, self._over_rule_set()] if self._rates else grids
 
     def notes(self) -> list[str]:
-        """What a reader of the tables must know of this run."""
+        """What a reader of the tables should know about this run."""
         notes = [medians(self._stages).in_words()]
         runnable = self._runnable
         if runnable is not None:
@@ -91,7 +91,7 @@ class Figures:
             notes.append(
                 f"Matcher and `re` differ in {self._differing.total():,} of "
                 f"{len(runnable.rules) * self._rule_set_samples:,} judgements, of {_names(self._differing)}: `$` of "
-                "`re` also matches before a final newline, and the matcher looks only at both ends of a long value."
+                "`re` also matches before a final newline, and the matcher only searches both ends of a long value."
             )
         return notes
 

@@ -1,4 +1,4 @@
-"""Plain loops over values that were read beforehand: nothing but a search in each, until one finds something."""
+"""Plain loops over prepared values that only search each value until one matches."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _FLAG = re.compile(rb"[ims]")
 
 
 class Looped(NamedTuple):
-    """What a loop found of each sample, and how long it took."""
+    """Which samples a loop matched, and how long it took."""
 
     fired: list[bool]
     seconds: float
 
 
 def python_search(pattern: str) -> Callable[[bytes], Any]:
-    """The search of Python's `re` for a pattern of RE2's; raises re.error where it has another syntax.
+    """The search of Python's `re` for an RE2 pattern. Raises re.error if the syntax differs.
 
-    Flags are gathered at the beginning: Python takes them nowhere else.
+    Flags are moved to the beginning, because Python does not accept them anywhere else.
     """
     text = as_bytes(pattern)
     leading = _LEADING_FLAGS.match(text)
@@ -40,7 +40,7 @@ def python_search(pattern: str) -> Callable[[bytes], Any]:
 
 
 def re2_search(pattern: str) -> Callable[[bytes], Any]:
-    """The search of RE2, over bytes and without groups, as the matcher has it."""
+    """RE2's search over bytes and without groups, as in the matcher."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture = True
@@ -49,14 +49,14 @@ def re2_search(pattern: str) -> Callable[[bytes], Any]:
 
 
 def loop(search: Callable[[bytes], Any], values: Values) -> Looped:
-    """Search the values of each sample, up to the first in which something is found."""
+    """Search the values of each sample up to the first match."""
     began_s = perf_counter()
     fired = [_finds(search, of_one) for of_one in values]
     return Looped(fired, perf_counter() - began_s)
 
 
 def _finds(search: Callable[[bytes], Any], values: Sequence[bytes]) -> bool:
-    for value in values:  # noqa: SIM110 - a generator for `any` would take longer than many a search
+    for value in values:  # noqa: SIM110 - a generator for `any` would take longer than many searches
         if search(value) is not None:
             return True
     return False

@@ -1,4 +1,4 @@
-"""Many evaluations at once: how long each takes, how fair that is, and what a large one does to small ones."""
+"""Measures many evaluations at once: duration, fairness, and the effect of a large one on small ones."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ TENANTS = 20
 EACH = 5
 SMALL_SAMPLES = 1_000
 ALONE = 10
-"""Small evaluations of each tenant before the large one."""
+"""How many small evaluations each tenant runs before the large one."""
 LARGE_SET = "large"
 SAME, NEIGHBOUR, ELSEWHERE = "its own tenant", "a tenant of its partition", "a tenant of another partition"
 
 
 class AtOnce(NamedTuple):
-    """What became of evaluations that were sent at once."""
+    """The results of evaluations that were sent at once."""
 
     p50_s: float
     p99_s: float
     samples_per_s: float
     jain: float
-    """Jain's index of the tenants' mean times: 1 if all are the same, 1/n if one tenant waits alone."""
+    """Jain's index of the tenants' mean times: 1 if all are equal, 1/n if only one tenant waits."""
 
 
 class Slowed(NamedTuple):
-    """Small evaluations of one tenant, one after the other: medians without and with a large one, and how many."""
+    """Consecutive small evaluations of one tenant: medians without and with a large one, and their number."""
 
     alone_s: float
     beside_s: float
@@ -49,14 +49,14 @@ class Slowed(NamedTuple):
 
 
 class Crowded(NamedTuple):
-    """Small evaluations by whose they are, and how long the large one took beside them."""
+    """Small evaluations by tenant, and the duration of the concurrent large one."""
 
     slowed: dict[str, Slowed]
     large_s: float
 
 
 async def at_once(arena: Arena, client: Client) -> AtOnce:
-    """TENANTS tenants send EACH evaluations, all at the same time; their sets are in memory."""
+    """TENANTS tenants send EACH evaluations at the same time. Their sets are in memory."""
     samples, made = made_samples(SMALL_SAMPLES), rules()
     per_partition = -(-TENANTS // arena.partitions)
     tenants = [
@@ -81,7 +81,7 @@ async def at_once(arena: Arena, client: Client) -> AtOnce:
 
 
 async def beside_a_large_one(arena: Arena, client: Client, large: int) -> Crowded:
-    """Small evaluations of three tenants, first alone, then while one of `large` samples runs; all sets in memory."""
+    """Small evaluations of three tenants, first alone, then while one of `large` samples runs. All sets in memory."""
     made = rules()
     own, neighbour = tenants_of(0, arena.partitions, 2, "crowd")
     (elsewhere,) = tenants_of(1 % arena.partitions, arena.partitions, 1, "far")
@@ -108,7 +108,7 @@ def jain(times: Sequence[float]) -> float:
 
 
 async def _each(client: Client, names: Mapping[str, str], made: Iterator[Signature]) -> dict[str, list[float]]:
-    """Seconds of evaluations until there are no more rules: a tenant's in turn, the tenants side by side."""
+    """Durations in seconds until there are no more rules. A tenant runs one at a time, all tenants at once."""
     found: dict[str, list[float]] = {name: [] for name in names}
 
     async def one(name: str, tenant_id: str) -> None:

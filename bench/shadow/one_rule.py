@@ -1,4 +1,4 @@
-"""One rule over all samples of a set: through Kafka, in one process, and by plain loops over the same values."""
+"""Measures one rule over all samples of a set: through Kafka, in one process, and with plain loops."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ MATCHER, READING, RE2, PLAIN = "matcher, one process", "reading all values, no s
 COLD_TENANTS = 3
 WARM_TIMES = 5
 WARM_UP_SAMPLES = 3_200
-"""As many batches as may be out at once: every process of the evaluators gets one."""
+"""As many batches as may be in flight: every process of the evaluators gets one."""
 PRICE_PER_1000 = 100
 
 
 class Seen(NamedTuple):
-    """Seconds by what was measured, each the median of its times, and where those through Kafka went."""
+    """Median seconds by measurement, and the stages of those through Kafka."""
 
     seconds: dict[str, float]
     stages: Stages
 
 
 async def through_kafka(arena: Arena, evaluators: Program, count: int) -> Seen:
-    """Sets of so many samples, each evaluated once when no evaluator has read it, and then again and again."""
+    """Evaluate sets of `count` samples, each once before any evaluator has read it, and then repeatedly."""
     samples, made = made_samples(count), rules()
     found: dict[str, list[float]] = defaultdict(list)
     stages = []
@@ -63,7 +63,7 @@ async def through_kafka(arena: Arena, evaluators: Program, count: int) -> Seen:
 
 
 async def _paid(arena: Arena, evaluators: Program, made: Iterator[Signature], count: int) -> AsyncIterator[float]:
-    """The same by a planner that asks a price, for a tenant whose set is in memory by now."""
+    """The same with a planner that charges a price, for a tenant whose set is already in memory."""
     (tenant_id,) = tenants_of(0, arena.partitions, 1, "one")
     async with (
         planner(arena, price_per_1000=PRICE_PER_1000) as program,
@@ -74,7 +74,7 @@ async def _paid(arena: Arena, evaluators: Program, made: Iterator[Signature], co
         for _ in range(WARM_TIMES):
             answered = await client.ask(_evaluate(tenant_id, next(made), count))
             if answered.report.charge.status != "committed":
-                raise WrongResults(f"this was to be paid: {answered.report.charge}")
+                raise WrongResults(f"this evaluation should have been charged: {answered.report.charge}")
             yield answered.seconds
 
 
@@ -82,7 +82,7 @@ def in_this_process(count: int) -> dict[str, float]:
     """Seconds of the matcher and of plain loops.
 
     Raises:
-        WrongResults: they do not find the same.
+        WrongResults: Their findings differ.
     """
     samples, made = made_samples(count), next(rules())
     began_s = perf_counter()
@@ -99,7 +99,7 @@ def in_this_process(count: int) -> dict[str, float]:
 
 def _check(judged: list[bool], *looped: Looped) -> None:
     if any(each.fired != judged for each in looped):
-        raise WrongResults("matcher, re2 and re do not find the same")
+        raise WrongResults("the findings of matcher, re2 and re differ")
 
 
 def _evaluate(tenant_id: str, config: Signature, count: int) -> Evaluate:

@@ -1,4 +1,4 @@
-"""Made-up requests to a shop, attacks among them, and the rule that is measured on them."""
+"""Generated requests to a shop, including attacks, and the rule that is measured on them."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ PATTERN = (
 
 
 def made_samples(count: int, seed: int = 1) -> list[Sample]:
-    """So many, arranged as a set; the same for the same seed. A third are attacks, most of which the rule finds."""
+    """`count` arranged samples, the same for the same seed. A third are attacks, most of which the rule finds."""
     random = Random(seed)  # noqa: S311 - no secret
     return arranged(_sample(random, number) for number in range(count))
 
 
 def rule(number: int) -> Signature:
-    """The rule. Another number makes another one that takes as long: no report answers for both."""
+    """The rule. Each number gives a different rule that takes as long, so that no report answers for two of them."""
     return Signature(pattern=f"{PATTERN}|#{number}#")
 
 
 def rules() -> Iterator[Signature]:
-    """Rules of which no two are the same."""
+    """Distinct rules."""
     number = 0
     while True:
         yield rule(number)

@@ -1,4 +1,4 @@
-"""All rules of a set over all samples in one process, by the matcher and by a plain loop over Python's `re`."""
+"""Measures all rules of a set over all samples in one process, with the matcher and with Python's `re`."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from shieldx.importers.crs_rules import ImportedRule
 
 BOUND_S = 3.0
-"""For Python's `re`, one pattern over all samples. Those that it ends take below a second, the others minutes: it tries
-every way to match."""
+"""Time limit for Python's `re`, one pattern over all samples. It finishes most patterns within a second; for the others
+it tries every possible match, which takes minutes."""
 ALONE, TOGETHER = "matcher, rule by rule", "matcher, each request read once"
 RE2, PLAIN = "re2 alone", "plain loop of re"
 Fired = dict[str, list[bool]]
-"""By the rule's id."""
+"""By rule id."""
 
 
 class Runnable(NamedTuple):
-    """What Python's `re` can do: the rules that are measured, and the ids of those that are left out."""
+    """The rules that Python's `re` can run and that are measured, and the ids of the others."""
 
     rules: list[ImportedRule]
     not_compiled: list[str]
@@ -41,18 +41,18 @@ class Runnable(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Judgements a second by who judged, and in how many of them matcher and `re` differ, by rule."""
+    """Judgements per second by method, and in how many of them matcher and `re` differ, by rule."""
 
     rates: dict[str, float]
     differing: dict[str, int]
 
 
 class _TooLongError(Exception):
-    """A pattern's time is up."""
+    """A pattern exceeded its time limit."""
 
 
 def runnable(rules: Iterable[ImportedRule], samples: Sequence[Sample]) -> Runnable:
-    """Try each rule by Python's `re`, for BOUND_S at the most. To be called in the main thread: it sets an alarm."""
+    """Try each rule with Python's `re` for at most BOUND_S. Call it in the main thread, since it sets an alarm."""
     found = Runnable([], [], [])
     for rule, values in _with_values(rules, samples):
         try:
@@ -69,10 +69,10 @@ def runnable(rules: Iterable[ImportedRule], samples: Sequence[Sample]) -> Runnab
 
 
 def measure(rules: Sequence[ImportedRule], samples: Sequence[Sample]) -> Seen:
-    """All of it, over all samples.
+    """Measure all rules over all samples.
 
     Raises:
-        WrongResults: the matcher finds other things in another order.
+        WrongResults: The matcher's findings depend on the order.
     """
     judgements = len(rules) * len(samples)
     plain: dict[str, Looped] = {}
@@ -84,7 +84,7 @@ def measure(rules: Sequence[ImportedRule], samples: Sequence[Sample]) -> Seen:
     rates = {name: judgements / each for name, each in seconds.items()}
     fired = _timed(rates, ALONE, judgements, lambda: _rule_by_rule(rules, samples))
     if _timed(rates, TOGETHER, judgements, lambda: _together(rules, samples)) != fired:
-        raise WrongResults(f"{TOGETHER} finds other things than {ALONE}")
+        raise WrongResults(f"the findings of {TOGETHER} and {ALONE} differ")
     return Seen(rates, _differing(plain, fired))
 
 
@@ -96,7 +96,7 @@ def _timed(rates: dict[str, float], name: str, judgements: int, judge: Callable[
 
 
 def _rule_by_rule(rules: Sequence[ImportedRule], samples: Sequence[Sample]) -> Fired:
-    """As evaluators do: each rule reads each request anew."""
+    """As evaluators do: each rule parses each request again."""
     fired = {}
     for rule in rules:
         compiled = compile_rule(rule.config)
@@ -105,7 +105,7 @@ def _rule_by_rule(rules: Sequence[ImportedRule], samples: Sequence[Sample]) -> F
 
 
 def _together(rules: Sequence[ImportedRule], samples: Sequence[Sample]) -> Fired:
-    """Each request is read once, and its values are transformed for each rule."""
+    """Parse each request once, and transform its values for each rule."""
     compiled = [(rule.rule_id, compile_rule(rule.config)) for rule in rules]
     fired: Fired = {rule_id: [] for rule_id, _ in compiled}
     for sample in samples:
@@ -124,7 +124,7 @@ def _differing(plain: dict[str, Looped], fired: Fired) -> dict[str, int]:
 
 
 def _with_values(rules: Iterable[ImportedRule], samples: Sequence[Sample]) -> Iterator[tuple[ImportedRule, Values]]:
-    """Each rule with the values that it looks at, which are read once for all rules that look at the same."""
+    """Each rule with the values that it looks at, which are read once for all rules with the same scope."""
     for group in _by_scope(rules):
         values = values_of(group[0].config, samples)
         for rule in group:

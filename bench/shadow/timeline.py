@@ -1,4 +1,4 @@
-"""Where the time of an evaluation goes, by the times at which the broker got its records."""
+"""Splits the duration of an evaluation into stages, by the broker's timestamps of its records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Stages(NamedTuple):
-    """Milliseconds from when the broker had the evaluation, but for the last one."""
+    """Milliseconds since the broker received the evaluation, except for the last field."""
 
     first_batch_ms: float
     first_score_ms: float
@@ -27,10 +27,10 @@ class Stages(NamedTuple):
     last_score_ms: float
     report_ms: float
     asked_to_read_ms: float
-    """By the client's clock, from right before the evaluation was sent until its report was read."""
+    """By the client's clock, from just before the evaluation was sent until its report was read."""
 
     def in_words(self) -> str:
-        """For a page."""
+        """The stages as text for a page."""
         return (
             f"Through Kafka, by the broker's clock from the evaluation on: first batch after {self.first_batch_ms:.0f} "
             f"ms, first score {self.first_score_ms:.0f}, last batch {self.last_batch_ms:.0f}, last score "
@@ -47,7 +47,7 @@ _decode = msgspec.json.Decoder(_Named).decode
 
 
 async def stages_of(arena: Arena, answered: Answered) -> Stages:
-    """When the records of an evaluation came."""
+    """The times of an evaluation's records."""
     report = answered.report
     number = home_partition(report.tenant_id, arena.partitions)
     times: dict[str, list[int]] = {}
@@ -70,5 +70,5 @@ async def stages_of(arena: Arena, answered: Answered) -> Stages:
 
 
 def medians(seen: Sequence[Stages]) -> Stages:
-    """Stage by stage."""
+    """The median of each stage."""
     return Stages(*(median(column) for column in zip(*seen, strict=True)))

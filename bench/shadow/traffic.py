@@ -1,4 +1,4 @@
-"""`python -m bench.shadow.traffic`: how good the rules of the Core Rule Set are on real requests, through Kafka."""
+"""`python -m bench.shadow.traffic`: measures the quality of the Core Rule Set on real requests, through Kafka."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 
 SUMMARY_PART, RULES_PART = "crs-summary", "crs-rules"
 RULES_PAGE = "crs-rules.md"
-"""Beside the page of benchmarks: a row for each rule is too long for that."""
+"""A separate page, since one row per rule is too long for the page of benchmarks."""
 PARTITIONS = 4
 PROCESSES = 2
 TENANT, SAMPLE_SET = "crs", "crs-and-gotestwaf"
 QUICK_EVERY = 20
-"""With --quick, only every twentieth of the rules is judged."""
+"""With --quick, only every twentieth rule is judged."""
 console = Console()
 
 
 def check_pages(page: Path) -> None:
-    """See before a long run that its parts can be written.
+    """Check before a long run that its parts can be written.
 
     Raises:
-        RestoreTheMarkers: one could not.
-        OSError: there is no such page.
+        RestoreTheMarkers: A part cannot be written.
+        OSError: A page does not exist.
     """
     check_part(page, SUMMARY_PART)
     check_part(page.with_name(RULES_PAGE), RULES_PART)
@@ -69,7 +69,7 @@ async def run(settings: Settings, real: data.RealData, page: Path | None, *, qui
 
 
 async def judged(settings: Settings, real: data.RealData, rules: Sequence[ImportedRule]) -> list[Report]:
-    """A report for each rule, in their order: what the samples say of the rule is the truth."""
+    """A report for each rule, in order. The truth is what the samples expect of the rule."""
     async with (
         open_arena(settings, PARTITIONS, console.print) as arena,
         evaluators(arena, PROCESSES) as judging,
@@ -94,7 +94,7 @@ def _evaluate(rule: ImportedRule) -> Evaluate:
 
 
 def _check(real: data.RealData, rules: Sequence[ImportedRule], reports: Sequence[Report]) -> None:
-    """Raises WrongResults unless each report counts what the matcher finds in this process."""
+    """Raise WrongResults unless each report has the counts that the matcher finds in this process."""
     strata = strata_of(real.samples)
     for rule, report in zip(rules, reports, strict=True):
         compiled = compile_rule(rule.config)
@@ -103,11 +103,13 @@ def _check(real: data.RealData, rules: Sequence[ImportedRule], reports: Sequence
         counted = [fired[place] for place, positive in enumerate(drawn.positive) if positive].count(True)
         false = fired.count(True) - counted
         if (counted, false) != (report.true_positives, report.false_positives):
-            raise WrongResults(f"rule {rule.rule_id}: {counted} and {false} in this process, reported was {report}")
+            raise WrongResults(
+                f"rule {rule.rule_id}: {counted} and {false} in this process, but the report is {report}"
+            )
 
 
 async def main(given: argparse.Namespace) -> None:
-    """Do what the command line says."""
+    """Run the measurement."""
     if not data.is_there():
         console.print(f"nothing to judge: {data.ABSENT}")
         return
@@ -119,10 +121,10 @@ async def main(given: argparse.Namespace) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="bench.shadow.traffic", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few rules; the pages are left alone")
-    parser.add_argument("--page", type=Path, help=f"where the summary goes, {RULES_PAGE} next to it; see docs/")
+    parser.add_argument("--quick", action="store_true", help="a few rules; does not write the pages")
+    parser.add_argument("--page", type=Path, help=f"the page of the summary; {RULES_PAGE} is next to it; see docs/")
     return parser.parse_args()
 
 

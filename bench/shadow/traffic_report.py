@@ -1,4 +1,4 @@
-"""What was found of the rules of a set, as a summary and as a whole page."""
+"""The quality of a rule set, as a summary and as a whole page."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.report import Interval, Report
 
 WORST = 12
-"""Rules in the summary."""
+"""The number of rules in the summary."""
 
 
 def summary(real: RealData, reports: Sequence[Report]) -> list[str]:
-    """What was imported, how many rules are as good as one may wish, and those that are not."""
+    """What was imported, how many rules are perfect, and the worst ones."""
     recall_1 = sum(report.recall == 1 for report in reports)
     clean = sum(report.false_positive_rate == 0 for report in reports)
     both = sum(report.recall == 1 and report.false_positive_rate == 0 for report in reports)
@@ -45,7 +45,7 @@ def summary(real: RealData, reports: Sequence[Report]) -> list[str]:
 
 
 def whole(real: RealData, reports: Sequence[Report]) -> list[str]:
-    """A row for each rule, and for each reason those that cannot be judged."""
+    """One row per rule, and the rules that cannot be judged by reason."""
     by_reason = defaultdict(list)
     for rule in real.not_evaluable:
         by_reason[rule.reason].append(rule.rule_id)
@@ -91,7 +91,7 @@ def _negatives(report: Report) -> int:
 
 
 def _share(rate: float | None, counted: int | None, of: int) -> str:
-    """A rate, and what it is made of where it is neither 0 nor 1."""
+    """A rate, with its counts if it is neither 0 nor 1."""
     if rate is None:
         return ""
     return f"{rate:.0f}" if rate in {0, 1} else f"{rate:.3f} ({counted}/{of})"

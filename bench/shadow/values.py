@@ -1,4 +1,4 @@
-"""What a signature looks at: the values of its targets in each sample, read and transformed."""
+"""The values that a signature looks at: those of its targets in each sample, read and transformed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.sample import Sample
 
 Values = list[list[bytes]]
-"""Of each sample, in order."""
+"""The values of each sample, in order."""
 
 
 def values_of(scope: Scope, samples: Iterable[Sample]) -> Values:
-    """The values that the scope names in each sample, as the matcher gives them to a pattern."""
+    """The values in the scope for each sample, as the matcher passes them to a pattern."""
     sources = Sources()
     numbers = sources.add(scope)
     return [list(sources.reader(ParsedRequest(sample.request)).values(numbers)) for sample in samples]

@@ -1,4 +1,4 @@
-"""Workers of shadow evaluation, each a process of its own."""
+"""Workers of shadow evaluation, each in its own process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def planner(arena: Arena, *, price_per_1000: int = 0) -> AsyncIterator[Program]:
-    """The worker of `shadow`, and of `credits` beside it where evaluations have a price."""
+    """The worker of `shadow`, and also that of `credits` if evaluations have a price."""
     agents = ("credits", "shadow") if price_per_1000 else ("shadow",)
     given = worker_environment(arena.settings, arena.platform.bootstrap)
     given["SHIELDX_SHADOW_PRICE_PER_1000"] = str(price_per_1000)

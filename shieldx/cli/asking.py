@@ -1,4 +1,4 @@
-"""Asking an agent: a message to a tenant's home partition, and what is committed in answer from then on."""
+"""Sends messages to an agent, and reads what is committed in response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from shieldx.bootstrap.platform import Platform
 
 LEAST_POLL_MS = 1
-"""aiokafka does not wait at all for 0."""
+"""With 0, aiokafka does not wait at all."""
 
 
 class StartAgent(ShieldXError):
@@ -33,7 +33,7 @@ class StartAgent(ShieldXError):
 
 @asynccontextmanager
 async def open_asking(platform: Platform, tenant_id: str, answers: Sequence[str]) -> AsyncIterator[Asking]:
-    """A connection that sees all that is committed for a tenant in the topics `answers` from before anything is sent.
+    """Open a connection that sees everything committed to the topics `answers` for a tenant's partition from now on.
 
     Raises:
         FixConfiguration: a topic does not exist.
@@ -46,7 +46,7 @@ async def open_asking(platform: Platform, tenant_id: str, answers: Sequence[str]
 
 
 class Asking:
-    """Sends messages of one tenant, and reads what is answered to it and to others of its partition."""
+    """Sends messages of one tenant, and reads the responses to it and to others of its partition."""
 
     def __init__(
         self, platform: Platform, tenant_id: str, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer
@@ -58,7 +58,7 @@ class Asking:
         self._homes: dict[str, int] = {}
 
     async def send(self, topic: str, message: msgspec.Struct, *, schema: str, correlation_id: bytes) -> Coordinates:
-        """Where a message stands, once the broker has it. `schema` is a name in the topic's manifest."""
+        """Send a message and return its coordinates. `schema` is a name in the topic's manifest."""
         if topic not in self._homes:
             self._homes[topic] = home_partition(self._tenant_id, await partitions_of(self._platform, topic))
         home = self._homes[topic]
@@ -69,7 +69,7 @@ class Asking:
         return Coordinates(topic, home, at.offset)
 
     async def records(self, timeout_s: float) -> AsyncIterator[Any]:
-        """What is committed in the topics of answers, in the order of each, for ever.
+        """Yield what is committed to the response topics, in order per topic, without end.
 
         Raises:
             StartAgent: nothing has come for `timeout_s`.
@@ -92,8 +92,8 @@ class Asking:
 
 
 def letter_about(record: ConsumerRecord, sent: Collection[Coordinates]) -> DeadLetter | None:
-    """The dead letter in a record, if it is about one of the records that were sent."""
-    if record.value is None:  # the mark of a letter that was replayed
+    """The dead letter in a record, if it concerns one of the sent records."""
+    if record.value is None:  # marks a dead letter that was replayed
         return None
     letter = msgspec.json.decode(record.value, type=DeadLetter)
     return letter if letter.source in sent else None

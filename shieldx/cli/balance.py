@@ -1,4 +1,4 @@
-"""`shieldx balance`: what a tenant has, or had."""
+"""`shieldx balance`: prints a tenant's current or past balance."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("tenant")
-@click.option("--at", "moment", type=MomentType(), help="Then: a time, or an offset in credits.commands.")
+@click.option("--at", "moment", type=MomentType(), help="A time, or an offset in credits.commands.")
 @as_json
 def command(tenant: str, moment: Moment | None, *, as_json: bool) -> None:
-    """Print a tenant's balance from Postgres, and how far that is behind the ledger.
+    """Print a tenant's balance from Postgres, and how far Postgres is behind the ledger.
 
-    With --at it is the balance after the last movement up to then. What was reserved is known for now only.
+    With --at, print the balance after the last movement up to then. Past reservations are not recorded.
     """
     silence_aiokafka()
     found, behind = asyncio.run(_read(Platform(load_settings(os.environ)), tenant, moment))

@@ -1,4 +1,4 @@
-"""How far what a sink has written to Postgres is behind the log that it reads."""
+"""How far a sink in Postgres is behind the log that it reads."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 class Behind(msgspec.Struct, frozen=True):
-    """Records that Postgres lacks, and the time of the last one that it has.
+    """The number of records that Postgres lacks, and the time of the last one that it has.
 
-    No number where Kafka does not say; no time where there is none, or where only Kafka could say which partition.
+    The number is None if Kafka does not respond. The time is None if there is no record, or if only Kafka could tell
+    the partition.
     """
 
     records: int | None
@@ -41,13 +42,13 @@ class Behind(msgspec.Struct, frozen=True):
 async def records_behind(
     platform: Platform, inputs: list[TopicPartition], positions: Mapping[TopicPartition, Position]
 ) -> int:
-    """How many records of some partitions stand behind a sink's positions. Raises KafkaError."""
+    """The number of records of some partitions after a sink's positions. Raises KafkaError."""
     next_offsets = {tp: positions[tp].next_offset for tp in inputs if tp in positions}
     async with committed_consumer(platform) as consumer:
         return sum(lag.lag for lag in await lags_of(consumer, inputs, next_offsets))
 
 
 def last_applied(positions: Iterable[Position]) -> str | None:
-    """When the last of the records was appended that a sink has written."""
+    """The append time of the last record that a sink has written."""
     times = [position.record_at for position in positions if position.record_at is not None]
     return rfc3339(max(times)) if times else None

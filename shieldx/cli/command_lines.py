@@ -1,4 +1,4 @@
-"""Commands as JSON lines."""
+"""Commands in JSON lines."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 class CorrectLine(ShieldXError):
-    """A line holds no command. The message says which line and which field."""
+    """A line is not a command. The message names the line and the field."""
 
 
 class CommandLines:
-    """Decodes lines by the types that the manifest declares for the topic of commands."""
+    """Decodes lines as the types that the manifest declares for the topic of commands."""
 
     def __init__(self, topics: Mapping[str, Topic]) -> None:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, topics[COMMANDS].types().values()))
 
     def decode(self, number: int, line: bytes) -> Command:
-        """The command in a line.
+        """Decode the command in a line.
 
         Raises:
-            CorrectLine: it is not JSON, or a field is wrong.
+            CorrectLine: The line is not JSON, or a field is invalid.
         """
         try:
             command: Command = self._decoder.decode(line)

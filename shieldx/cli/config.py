@@ -1,4 +1,4 @@
-"""`shieldx config`: every setting with its value, its default and what it is for."""
+"""`shieldx config`: prints every setting with its value, default and description."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shieldx.settings import MASK, PREFIX, SECRETS, Settings, load_settings
 
 
 class Setting(NamedTuple):
-    """One setting as it is shown."""
+    """A setting for display."""
 
     name: str
     value: str | int | None
@@ -26,9 +26,9 @@ class Setting(NamedTuple):
 
 @click.command()
 @as_json
-@click.option("--markdown", is_flag=True, help="Print docs/reference/settings.md, without values.")
+@click.option("--markdown", is_flag=True, help="Print docs/settings.md, which contains no values.")
 def command(*, as_json: bool, markdown: bool) -> None:
-    """Print every setting. They come from the environment; what holds a secret is masked."""
+    """Print every setting. Settings are environment variables; secrets are masked."""
     if markdown:
         click.echo(_markdown(shown(Settings())))
         return
@@ -41,7 +41,7 @@ def command(*, as_json: bool, markdown: bool) -> None:
 
 
 def shown(settings: Settings) -> list[Setting]:
-    """The settings as they are shown, in the order of their declaration."""
+    """The settings for display, in the order of their declaration."""
     hints = get_type_hints(Settings, include_extras=True)
     rows = []
     for field in msgspec.structs.fields(Settings):
@@ -59,7 +59,7 @@ def shown(settings: Settings) -> list[Setting]:
 
 
 def allowed(hint: Any) -> str:
-    """What a type admits, in words: `1 or more`, `json or text`, `path`."""
+    """The values that a type allows, as text: `1 or more`, `json or text`, `path`."""
     if get_origin(hint) is Annotated:
         kind, *metas = get_args(hint)
         return _bounds(metas) or allowed(kind)

@@ -1,4 +1,4 @@
-"""`shieldx dead-letters`: records that were set aside, and their replay."""
+"""`shieldx dead-letters`: lists dead-lettered records and replays them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shieldx.cli.committed_records import committed_consumer
 from shieldx.cli.dead_letter_reasons import reasons_command
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.letters import find_letters, read_letters
-from shieldx.cli.place import PlaceType
+from shieldx.cli.record_place import RecordPlaceType
 from shieldx.cli.replay import replay, replayable, replaying
 from shieldx.cli.source_records import AskProducerToSendAgain, read_source
 from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, say
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shieldx.cli.letters import Letter
-    from shieldx.cli.place import Place
+    from shieldx.cli.record_place import RecordPlace
 
 
 @click.group()
 def command() -> None:
-    """List, show and replay records that were set aside, and explain why.
+    """List, show, replay and explain dead letters.
 
-    PLACE is that of the record: topic/partition/offset.
+    PLACE is the place of the record: topic/partition/offset.
     """
     silence_aiokafka()
 
@@ -41,7 +41,7 @@ command.add_command(reasons_command)
 @command.command("list")
 @as_json
 def list_letters(*, as_json: bool) -> None:
-    """List every dead letter that is still kept, the oldest first."""
+    """List all retained dead letters, oldest first."""
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):
         letters = asyncio.run(read_letters(platform))
@@ -54,11 +54,11 @@ def list_letters(*, as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("place", type=PlaceType())
-@click.option("--payload", is_flag=True, help="Print the record's value too; it may be personal data.")
+@click.argument("place", type=RecordPlaceType())
+@click.option("--payload", is_flag=True, help="Also print the record's value, which may be personal data.")
 @as_json
-def show_letter(place: Place, *, payload: bool, as_json: bool) -> None:
-    """Print a dead letter with key, headers and size of the record that it is about."""
+def show_letter(place: RecordPlace, *, payload: bool, as_json: bool) -> None:
+    """Print a dead letter with the key, headers and size of its record."""
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):
         shown = asyncio.run(_show(platform, place, payload=payload))
@@ -70,19 +70,19 @@ def show_letter(place: Place, *, payload: bool, as_json: bool) -> None:
 
 
 @command.command("replay")
-@click.argument("places", metavar="[PLACE]…", type=PlaceType(), nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that were not replayed yet.")
+@click.argument("places", metavar="[PLACE]…", type=RecordPlaceType(), nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Replay all that have not been replayed.")
 @as_json
 @click.pass_context
-def replay_letters(ctx: click.Context, places: tuple[Place, ...], *, everything: bool, as_json: bool) -> None:
-    """Send records that were set aside to their topics again.
+def replay_letters(ctx: click.Context, places: tuple[RecordPlace, ...], *, everything: bool, as_json: bool) -> None:
+    """Send dead-lettered records to their topics again.
 
-    Each is read from its topic, proved by length and SHA-256, and sent with its headers and the key of the tenant in
-    its body. The dead letter is then marked and not replayed again: a command's key is remembered for 24 h only. Mend
-    the cause first, or the record is set aside again.
+    Each record is read from its topic, verified by length and SHA-256, and sent with its headers and with the tenant in
+    its body as key. The dead letter is then marked and never replayed again, because a command's key is remembered for
+    only 24 h. Fix the cause first, or the record is dead-lettered again.
     """
     if bool(places) == everything:
-        raise click.UsageError("give the PLACE of each record, or --all")
+        raise click.UsageError("specify the PLACE of each record, or --all")
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):
         gone = asyncio.run(_replay(platform, places, as_json=json_wanted(as_json=as_json)))
@@ -103,7 +103,7 @@ def _facts(letter: Letter) -> dict[str, Any]:
     }
 
 
-async def _show(platform: Platform, place: Place, *, payload: bool) -> list[dict[str, Any]]:
+async def _show(platform: Platform, place: RecordPlace, *, payload: bool) -> list[dict[str, Any]]:
     shown = []
     async with committed_consumer(platform) as consumer:
         for letter in await find_letters(platform, [place]):
@@ -122,16 +122,16 @@ async def _show(platform: Platform, place: Place, *, payload: bool) -> list[dict
     return shown
 
 
-async def _replay(platform: Platform, places: Sequence[Place], *, as_json: bool) -> int:
-    """Replay what can be replayed, and return how many records are gone."""
+async def _replay(platform: Platform, places: Sequence[RecordPlace], *, as_json: bool) -> int:
+    """Replay all possible records, and return how many are gone."""
     replayed = gone = 0
     async with replaying(platform) as producer, committed_consumer(platform) as consumer:
         letters = await (find_letters(platform, dict.fromkeys(places)) if places else read_letters(platform))
         chosen = replayable(letters)
         for letter in letters:
             if places and letter not in chosen:
-                why = "replayed already" if letter.replayed else "executed; only its reply was refused"
-                say(f"{letter.place} is left alone: it was {why}")
+                why = "already replayed" if letter.replayed else "executed; only its reply was refused"
+                say(f"skipped {letter.place}: it was {why}")
         for letter in chosen:
             try:
                 now = await replay(consumer, producer, letter)
@@ -145,7 +145,7 @@ async def _replay(platform: Platform, places: Sequence[Place], *, as_json: bool)
     return gone
 
 
-def _print_move(before: Place, now: Place, *, as_json: bool) -> None:
+def _print_move(before: RecordPlace, now: RecordPlace, *, as_json: bool) -> None:
     if as_json:
         print_json({"place": str(before), "replayed_to": str(now)})
     else:

@@ -1,4 +1,4 @@
-"""`shieldx down`: stop the stack that another process runs."""
+"""`shieldx down`: stops the stack that another process runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 STOP_S = 40.0
-"""Workers take 10 s at the most, and the broker 10 s before it is killed."""
+"""Workers take at most 10 s, and the broker is killed after another 10 s."""
 
 
 class StopProcess(ShieldXError):
@@ -28,12 +28,12 @@ class StopProcess(ShieldXError):
 
 @click.command()
 def command() -> None:
-    """Stop the `shieldx up` of SHIELDX_STACK_FOLDER, and return once nothing of it runs."""
+    """Stop the `shieldx up` of SHIELDX_STACK_FOLDER, and return when all of it has stopped."""
     settings = load_settings(os.environ)
     pid = running_pid(settings)
     if pid is None:
-        withdraw(settings)  # left behind by one that was killed
-        say(f"nothing runs in {settings.stack_folder}")
+        withdraw(settings)  # left behind by a killed one
+        say(f"nothing is running in {settings.stack_folder}")
         return
     os.kill(pid, signal.SIGTERM)
     _wait_until_free(settings, pid)

@@ -1,4 +1,4 @@
-"""`shieldx evaluate`: whether a rule may act."""
+"""`shieldx evaluate`: evaluates a rule before its deployment."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 EXIT_NO_DECISION, EXIT_REJECTED = 1, 3
 LONGER_THAN_DEADLINE_S = 30.0
-"""How much longer to wait: the agent gives a report at the deadline too, by the broker's clock."""
+"""Extra waiting time: at the deadline, in the broker's time, the agent sends a report too."""
 EXAMPLE = (
     '{"tenant_id":"org-1","rule_id":"sqli-1","rule_config":{"type":"signature","pattern":"(?i)union select"},'
     '"sample_size":1000,"targets":{"max_false_positive_rate":0.01,"min_recall":0.8}}'
@@ -45,31 +45,35 @@ EXAMPLE = (
 
 @click.command(epilog=f"A request: {EXAMPLE}")
 @click.argument("file", metavar="[RULE.json]", required=False)
-@click.option("--tenant", "tenant_id", metavar="T", help="Whose rule and samples.")
-@click.option("--rule", type=RuleNameType(), metavar="ID[@N]", help="A version of a rule that was put, or its last.")
-@click.option("--samples", "sample_size", type=click.IntRange(1, MAX_SAMPLES), metavar="N", help="How many to draw.")
-@click.option("--set", "set_name", metavar="NAME[@VERSION]", help="The set to draw from. Default: its last version.")
-@click.option("--ground-truth", metavar="ID", help="What samples expect of this rule is the truth, not their labels.")
+@click.option("--tenant", "tenant_id", metavar="T", help="Tenant of the rule and samples.")
+@click.option("--rule", type=RuleNameType(), metavar="ID[@N]", help="A stored rule's version, by default the last.")
+@click.option(
+    "--samples", "sample_size", type=click.IntRange(1, MAX_SAMPLES), metavar="N", help="Number of samples to draw."
+)
+@click.option("--set", "set_name", metavar="NAME[@VERSION]", help="The set to draw from, by default its last version.")
+@click.option("--ground-truth", metavar="ID", help="Use the samples' expectations for this rule instead of labels.")
 @click.option("--compare-with", type=click.IntRange(1), metavar="N", help="Compare with version N of the rule.")
 @click.option(
     "--max-fpr",
     "max_false_positive_rate",
     type=click.FloatRange(0, 1),
     metavar="X",
-    help="The target: false positive rate at most.",
+    help="Target: maximum false positive rate.",
 )
-@click.option("--min-recall", type=click.FloatRange(0, 1), metavar="X", help="The target: recall at least.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Of the draw.")
+@click.option("--min-recall", type=click.FloatRange(0, 1), metavar="X", help="Target: minimum recall.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the draw.")
 @click.option(
-    "--deadline-s", type=click.IntRange(1, MAX_DEADLINE_S), metavar="S", help="It fails when it takes longer."
+    "--deadline-s", type=click.IntRange(1, MAX_DEADLINE_S), metavar="S", help="Fail if the evaluation takes longer."
 )
-@click.option("--eval-id", metavar="ID", help="The same again within 24 h gets the same report. Default: a random one.")
-@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the report as a page.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as it was received.")
+@click.option("--eval-id", metavar="ID", help="Repeating an id within 24 h returns the same report. Default: random.")
+@click.option(
+    "--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the report as an HTML page."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as received.")
 @click.option(
     "--timeout-s",
     type=click.FloatRange(0, min_open=True),
-    help="Wait so long for the report. Default: the deadline and half a minute.",
+    help="How long to wait for the report. Default: the deadline plus 30 s.",
 )
 def command(
     *,
@@ -81,15 +85,18 @@ def command(
     timeout_s: float | None,
     **options: Any,
 ) -> None:
-    """Judge a rule on labelled requests, and print the report.
+    """Evaluate a rule on labelled requests, and print the report.
 
-    RULE.json is a request, `-` is stdin; options come before its fields. Exit code 0: approved, in full or for a
-    canary. 3: rejected. 1: refused, failed, or no report in time. 2: the request is wrong, and nothing was sent.
+    RULE.json is a request, and `-` is stdin; options override its fields. Exit codes: 0 if the rule is approved, in
+    full or for a canary; 3 if it is rejected; 1 if the evaluation is refused or fails, or no report arrives in time; 2
+    if the request is invalid and was not sent.
     """
     if (file is None) == (rule is None):
-        raise click.UsageError("give RULE.json or --rule, not both" if file else "give RULE.json, or --rule ID[@N]")
+        raise click.UsageError(
+            "use either RULE.json or --rule, not both" if file else "specify RULE.json, or --rule ID[@N]"
+        )
     if page is not None and not page.absolute().parent.is_dir():
-        raise click.UsageError(f"--html: there is no folder {page.absolute().parent}")
+        raise click.UsageError(f"--html: folder {page.absolute().parent} does not exist")
     given = {name: value for name, value in options.items() if value is not None}
     if rule is not None:
         given |= {"rule_id": rule.rule_id, "rule_version": rule.version}
@@ -116,7 +123,7 @@ def command(
 def _request(file: str | None, options: dict[str, Any], targets: dict[str, float]) -> Evaluate:
     fields = {} if file is None else read_request(file)
     if "tenant_id" not in fields | options:
-        raise CorrectRequest("whose rule is it? Give --tenant T, or `tenant_id` in the file")
+        raise CorrectRequest("no tenant: specify --tenant T, or `tenant_id` in the file")
     if fields.get("eval_id") is None:
         fields["eval_id"] = uuid4().hex
     request = request_of(fields, options, targets)
@@ -133,7 +140,7 @@ def _await(platform: Platform, request: Evaluate, timeout_s: float) -> Received:
 
 
 def _rule_content(platform: Platform, report: Report, request: Evaluate) -> RuleConfig | None:
-    """What was judged, which the report names by its hash: what was sent, or what is put under the rule's version."""
+    """The content that the report names by its hash: either sent with the request, or stored as the rule's version."""
     if request.rule_config is not None or report.rule_version is None:
         return request.rule_config
     rows = asyncio.run(rules_of(platform, report.tenant_id))
@@ -145,7 +152,7 @@ def _write(page: Path, written: str) -> None:
     try:
         page.write_text(written, encoding="utf-8")
     except OSError as error:
-        raise FixConfiguration(f"{page} cannot be written: {error.strerror}") from error
+        raise FixConfiguration(f"cannot write {page}: {error.strerror}") from error
     say(f"wrote {page}")
 
 

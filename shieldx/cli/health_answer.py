@@ -1,4 +1,4 @@
-"""Where a worker's health server is, and what it says."""
+"""The address of a worker's health server, and its response."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Readiness = Literal["ready", "not ready", "no answer"]
 
 
 def health_address(settings: Settings) -> str | None:
-    """Where workers on this machine answer, as far as it is known."""
+    """The address of workers on this machine, if known."""
     if settings.kafka_bootstrap is None and (stack := read_stack_file(settings)) is not None:
         return stack.health
     return f"{settings.health_host}:{settings.health_port}" if settings.health_port else None
 
 
 def readiness(address: str) -> Readiness:
-    """Ask /readyz at host:port."""
+    """Request /readyz from host:port."""
     connection = HTTPConnection(address, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/readyz")

@@ -1,4 +1,4 @@
-"""aiokafka's errors as this project names them."""
+"""Converts aiokafka's errors to this project's errors."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def named_kafka_errors(connection: Mapping[str, Any]) -> Iterator[None]:
 
 
 def silence_aiokafka() -> None:
-    """Leave it to our errors to say what failed: aiokafka logs each refused connection as an error too."""
+    """Silence aiokafka, which logs each refused connection as an error; our own errors say what failed."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").addFilter(_is_not_aiokafkas)
 
 
 def _is_not_aiokafkas(record: logging.LogRecord) -> bool:
-    """False for futures within aiokafka that nobody awaits, which have the error that another has raised."""
+    """False for futures inside aiokafka that nobody awaits; their errors are also raised elsewhere."""
     return not (record.exc_info and isinstance(record.exc_info[1], KafkaError))

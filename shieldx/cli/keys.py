@@ -1,4 +1,4 @@
-"""Keys that are pressed in a terminal."""
+"""Key presses in a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quit_key(stopping: asyncio.Event) -> Iterator[None]:
-    """Set the event when q is pressed, or the terminal is gone. Without a terminal on stdin there are no keys."""
+    """Set the event when q is pressed or the terminal closes. Does nothing if stdin is not a terminal."""
     if not sys.stdin.isatty():
         yield
         return

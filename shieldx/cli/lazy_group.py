@@ -1,4 +1,4 @@
-"""A group of commands by name, each imported only when it is called."""
+"""A command group that imports each command only when it is called."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """A command's module, which has it as `command`, and what `--help` says of it."""
+    """A command's module, which defines it as `command`, and its line in `--help`."""
 
     module: str
     about: str
 
 
 class LazyGroup(click.Group):
-    """The commands of a table. `--help` reads the table, so that it imports none of them."""
+    """The commands of a table. `--help` uses the table, so that it imports none of them."""
 
     def __init__(self, *args: Any, package: str, table: Mapping[str, Entry], **options: Any) -> None:
-        """Take click's own arguments, and the commands: their modules are those of a package."""
+        """Take click's arguments and the table of commands, whose modules are in `package`."""
         super().__init__(*args, **options)
         self._package = package
         self._table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Their names in the order of the table."""
+        """The command names in the order of the table."""
         return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
-        """Import one."""
+        """Import a command."""
         if cmd_name not in self._table:
             return None
         command = import_module(f"{self._package}.{self._table[cmd_name].module}").command

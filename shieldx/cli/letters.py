@@ -1,7 +1,7 @@
-"""Dead letters as they stand in their topic.
+"""Reads dead letters from their topic.
 
-A letter's key is the place of the record that was set aside. A later record of that key without a value says that
-it was replayed: keys are remembered for 24 h only, so a command replayed twice could be executed twice.
+A dead letter's key is the place of its record. A later record with that key and no value marks it as replayed:
+idempotency keys are remembered for only 24 h, so a command replayed twice could be executed twice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.cli.committed_records import committed_consumer, committed_records, partitions_of
-from shieldx.cli.place import Place
+from shieldx.cli.record_place import RecordPlace
 from shieldx.cli.stdout import say
 from shieldx.errors import ShieldXError
 from shieldx.messages import DEAD_LETTERS, DeadLetter
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 
 class ListDeadLetters(ShieldXError):
-    """No such letter; `shieldx dead-letters list` says which there are."""
+    """There is no such dead letter; `shieldx dead-letters list` lists them."""
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A letter, and whether what it is about was replayed since."""
+    """A dead letter, and whether its record has been replayed since."""
 
-    place: Place
+    place: RecordPlace
     content: DeadLetter
     replayed: bool
 
 
 async def read_letters(platform: Platform, partition: int | None = None) -> list[Letter]:
-    """The letters of all partitions or one, the oldest first."""
+    """The dead letters of one or all partitions, oldest first."""
     count = await partitions_of(platform, DEAD_LETTERS)
     numbers = range(count) if partition is None else [number for number in range(count) if number == partition]
     contents: list[DeadLetter] = []
@@ -48,27 +48,27 @@ async def read_letters(platform: Platform, partition: int | None = None) -> list
             try:
                 contents.append(msgspec.json.decode(record.value, type=DeadLetter))
             except msgspec.MsgspecError as error:
-                say(f"{record.topic}/{record.partition}/{record.offset} is no dead letter: {error}")
+                say(f"{record.topic}/{record.partition}/{record.offset} is not a dead letter: {error}")
     letters = [_letter(content, replayed) for content in contents]
     return sorted(letters, key=lambda letter: letter.content.at)
 
 
-async def find_letters(platform: Platform, places: Iterable[Place]) -> list[Letter]:
-    """The letters about the records at some places, in their order.
+async def find_letters(platform: Platform, places: Iterable[RecordPlace]) -> list[Letter]:
+    """The dead letters about the records at some places, in that order.
 
     Raises:
-        ListDeadLetters: there is none about one of them.
+        ListDeadLetters: One of the records has no dead letter.
     """
     found = []
     for place in places:
         of_place = [letter for letter in await read_letters(platform, place.partition) if letter.place == place]
         if not of_place:
-            raise ListDeadLetters(f"no dead letter is about {place}; `shieldx dead-letters list` says which there are")
+            raise ListDeadLetters(f"{place} has no dead letter; run `shieldx dead-letters list` to see all")
         found += of_place
     return found
 
 
 def _letter(content: DeadLetter, replayed: set[bytes]) -> Letter:
     source = content.source
-    place = Place(source.topic, source.partition, source.offset)
+    place = RecordPlace(source.topic, source.partition, source.offset)
     return Letter(place, content, str(place).encode() in replayed)

@@ -1,4 +1,4 @@
-"""Lines of a file or of stdin, read beside the event loop."""
+"""Reads lines from a file or stdin in a separate thread."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def open_input(path: str) -> BinaryIO:
     """A file, or stdin for `-`.
 
     Raises:
-        FixConfiguration: the file cannot be read.
+        FixConfiguration: The file cannot be read.
     """
     try:
-        # Not sys.stdin: a thread that waits in it would hold its lock when the interpreter ends.
+        # Not sys.stdin: a thread blocked in it would hold its lock when the interpreter exits.
         return open(0, "rb", closefd=False) if path == STDIN else Path(path).open("rb")
     except OSError as error:
-        raise FixConfiguration(f"{path} cannot be read: {error.strerror}") from error
+        raise FixConfiguration(f"cannot read {path}: {error.strerror}") from error
 
 
 async def lines_of(file: BinaryIO) -> AsyncIterator[tuple[int, bytes]]:
-    """Lines with their numbers, from 1; blank ones are left out.
+    """Yield lines with their numbers, from 1, without blank lines.
 
-    A thread of its own reads and then closes the file, since Ctrl-C must not wait for whoever writes to a pipe.
+    A separate thread reads and then closes the file, so that Ctrl-C does not wait for the writer of a pipe.
     """
     loop = asyncio.get_running_loop()
     read: asyncio.Queue[tuple[int, bytes] | Exception | None] = asyncio.Queue(LINES_AHEAD)
@@ -48,20 +48,22 @@ async def lines_of(file: BinaryIO) -> AsyncIterator[tuple[int, bytes]]:
             lines = iter(lambda: file.readline(LONGEST_LINE_BYTES + 1), b"")
             for number, line in enumerate(lines, start=1):
                 if len(line) > LONGEST_LINE_BYTES:
-                    put(OSError(f"line {number} is longer than {LONGEST_LINE_BYTES:,} bytes: no command is"))
+                    put(
+                        OSError(f"line {number} is longer than {LONGEST_LINE_BYTES:,} bytes, the maximum for a command")
+                    )
                     return
                 if line.strip():
                     put((number, line))
             put(None)
         except (CancelledError, RuntimeError):
-            return  # nobody reads any more
+            return  # the reader is gone
         except OSError as error:
             put(error)
         finally:
-            file.close()  # here, since closing waits for whoever reads
+            file.close()  # in this thread, since closing waits for the read
 
     Thread(target=read_all, name="input", daemon=True).start()
     while (item := await read.get()) is not None:
         if isinstance(item, Exception):
-            raise FixConfiguration(f"the input cannot be read: {item}") from item
+            raise FixConfiguration(f"cannot read the input: {item}") from item
         yield item

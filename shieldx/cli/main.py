@@ -15,8 +15,8 @@ EXIT_INTERRUPTED = 130
 
 COMMANDS = {
     "up": Entry("up", "Start Kafka, create the topics and run every agent, until Ctrl-C."),
-    "down": Entry("down", "Stop the `shieldx up` that runs elsewhere."),
-    "status": Entry("status", "Say whether broker, topics and agents are as they should be."),
+    "down": Entry("down", "Stop a running `shieldx up`."),
+    "status": Entry("status", "Check brokers, topics and agents."),
     "reset": Entry("reset", "Delete the embedded stack's data."),
     "top": Entry("top", "Watch rates, lag, latency and state of running workers."),
     "worker": Entry("worker", "Run workers for agents, until SIGTERM."),
@@ -24,27 +24,27 @@ COMMANDS = {
     "topology": Entry("topology", "Draw the graph of agents and topics."),
     "send": Entry("send", "Send commands from a file of JSON lines and print their results."),
     "results": Entry("results", "Print results."),
-    "dead-letters": Entry("dead_letters", "List, show and replay records that were set aside."),
+    "dead-letters": Entry("dead_letters", "List, show, replay and explain dead letters."),
     "balance": Entry("balance", "Print a tenant's balance, now or at an earlier time."),
     "statement": Entry("statement", "Print a tenant's account statement."),
     "audit": Entry("audit", "Verify, search, export and sign the audit log."),
-    "evaluate": Entry("evaluate", "Judge a rule on labelled requests before it may act."),
+    "evaluate": Entry("evaluate", "Evaluate a rule on labelled requests before deployment."),
     "rule": Entry("rule", "Put, list, compare and roll back detection rules."),
-    "samples": Entry("samples", "Import and list the labelled requests that rules are judged on."),
-    "migrate": Entry("migrate", "Bring the schema in Postgres up to date, or take it back."),
+    "samples": Entry("samples", "Import and list labelled requests for evaluations."),
+    "migrate": Entry("migrate", "Update the schema in Postgres, or roll it back."),
     "schemas": Entry("schemas", "Print or write the JSON Schema of every message."),
     "config": Entry("config", "Print every setting."),
 }
 
 
 class ConfigurationFailure(click.ClickException):
-    """Shown by click like any of its own, with an exit code that tells a supervisor not to start again."""
+    """A click error with an exit code that tells a supervisor not to restart."""
 
     exit_code = 2
 
 
 class Commands(LazyGroup):
-    """All commands; errors with a name become one message and an exit code."""
+    """All commands. Named errors become a message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call a command."""
@@ -69,6 +69,6 @@ def _interrupted(ctx: click.Context) -> NoReturn:
 def main() -> None:
     """ShieldX: an event-driven platform on Kafka for teams that meter usage and defend web traffic.
 
-    Settings come from SHIELDX_… in the environment; `shieldx config` prints them. Data is written to stdout, all
-    else to stderr.
+    Settings are environment variables named SHIELDX_…; `shieldx config` prints them. Data is written to stdout,
+    everything else to stderr.
     """

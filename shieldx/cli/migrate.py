@@ -1,4 +1,4 @@
-"""`shieldx migrate`: the schema in Postgres beside the migrations in migrations/."""
+"""`shieldx migrate`: compares the schema in Postgres with migrations/, and updates it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Bring the schema in Postgres up to date, say what it is, or take it back.
+    """Update, show or roll back the schema in Postgres.
 
-    Postgres is SHIELDX_POSTGRES_DSN, or else the one that `shieldx up` runs.
+    Postgres is SHIELDX_POSTGRES_DSN or, if unset, the one that `shieldx up` runs.
     """
 
 
 @command.command("up")
 @as_json
 def up(*, as_json: bool) -> None:
-    """Apply every migration that is pending, in order. Two at once wait for each other."""
+    """Apply all pending migrations in order. Concurrent runs wait for each other."""
     applied = asyncio.run(_schema()[1].up())
     _print(applied, "applied", as_json=as_json)
 
@@ -42,7 +42,7 @@ def up(*, as_json: bool) -> None:
 @as_json
 @click.pass_context
 def status(ctx: click.Context, *, as_json: bool) -> None:
-    """List every migration; exit code 1 if the schema is not this program's."""
+    """List every migration. The exit code is 1 if the schema belongs to another version."""
     state = asyncio.run(_schema()[1].state())
     rows = [(name, "applied" if name in state.applied else "pending") for name in state.known]
     rows += [(name, "applied, unknown to this version") for name in state.unknown]
@@ -56,24 +56,24 @@ def status(ctx: click.Context, *, as_json: bool) -> None:
 
 
 @command.command("down")
-@click.option("--all", "all_of_them", is_flag=True, help="Take back all of them, not only the last one.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "all_of_them", is_flag=True, help="Roll back all migrations, not only the last one.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @as_json
 def down(*, all_of_them: bool, yes: bool, as_json: bool) -> None:
-    """Take back the last migration, with all data in what it made; sinks write it again from their topics."""
+    """Roll back the last migration and delete its tables with all data; sinks restore the data from their topics."""
     place, schema = _schema()
     if not yes:
         if not sys.stdin.isatty():
-            raise FixConfiguration(f"data in {place} would be deleted and there is no terminal to ask at; say --yes")
+            raise FixConfiguration(f"this would delete data in {place}; use --yes to confirm without a terminal")
         if not click.confirm(f"Delete data in {place}?", err=True):
-            say("nothing was taken back")
+            say("nothing was rolled back")
             return
     taken_back = asyncio.run(schema.down(None if all_of_them else 1))
-    _print(taken_back, "took back", as_json=as_json)
+    _print(taken_back, "rolled back", as_json=as_json)
 
 
 def _schema() -> tuple[str, Schema]:
-    """Where the database is, and its schema; no Kafka is needed for it."""
+    """The database's location and its schema. Does not need Kafka."""
     settings = load_settings(os.environ)
     stack = None if settings.kafka_bootstrap else read_stack_file(settings)
     dsn = postgres_dsn(settings, stack.postgres if stack else None)

@@ -1,4 +1,4 @@
-"""A time as an option, and a moment in a tenant's account: a time, or an offset in the topic of commands."""
+"""Command options for times, and for moments: a time, or an offset in the topic of commands."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import click
 
 Moment = datetime | int
 LAST_OFFSET = 2**63 - 1
-"""Kafka has no greater offset, and Postgres no greater `bigint`."""
+"""The largest Kafka offset and Postgres `bigint`."""
 
 
 class TimeType(click.ParamType):
-    """A time as a command's option."""
+    """A time as a command option."""
 
     name = "time"
 
-    def __init__(self, what: str = "no time") -> None:
-        """`what` is something else, as the user is told."""
+    def __init__(self, what: str = "not a time") -> None:
+        """`what` describes an invalid value in the error message."""
         self._what = what
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Read ISO 8601, which is UTC unless it says otherwise."""
+        """Parse an ISO 8601 time, in UTC by default."""
         text = str(value)
         try:
             at = datetime.fromisoformat(text)
@@ -29,24 +29,24 @@ class TimeType(click.ParamType):
         except ValueError:
             self.fail(f"{text!r} is {self._what} such as 2026-11-22T13:07:11Z", param, ctx)
         except OverflowError:
-            self.fail(f"{text} is not within the years 1 to 9999 of UTC", param, ctx)
+            self.fail(f"{text} is not within the years 1 to 9999 in UTC", param, ctx)
 
 
 class MomentType(click.ParamType):
-    """A moment as a command's option."""
+    """A moment as a command option."""
 
     name = "offset|time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Moment:
-        """Read an offset, or a time in ISO 8601, which is UTC unless it says otherwise."""
+        """Parse an offset, or an ISO 8601 time, in UTC by default."""
         text = str(value)
         if text.isdecimal():
             if len(text) > len(str(LAST_OFFSET)) or int(text) > LAST_OFFSET:
-                self.fail(f"{text} is no offset: the greatest is {LAST_OFFSET}", param, ctx)
+                self.fail(f"{text} is not an offset: the maximum is {LAST_OFFSET}", param, ctx)
             return int(text)
         return TimeType("neither an offset nor a time").convert(text, param, ctx)
 
 
 def rfc3339(at: datetime) -> str:
-    """A time as results show it, in UTC with milliseconds."""
+    """A time in the format of results: UTC with milliseconds."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""A tenant's account as Postgres has it, and how far behind the ledger that is."""
+"""A tenant's account in Postgres, and how far it is behind the ledger."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ORDER BY input_offset, batch_index NULLS FIRST LIMIT 1
 
 
 class CheckTheTenant(ShieldXError):
-    """No account of that name is in Postgres."""
+    """Postgres has no account with that name."""
 
 
 class Movement(NamedTuple):
@@ -60,7 +60,7 @@ class Movement(NamedTuple):
 
 
 class ProjectedAccount:
-    """What Postgres has of one tenant, all of it as of one moment."""
+    """One tenant's data in Postgres, in one consistent snapshot."""
 
     def __init__(
         self,
@@ -74,26 +74,26 @@ class ProjectedAccount:
         self._positions = positions
         self._tenant_id = tenant_id
         self._home: int | None = None
-        """The tenant's partition, as its account says."""
+        """The tenant's partition, from its account."""
 
     async def figures(self) -> dict[str, int]:
         """The account's columns.
 
         Raises:
-            CheckTheTenant: there is no such account.
+            CheckTheTenant: The account does not exist.
         """
         row = await self._connection.fetchrow(_ACCOUNT, self._tenant_id)
         if row is None:
             behind = (await self.behind()).log("ledger")
             raise CheckTheTenant(
-                f"tenant {self._tenant_id!r} is unknown to Postgres ({behind}). A tenant begins with its first purchase"
+                f"unknown tenant {self._tenant_id!r} ({behind}). A tenant's account is created by its first purchase"
             )
         figures = dict(row)
         self._home = figures.pop("source_partition")
         return figures
 
     async def movements(self, *, start: Moment | None, end: Moment | None, limit: int) -> list[Movement]:
-        """The last movements from `start` on and up to `end`, both included, the earliest first."""
+        """The last movements from `start` to `end`, both included, earliest first."""
         arguments: list[Any] = [self._tenant_id, limit]
         conditions = ""
         for moment, operator in ((start, ">="), (end, "<=")):
@@ -105,12 +105,12 @@ class ProjectedAccount:
         return [Movement(*row) for row in reversed(rows)]
 
     async def balance_at(self, moment: Moment) -> Movement | None:
-        """The last movement up to a moment, None before the first."""
+        """The last movement up to a moment, or None before the first."""
         found = await self.movements(start=None, end=moment, limit=1)
         return found[0] if found else None
 
     async def before(self, moment: Moment) -> int | None:
-        """The balance after the last movement earlier than a moment, None before the first."""
+        """The balance after the last movement before a moment, or None before the first."""
         column = "at" if isinstance(moment, datetime) else "input_offset"
         row = await self._connection.fetchrow(
             _MOVEMENTS.format(conditions=f" AND {column} < $3"), self._tenant_id, 1, moment
@@ -118,12 +118,12 @@ class ProjectedAccount:
         return None if row is None else int(row["balance"])
 
     async def opening(self) -> int:
-        """The balance before the first movement that Postgres has: 0, unless the topic had lost some by then."""
+        """The balance before the first movement in Postgres: 0, unless the topic had already lost some movements."""
         row = await self._connection.fetchrow(_FIRST, self._tenant_id)
         return 0 if row is None else int(row["balance"]) - int(row["amount"])
 
     async def behind(self) -> Behind:
-        """How far what is read here is behind the ends that Kafka's topics have by now."""
+        """How far this snapshot is behind the current ends of Kafka's topics."""
         records: int | None = None
         try:
             count = await partitions_of(self._platform, ACCOUNTS)
@@ -132,18 +132,18 @@ class ProjectedAccount:
             inputs = [TopicPartition(topic, self._home) for topic in self._platform.agent(SINK).reads]
             records = await records_behind(self._platform, inputs, self._positions)
         except (KafkaError, FixConfiguration):
-            pass  # then the number is unknown
+            pass  # the number stays unknown
         home = [position for tp, position in self._positions.items() if tp.partition == self._home]
         return Behind(records, last_applied(home))
 
 
 @asynccontextmanager
 async def projected_account(platform: Platform, tenant_id: str) -> AsyncIterator[ProjectedAccount]:
-    """A tenant's account in Postgres, with the positions that belong to its figures: one snapshot of the database.
+    """A tenant's account in Postgres and the positions that belong to its figures, in one database snapshot.
 
     Raises:
-        FixConfiguration: no Postgres is known, or its schema is not this program's.
-        CheckPostgres: Postgres does not answer.
+        FixConfiguration: No Postgres is configured, or its schema belongs to another version.
+        CheckPostgres: Postgres does not respond.
     """
     (await platform.schema.state()).check()
     async with (

@@ -1,4 +1,4 @@
-"""Sending a record that was set aside to its topic again."""
+"""Sends a dead-lettered record to its topic again."""
 
 from __future__ import annotations
 
@@ -25,53 +25,53 @@ if TYPE_CHECKING:
 
     from shieldx.bootstrap.platform import Platform
     from shieldx.cli.letters import Letter
-    from shieldx.cli.place import Place
+    from shieldx.cli.record_place import RecordPlace
 
 EXECUTED = frozenset({EngineReason.REPLY_TO_REFUSED, CreditsReason.RESULT_TOO_LARGE})
-"""Reasons of letters about commands that were answered all the same."""
+"""Reasons of dead letters about commands that were answered nevertheless."""
 
 
 class LetOtherReplayFinish(ShieldXError):
-    """A later replay has shut this one out."""
+    """A later replay has fenced this one."""
 
 
 class _Owned(msgspec.Struct):
-    """What every message of a tenant has."""
+    """The field that every message of a tenant has."""
 
     tenant_id: str
 
 
 def replayable(letters: Iterable[Letter]) -> list[Letter]:
-    """Those not yet replayed whose record was not executed, one for each record."""
+    """Dead letters that are not replayed and whose record was not executed, one per record."""
     open_ones = [letter for letter in letters if not letter.replayed and letter.content.reason not in EXECUTED]
     return list({letter.place: letter for letter in open_ones}.values())
 
 
 def replaying(platform: Platform) -> AbstractAsyncContextManager[AIOKafkaProducer]:
-    """The producer of a replay, which shuts out any earlier one.
+    """The producer of a replay, which fences earlier ones.
 
-    Read the letters once it is open, and no two replays that run at once send the same record.
+    Read the dead letters after opening it, so that concurrent replays never send the same record.
     """
     return open_producer(platform, transactional_id=f"{platform.settings.application}.replay")
 
 
-async def replay(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, letter: Letter) -> Place:
-    """Send a letter's record again and mark the letter, both or neither; returns where the record now stands.
+async def replay(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, letter: Letter) -> RecordPlace:
+    """Send a record again and mark its dead letter, atomically. Returns the record's new place.
 
     Raises:
-        AskProducerToSendAgain: the record is gone.
-        LetOtherReplayFinish: another replay began after this one.
+        AskProducerToSendAgain: The record is gone.
+        LetOtherReplayFinish: Another replay started after this one.
     """
     record = await read_source(consumer, letter)
     try:
         async with producer.transaction():
             at = await _send_and_mark(producer, record, letter.place)
     except ProducerFenced as error:
-        raise LetOtherReplayFinish("another replay has begun; it sends what this one has not") from error
+        raise LetOtherReplayFinish("another replay has started; it sends the remaining records") from error
     return letter.place._replace(partition=at.partition, offset=at.offset)
 
 
-async def _send_and_mark(producer: AIOKafkaProducer, record: Any, place: Place) -> RecordMetadata:
+async def _send_and_mark(producer: AIOKafkaProducer, record: Any, place: RecordPlace) -> RecordMetadata:
     headers = [header for header in record.headers if header[0] != HOP]
     key = key_of(record.value, record.key)
     deliveries = [await producer.send(place.topic, record.value, key=key, headers=headers)]
@@ -84,7 +84,7 @@ async def _send_and_mark(producer: AIOKafkaProducer, record: Any, place: Place) 
 
 
 def key_of(value: bytes | None, key: bytes | None) -> bytes | None:
-    """The body's tenant, whose home is the record's partition; the record's own key where no tenant can be read."""
+    """The tenant in the body, which determines the record's home partition; the record's own key if there is none."""
     try:
         return msgspec.json.decode(value or b"", type=_Owned).tenant_id.encode()
     except (msgspec.MsgspecError, UnicodeDecodeError, UnicodeEncodeError):

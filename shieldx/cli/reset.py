@@ -1,4 +1,4 @@
-"""`shieldx reset`: delete the embedded stack's data."""
+"""`shieldx reset`: deletes the embedded stack's data."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATA_FOLDERS = ("kafka", "postgres", "state")
-"""Where the servers keep their data, and the agents their state. Nothing else is deleted: the folder may be any folder.
+"""The servers' data and the agents' state. Nothing else is deleted, since the folder may be any folder.
 
-All or none: Postgres says how far it has read topics, and would refuse those of another Kafka.
+All or none: Postgres stores positions in topics, and would reject the topics of another Kafka.
 """
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def command(*, yes: bool) -> None:
     """Delete the data of the stack in SHIELDX_STACK_FOLDER: every topic, record and row."""
     settings = load_settings(os.environ)
     data = [path for name in DATA_FOLDERS if (path := settings.stack_folder / name).exists()]
     pid = holder_pid(settings)
     if pid is not None:
-        raise FixConfiguration(f"process {pid or 'unknown'} runs the stack; stop it with `shieldx down` first")
+        raise FixConfiguration(f"process {pid or 'unknown'} is running the stack; stop it with `shieldx down` first")
     if not data:
         say(f"nothing to delete in {settings.stack_folder}")
         return
@@ -49,8 +49,8 @@ def command(*, yes: bool) -> None:
 
 def _confirmed(data: Sequence[Path]) -> bool:
     if not sys.stdin.isatty():
-        raise FixConfiguration(f"{_listed(data)} would be deleted and there is no terminal to ask at; say --yes")
-    return click.confirm(f"Delete {_listed(data)} with every topic and row in it?", err=True)
+        raise FixConfiguration(f"this would delete {_listed(data)}; use --yes to confirm without a terminal")
+    return click.confirm(f"Delete {_listed(data)} with all topics and rows?", err=True)
 
 
 def _listed(data: Sequence[Path]) -> str:

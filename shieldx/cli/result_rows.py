@@ -1,4 +1,4 @@
-"""Results as rows of a table."""
+"""Results as table rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEADINGS = (
 
 
 def row(result: Result) -> tuple[object, ...]:
-    """A result under the headings."""
+    """The row of a result."""
     return (
         result.at,
         result.tenant_id,
@@ -38,6 +38,6 @@ def row(result: Result) -> tuple[object, ...]:
 
 
 def summary(codes: Counter[str]) -> str:
-    """`7 results: 5 ok, 2 insufficient_funds`, the most frequent first."""
+    """A summary such as `7 results: 5 ok, 2 insufficient_funds`, most frequent first."""
     parts = ", ".join(f"{number:,} {code}" for code, number in codes.most_common())
     return f"{counted(codes.total(), 'result')}{': ' if parts else ''}{parts}"

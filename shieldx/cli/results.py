@@ -1,4 +1,4 @@
-"""`shieldx results`: what the ledger answered."""
+"""`shieldx results`: prints the ledger's results."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--follow", "-f", is_flag=True, help="Continue with new results until Ctrl-C.")
 @click.option(
     "--from",
     "start",
     type=click.Choice(["beginning", "end"]),
-    help="Where to begin. Default: beginning; with --follow, end.",
+    help="Where to start. Default: beginning; with --follow, end.",
 )
-@click.option("--tenant", metavar="T", help="This tenant's only.")
+@click.option("--tenant", metavar="T", help="Only this tenant.")
 @as_json
 def command(*, follow: bool, start: str | None, tenant: str | None, as_json: bool) -> None:
-    """Print the results of commands and of holds that expired, as far as they are committed."""
+    """Print the committed results of commands and of expired holds."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     from_end = start == "end" or (follow and start is None)
@@ -61,13 +61,13 @@ async def _read(
             try:
                 result = decode(record.value or b"")
             except msgspec.MsgspecError as error:
-                say(f"{record.topic}/{record.partition}/{record.offset} is no result: {error}")
+                say(f"{record.topic}/{record.partition}/{record.offset} is not a result: {error}")
                 continue
             if tenant is None or result.tenant_id == tenant:
                 take(result)
 
 
 def _print_line(result: Result) -> None:
-    """Without a table, whose columns are as wide as its last row demands."""
+    """Print a line, since a table needs all rows to determine its column widths."""
     columns = (result.at, result.tenant_id, result.type, result.code.value, f"available {result.balance.available:,}")
     click.echo(printable("  ".join(columns)))

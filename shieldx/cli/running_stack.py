@@ -1,4 +1,4 @@
-"""The `shieldx up` of a stack folder: what it tells other commands, and whether it still lives."""
+"""The `shieldx up` of a stack folder: what it publishes for other commands, and whether it is running."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def publish(settings: Settings, stack: StackFile) -> None:
-    """Write stack.json, wholly or not at all."""
+    """Write stack.json atomically."""
     path = settings.stack_folder / STACK_FILE
     unfinished = path.with_suffix(f".{os.getpid()}")
     unfinished.write_bytes(msgspec.json.encode(stack) + b"\n")
@@ -24,17 +24,17 @@ def publish(settings: Settings, stack: StackFile) -> None:
 
 
 def withdraw(settings: Settings) -> None:
-    """Remove stack.json, whoever wrote it: the caller holds the stack folder."""
+    """Remove stack.json, whoever wrote it. The caller must hold the stack folder's lock."""
     (settings.stack_folder / STACK_FILE).unlink(missing_ok=True)
 
 
 def stack_lock(settings: Settings) -> FileLock:
-    """What a running stack holds."""
+    """The lock of a running stack."""
     return FileLock(settings.stack_folder.absolute() / "lock")
 
 
 def holder_pid(settings: Settings) -> int | None:
-    """The process that holds the stack folder, None if none does, 0 if it does not say who it is."""
+    """The id of the process that holds the stack folder; None if there is none, 0 if its id is unknown."""
     if not settings.stack_folder.is_dir():
         return None
     try:
@@ -45,10 +45,10 @@ def holder_pid(settings: Settings) -> int | None:
 
 
 def running_pid(settings: Settings) -> int | None:
-    """The process of the `shieldx up` that holds the stack folder, None where none runs.
+    """The id of the `shieldx up` process that holds the stack folder, or None if none is running.
 
     Raises:
-        FixConfiguration: the folder is held by a process that stack.json does not name.
+        FixConfiguration: The process that holds the folder is not the one in stack.json.
     """
     holder = holder_pid(settings)
     if holder is None:

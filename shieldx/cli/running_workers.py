@@ -1,4 +1,4 @@
-"""Workers of several agents in one process, with one health server."""
+"""Runs workers of several agents in one process, with one health server."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ READY_POLL_S = 0.05
 async def run_workers(
     platform: Platform, agents: Sequence[Agent], stopping: asyncio.Event, when_ready: Callable[[str], None]
 ) -> None:
-    """Check the agents' topics and work until the event; `when_ready` is told the health server's address.
+    """Check the agents' topics, and work until the event is set. `when_ready` gets the health server's address.
 
     Raises:
-        FixConfiguration: a topic or setting makes it impossible to work.
-        RestoreTask: the broker went away before the workers had begun.
+        FixConfiguration: A topic or setting prevents the work.
+        RestoreTask: The broker became unavailable before the workers had started.
     """
     for agent in agents:
         await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
@@ -60,7 +60,7 @@ async def run_workers(
 
 
 async def _check_schema(platform: Platform) -> None:
-    """Refuse a schema that is not this program's; a Postgres that is down keeps nothing else from working."""
+    """Reject a schema of another version. A Postgres that is down does not prevent other agents from working."""
     try:
         state = await platform.schema.state()
     except CheckPostgres as error:
@@ -70,9 +70,9 @@ async def _check_schema(platform: Platform) -> None:
 
 
 def _spare_the_garbage_collector() -> None:
-    """What is loaded by now stays; and a batch of commands makes many objects, none of them in cycles.
+    """Freeze the objects loaded so far, and collect less often: a batch creates many objects but no cycles.
 
-    With the defaults a fifth of the ledger's time goes into looking for some.
+    With the default settings, the ledger spends a fifth of its time on garbage collection.
     """
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)

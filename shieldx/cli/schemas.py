@@ -1,4 +1,4 @@
-"""`shieldx schemas`: JSON Schema of every message."""
+"""`shieldx schemas`: prints the JSON Schema of messages."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from shieldx.settings import load_settings
 
 @click.command()
 @click.argument("names", metavar="[NAME…]", nargs=-1)
-@click.option("--write", is_flag=True, help="Write schemas/ beside topics/, unless one would break old records.")
+@click.option("--write", is_flag=True, help="Write schemas/ next to topics/, unless a change would break old records.")
 def command(names: tuple[str, ...], *, write: bool) -> None:
-    """Print the schemas of messages (credits.consume/1), of all without a name.
+    """Print the schemas of the named messages (such as credits.consume/1), or of all messages.
 
-    They are made from the Python types that the manifests in topics/ declare.
+    They are generated from the Python types that the manifests in topics/ declare.
     """
     folder = home(load_settings(os.environ))
     topics = load_manifests(folder / "topics")
@@ -30,5 +30,5 @@ def command(names: tuple[str, ...], *, write: bool) -> None:
     generated = schemas.generate(topics)
     for name in names or sorted(generated):
         if name not in generated:
-            raise FixConfiguration(f"no manifest declares message {name!r}; there are: {', '.join(sorted(generated))}")
+            raise FixConfiguration(f"no manifest declares message {name!r}; available: {', '.join(sorted(generated))}")
         click.echo(schemas.encode(generated[name]).decode(), nl=False)

@@ -1,4 +1,4 @@
-"""`shieldx send`: commands from JSON lines, and their results."""
+"""`shieldx send`: sends commands from JSON lines, and prints their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.lines_of_input import lines_of, open_input
 from shieldx.cli.result_rows import HEADINGS, row, summary
-from shieldx.cli.sending import Answers, send_and_forget
+from shieldx.cli.sending import CommandPipeline, send_and_forget
 from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, say
 from shieldx.client import Client, SendAgain
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
@@ -33,33 +33,33 @@ if TYPE_CHECKING:
 
 @click.command(epilog='A line: {"type":"consume","tenant_id":"org-1","idempotency_key":"k1","amount":7}')
 @click.argument("file")
-@click.option("--check", is_flag=True, help="Only say which lines are wrong; needs no Kafka.")
-@click.option("--wait/--no-wait", default=True, help="Wait for each command's result (the default), or not.")
+@click.option("--check", is_flag=True, help="Only check the lines; does not need Kafka.")
+@click.option("--wait/--no-wait", default=True, help="Whether to wait for each command's result. Default: wait.")
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 100_000),
     default=100,
     show_default=True,
     metavar="N",
-    help="Commands that wait for a result at a time.",
+    help="Maximum number of commands in flight.",
 )
 @click.option(
     "--timeout-s",
     type=click.FloatRange(0, min_open=True),
     default=30.0,
     show_default=True,
-    help="Give up on a result after so long; until then a command is sent again.",
+    help="How long to wait for a result; a command is resent until then.",
 )
 @as_json
 @click.pass_context
 def command(
     ctx: click.Context, *, file: str, check: bool, wait: bool, concurrency: int, timeout_s: float, as_json: bool
 ) -> None:
-    """Send commands from FILE, or from stdin if it is `-`: one JSON object a line.
+    """Send commands from FILE, or from stdin if it is `-`: one JSON object per line.
 
-    Results are printed in the order of the lines. A line that holds no command is reported and left out; the others
-    are sent. Use --check first where all or nothing should be sent. Exit code 1 says that a line was wrong or that a
-    command got no result; a refused command has a result like any other.
+    Results are printed in the order of the lines. An invalid line is reported and skipped; all other lines are sent.
+    Use --check first to send all or nothing. The exit code is 1 if a line was invalid or a command got no result;
+    refused commands have results like any other.
     """
     silence_aiokafka()
     settings = load_settings(os.environ)
@@ -79,7 +79,7 @@ def command(
 
 
 class Commands:
-    """The good lines of an input; the bad ones are reported as they are met, and counted."""
+    """The valid lines of an input. Invalid ones are reported as they are read, and counted."""
 
     def __init__(self, settings: Settings, file: BinaryIO) -> None:
         self._lines = CommandLines(load_manifests(home(settings) / "topics"))
@@ -87,7 +87,7 @@ class Commands:
         self.faults = 0
 
     async def good(self) -> AsyncIterator[tuple[int, Command]]:
-        """Commands with the numbers of their lines."""
+        """Yield commands with their line numbers."""
         async for number, line in lines_of(self._file):
             try:
                 yield number, self._lines.decode(number, line)
@@ -95,7 +95,7 @@ class Commands:
                 self.report(str(error))
 
     def report(self, fault: str) -> None:
-        """Say what went wrong with a line."""
+        """Report the fault of a line."""
         self.faults += 1
         say(fault)
 
@@ -123,7 +123,7 @@ async def _send(platform: Platform, commands: Commands, concurrency: int, timeou
 
     await _check_topics(platform)
     async with Client(platform.connection) as client:
-        await Answers(client, concurrency=concurrency, timeout_s=timeout_s).tell(commands.good(), answered)
+        await CommandPipeline(client, concurrency=concurrency, timeout_s=timeout_s).tell(commands.good(), answered)
     if rows:
         print_table(HEADINGS, rows)
     say(summary(codes) + (f"; {counted(commands.faults, 'line')} without a result" if commands.faults else ""))
@@ -136,6 +136,6 @@ async def _send_only(platform: Platform, commands: Commands) -> None:
 
 
 async def _check_topics(platform: Platform) -> None:
-    """Say at once what is missing: a client would wait for it."""
+    """Report missing topics immediately, since a client would wait for them."""
     for topic in (COMMANDS, RESULTS):
         await partitions_of(platform, topic)

@@ -1,4 +1,4 @@
-"""Commands to Kafka: with their results, or without waiting for any."""
+"""Sends commands to Kafka, and optionally waits for their results."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from shieldx.domains.credits.messages import Command, Result
 
 UNCONFIRMED = 10_000
-"""Records handed to the producer before their deliveries are awaited."""
+"""How many records to queue in the producer before waiting for their deliveries."""
 
 
-class Answers:
-    """Sends numbered commands, so many at a time, and tells their results in the order of the commands."""
+class CommandPipeline:
+    """Sends numbered commands, a limited number at a time, and reports their results in the order of the commands."""
 
     def __init__(self, client: Client, *, concurrency: int, timeout_s: float) -> None:
         self._client = client
@@ -33,7 +33,7 @@ class Answers:
     async def tell(
         self, commands: AsyncIterator[tuple[int, Command]], answered: Callable[[int, Result | SendAgain], None]
     ) -> None:
-        """Tell the result of each command, or why there is none."""
+        """Report the result of each command, or why there is none."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send_all(commands, tasks))
@@ -59,7 +59,7 @@ class Answers:
 
 
 async def send_and_forget(platform: Platform, commands: AsyncIterator[tuple[int, Command]]) -> int:
-    """Send commands, and return their number once the broker has them all."""
+    """Send commands, and return their number when the broker has acknowledged all."""
     codec = Codec(platform.topics, [COMMANDS])
     number = 0
     async with open_producer(platform) as producer:

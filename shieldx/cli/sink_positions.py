@@ -1,4 +1,4 @@
-"""How far a sink has come, as its database says."""
+"""The positions of a sink, from its database."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _READ = "SELECT topic, partition, next_offset, record_at FROM shieldx.positions 
 
 
 class Position(NamedTuple):
-    """The next offset of a partition, and when the last record that was written was appended."""
+    """The next offset of a partition, and the append time of the last written record."""
 
     next_offset: int
     record_at: datetime | None
 
 
 async def sink_positions(connection: asyncpg.Connection, sink: str) -> dict[TopicPartition, Position]:
-    """Every position of a sink."""
+    """All positions of a sink."""
     rows = await connection.fetch(_READ, sink)
     return {
         TopicPartition(row["topic"], row["partition"]): Position(row["next_offset"], row["record_at"]) for row in rows

@@ -1,4 +1,4 @@
-"""`shieldx statement`: a tenant's account statement."""
+"""`shieldx statement`: prints a tenant's account statement."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DEFAULT_LIMIT = 100
 
 
 class Statement(NamedTuple):
-    """Movements in the order of the ledger, and the balance before the first of them."""
+    """Movements in the order of the ledger, and the balance before the first one."""
 
     opening: int
     movements: list[Movement]
     cut: bool
-    """Whether there are earlier ones in the same span."""
+    """Whether there are earlier movements in the same period."""
     behind: Behind
 
     @property
@@ -40,18 +40,18 @@ class Statement(NamedTuple):
 
 @click.command()
 @click.argument("tenant")
-@click.option("--from", "start", type=MomentType(), help="From then on: a time, or an offset in credits.commands.")
-@click.option("--to", "end", type=MomentType(), help="Up to then, included.")
+@click.option("--from", "start", type=MomentType(), help="Start: a time, or an offset in credits.commands.")
+@click.option("--to", "end", type=MomentType(), help="End, included: a time or an offset.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 1_000_000),
     default=DEFAULT_LIMIT,
     show_default=True,
-    help="The last N movements of the span.",
+    help="Print at most the last N movements.",
 )
 @as_json
 def command(tenant: str, start: Moment | None, end: Moment | None, limit: int, *, as_json: bool) -> None:
-    """Print a tenant's movements of credits with the running balance, and how far that is behind the ledger."""
+    """Print a tenant's movements of credits with the running balance, and how far Postgres is behind the ledger."""
     silence_aiokafka()
     statement = asyncio.run(_read(Platform(load_settings(os.environ)), tenant, start, end, limit))
     if as_json:
@@ -62,7 +62,7 @@ def command(tenant: str, start: Moment | None, end: Moment | None, limit: int, *
     else:
         _print(tenant, statement)
     if statement.cut:
-        say(f"the last {counted(limit, 'movement')} of the span; --limit shows more")
+        say(f"the last {counted(limit, 'movement')} of the period; --limit shows more")
 
 
 async def _read(platform: Platform, tenant: str, start: Moment | None, end: Moment | None, limit: int) -> Statement:
@@ -99,7 +99,7 @@ def _print(tenant: str, statement: Statement) -> None:
 
 
 def _what(movement: Movement) -> str:
-    """`consume 3-17: description`, cut to a line."""
+    """A text such as `consume 3-17: description`, cut to one line."""
     refunded = f" of {movement.refunds}" if movement.refunds else ""
     text = f"{movement.type} {movement.transaction_id}{refunded}"
     if movement.description:

@@ -1,4 +1,4 @@
-"""`shieldx status`: whether broker, topics and agents are as they should be."""
+"""`shieldx status`: checks brokers, topics and agents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class PostgresStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The database that sinks write to. `error` says why it is not reachable, or what is wrong with its schema."""
+    """The database that sinks write to. `error` says why it is unreachable, or what is wrong with its schema."""
 
     place: str
     reachable: bool
@@ -35,7 +35,7 @@ class PostgresStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """All that `shieldx status` found. `error` says why the broker is not reachable."""
+    """The results of `shieldx status`. `error` says why the broker is unreachable."""
 
     ok: bool
     bootstrap: str
@@ -53,9 +53,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 @as_json
 @click.pass_context
 def command(ctx: click.Context, *, as_json: bool) -> None:
-    """Compare broker, topics and agents with what they should be; exit code 1 if anything is not.
+    """Check brokers, topics and agents. The exit code is 1 if anything is wrong.
 
-    Readiness is asked of the workers of `shieldx up`, or at SHIELDX_HEALTH_HOST and SHIELDX_HEALTH_PORT.
+    The readiness is that of the workers of `shieldx up`, or at SHIELDX_HEALTH_HOST and SHIELDX_HEALTH_PORT.
     """
     silence_aiokafka()
     settings = load_settings(os.environ)
@@ -136,7 +136,7 @@ def _print(status: Status) -> None:
     if status.postgres is not None:
         click.echo(f"postgres {status.postgres.place} {status.postgres.error or 'reachable, schema up to date'}")
     differ = f"; {counted(len(status.differences), 'difference')}, see `shieldx topics diff`"
-    click.echo(f"topics   {status.topics} declared{differ if status.differences else ', no difference'}")
+    click.echo(f"topics   {status.topics} declared{differ if status.differences else ', no differences'}")
     for agent in status.agents:
         members = counted(agent.members, "member")
         click.echo(f"agent    {agent.agent}: group {agent.group} {agent.state.lower()}, {members}, lag {agent.lag:,}")

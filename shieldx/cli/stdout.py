@@ -1,4 +1,4 @@
-"""What a command prints: JSON lines for programs, tables for people."""
+"""Prints JSON lines for programs, and tables for people."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 
 
 def json_wanted(*, as_json: bool) -> bool:
-    """Whether to print JSON where a program may be reading: asked for, or no terminal."""
+    """Whether to print JSON: on request, or if stdout is not a terminal."""
     return as_json or not sys.stdout.isatty()
 
 
@@ -31,10 +31,10 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Collection[str] = ()) -> None:
-    """Print a table. Numbers stand at the right. Columns that are to be copied from are kept `whole`, in one line."""
+    """Print a table with right-aligned numbers. `whole` names columns that are never wrapped or cut, for copying."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
-        # An identifier cut short would be of no use.
+        # A truncated identifier would be useless.
         table.add_column(heading, overflow="fold", no_wrap=heading in whole)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
@@ -42,13 +42,13 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, wh
 
 
 def fits(columns: int) -> bool:
-    """Whether so many columns fit; they do where there is no terminal."""
+    """Whether the terminal has this many columns. True without a terminal."""
     console = Console()
     return not console.is_terminal or console.width >= columns
 
 
 def print_whole(renderable: RenderableType) -> None:
-    """Print at the terminal's width; as wide as is needed where there is no terminal."""
+    """Print at the terminal's width, or as wide as necessary without a terminal."""
     console = Console()
     if not console.is_terminal:
         wide = console.options.update(max_width=10_000)
@@ -57,12 +57,12 @@ def print_whole(renderable: RenderableType) -> None:
 
 
 def printable(text: str) -> str:
-    """A text that others chose, without what a terminal would obey."""
+    """A text from others, without terminal control characters."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def counted(number: int, noun: str, nouns: str | None = None) -> str:
-    """`1 result`, `2 results`; of a noun that takes no s, `nouns` says what it takes."""
+    """A count such as `1 result` or `2 results`. `nouns` is the plural if it is not formed with s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
 
 
@@ -77,5 +77,5 @@ def _cell(value: object) -> Text:
 
 
 def say(message: str) -> None:
-    """Print progress or a remark, to stderr."""
+    """Print progress or a note to stderr."""
     click.echo(message, err=True)

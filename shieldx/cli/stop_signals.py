@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and a terminal that closes as an event, so that everything stops in order."""
+"""SIGTERM, SIGINT and a closed terminal as an event, for a graceful stop."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 def stop_event() -> asyncio.Event:
-    """An event that any of them sets, in the running loop."""
+    """An event in the running loop that any of these signals sets."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` asks to live on
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` means to keep running
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     return stopping
 
 
 async def finishes_before(stopping: asyncio.Event, work: Coroutine[object, object, None]) -> bool:
-    """Do some work; cancel it when the event comes first, and say whether it was done."""
+    """Run some work, and cancel it if the event comes first. Returns whether the work finished."""
     doing = asyncio.create_task(work)
     waiting = asyncio.create_task(stopping.wait())
     try:

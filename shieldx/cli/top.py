@@ -1,4 +1,4 @@
-"""`shieldx top`: what running workers do, interval by interval."""
+"""`shieldx top`: shows what running workers do in each interval."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 HISTORY = 60
 MOST_AT_A_TIME = 64
-"""Workers that are asked at once: each that does not answer keeps a thread for some seconds."""
+"""How many workers to query at once; each one that does not respond blocks a thread for some seconds."""
 
 
 @click.command()
@@ -45,19 +45,19 @@ MOST_AT_A_TIME = 64
     default=1.0,
     show_default=True,
     metavar="S",
-    help="Seconds from one look to the next.",
+    help="Seconds between updates.",
 )
-@click.option("--once", is_flag=True, help="Print one interval and end.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object an interval.")
+@click.option("--once", is_flag=True, help="Print one interval and exit.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per interval.")
 @click.option(
-    "--by", type=click.Choice(get_args(By)), help="A row for each. By default partitions, where a screen holds them."
+    "--by", type=click.Choice(get_args(By)), help="One row for each. Default: partitions, if they fit on the screen."
 )
 def command(urls: tuple[WorkerAddress, ...], interval_s: float, by: By | None, *, once: bool, as_json: bool) -> None:
     """Watch rates, lag, latency and state of workers, until q or Ctrl-C.
 
-    Workers are named by host:port or URL of their /metrics; without any, those of `shieldx up` are asked, or the one
-    at SHIELDX_HEALTH_HOST and SHIELDX_HEALTH_PORT. Counts of dead letters, fences and restarts are since the worker
-    started.
+    Workers are named by host:port or by the URL of their /metrics. By default, the workers of `shieldx up` are queried,
+    or the one at SHIELDX_HEALTH_HOST and SHIELDX_HEALTH_PORT. Dead letters, fences and restarts are counted since the
+    start of the worker.
     """
     settings = load_settings(os.environ)
     looking = Looking(lambda: urls or known_workers(settings))
@@ -70,26 +70,24 @@ def command(urls: tuple[WorkerAddress, ...], interval_s: float, by: By | None, *
 
 
 def known_workers(settings: Settings) -> Sequence[WorkerAddress]:
-    """Where workers on this machine answer, as far as it is known."""
+    """The addresses of workers on this machine, if known."""
     address = health_address(settings)
     return [] if address is None else [WorkerAddress("http", address, "")]
 
 
 class Looking:
-    """Asks all workers, again and again."""
+    """Queries all workers repeatedly."""
 
     def __init__(self, find_workers: Callable[[], Sequence[WorkerAddress]]) -> None:
-        """`find_workers` is called before each look: a stack that starts anew has another address."""
+        """`find_workers` is called before each query, because a restarted stack has a new address."""
         self._find_workers = find_workers
         self._addresses = find_workers()
         if not self._addresses:
-            raise FixConfiguration(
-                "no worker is known here. Run `shieldx up`, or name workers: `shieldx top HOST:PORT`"
-            )
+            raise FixConfiguration("no workers found. Run `shieldx up`, or specify workers: `shieldx top HOST:PORT`")
         self._watch = Watch()
 
     async def boards(self, interval_s: float, stopping: asyncio.Event) -> AsyncGenerator[Board]:
-        """A board an interval, until the event; the first one has no rates yet."""
+        """Yield one board per interval, until the event is set. The first one has no rates yet."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(MOST_AT_A_TIME) as threads:
             while not stopping.is_set():
@@ -133,5 +131,5 @@ async def _show(looking: Looking, interval_s: float, by: By | None) -> None:
             async for board in boards:
                 if board.records_per_s is not None:
                     history.append(board.records_per_s)
-                view = View(by=by, interval_s=interval_s, history=history, hint="q ends")
+                view = View(by=by, interval_s=interval_s, history=history, hint="q quits")
                 live.update(draw(board, view, console, lines=console.height), refresh=True)

@@ -1,4 +1,4 @@
-"""`shieldx topics acls`: the ACLs that agents and clients need."""
+"""`shieldx topics acls`: lists the ACLs that agents and clients need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shieldx.settings import load_settings
 
 BOOTSTRAP = "HOST:PORT"
 ADMINISTRATOR = "--command-config admin.properties"
-"""The login of one who may add ACLs; docs/how-to/security.md says what the file holds."""
+"""The login of a user that may add ACLs; docs/security.md describes the file."""
 
 
 @click.command("acls")
@@ -24,13 +24,13 @@ ADMINISTRATOR = "--command-config admin.properties"
 @click.option(
     "--principal-prefix",
     metavar="TEXT",
-    help="A user's name is this and the agent's name, or `client`. Default: SHIELDX_APPLICATION and a dot.",
+    help="Prefix of user names, before the agent's name or `client`. Default: SHIELDX_APPLICATION and a dot.",
 )
-@click.option("--commands", is_flag=True, help="Print the commands that add them, for Kafka's kafka-acls.sh.")
+@click.option("--commands", is_flag=True, help="Print kafka-acls.sh commands that add them.")
 def command(*, as_json: bool, principal_prefix: str | None, commands: bool) -> None:
-    """List the ACLs that each agent and a client need, from what the agents declare; needs no Kafka.
+    """List the ACLs that each agent and a client need, derived from the agents' declarations. Does not need Kafka.
 
-    Without any of them, something fails; with them, everything else may be denied.
+    All of them are required, and they are sufficient: everything else may be denied.
     """
     settings = load_settings(os.environ)
     folder, application = home(settings), settings.application

@@ -1,4 +1,4 @@
-"""`shieldx topics`: the manifests' topics beside the cluster's, and who may do what with them."""
+"""`shieldx topics`: compares the manifests' topics with the cluster's, and lists their ACLs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """List, create and compare the topics that the manifests in topics/ declare, and list the ACLs for them."""
+    """List, create and compare the topics that the manifests in topics/ declare, and list their ACLs."""
     silence_aiokafka()
 
 
@@ -32,7 +32,7 @@ command.add_command(topic_acls.command)
 @command.command("list")
 @as_json
 def list_topics(*, as_json: bool) -> None:
-    """List every topic with the partitions that it has; none where it is missing."""
+    """List every topic with its number of partitions, or none if it is missing."""
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):
         actual = asyncio.run(platform.topic_admin.describe(platform.topics))
@@ -57,7 +57,7 @@ def list_topics(*, as_json: bool) -> None:
 @command.command("create")
 @as_json
 def create_topics(*, as_json: bool) -> None:
-    """Create the topics that are missing; those that exist are left as they are."""
+    """Create missing topics. Existing ones are not changed."""
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):
         created = asyncio.run(_create(platform))
@@ -70,11 +70,11 @@ def create_topics(*, as_json: bool) -> None:
 
 
 async def _create(platform: Platform) -> list[str]:
-    """Create what is missing, unless it would not match what exists: no worker starts on different counts."""
+    """Create missing topics, unless their partition count would differ: no worker starts on different counts."""
     for name, topic in (await platform.topic_admin.describe(platform.topics)).items():
         if topic.partitions != platform.partitions:
             raise FixConfiguration(
-                f"topic {name!r} has {topic.partitions} partitions and new ones would have {platform.partitions}; set "
+                f"topic {name!r} has {topic.partitions} partitions but new ones would have {platform.partitions}; set "
                 f"SHIELDX_PARTITIONS={topic.partitions}"
             )
     return await platform.topic_admin.create(
@@ -86,7 +86,7 @@ async def _create(platform: Platform) -> list[str]:
 @as_json
 @click.pass_context
 def diff_topics(ctx: click.Context, *, as_json: bool) -> None:
-    """Print where the cluster is not as the manifests say; exit code 1 if it is anywhere."""
+    """Print the differences between the cluster and the manifests. The exit code is 1 if there are any."""
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):
         found = asyncio.run(platform.topic_admin.differences(platform.topics, partitions=platform.partitions))
@@ -98,11 +98,11 @@ def diff_topics(ctx: click.Context, *, as_json: bool) -> None:
         print_table(("topic", "setting", "declared", "actual", "what to do"), rows)
     if found:
         ctx.exit(1)
-    say(f"{counted(len(platform.topics), 'topic')}, no difference")
+    say(f"{counted(len(platform.topics), 'topic')}, no differences")
 
 
 def remedy(difference: Difference, platform: Platform) -> str:
-    """What would end a difference."""
+    """How to resolve a difference."""
     if difference.actual is None:
         return "shieldx topics create"
     if difference.setting == "partitions":

@@ -1,4 +1,4 @@
-"""`shieldx topology`: the agents and topics, drawn from their declarations."""
+"""`shieldx topology`: draws agents and topics from their declarations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DRAWINGS: dict[str, Callable[[Graph], str]] = {"text": text, "mermaid": mermaid,
 
 @click.command()
 @click.option(
-    "--format", "form", type=click.Choice(list(DRAWINGS)), default="text", show_default=True, help="How to draw it."
+    "--format", "form", type=click.Choice(list(DRAWINGS)), default="text", show_default=True, help="The output format."
 )
 @click.option(
     "-o",
@@ -34,10 +34,10 @@ DRAWINGS: dict[str, Callable[[Graph], str]] = {"text": text, "mermaid": mermaid,
     type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
     metavar="FILE",
     default="-",
-    help="Write it there instead of stdout.",
+    help="Write to this file instead of stdout.",
 )
 def command(form: Literal["text", "mermaid", "svg"], output: TextIO) -> None:
-    """Draw which agent reads, writes and keeps which topic, as agents/ and topics/ declare it. Needs no Kafka."""
+    """Draw which agent reads, writes and keeps which topic, according to agents/ and topics/. Does not need Kafka."""
     folder = home(load_settings(os.environ))
     graph = draw_up(load_agents(folder / "agents").values(), load_manifests(folder / "topics"))
     output.write(DRAWINGS[form](graph))

@@ -1,4 +1,4 @@
-"""`shieldx up`: the embedded stack with its topics and every agent, in one process."""
+"""`shieldx up`: runs the embedded stack with its topics and every agent, in one process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 STATE = "state"
-"""Folder of the agents' state on disk, in the stack folder."""
+"""The subfolder of the stack folder for the agents' state."""
 
 
 @click.command()
@@ -46,24 +46,24 @@ STATE = "state"
     "--partitions",
     type=click.IntRange(1, 10_000),
     metavar="N",
-    help="Partitions of every topic, on the first start of a stack folder. Default: SHIELDX_PARTITIONS.",
+    help="Partitions of every topic, at the first start of a stack folder. Default: SHIELDX_PARTITIONS.",
 )
 @click.option(
     "--brokers",
     type=click.Choice([str(count) for count in BROKER_COUNTS]),
-    help="Brokers of the stack, on the first start of a stack folder. With 3, any one may fail. Default: 1.",
+    help="Number of brokers, at the first start of a stack folder. With 3, any one may fail. Default: 1.",
 )
-@click.option("--agent", "agents", metavar="NAME", multiple=True, help="Run this agent only; may be repeated.")
+@click.option("--agent", "agents", metavar="NAME", multiple=True, help="Run only this agent. Can be repeated.")
 def command(partitions: int | None, brokers: str | None, agents: tuple[str, ...]) -> None:
     """Start Kafka in SHIELDX_STACK_FOLDER, create the topics and run every agent, until Ctrl-C.
 
-    Postgres is started too if one of the agents writes to it, and its schema brought up to date. Other commands find
-    the stack by the file stack.json in that folder.
+    If one of the agents writes to Postgres, Postgres is also started and its schema updated. Other commands find the
+    stack through the file stack.json in that folder.
     """
     settings = load_settings(os.environ)
     if settings.kafka_bootstrap is not None:
         raise FixConfiguration(
-            "SHIELDX_KAFKA_BOOTSTRAP is set: other commands would talk to that cluster and not to this stack. "
+            "SHIELDX_KAFKA_BOOTSTRAP is set: other commands would use that cluster instead of this stack. "
             "Unset it, or run `shieldx worker` against the cluster"
         )
     settings = msgspec.structs.replace(settings, state_folder=settings.state_folder or settings.stack_folder / STATE)
@@ -73,7 +73,7 @@ def command(partitions: int | None, brokers: str | None, agents: tuple[str, ...]
 
 async def _serve(settings: Settings, asked: int | None, brokers: int | None, names: Sequence[str]) -> None:
     log_to_stderr("text", level=logging.WARNING)
-    silence_aiokafka()  # while a new broker prepares, it reports an error ten times a second
+    silence_aiokafka()  # while a new broker starts, aiokafka reports ten errors per second
     stopping = stop_event()
     postgres = needs_postgres(settings, names)
     stack = Stack(settings.stack_folder, brokers=brokers, java=settings.java, postgres=postgres, progress=say)
@@ -99,7 +99,7 @@ async def _serve(settings: Settings, asked: int | None, brokers: int | None, nam
 
 @asynccontextmanager
 async def _watched(stack: Stack) -> AsyncIterator[None]:
-    """Give up what is done within if the broker ends: agents over a dead broker look alive and do nothing."""
+    """Cancel the body if the broker exits, since agents without a broker look alive but do nothing."""
     try:
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(stack.watch())
@@ -110,7 +110,7 @@ async def _watched(stack: Stack) -> AsyncIterator[None]:
 
 
 async def _platform(settings: Settings, stack: Stack, asked: int | None) -> Platform:
-    """The platform on a stack that has all topics, with the partition count that the stack has or gets."""
+    """The platform on a stack with all its topics, and with the partition count that the stack has or gets."""
     brokers = len(stack.kafka.brokers)
     platform = Platform(settings, bootstrap=stack.bootstrap, brokers=brokers)
     existing = await platform.topic_admin.describe(platform.topics)
@@ -120,17 +120,17 @@ async def _platform(settings: Settings, stack: Stack, asked: int | None) -> Plat
 
 
 def needs_postgres(settings: Settings, names: Sequence[str]) -> bool:
-    """Whether the stack must have a Postgres: one of these agents, or of all, writes to it, and no other is set."""
+    """Whether the stack needs a Postgres: an agent to run writes to it, and no other one is configured."""
     agents = load_agents(home(settings) / "agents")
     chosen = [agents[name] for name in names if name in agents] if names else agents.values()
     return settings.postgres_dsn is None and any(agent.needs_postgres for agent in chosen)
 
 
 def partition_count(existing: Mapping[str, ActualTopic], asked: int | None, *, default: int) -> int:
-    """How many partitions every topic of a stack has: as many as those that exist.
+    """The partition count of every topic of a stack: that of existing topics, if there are any.
 
     Raises:
-        FixConfiguration: another count was asked for, or the topics differ.
+        FixConfiguration: Another count was requested, or the topics have different ones.
     """
     counts = {topic.partitions for topic in existing.values()}
     if not counts:
@@ -138,7 +138,7 @@ def partition_count(existing: Mapping[str, ActualTopic], asked: int | None, *, d
     if len(counts) > 1:
         raise FixConfiguration(
             f"the stack's topics have different partition counts ({', '.join(map(str, sorted(counts)))}). "
-            "`shieldx reset` deletes them with all data"
+            "Use `shieldx reset` to delete them with all data"
         )
     count = counts.pop()
     if asked not in (None, count):

@@ -1,4 +1,4 @@
-"""How much of some work is done, on a terminal's stderr."""
+"""Shows the progress of some work on a terminal's stderr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def work_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A function to be told what is done, and of how much. Without a terminal it shows nothing."""
+    """A function that takes the finished and the total amount. Without a terminal it shows nothing."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -1,4 +1,4 @@
-"""`shieldx worker`: workers for some agents against a cluster."""
+"""`shieldx worker`: runs workers for some agents on a cluster."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 def command(agents: tuple[str, ...]) -> None:
     """Run workers for the named agents, until SIGTERM or Ctrl-C.
 
-    They work on SHIELDX_KAFKA_BOOTSTRAP, or else on the stack that `shieldx up` runs. The topics are checked first;
-    exit code 2 says that starting again will fail in the same way until something is changed. Logs are on stderr.
+    They use SHIELDX_KAFKA_BOOTSTRAP or, if unset, the stack that `shieldx up` runs. The topics are checked first. The
+    exit code is 2 if restarting would fail in the same way until something is changed. Logs go to stderr.
     """
     settings = load_settings(os.environ)
     log_to_stderr(settings.log_format)

@@ -1,4 +1,4 @@
-"""What a process that runs workers logs, to stderr."""
+"""Logging of worker processes to stderr."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level, logger and message, then what was given as `extra`."""
+    """Formats time, level, logger and message, followed by the `extra` values."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -22,7 +22,7 @@ class TextFormatter(logging.Formatter):
 
 
 def log_to_stderr(log_format: str, *, level: int = logging.INFO) -> None:
-    """Log as JSON or text: ours from a level, others' warnings."""
+    """Log as JSON or text: our own logs from `level` on, and warnings of libraries."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -31,9 +31,9 @@ def log_to_stderr(log_format: str, *, level: int = logging.INFO) -> None:
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """False for one warning: aiokafka retries while a Kafka 4 broker verifies a transaction, which is no fault.
+    """False for one warning: aiokafka retries while a Kafka 4 broker verifies a transaction, which is not a fault.
 
-    Such a broker answers NOT_ENOUGH_REPLICAS until it has heard of the partition from its coordinator.
+    Such a broker responds NOT_ENOUGH_REPLICAS until its coordinator has told it about the partition.
     """
     message = record.getMessage()
     return not ("retrying" in message and "NotEnoughReplicasError" in message)

@@ -1,4 +1,4 @@
-"""What a worker's health server says of its figures."""
+"""Fetches a worker's metrics and readiness from its health server."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ OK, UNAVAILABLE = 200, 503
 
 
 class WorkerAddress(NamedTuple):
-    """Where a worker answers."""
+    """The address of a worker."""
 
     scheme: str
     host_and_port: str
     path: str
-    """What stands before /metrics and /readyz."""
+    """The path before /metrics and /readyz."""
 
     def __str__(self) -> str:
         return self.host_and_port + self.path
 
 
 class WorkerAddressType(click.ParamType):
-    """An address as a command's argument: host:port, or a URL with or without /metrics."""
+    """An address as a command argument: host:port, or a URL with or without /metrics."""
 
     name = "url"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> WorkerAddress:
-        """Read an address."""
+        """Parse an address."""
         text = str(value)
         try:
             parts = urlsplit(text if "://" in text else f"http://{text}")
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            self.fail(f"{text!r} is no address: {error}", param, ctx)
+            self.fail(f"{text!r} is not an address: {error}", param, ctx)
         if parts.username is not None or parts.password is not None:
-            self.fail("an address with a user or a password is not taken: it would show in the list of processes")
+            self.fail("an address with a user or password is rejected, since it would show in the list of processes")
         if parts.scheme not in ("http", "https") or not host or (port is None and "://" not in text):
-            self.fail(f"{text!r} is no address, as in 127.0.0.1:8080 or https://worker-1/metrics", param, ctx)
+            self.fail(f"{text!r} is not an address such as 127.0.0.1:8080 or https://worker-1/metrics", param, ctx)
         return WorkerAddress(parts.scheme, parts.netloc, parts.path.rstrip("/").removesuffix("/metrics"))
 
 
 def ask(address: WorkerAddress) -> Answer:
-    """Ask a worker for its metrics, and whether it is ready."""
+    """Get the worker's metrics and readiness."""
     try:
         status, text = _get(address, "/metrics")
         ready, _ = _get(address, "/readyz")

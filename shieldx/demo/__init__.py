@@ -1,1 +1,1 @@
-"""The demo: a usage trace replayed through the ledger, and every balance counted again."""
+"""The demo: replays a usage trace through the ledger and recomputes every balance independently."""

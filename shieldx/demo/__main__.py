@@ -34,13 +34,13 @@ CLIENT_LOG, DIFFERENCES = "client.log", "differences.txt"
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--trace", envvar="TRACE", help="CSV file with TIMESTAMP, ContextTokens and GeneratedTokens.")
-@click.option("--seed", default=SEED, show_default=True, help="Of the trace that is generated where none is given.")
-@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(1), help="How long to replay.")
-@click.option("--per-second", default=1000, show_default=True, type=click.IntRange(10), help="The steady rate.")
+@click.option("--seed", default=SEED, show_default=True, help="Seed of the generated trace, if no trace is given.")
+@click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(1), help="Duration of the replay.")
+@click.option("--per-second", default=1000, show_default=True, type=click.IntRange(10), help="Rate of the paced phase.")
 def main(trace: str | None, seed: int, seconds: float, per_second: int) -> None:
-    """Replay a usage trace through a fresh ledger, count every balance again, and verify the audit log.
+    """Replay a usage trace through a fresh ledger, recompute every balance, and verify the audit log.
 
-    Exit code 0 says that the recount agrees and the log is whole, 1 that it does not; 2 that the demo could not be run.
+    The exit code is 0 if the recount agrees and the audit log is intact, 1 if not, and 2 if the demo could not run.
     """
     on_terminal = sys.stdout.isatty()
     out = Console(width=None if on_terminal else _WIDTH)
@@ -56,10 +56,10 @@ def main(trace: str | None, seed: int, seconds: float, per_second: int) -> None:
 
 
 async def _demo(plan: Plan, settings: Settings, out: Console, error_console: Console) -> int:
-    """Run it in a temporary folder, which stays only if it is needed to see what went wrong."""
+    """Run the demo in a temporary folder, which is kept only if it is needed to investigate a failure."""
     stopping = stop_event()
     folder = Path(tempfile.mkdtemp(prefix="shieldx-demo-"))
-    # aiokafka warns of what it then retries, such as a topic that is a moment old.
+    # aiokafka logs warnings about errors that it retries, such as a topic that was just created.
     logging.basicConfig(filename=folder / CLIENT_LOG, format="%(asctime)s %(name)s: %(message)s")
     cache = cache_folder(os.environ.get("XDG_CACHE_HOME"))
     outcomes: list[Outcome] = []
@@ -70,7 +70,7 @@ async def _demo(plan: Plan, settings: Settings, out: Console, error_console: Con
 
     try:
         if not await finishes_before(stopping, work()):
-            error_console.print("interrupted; everything is stopped")
+            error_console.print("interrupted; everything has been stopped")
             shutil.rmtree(folder)
             return EXIT_INTERRUPTED
     except Exception:
@@ -80,11 +80,11 @@ async def _demo(plan: Plan, settings: Settings, out: Console, error_console: Con
 
 
 def conclude(plan: Plan, outcome: Outcome, folder: Path, out: Console) -> int:
-    """Report; the exit code says whether ledger and recount agree, and the audit log is whole."""
+    """Print the report. The exit code says whether ledger and recount agree and the audit log is intact."""
     print_report(out, plan, outcome)
     if outcome.comparison.differences:
         (folder / DIFFERENCES).write_text("\n".join(outcome.comparison.differences) + "\n")
-        out.print(f"All of them are in {folder / DIFFERENCES}, beside {LOG}", highlight=False, soft_wrap=True)
+        out.print(f"All differences are in {folder / DIFFERENCES}, next to {LOG}", highlight=False, soft_wrap=True)
         return EXIT_DIFFERENCES
     if not outcome.audit_log.verdict.is_whole:
         return EXIT_DIFFERENCES

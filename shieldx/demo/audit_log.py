@@ -1,4 +1,4 @@
-"""The audit log of the demo's commands: chained by the audit agent, and verified."""
+"""The audit log of the demo's commands, chained by the audit agent and then verified."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ POLL_S = 0.2
 
 
 class AuditLog(NamedTuple):
-    """What the log came to, and how long it took."""
+    """The verification result, and how long chaining and verifying took."""
 
     verdict: Verdict
     chained_s: float
-    """From the start of the agent to its last entry; the replay had the machine to itself before."""
+    """From the start of the agent to its last entry. The agent starts only after the replay."""
     verified_s: float
 
 
 async def chain_and_verify(platform: Platform, folder: Path, environment: Mapping[str, str]) -> AuditLog:
-    """Have all appends that are there chained, then check the whole log.
+    """Have all existing appends chained, then verify the whole log.
 
     Raises:
-        ShieldXError: the agent ended, or the log cannot be read.
+        ShieldXError: The agent exited, or the log cannot be read.
     """
     keyring = folder / "keyring.json"
-    make_keyring(keyring)  # and the folder
+    make_keyring(keyring)  # creates the folder too
     clock = asyncio.get_running_loop().time
     began_s = clock()
     async with WorkerProcess(AGENT, folder, {**environment, "SHIELDX_AUDIT_KEYRING_FILE": str(keyring)}) as agent:
@@ -56,7 +56,7 @@ async def chain_and_verify(platform: Platform, folder: Path, environment: Mappin
 
 
 async def _all_chained(platform: Platform) -> None:
-    """Wait until the agent's positions are behind the last append."""
+    """Wait until the agent's committed offsets have passed the last append."""
     inputs = [TopicPartition(topic, n) for topic in (APPENDS, DECISIONS) for n in range(platform.partitions)]
     log = KafkaLog(platform.connection, f"{AGENT}.positions", application=platform.settings.application)
     await log.start()

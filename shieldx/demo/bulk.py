@@ -1,4 +1,4 @@
-"""Records for several partitions as few batches: a future for each record would cost more than sending it."""
+"""Sends records for several partitions in few batches, because a future per record costs more than sending it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class BulkRecord(NamedTuple):
-    """A record, and where it goes."""
+    """A record and its destination."""
 
     partition: int
     key: bytes | None
@@ -21,7 +21,7 @@ class BulkRecord(NamedTuple):
 
 
 def batches_of(producer: AIOKafkaProducer, records: Iterable[BulkRecord]) -> Iterator[tuple[int, BatchBuilder]]:
-    """Closed batches with their partitions; within each partition the records keep their order."""
+    """Yield closed batches with their partitions. Records keep their order within each partition."""
     builders: dict[int, BatchBuilder] = {}
     for partition, key, value, headers in records:
         builder = builders.get(partition)

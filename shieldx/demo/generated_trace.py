@@ -1,11 +1,11 @@
-"""A usage trace for who has none: drawn from a seed, so that every machine replays the same."""
+"""Generates a usage trace from a seed, so that the demo needs no file and every machine replays the same trace."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from shieldx.demo.trace import Row, Trace
+from shieldx.demo.trace import Trace, TraceRow
 
 ROWS = 5000
 SEED = 20
@@ -13,14 +13,14 @@ _START = datetime(2024, 1, 1, tzinfo=UTC)
 _BURST_CHANCE = 0.02
 _BURST_ROWS = (10, 80)
 _GAP_S, _GAP_IN_BURST_S = 0.8, 0.02
-# Log-normal: e^7 = 1,100 tokens read and e^4 = 55 written at the median, and a long tail.
+# Log-normal with a long tail. Medians: e^7 = 1,100 tokens read and e^4 = 55 tokens written.
 _CONTEXT = (7.0, 1.0)
 _GENERATED = (4.0, 1.1)
 _MOST_CONTEXT, _MOST_GENERATED = 32_768, 4096
 
 
 def generate_trace(seed: int, rows: int = ROWS) -> Trace:
-    """Prompts and answers of log-normal length, in bursts."""
+    """Requests in bursts, with prompt and answer lengths from log-normal distributions."""
     random = Random(seed)  # noqa: S311 - a trace, not a secret
     at, burst = _START, 0
     drawn = []
@@ -32,5 +32,5 @@ def generate_trace(seed: int, rows: int = ROWS) -> Trace:
         at += timedelta(seconds=random.expovariate(1 / mean_s))
         context = min(_MOST_CONTEXT, 1 + int(random.lognormvariate(*_CONTEXT)))
         generated = min(_MOST_GENERATED, 1 + int(random.lognormvariate(*_GENERATED)))
-        drawn.append(Row(at, context, generated))
+        drawn.append(TraceRow(at, context, generated))
     return Trace(f"generated from seed {seed}", drawn)

@@ -1,4 +1,4 @@
-"""What producers get wrong: commands that must be refused, and records that must be set aside or forwarded."""
+"""Mistakes of producers: commands that must be refused, and records that must be dead-lettered or forwarded."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from shieldx.domains.credits.messages import Command
 
 STRANGER = "org-unknown"
-"""Never purchases anything."""
+"""A tenant that never makes a purchase."""
 
 
 class Slip(NamedTuple):
-    """Who makes a mistake, with which unused idempotency key, and how many tokens it was about."""
+    """A mistake's tenant, its unused idempotency key, and its number of tokens."""
 
     tenant_id: str
     key: str
@@ -25,17 +25,17 @@ class Slip(NamedTuple):
     partitions: int
 
     def step(self, command: Command) -> Step:
-        """Any command of any tenant."""
+        """A step with any command of any tenant."""
         return step_of(command, self.partitions)
 
     def consume(self, **changes: object) -> Step:
-        """A plain consume with something changed."""
+        """A valid consume with some fields changed."""
         fields = {"tenant_id": self.tenant_id, "idempotency_key": self.key, "amount": self.tokens} | changes
         return self.step(Consume(**fields))  # type: ignore[arg-type] # each mistake below changes one field
 
 
 def _mishandled_hold(slip: Slip) -> list[Step]:
-    """Taken twice, overdrawn, released, and released again."""
+    """Committed twice, overdrawn, released, and released again."""
     tenant_id, key, amount, _ = slip
     amount += 1
     commands: list[Command] = [

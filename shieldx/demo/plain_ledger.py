@@ -1,6 +1,6 @@
-"""The rules of credits once more, for the recount: one plain dictionary a tenant, and nothing of the ledger's code.
+"""The rules of credits, implemented a second time for the recount: one plain dictionary per tenant, no ledger code.
 
-Commands are taken as the JSON objects that were sent.
+Commands are the JSON objects that were sent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 class Hold(NamedTuple):
-    """Credits set aside; `ended` is what a later commit or abort is told."""
+    """A hold on credits. `ended` is the code that a later commit or abort gets."""
 
     left: int
     expires_at_ms: int
@@ -23,7 +23,7 @@ class Hold(NamedTuple):
 
 @dataclass
 class Account:
-    """One tenant's book."""
+    """The account of one tenant."""
 
     balance: int = 0
     reserved: int = 0
@@ -32,12 +32,12 @@ class Account:
     known: bool = False
     holds: dict[str, Hold] = field(default_factory=dict)
     refundable: dict[str, int] = field(default_factory=dict)
-    """What is left to refund, by transaction."""
+    """The refundable amount by transaction."""
     codes: dict[str, tuple[Json, str]] = field(default_factory=dict)
     """Command and code by idempotency key."""
 
     def copy(self) -> Account:
-        """A book that can be thrown away."""
+        """A copy that can be discarded."""
         return Account(
             self.balance,
             self.reserved,
@@ -51,13 +51,13 @@ class Account:
 
 
 class PlainLedger:
-    """Books by tenant. Every command is executed at most once a key."""
+    """Accounts by tenant. A command is executed at most once per key."""
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
 
     def execute(self, command: Json, place: str, at_ms: int) -> tuple[str, bool]:
-        """The code of a command, and whether it only repeats an earlier one. `place` becomes its transaction id."""
+        """The command's code, and whether it repeats an earlier command. `place` becomes its transaction id."""
         tenant_id, key = command["tenant_id"], command["idempotency_key"]
         account = self.accounts.setdefault(tenant_id, Account())
         if key in account.codes:
@@ -71,7 +71,7 @@ class PlainLedger:
         return code, False
 
     def expire(self, tenant_id: str, reservation_id: str) -> None:
-        """Release a hold whose time has come."""
+        """Release an expired hold."""
         account = self.accounts[tenant_id]
         _release(account, reservation_id, "reservation_expired")
 

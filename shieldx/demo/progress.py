@@ -1,4 +1,4 @@
-"""Shows how far the demo is: one line that changes on a terminal, a line every second elsewhere."""
+"""Shows the demo's progress: one updating line on a terminal, otherwise one line per second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ON_TERMINAL_S, _ELSEWHERE_S = 0.2, 1.0
 
 
 class Progress:
-    """Runs beside the demo, inside its context."""
+    """Shows progress while its context is open."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -28,12 +28,12 @@ class Progress:
         self._before = (0.0, 0)
 
     def note(self, step: str) -> None:
-        """Say what is being done; nothing is counted meanwhile. A download says so from a thread of its own."""
+        """Print the current step and stop counting. May be called from another thread, as by a download."""
         self._counts = None
         self._console.print(f"[dim]{self._elapsed_s():5.1f} s[/]  {step}", highlight=False)
 
     def follow(self, counts: Callable[[], tuple[str, int, int]]) -> None:
-        """Show from now on a phase, and how many records were sent and answered."""
+        """Show a phase and its number of sent and answered records from now on."""
         self._counts = counts
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Reads topics back, once nothing is written to them any more."""
+"""Reads topics back after the last write to them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import Record
 
 
-class _Place(msgspec.Struct):
+class _Coordinates(msgspec.Struct):
     partition: int
     offset: int
 
 
 class _DeadLetter(msgspec.Struct):
     reason: str
-    source: _Place
+    source: _Coordinates
 
 
 class _AccountRow(msgspec.Struct):
@@ -40,14 +40,14 @@ class _AccountRow(msgspec.Struct):
 
 
 class ReadBack:
-    """Everything committed, from the beginning."""
+    """Reads everything that was committed, from the beginning."""
 
     def __init__(self, connection: Mapping[str, Any], partitions: int) -> None:
         self._log = KafkaLog(connection, "demo")
         self._partitions = partitions
 
     async def commands(self) -> list[list[Appended]]:
-        """`credits.commands`, by partition."""
+        """The records of `credits.commands`, by partition."""
         log: list[list[Appended]] = [[] for _ in range(self._partitions)]
         async for record in self._records(COMMANDS):
             sequence = sequence_in(tuple(record.headers))
@@ -55,7 +55,7 @@ class ReadBack:
         return log
 
     async def accounts(self) -> dict[str, Balances]:
-        """The last row of each tenant in the table of accounts."""
+        """The last row of each tenant in the accounts table."""
         decode = msgspec.json.Decoder(_AccountRow).decode
         rows = [decode(record.value or b"") async for record in self._records(ACCOUNTS)]
         return {
@@ -64,7 +64,7 @@ class ReadBack:
         }
 
     async def dead_letters(self) -> Counter[DeadLetterSeen]:
-        """Which records were set aside."""
+        """Which records were dead-lettered."""
         decode = msgspec.json.Decoder(_DeadLetter).decode
         letters = [decode(record.value or b"") async for record in self._records(DEAD_LETTERS)]
         return Counter(DeadLetterSeen(each.source.partition, each.source.offset, each.reason) for each in letters)

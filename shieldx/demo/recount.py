@@ -1,7 +1,7 @@
-"""The independent recount: what was sent, in the order of the log, by rules written down a second time.
+"""The independent recount: applies a second implementation of the rules to what was sent, in log order.
 
-What nobody can know before sending is taken from `credits.commands`: in which order a partition has the records, and
-when the broker appended them (stream time, by which holds expire). Everything else comes from the story.
+Only what is unknown before sending comes from `credits.commands`: the order of records in a partition, and when the
+broker appended them (stream time, which decides when holds expire). Everything else comes from the story.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Appended(NamedTuple):
-    """A record of `credits.commands`. `sequence` is None for a tick, which only lets time pass."""
+    """A record of `credits.commands`. `sequence` is None for a tick, which only advances time."""
 
     offset: int
     at_ms: int
@@ -31,7 +31,7 @@ class Appended(NamedTuple):
 
 
 class DeadLetterSeen(NamedTuple):
-    """A record set aside, and why."""
+    """A dead-lettered record and the reason."""
 
     partition: int
     offset: int
@@ -40,19 +40,19 @@ class DeadLetterSeen(NamedTuple):
 
 @dataclass
 class Recount:
-    """What must have happened."""
+    """The expected outcome."""
 
     accounts: dict[str, Account] = field(default_factory=dict)
     answers: dict[int, tuple[str, bool]] = field(default_factory=dict)
-    """Code, and whether it repeats an earlier one, by the record's number."""
+    """By the record's number: its code, and whether it repeats an earlier command."""
     expiries: Counter[tuple[str, str]] = field(default_factory=Counter)
     dead_letters: set[DeadLetterSeen] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
-    """Where the log is not what was sent."""
+    """Where the log differs from what was sent."""
 
 
 def recount(sent: Sequence[Step], log: Sequence[Sequence[Appended]]) -> Recount:
-    """Play the log of every partition."""
+    """Replay the log of every partition."""
     total = Recount()
     arrived: Counter[int] = Counter()
     for partition, records in enumerate(log):
@@ -78,11 +78,11 @@ class _PartitionRecount:
 
     @property
     def accounts(self) -> dict[str, Account]:
-        """The books of those who ever purchased."""
+        """The accounts of tenants that have made a purchase."""
         return {tenant_id: account for tenant_id, account in self._ledger.accounts.items() if account.known}
 
     def take(self, record: Appended) -> list[int]:
-        """Let time pass to a record, then execute it; the record's number, if it has arrived where it belongs."""
+        """Advance time to a record, then execute it. Returns the record's number if it is on its home partition."""
         if record.at_ms > self._now_ms:
             self._now_ms = record.at_ms
             self._expire()
@@ -91,7 +91,7 @@ class _PartitionRecount:
         place = f"{self._partition}-{record.offset}"
         step = self._sent[record.sequence]
         if record.value != step.value:
-            self._total.faults.append(f"transaction {place} is not what was sent as record {record.sequence}")
+            self._total.faults.append(f"transaction {place} differs from what was sent as record {record.sequence}")
         if step.dead_letter is not None:
             self._total.dead_letters.add(DeadLetterSeen(self._partition, record.offset, step.dead_letter))
             return [record.sequence]

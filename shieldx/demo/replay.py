@@ -1,4 +1,4 @@
-"""The replay: as fast as the ledger answers, then at a steady rate, then until nothing is open any more."""
+"""The replay: first as fast as the ledger answers, then at a steady rate, then until nothing is open."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class Throughput(NamedTuple):
 
     @property
     def per_second(self) -> float:
-        """The rate."""
+        """Results per second."""
         return self.results / self.seconds if self.seconds else 0.0
 
 
 class Reactions:
-    """Steps that results have led to and nobody has sent yet."""
+    """Follow-up steps of results that have not been sent yet."""
 
     def __init__(self, story: Story) -> None:
         self._story = story
         self.steps: deque[Step] = deque()
 
     def __call__(self, result: SeenResult) -> None:
-        """Take in a result."""
+        """Process a result."""
         self.steps += self._story.react(result)
 
 
 class Replay:
-    """Plays a story to the ledger. Its parts are played in the order in which they stand here."""
+    """Plays a story to the ledger. Call its phases in the order in which they are defined."""
 
     def __init__(self, story: Story, sender: Sender, results: ResultsReader, reactions: Reactions) -> None:
         self._story = story
@@ -54,16 +54,16 @@ class Replay:
 
     @property
     def unanswered(self) -> int:
-        """Records on their way."""
+        """The number of records that are not answered yet."""
         return self._sender.to_be_answered - self._results.count
 
     async def open(self) -> None:
-        """Open every tenant's account; the first answer says that the agent is there."""
+        """Open every tenant's account. The first answer shows that the agent is running."""
         await self._sender.send_in_bulk(self._story.opening())
         await self._until_answered(_START_S)
 
     async def unthrottled(self, seconds: float) -> Throughput:
-        """Send for so long, a bounded number of records ahead of the answers, and wait for these."""
+        """Send for `seconds`, with a bounded number of unanswered records, then wait for their answers."""
         self.phase = "unthrottled"
         clock = asyncio.get_running_loop().time
         start_s = clock()
@@ -76,18 +76,18 @@ class Replay:
             if first is None and self._results.count > before:
                 first = self._results.count, self._results.last_read_s
             await self._sender.send_in_bulk(self._some_steps())
-            await asyncio.sleep(0)  # let the reader have its turn, though nothing above had to wait
+            await asyncio.sleep(0)  # lets the reader run even if nothing above had to wait
         await self._until_answered(_ANSWER_S)
         count, at_s = first or (before, start_s)
         return Throughput(self._results.count - count, self._results.last_read_s - at_s)
 
     async def paced(self, seconds: float, per_second: int) -> list[float]:
-        """Send each record at its time, however slow the answers are; returns the latencies in s, in order of size.
+        """Send each record at its scheduled time, however slow the answers are. Returns the sorted latencies in s.
 
-        Latency counts from when a record should have been sent: a stall delays all records behind it, and counts.
+        Latency counts from a record's scheduled time: a stall delays all records behind it, and this is included.
         """
         self.phase = f"paced at {per_second:,}/s"
-        # What the first phase left would be searched over and over: pauses of the measuring, not of the measured.
+        # The garbage of the first phase would be scanned repeatedly: pauses of the measurement, not of the ledger.
         gc.collect()
         gc.freeze()
         loop = asyncio.get_running_loop()
@@ -108,7 +108,7 @@ class Replay:
         return sorted(self._results.latencies_s)
 
     async def settle(self) -> None:
-        """Send what is still due, and wait until every hold that nobody settles has expired."""
+        """Send what is still scheduled, and wait until every abandoned hold has expired."""
         self.phase = "waiting for holds to expire"
         await self._sender.send_in_bulk(self._story.rest())
         while self._story.open_holds or self._reactions or self.unanswered:

@@ -1,4 +1,4 @@
-"""The tables at the end of the demo."""
+"""The tables that the demo prints at the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from shieldx.demo.audit_log import AuditLog
     from shieldx.demo.comparison import Comparison
-    from shieldx.demo.results import Answers
+    from shieldx.demo.results import ResultTally
     from shieldx.demo.run import Measured, Outcome, Plan
     from shieldx.demo.steps import Step
 
@@ -30,7 +30,7 @@ PERCENTILES = (50, 95, 99)
 
 
 def print_report(console: Console, plan: Plan, outcome: Outcome) -> None:
-    """Everything that was found."""
+    """Print all results."""
     _print_heading(console, plan, outcome)
     console.print(_commands(outcome.sent))
     console.print(_results(outcome.answers))
@@ -41,7 +41,7 @@ def print_report(console: Console, plan: Plan, outcome: Outcome) -> None:
 
 
 def percentile_ms(sorted_s: Sequence[float], percent: int) -> float:
-    """The smallest measured latency that so many percent do not exceed."""
+    """The smallest measured latency that at least `percent` percent of the measurements do not exceed."""
     return sorted_s[max(0, ceil(len(sorted_s) * percent / 100) - 1)] * 1000
 
 
@@ -80,8 +80,8 @@ def _commands(sent: Sequence[Step]) -> Table:
     return table
 
 
-def _results(answers: Answers) -> Table:
-    table = _table("Results by code", "code", "results", "of these replayed")
+def _results(answers: ResultTally) -> Table:
+    table = _table("Results by code", "code", "results", "of which replayed")
     codes, replayed = Counter[str](), Counter[str]()
     for answer in answers.by_sequence.values():
         codes[answer.code] += 1
@@ -110,7 +110,7 @@ def _speed(measured: Measured, plan: Plan) -> Table:
 
 
 def _balances(comparison: Comparison) -> Table:
-    """The ledger's figures. Where another than the balance differs, the row says no, and why stands below."""
+    """Compares the ledger's figures with the recount. A row says "no" if any figure differs, not only the balance."""
     table = _table(
         "Balances by the ledger and by an independent recount",
         *("tenant", "balance", "recount", "spent", "purchased", "held", "agrees"),
@@ -123,7 +123,7 @@ def _balances(comparison: Comparison) -> Table:
             balance, *others = (f"{figure:,}" for figure in figures)
         name = f"{tenant_id} *" if tenant_id in SHORT_OF_CREDITS else tenant_id
         table.add_row(name, balance, f"{counted.balance:,}", *others, "yes" if told == counted else "[bold red]NO[/]")
-    table.caption = "* buys less than it would spend"
+    table.caption = "* buys fewer credits than it tries to spend"
     table.caption_justify = "left"
     return table
 
@@ -135,8 +135,8 @@ def _print_verdict(console: Console, outcome: Outcome) -> None:
     console.print(f"recount: {comparison.agreeing} of {tenants} tenants agree", style="bold", highlight=False)
     if not comparison.differences:
         console.print(
-            f"Each of {answered:,} commands has one result, with the code that the recount gives; "
-            f"{outcome.answers.expiries.total():,} holds expired once; nothing is negative.",
+            f"Each of {answered:,} commands has exactly one result, with the code that the recount expects; "
+            f"{outcome.answers.expiries.total():,} holds expired once each; no figure is negative.",
             highlight=False,
             soft_wrap=True,
         )
@@ -150,14 +150,14 @@ def _print_verdict(console: Console, outcome: Outcome) -> None:
 
 def _print_audit_log(console: Console, log: AuditLog) -> None:
     verdict = log.verdict
-    whole = "whole" if verdict.is_whole else "NOT WHOLE"
+    whole = "intact" if verdict.is_whole else "BROKEN"
     console.print(
         f"audit log: {verdict.entries:,} entries in {len(verdict.shards)} shards, {whole}",
         style="bold" if verdict.is_whole else "bold red",
         highlight=False,
     )
     console.print(
-        f"Chained in {log.chained_s:.1f} s, then verified in {log.verified_s:.1f} s: every hash, signature and link.",
+        f"Chained in {log.chained_s:.1f} s; every hash, signature and link verified in {log.verified_s:.1f} s.",
         highlight=False,
         soft_wrap=True,
     )

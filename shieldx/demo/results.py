@@ -1,4 +1,4 @@
-"""What the ledger has answered: read from `credits.results`, as far as its transactions are committed."""
+"""The ledger's answers, read from `credits.results` up to the last committed transaction."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _POLL_MS = 500
 
 
 class Figures(msgspec.Struct, frozen=True, gc=False):
-    """The figures of an account, as results state them."""
+    """The figures of an account as stated by results."""
 
     balance: int
     reserved_funds: int
@@ -36,7 +36,7 @@ class Figures(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def possible(self) -> bool:
-        """Whether nothing is negative and what was bought is what is there or spent."""
+        """Whether no figure is negative and purchases equal what was spent plus what is left."""
         return (
             min(self.balance, self.reserved_funds, self.available, self.total_spent, self.total_purchased) >= 0
             and self.balance == self.total_purchased - self.total_spent
@@ -45,7 +45,7 @@ class Figures(msgspec.Struct, frozen=True, gc=False):
 
 
 class SeenResult(msgspec.Struct, frozen=True, gc=False):
-    """A result, as far as the demo needs it: decoding the rest would cost the agent processor time."""
+    """The fields of a result that the demo needs. Decoding more would take CPU time from the agent."""
 
     tenant_id: str
     idempotency_key: str | None
@@ -58,14 +58,14 @@ class SeenResult(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(NamedTuple):
-    """How one record sent was answered."""
+    """The answer to one sent record."""
 
     code: str
     replayed: bool
 
 
-class Answers:
-    """Everything the results have said so far. A record sent is known by its number, the correlation id."""
+class ResultTally:
+    """All results so far. A sent record is identified by its number, which is the correlation id."""
 
     def __init__(self) -> None:
         self.by_sequence: dict[int, Answer] = {}
@@ -75,21 +75,21 @@ class Answers:
         self.impossible: list[str] = []
 
     def take(self, result: SeenResult, sequence: int | None) -> None:
-        """Note one result; None is the number of an expiry, which nobody sent."""
+        """Record one result. `sequence` is None for an expiry, which nobody sent."""
         if sequence is None:
             self.expiries[result.tenant_id, result.reservation_id or ""] += 1
         elif sequence in self.by_sequence:
             self.answered_again.append(sequence)
         else:
             self.by_sequence[sequence] = Answer(result.code, result.replayed)
-        if not result.replayed:  # a repeated result repeats the figures of its first time
+        if not result.replayed:  # a repeated result has the figures of the original
             self.last_figures[result.tenant_id] = result.balance
         if not result.balance.possible:
             self.impossible.append(f"{result.tenant_id}, {result.type} {result.idempotency_key}: {result.balance}")
 
 
 class ResultsReader:
-    """Reads results as they are committed, and tells who waits for them."""
+    """Reads results as they are committed, and notifies those who wait for them."""
 
     def __init__(self, connection: Mapping[str, Any], partitions: int, react: Callable[[SeenResult], None]) -> None:
         self._consumer = new_consumer(connection)
@@ -97,16 +97,16 @@ class ResultsReader:
         self._react = react
         self._decode = msgspec.json.Decoder(SeenResult).decode
         self._changed = asyncio.Event()
-        self.answers = Answers()
+        self.answers = ResultTally()
         self.last_read_s = 0.0
-        """When the latest results came, by the loop's clock."""
+        """When the latest results came, in the event loop's time."""
         self.scheduled_s: dict[int, float] = {}
-        """When records whose latency is asked for should have been sent."""
+        """The scheduled send times of records whose latency is measured."""
         self.latencies_s: list[float] = []
 
     @property
     def count(self) -> int:
-        """Records answered."""
+        """The number of answered records."""
         return len(self.answers.by_sequence)
 
     async def __aenter__(self) -> Self:
@@ -118,7 +118,7 @@ class ResultsReader:
         await self._consumer.stop()
 
     async def read(self) -> None:
-        """Read on and on."""
+        """Read until cancelled."""
         while True:
             fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
             for records in fetched.values():
@@ -134,10 +134,10 @@ class ResultsReader:
             self._take(records)
 
     async def until(self, done: Callable[[], bool], *, timeout_s: float, what: str) -> None:
-        """Return once results have made something true.
+        """Wait until results have made `done()` true.
 
         Raises:
-            ReadTheAgentLog: they have not within the time.
+            ReadTheAgentLog: `done()` was not true in time.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -145,7 +145,7 @@ class ResultsReader:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError as error:
-            raise ReadTheAgentLog(f"{what} has not come within {timeout_s:g} s") from error
+            raise ReadTheAgentLog(f"timed out after {timeout_s:g} s waiting for {what}") from error
 
     def _take(self, records: Sequence[Record]) -> None:
         self.last_read_s = asyncio.get_running_loop().time()

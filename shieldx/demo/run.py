@@ -1,4 +1,4 @@
-"""One run of the demo: a fresh stack and the credits agent up, the replay, everything down, and the recount."""
+"""One run of the demo: starts a fresh stack and the credits agent, replays, stops everything, and recounts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shieldx.demo.progress import Progress
-    from shieldx.demo.results import Answers
+    from shieldx.demo.results import ResultTally
     from shieldx.demo.steps import Step
     from shieldx.demo.trace import Trace
     from shieldx.settings import Settings
@@ -44,34 +44,34 @@ class Plan(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What the replay took."""
+    """The measurements of the replay."""
 
     throughput: Throughput
     latencies_s: list[float]
-    """In order of size."""
+    """Sorted."""
     seconds: float
     rounds: float
 
 
 class Outcome(NamedTuple):
-    """Everything that there is to report."""
+    """Everything that the report shows."""
 
     measured: Measured
     sent: list[Step]
-    answers: Answers
+    answers: ResultTally
     comparison: Comparison
     audit_log: AuditLog
     load_before: float
-    """The machine's load average before anything was started: the work of others, which slows this down."""
+    """The machine's load average before the start: load from other programs, which slows the demo down."""
 
 
 async def run(plan: Plan, settings: Settings, folder: Path, cache: Path, progress: Progress) -> Outcome:
-    """Play and recount.
+    """Replay and recount.
 
     Raises:
-        ShieldXError: the agent or a part of the demo failed.
+        ShieldXError: The agent or a part of the demo failed.
         StackError: Kafka could not be started.
-        KafkaError: it does not answer any more.
+        KafkaError: Kafka stopped responding.
     """
     load_before, *_ = os.getloadavg()
     progress.note("starting a fresh stack")
@@ -90,16 +90,16 @@ async def run(plan: Plan, settings: Settings, folder: Path, cache: Path, progres
             progress.follow(lambda: (replay.phase, len(sender.sent), results.count))
             measured = await _play(replay, plan, story, agent, results)
             progress.note("stopping the ledger")
-            await agent.stop()  # from here on nothing is written any more
+            await agent.stop()  # nothing writes from here on
             await results.read_to_end()
         progress.note("chaining and verifying the audit log")
         environment = worker_environment(settings, stack.bootstrap)
         audit_log = await chain_and_verify(platform, folder / AUDIT, environment)
-        progress.note("reading everything back")
+        progress.note("reading the topics back")
         read_back = ReadBack(platform.connection, platform.partitions)
         log = await read_back.commands()
         observed = Observed(results.answers, await read_back.accounts(), await read_back.dead_letters())
-    progress.note("counting again")
+    progress.note("recounting")
     comparison = compare(recount(sender.sent, log), observed)
     return Outcome(measured, sender.sent, results.answers, comparison, audit_log, load_before)
 
@@ -107,9 +107,9 @@ async def run(plan: Plan, settings: Settings, folder: Path, cache: Path, progres
 async def _play(replay: Replay, plan: Plan, story: Story, agent: WorkerProcess, results: ResultsReader) -> Measured:
     try:
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(agent.watch()), group.create_task(results.read())]
+            background = [group.create_task(agent.watch()), group.create_task(results.read())]
             measured = await _measure(replay, plan, story)
-            for task in beside:
+            for task in background:
                 task.cancel()
     except* (ShieldXError, KafkaError) as errors:
         raise _first(errors) from None
@@ -128,5 +128,5 @@ async def _measure(replay: Replay, plan: Plan, story: Story) -> Measured:
 
 
 def _first(errors: BaseExceptionGroup[ShieldXError | KafkaError]) -> BaseException:
-    """The agent's end explains everything else."""
+    """The agent's failure, if there is one: it explains all the others."""
     return min(errors.exceptions, key=lambda error: not isinstance(error, ReadTheAgentLog))

@@ -1,4 +1,4 @@
-"""Sends steps under consecutive numbers, and remembers what was sent."""
+"""Sends steps with consecutive numbers and records what was sent."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _LINGER_MS = 5
 
 
 class Sender:
-    """Sends in bulk or one by one, by one producer, so that each partition has the records in the order of sending."""
+    """Sends in bulk or one by one through one producer, so that each partition gets the records in send order."""
 
     def __init__(self, connection: Mapping[str, Any]) -> None:
         self._producer = new_producer(connection, linger_ms=_LINGER_MS, max_batch_size=_BATCH_BYTES)
         self._deliveries: list[asyncio.Future[Any]] = []
         self.sent: list[Step] = []
-        """A record's number is its place here."""
+        """The sent records; a record's number is its index here."""
         self.to_be_answered = 0
 
     async def __aenter__(self) -> Self:
@@ -38,13 +38,13 @@ class Sender:
         await self._producer.stop()
 
     async def send_in_bulk(self, steps: Iterable[Step]) -> None:
-        """Hand records over in few batches; `delivered` waits for them."""
+        """Queue records in few batches; `delivered` waits for them."""
         records = (BulkRecord(step.partition, step.key, step.value, self._number(step)) for step in steps)
         for partition, batch in batches_of(self._producer, records):
             self._deliveries.append(await self._producer.send_batch(batch, COMMANDS, partition=partition))
 
     async def send(self, step: Step) -> None:
-        """Hand one record over; `delivered` waits for it."""
+        """Queue one record; `delivered` waits for it."""
         headers = self._number(step)
         delivery = await self._producer.send(
             COMMANDS, step.value, key=step.key, partition=step.partition, headers=headers
@@ -52,10 +52,10 @@ class Sender:
         self._deliveries.append(delivery)
 
     async def delivered(self) -> None:
-        """Return once the broker has everything.
+        """Wait until the broker has acknowledged everything.
 
         Raises:
-            KafkaError: it refused something.
+            KafkaError: The broker rejected a record.
         """
         deliveries, self._deliveries = self._deliveries, []
         await asyncio.gather(*deliveries)

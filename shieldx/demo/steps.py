@@ -1,4 +1,4 @@
-"""A step of the story: one record to send to `credits.commands`, and what is known of it beforehand."""
+"""A step of the story: one record to send to `credits.commands`, and what is known about it beforehand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """A record to send. Where it is sent is its home, except for a misplaced one."""
+    """A record to send. Its partition is its home, except for a misplaced record."""
 
     kind: str
     """The command's type, or what is wrong with the record."""
@@ -22,11 +22,11 @@ class Step(NamedTuple):
     home: int
     partition: int
     dead_letter: str | None = None
-    """The reason for which it must be set aside, or None: it must be answered."""
+    """The reason for which the record must be dead-lettered, or None if it must be answered."""
 
 
 def step_of(command: Command, partitions: int) -> Step:
-    """A command, sent as any producer sends it."""
+    """A command, sent as a correct producer sends it."""
     tenant_id = command.tenant_id
     home = home_partition(tenant_id, partitions)
     kind = str(command.__struct_config__.tag)
@@ -34,5 +34,5 @@ def step_of(command: Command, partitions: int) -> Step:
 
 
 def misplaced(step: Step, partitions: int) -> Step:
-    """The same command on the next partition, as from a producer that hashes keys in another way."""
+    """The same command on the next partition, as from a producer with another partitioner."""
     return step._replace(partition=(step.home + 1) % partitions)

@@ -1,7 +1,7 @@
-"""The story that a trace tells: who buys credits, spends them, holds them, is refused, and asks for them back.
+"""The story that a trace tells: tenants buy, spend and hold credits, get refused, and ask for refunds.
 
-Everything follows from the trace alone. A command that needs something of an earlier result (a refund its
-transaction, a late commit the expiry) is derived as well, and waits for that result.
+Everything follows from the trace. A command that depends on an earlier result (a refund needs its transaction, a late
+commit needs the expiry) is also derived from the trace, and waits for that result.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from shieldx.demo.results import SeenResult
-    from shieldx.demo.trace import Row, Trace
+    from shieldx.demo.trace import Trace, TraceRow
     from shieldx.domains.credits.messages import Command, Single
 
 TENANTS = tuple(f"org-{number:02}" for number in range(1, 21))
 SHORT_OF_CREDITS = frozenset(TENANTS[::7])
-"""They buy less than they want to spend."""
+"""Tenants that buy less than they want to spend."""
 OPENING = 10_000
 TOP_UP_ROWS = 500
-"""Every tenant tops up before so many rows, for what it is about to use."""
+"""Every tenant tops up each time after this many rows, for what it is about to use."""
 TOP_UP_SHARE, SHORT_SHARE = 1.2, 0.8
 SETTLE_ROWS = 40
-"""A hold is settled, or a retry sent, so many rows later at the latest."""
+"""The maximum number of rows until a hold is settled or a retry is sent."""
 HOLD_S, FORGOTTEN_HOLD_S = 60, 1
 
 
 class Scene(NamedTuple):
-    """One row of the trace in one round: who, how much, and the key under which nobody else does anything."""
+    """One row of the trace in one round: the tenant, the tokens, and a key that no other scene uses."""
 
     tenant_id: str
     key: str
     context: int
     generated: int
     choice: int
-    """Evenly spread over what a row can turn into; the same in every round."""
+    """Evenly distributed over the possible plots; the same in every round."""
 
     @property
     def tokens(self) -> int:
-        """Read and written: a credit each."""
+        """Tokens read and written. Each costs one credit."""
         return self.context + self.generated
 
 
@@ -54,7 +54,7 @@ Plot: TypeAlias = "Callable[[Scene], list[Step]]"
 
 
 class Story:
-    """Steps without end: the trace, again and again, under new keys."""
+    """An endless series of steps: the trace, repeated with new keys."""
 
     def __init__(self, trace: Trace, partitions: int) -> None:
         self._scenes = [_scene(index, row) for index, row in enumerate(trace.rows)]
@@ -65,22 +65,22 @@ class Story:
         self._awaited: dict[str, Callable[[SeenResult], list[Step]]] = {}
         self._played = 0
         self.open_holds: set[str] = set()
-        """Reservation ids of holds that nobody will settle, until they have expired or were refused."""
+        """Reservation ids of abandoned holds that have neither expired nor been refused."""
 
     @property
     def rounds(self) -> float:
-        """How often the trace has been played."""
+        """How many times the trace has been played."""
         return self._played / len(self._scenes)
 
     def opening(self) -> list[Step]:
-        """Each tenant's first purchase, which creates it."""
+        """Each tenant's first purchase, which creates its account."""
         return [
             self._step(Purchase(tenant_id=tenant_id, idempotency_key="opening", amount=OPENING))
             for tenant_id in TENANTS
         ]
 
     def next_row(self) -> list[Step]:
-        """What the next row of the trace turns into, with what is due of earlier rows."""
+        """The steps of the next row, and the due steps of earlier rows."""
         number = self._played
         self._played += 1
         round_number, index = divmod(number, len(self._scenes))
@@ -90,18 +90,18 @@ class Story:
         return steps + self._later.pop(number, [])
 
     def rest(self) -> list[Step]:
-        """What is still due of earlier rows, when no row follows any more."""
+        """The remaining steps of earlier rows after the last row."""
         return [step for number in sorted(self._later) for step in self._later.pop(number)]
 
     def react(self, result: SeenResult) -> list[Step]:
-        """What a result leads to; most lead to nothing."""
+        """The follow-up steps of a result, usually none."""
         if result.type == "expire":
             return self._commit_too_late(result)
         plan = self._awaited.pop(result.idempotency_key or "", None)
         return [] if plan is None else plan(result)
 
     def _plots_by_share(self) -> Iterator[Plot]:
-        """What a row can turn into, each as often as its share in percent."""
+        """Every plot, repeated as often as its share in percent."""
         for percent, plot in (
             (60, self._consume),
             (22, self._hold_and_commit),
@@ -133,7 +133,7 @@ class Story:
         return [self._step(_consume_of(scene))]
 
     def _hold_and_commit(self, scene: Scene) -> list[Step]:
-        """The usual way: hold what the answer may cost at the most, then pay what it did cost."""
+        """The usual case: hold the maximum cost of the answer, then pay its actual cost."""
         if scene.tokens == 0:
             return self._hold_and_abort(scene)
         commit = Commit(
@@ -187,7 +187,7 @@ class Story:
         return [self._step(commit)]
 
     def _consume_and_refund(self, scene: Scene) -> list[Step]:
-        """Some ask for half of it back, some for all, some for all of it twice."""
+        """Some refunds are for half of the amount, some for all of it, and some for all of it twice."""
         wishes: tuple[tuple[int | None, ...], ...] = (
             (scene.tokens // 2 or None,),
             (None,),
@@ -214,7 +214,7 @@ class Story:
         return self._consume(scene)
 
     def _consume_and_retry(self, scene: Scene) -> list[Step]:
-        """The same command at once and later, as from a producer that has seen no result yet."""
+        """Send the same command at once and later, as a producer does that has seen no result yet."""
         step = self._step(_consume_of(scene))
         self._put_off(scene, step)
         return [step, step]
@@ -224,7 +224,7 @@ class Story:
         return [*self._consume(scene), self._step(other)]
 
     def _batch(self, scene: Scene) -> list[Step]:
-        """Each for itself: the second asks for more than anyone has; the batch is sent twice."""
+        """A batch of independent commands. The second asks for more than any tenant has; the batch is sent twice."""
         prompt, answer = _consume_parts(scene)
         greed = Consume(tenant_id=scene.tenant_id, idempotency_key=f"{scene.key}-greed", amount=10**15)
         step = self._step(_batch_of(scene, [prompt, greed, answer], atomic=False))
@@ -232,7 +232,7 @@ class Story:
         return [step]
 
     def _batch_all_or_nothing(self, scene: Scene) -> list[Step]:
-        """Half of them contain a command that must be refused, and with it the rest; then one is sent alone."""
+        """Half of the batches contain a command that must be refused, so that all of it is; then one is sent alone."""
         prompt, answer = _consume_parts(scene)
         if scene.choice // len(self._plots) % 2:
             return [self._step(_batch_of(scene, [prompt, answer], atomic=True))]
@@ -244,14 +244,14 @@ class Story:
         return MISTAKES[scene.choice // len(self._plots) % len(MISTAKES)](slip)
 
 
-def _scene(index: int, row: Row) -> Scene:
+def _scene(index: int, row: TraceRow) -> Scene:
     text = f"{index},{row.at.isoformat()},{row.context_tokens},{row.generated_tokens}".encode()
     tenant_id = TENANTS[crc32(b"tenant," + text) % len(TENANTS)]
     return Scene(tenant_id, "", row.context_tokens, row.generated_tokens, crc32(text))
 
 
 def _top_ups(scenes: list[Scene]) -> list[dict[str, int]]:
-    """What each tenant buys before every so many rows: a share of what those rows will ask of it."""
+    """What each tenant buys at each top-up: a share of what the following rows will cost."""
     wanted: list[dict[str, int]] = []
     for index, scene in enumerate(scenes):
         if index % TOP_UP_ROWS == 0:
@@ -271,7 +271,7 @@ def _consume_of(scene: Scene) -> Consume:
 
 
 def _reserve_of(scene: Scene, ttl_s: int) -> Reserve:
-    """Who holds credits for an answer does not know yet how long it will be."""
+    """The length of the answer is not known yet when the hold is made."""
     return Reserve(
         tenant_id=scene.tenant_id,
         idempotency_key=f"{scene.key}-reserve",

@@ -1,7 +1,7 @@
-"""Java's ahead-of-time cache for Kafka, which more than halves the time a broker takes to start.
+"""Java's ahead-of-time cache for Kafka, which more than halves a broker's start-up time.
 
-It is made once, from a training run of a broker in a temporary folder, beside the jars it belongs to:
-Java refuses it for other jars or another Java.
+The cache is created once, from a training run of a broker in a temporary folder, and stored next to the jars
+it belongs to. Java rejects it for other jars or another Java.
 """
 
 import hashlib
@@ -25,23 +25,24 @@ _UNFINISHED = "unfinished-aot-"
 
 
 def made_aot_cache(program: KafkaProgram, java: Java) -> Path | None:
-    """Return the cache for the program on this Java, or None when it has not been made."""
+    """Return the cache for the program on this Java, or None if it has not been created."""
     path = _cache_path(program, java)
     return path if path.is_file() else None
 
 
 async def make_aot_cache(program: KafkaProgram, java: Java, progress: Callable[[str], None]) -> Path | None:
-    """Make the cache, unless that failed before, and return it; None means that Kafka runs without.
+    """Create the cache and return it, or return None if Kafka has to run without one.
 
-    A failure is logged as a warning and remembered in a file beside. The caller keeps other processes out.
+    A failure is logged as a warning and recorded in a file next to the cache; later calls do not retry. The caller
+    must keep other processes out.
     """
     path = _cache_path(program, java)
     failed = path.with_suffix(".failed")
     if not failed.exists():
-        progress("preparing Java to start Kafka fast, once, about 15 s")
+        progress("preparing Java to start Kafka quickly (once, about 15 s)")
         for abandoned in path.parent.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(abandoned)
-        # Beside the jars, so that the last step is a rename within one file system.
+        # Next to the jars, so that the last step is a rename within one file system.
         with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as temporary:
             try:
                 await _make(program, Path(temporary), path)
@@ -49,7 +50,7 @@ async def make_aot_cache(program: KafkaProgram, java: Java, progress: Callable[[
                 failed.write_text(f"{error}\n", encoding="utf-8")
     if not path.exists():
         _log.warning(
-            "Kafka will start slowly: Java could not be prepared for it. %s says why; delete it to retry", failed
+            "Kafka will start slowly: its AOT cache could not be created; see %s, and delete it to retry", failed
         )
         return None
     return path
@@ -62,7 +63,7 @@ async def _make(program: KafkaProgram, folder: Path, path: Path) -> None:
     command = program.command(BROKER_CLASS, temporary=folder, flags=flags)
     status = await run_child(command, folder=folder, output=log, timeout_s=_CREATE_TIMEOUT_S)
     if status != 0 or not unfinished.is_file():
-        raise TrainingFailed(f"Java made no cache (exit status {status}):\n{log.read_text(errors='replace')}")
+        raise TrainingFailed(f"Java created no cache (exit status {status}):\n{log.read_text(errors='replace')}")
     unfinished.rename(path)
 
 

@@ -1,4 +1,4 @@
-"""The training run from which Java learns what a Kafka broker loads and calls."""
+"""The training run that records which classes and methods a Kafka broker uses."""
 
 import asyncio
 from pathlib import Path
@@ -27,14 +27,13 @@ _RECORDS_A_TRANSACTION = 50
 
 
 class TrainingFailed(StackError):
-    """No AOT cache could be made; Kafka works without one."""
+    """The AOT cache could not be created; Kafka works without one."""
 
 
 async def record_training_run(program: KafkaProgram, folder: BrokerFolder, configuration: Path) -> None:
     """Run a broker in the new `folder` and have Java write what it learned to `configuration`.
 
-    Whether Java did write is for the caller to see. Raises TrainingFailed, BrokerDidNotStart or
-    ChooseAnotherPort.
+    The caller checks whether Java wrote the file. Raises TrainingFailed, BrokerDidNotStart or ChooseAnotherPort.
     """
     flags = ("-XX:AOTMode=record", f"-XX:AOTConfiguration={configuration}")
     node = Node(new_plan(1), number=1)
@@ -43,9 +42,9 @@ async def record_training_run(program: KafkaProgram, folder: BrokerFolder, confi
     try:
         async with asyncio.timeout(_WORK_TIMEOUT_S):
             await _work(node.address)
-        await broker.stop(timeout_s=_STOP_TIMEOUT_S)  # this is when Java writes
+        await broker.stop(timeout_s=_STOP_TIMEOUT_S)  # Java writes the file on exit
     except (KafkaError, OSError) as error:
-        raise TrainingFailed(f"the training broker did not do its work: {error!r}") from error
+        raise TrainingFailed(f"the workload on the training broker failed: {error!r}") from error
     finally:
         broker.kill()
 
@@ -60,7 +59,7 @@ async def _work(bootstrap: str) -> None:
             async with producer.transaction():
                 for number in range(_RECORDS_A_TRANSACTION):
                     await producer.send(_TOPIC, key=b"%d" % number, value=b"x" * 100)
-                # Else Kafka may find the transaction busy with the offsets, and refuse the records at first.
+                # Otherwise Kafka may still be busy with the offsets and reject the next transaction's records.
                 await producer.flush()
                 await producer.send_offsets_to_transaction({TopicPartition(_TOPIC, 0): 0}, _GROUP)
     member = new_group_consumer(connection, RoundRobinPartitionAssignor, group_id=_GROUP, auto_offset_reset="earliest")

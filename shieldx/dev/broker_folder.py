@@ -1,4 +1,4 @@
-"""The folder of one broker: where its data, settings and log are, and how it is first filled."""
+"""The folder of one broker: the location of its data, settings and log, and how it is first filled."""
 
 import shutil
 from collections.abc import Mapping
@@ -13,28 +13,28 @@ _LOG_SIZE_TO_ROTATE_BYTES = 10 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BrokerFolder:
-    """The folder `root`, absolute."""
+    """A broker's folder at the absolute path `root`."""
 
     root: Path
 
     @property
     def data(self) -> Path:
-        """The partitions, and the controller's own log."""
+        """The partitions and the controller's metadata log."""
         return self.root / "data"
 
     @property
     def settings(self) -> Path:
-        """The broker's settings, readable to this user only: they may hold a password."""
+        """The broker's settings. Only this user can read them, since they may hold a password."""
         return self.root / "server.properties"
 
     @property
     def log(self) -> Path:
-        """All that the broker's processes print, the newest last."""
+        """The output of the broker's processes, newest last."""
         return self.root / "log" / "server.log"
 
     @property
     def temporary(self) -> Path:
-        """What Java unpacks; emptied at each start."""
+        """The files that Java unpacks; emptied at each start."""
         return self.root / "tmp"
 
     @property
@@ -44,7 +44,7 @@ class BrokerFolder:
 
     @property
     def lock(self) -> Path:
-        """Locked as long as a broker runs here."""
+        """Locked while a broker runs here."""
         return self.root / "lock"
 
     @property
@@ -54,7 +54,7 @@ class BrokerFolder:
 
     @property
     def broker_arguments(self) -> tuple[str, str]:
-        """The main class of the broker and its argument: the end of its command line."""
+        """The end of the broker's command line: its main class and argument."""
         return BROKER_CLASS, str(self.settings)
 
     def prepare(self, node: Node, overrides: Mapping[str, str]) -> None:
@@ -68,7 +68,7 @@ class BrokerFolder:
         _write_privately(self.settings, server_properties(node, overrides))
 
     def format_command(self, program: KafkaProgram, node: Node, overrides: Mapping[str, str]) -> list[str]:
-        """Return the command that fills a new data folder, to be followed by `adopt_formatted`."""
+        """Return the command that fills a new data folder. Call `adopt_formatted` after it."""
         settings = self.root / "format.properties"
         _write_privately(settings, server_properties(node, overrides, data_folder=self._unfinished_data.name))
         shutil.rmtree(self._unfinished_data, ignore_errors=True)
@@ -85,7 +85,7 @@ class BrokerFolder:
         )
 
     def adopt_formatted(self) -> None:
-        """Put the newly formatted data folder in its place: all of it or, after a kill, none."""
+        """Move the newly formatted data folder into place atomically."""
         self._unfinished_data.rename(self.data)
 
     def log_tail(self, start_bytes: int, *, lines: int = 20) -> str:

@@ -1,4 +1,4 @@
-"""One run of a broker in its folder, from the settings file to the process's end."""
+"""One run of a broker in its folder, from writing the settings file to the process's exit."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class BrokerDidNotStart(StackError):
-    """The broker ended or stayed silent; the message quotes the end of its log and names the file."""
+    """The broker exited or did not respond. The message quotes the end of its log and names the file."""
 
 
 class BrokerEnded(StackError):
-    """The broker is gone though nobody stopped it; start it again. `brief` is the message without the log."""
+    """The broker exited although nobody stopped it; restart it. `brief` is the message without the log."""
 
     def __init__(self, brief: str, log_end: str) -> None:
         super().__init__(f"{brief} ends:\n{log_end}")
@@ -29,11 +29,11 @@ class BrokerEnded(StackError):
 
 
 class _StartFailed(Exception):
-    """Carries what went wrong to where the log is quoted."""
+    """Carries the cause to the place that quotes the log."""
 
 
 class BrokerProcess:
-    """A broker in `folder`, which the caller has locked. It is started once, and again after `kill`."""
+    """A broker in `folder`, which the caller has locked. It is started once, and again only after `kill`."""
 
     def __init__(self, folder: BrokerFolder, program: KafkaProgram, node: Node, properties: Mapping[str, str]) -> None:
         self._folder = folder
@@ -48,13 +48,13 @@ class BrokerProcess:
         return None if self._child is None or self._child.poll() is not None else self._child.pid
 
     async def start(self, *, timeout_s: float, flags: tuple[str, ...] = ()) -> None:
-        """Format the folder if it is new, start the broker and return once it answers.
+        """Format the folder if it is new, start the broker and return once it responds.
 
-        Raises BrokerDidNotStart or ChooseAnotherPort, and leaves no process behind then.
+        Raises BrokerDidNotStart or ChooseAnotherPort; no process is left running then.
         """
         port = self._node.ports.broker
         if not is_free(port):
-            raise ChooseAnotherPort(f"port {port} on 127.0.0.1, the broker's, is taken by another process")
+            raise ChooseAnotherPort(f"another process uses the broker's port {port} on 127.0.0.1")
         self._folder.prepare(self._node, self._properties)
         log_start_bytes = self._folder.log.stat().st_size
         try:
@@ -66,27 +66,27 @@ class BrokerProcess:
             self.kill()
             if not isinstance(error, (TimeoutError, _StartFailed)):
                 raise
-            what = str(error) or f"did not answer within {timeout_s:g} s"
+            what = str(error) or f"did not respond within {timeout_s:g} s"
             tail = self._folder.log_tail(log_start_bytes)
             raise BrokerDidNotStart(f"the broker {what}; its log {self._folder.log} ends:\n{tail}") from None
 
     async def stop(self, *, timeout_s: float) -> int | None:
-        """End the broker in order, or kill it after `timeout_s`. Returns the exit status, if it ran."""
+        """Stop the broker gracefully, or kill it after `timeout_s`. Returns its exit status, None if not running."""
         if self._child is None:
             return None
         await stop_child(self._child, timeout_s=timeout_s)
         return self._child.returncode
 
     async def watch(self) -> None:
-        """Wait for what should not happen.
+        """Wait until the broker exits unexpectedly.
 
         Raises:
-            BrokerEnded: it ended by itself, or was killed from outside; the message quotes the end of its log.
+            BrokerEnded: it exited by itself or was killed from outside. The message quotes the end of its log.
         """
         if self._child is None:
             raise RuntimeError("the broker is not running")
         status = await wait_for_child(self._child)
-        brief = f"the broker ended with exit status {status}; its log {self._folder.log}"
+        brief = f"the broker exited with status {status}; its log {self._folder.log}"
         raise BrokerEnded(brief, self._folder.log_tail(0))
 
     def kill(self) -> None:
@@ -119,7 +119,7 @@ async def _answer_of(child: "subprocess.Popen[bytes]", node: Node) -> str:
     try:
         done, _ = await asyncio.wait({answer, end}, return_when=asyncio.FIRST_COMPLETED)
         if end in done:
-            raise _StartFailed(f"ended with exit status {end.result()} instead of starting")
+            raise _StartFailed(f"exited with status {end.result()} during start-up")
         return answer.result()
     finally:
         answer.cancel()

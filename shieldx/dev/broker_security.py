@@ -1,4 +1,4 @@
-"""Who may reach a development broker, and how it makes sure of them."""
+"""Authentication and authorization of a development broker."""
 
 import base64
 import hashlib
@@ -11,18 +11,18 @@ from typing import Any, Literal
 
 MECHANISM = "SCRAM-SHA-512"
 _ITERATIONS = 4096
-"""The least that Kafka takes, and its default."""
+"""The minimum that Kafka accepts, and its default."""
 
 _LISTENERS = ("broker", "controller")
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """A broker that asks everybody who they are, and allows nothing that no ACL allows.
+    """A broker that authenticates every client and denies what no ACL allows.
 
-    Clients and brokers speak `protocol`; with SASL they log in by SCRAM-SHA-512, with SSL by a certificate whose
-    common name is the user. Controllers always show each other certificates. `certificate` (key and chain) and
-    `authority` are PEM files; the certificate's common name is `administrator`, whom no ACL limits.
+    Clients and brokers use `protocol`: with SASL they log in with SCRAM-SHA-512, with SSL they present a certificate
+    whose common name is the user. Controllers always use mutual TLS. `certificate` (key and chain) and `authority` are
+    PEM files. The certificate's common name is `administrator`, a super user that no ACL restricts.
     """
 
     protocol: Literal["SSL", "SASL_SSL", "SASL_PLAINTEXT"]
@@ -30,14 +30,14 @@ class Security:
     authority: Path
     administrator: str
     users: Mapping[str, str] = field(repr=False)
-    """Passwords by name, the administrator's among them; made when a broker's folder is formatted."""
+    """Passwords by user, including the administrator's. The users are created when a broker's folder is formatted."""
 
     @property
     def _is_sasl(self) -> bool:
         return self.protocol.startswith("SASL")
 
     def properties(self) -> dict[str, str]:
-        """The settings of a broker."""
+        """The settings of a secured broker."""
         ours = {
             "listener.security.protocol.map": f"BROKER:{self.protocol},CONTROLLER:SSL",
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -67,13 +67,13 @@ class Security:
         return ours
 
     def format_arguments(self) -> list[str]:
-        """What adds the users when a data folder is formatted: salted, since others can read a command line."""
+        """The arguments that add the users when a data folder is formatted. Salted: others can read command lines."""
         if not self._is_sasl:
             return []
         return [part for name, password in self.users.items() for part in ("--add-scram", _scram(name, password))]
 
     def connection(self) -> dict[str, Any]:
-        """What the administrator's aiokafka clients need, beside the address."""
+        """The connection settings of the administrator's aiokafka clients, without the address."""
         options: dict[str, Any] = {"security_protocol": self.protocol}
         if self._is_sasl:
             options |= {

@@ -1,4 +1,4 @@
-"""Child processes that live no longer than this process, and the ends of those that did."""
+"""Child processes that do not outlive this process, and the clean-up of those that did."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ def start_child(
 ) -> "subprocess.Popen[bytes]":
     """Start `command` in `folder`, appending its stdout and stderr to the file `output`.
 
-    It runs as `user`, if one is given, and reads the file `given` as its stdin.
+    It runs as `user` if one is given, and reads the file `given` as its stdin.
 
     It gets the given environment only: what is in ours, JAVA_TOOL_OPTIONS for one, could change what runs.
     The child is in a session of its own, so a terminal's Ctrl-C does not reach it. On Linux it is killed
@@ -58,8 +58,8 @@ def start_child(
 
 
 async def wait_for_child(child: "subprocess.Popen[bytes]") -> int:
-    """Wait until the child has ended and return its exit status."""
-    # Not asyncio's own subprocesses: those belong to one event loop, and a broker may outlive it.
+    """Wait until the child has exited and return its exit status."""
+    # asyncio's own subprocesses belong to one event loop, and a broker may outlive it.
     while (status := child.poll()) is None:  # noqa: ASYNC110 - the kernel sets no asyncio.Event
         await asyncio.sleep(_POLL_S)
     return status
@@ -74,7 +74,7 @@ async def run_child(
     user: UnprivilegedUser | None = None,
     given: Path | None = None,
 ) -> int:
-    """Run `command` as `start_child` does and return its exit status. Raises TimeoutError, having killed it."""
+    """Run `command` as `start_child` does and return its exit status. Raises TimeoutError after killing it."""
     child = start_child(command, folder=folder, output=output, user=user, given=given)
     try:
         async with asyncio.timeout(timeout_s):
@@ -86,10 +86,10 @@ async def run_child(
 async def stop_child(
     child: "subprocess.Popen[bytes]", *, timeout_s: float, number: signal.Signals = signal.SIGTERM
 ) -> None:
-    """End the child with SIGTERM, or another signal, and after `timeout_s` with SIGKILL; return when it has ended."""
+    """Send the child SIGTERM or the given signal, and SIGKILL after `timeout_s`. Returns when it has exited."""
     try:
         child.send_signal(number)
-        child.send_signal(signal.SIGCONT)  # a frozen one would sleep through SIGTERM
+        child.send_signal(signal.SIGCONT)  # a suspended process does not handle SIGTERM
         async with asyncio.timeout(timeout_s):
             await wait_for_child(child)
     except TimeoutError:
@@ -99,16 +99,16 @@ async def stop_child(
 
 
 def kill_child(child: "subprocess.Popen[bytes]") -> None:
-    """End the child with SIGKILL, unless it has ended; return when it has, which is at once."""
+    """Kill the child with SIGKILL unless it has exited, and wait for its exit, which is immediate."""
     child.kill()
     child.wait()
 
 
 async def end_leftover(pid_file: Path, *, command_end: str, timeout_s: float = 10.0) -> int | None:
-    """Kill the process that `pid_file` names, if its command line ends so; return its id if it was killed.
+    """Kill the process in `pid_file` if its command line ends with `command_end`. Returns its id if it was killed.
 
-    This is for a child whose parent was killed where the kernel cannot tie the two together. The command
-    line keeps a process safe that has since been given the same id. Raises TimeoutError if it stays.
+    This handles a child whose parent was killed on a system where the kernel cannot tie the two together. The command
+    line protects an unrelated process that has since been given the same id. Raises TimeoutError if it does not exit.
     """
     pid = _pid_in(pid_file)
     if pid is None or not _command_line(pid).endswith(command_end):

@@ -1,4 +1,4 @@
-"""What the first start in a folder decides for good: how many brokers there are, and who is who."""
+"""What the first start in a folder fixes permanently: the number of brokers and their ids."""
 
 import base64
 import uuid
@@ -13,11 +13,11 @@ from shieldx.errors import FixConfiguration
 
 _FOR_REPLICATION = 3
 BROKER_COUNTS = (1, _FOR_REPLICATION)
-"""Two brokers are worse than one: either one's death stops both."""
+"""Two brokers are worse than one: the cluster stops if either one fails."""
 
 
-class Place(NamedTuple):
-    """Which broker, counted from 1, of how many."""
+class BrokerOrdinal(NamedTuple):
+    """A broker's number, from 1, and the number of brokers."""
 
     number: int
     brokers: int
@@ -26,7 +26,7 @@ class Place(NamedTuple):
         return "the broker" if self.brokers == 1 else f"broker {self.number} of {self.brokers}"
 
 
-ALONE = Place(1, 1)
+ALONE = BrokerOrdinal(1, 1)
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -37,14 +37,14 @@ class Ports(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One broker of a cluster: its ports, and the id of its data folder, by which controllers know it."""
+    """One broker of a cluster: its ports, and the id of its data folder, which controllers know it by."""
 
     ports: Ports
     directory_id: str
 
 
 class ClusterPlan(msgspec.Struct, frozen=True):
-    """A cluster; broker n is `members[n - 1]`. Ports may change later, nothing else does."""
+    """A cluster; broker n is `members[n - 1]`. Only the ports may change later."""
 
     cluster_id: str
     members: tuple[Member, ...]
@@ -56,7 +56,7 @@ class ClusterPlan(msgspec.Struct, frozen=True):
 
     @property
     def min_insync(self) -> int:
-        """Replicas that must have a record before it is acknowledged: with three, one may be missing."""
+        """Replicas that must have a record before it is acknowledged. Of three, one may be down."""
         return max(1, self.replication - 1)
 
     def with_ports(self, number: int, ports: Ports) -> "ClusterPlan":
@@ -77,7 +77,7 @@ def new_plan(brokers: int) -> ClusterPlan:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFolder:
-    """The folder `root`, absolute: one broker lives in it, or three in folders of their own within."""
+    """The folder at the absolute path `root`. It holds one broker, or three in folders of their own."""
 
     root: Path
 
@@ -85,14 +85,14 @@ class ClusterFolder:
     def _file(self) -> Path:
         return self.root / "cluster.json"
 
-    def broker(self, place: Place) -> Path:
+    def broker(self, ordinal: BrokerOrdinal) -> Path:
         """The folder of one broker."""
-        return self.root if place.brokers == 1 else self.root / str(place.number)
+        return self.root if ordinal.brokers == 1 else self.root / str(ordinal.number)
 
     def plan(self) -> ClusterPlan | None:
-        """What the first start here decided, or None before it.
+        """The plan of the first start here, or None before it.
 
-        Raises FixConfiguration when it cannot be read.
+        Raises FixConfiguration if it cannot be read.
         """
         try:
             return msgspec.json.decode(self._file.read_bytes(), type=ClusterPlan)
@@ -104,16 +104,16 @@ class ClusterFolder:
             ) from error
 
     def keep(self, plan: ClusterPlan) -> None:
-        """Write the plan, wholly or not at all."""
+        """Write the plan atomically."""
         self.root.mkdir(parents=True, exist_ok=True)
         unfinished = self._file.with_suffix(".new")
         unfinished.write_bytes(msgspec.json.encode(plan) + b"\n")
         unfinished.replace(self._file)
 
     def planned(self, brokers: int | None) -> ClusterPlan:
-        """The plan of the first start, which is now if there is none; `brokers` is 1 by default.
+        """The plan of the first start. Creates one if there is none; `brokers` is 1 by default.
 
-        Raises FixConfiguration when the folder has another number of brokers, and ChooseAnotherPort.
+        Raises FixConfiguration if the folder has another number of brokers, and ChooseAnotherPort.
         """
         plan = self.plan()
         if plan is None:
@@ -122,13 +122,13 @@ class ClusterFolder:
         found = len(plan.members)
         if brokers not in (None, found):
             raise FixConfiguration(
-                f"the stack has {_counted(found)}, not {brokers}, and its data cannot move to another number. "
+                f"the stack has {_counted(found)}, not {brokers}, and its data cannot move to a cluster of that size. "
                 f"Start it with --brokers {found}, or delete all its data with `shieldx reset`"
             )
         return plan
 
     def _plan_of_the_formatted(self) -> ClusterPlan | None:
-        """One broker that an earlier version, which wrote no plan, has left here."""
+        """The plan for one broker of an earlier version, which wrote no plan."""
         try:
             lines = (self.root / "data" / "meta.properties").read_text(encoding="ascii").splitlines()
         except FileNotFoundError:
@@ -141,7 +141,7 @@ class ClusterFolder:
 
 
 def _new_id() -> str:
-    """A random id as Kafka writes them: none that begins with a dash, which a command would take for an option."""
+    """A random id in Kafka's format that does not begin with a dash, which a command would parse as an option."""
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()).startswith("-"):
         pass
     return text

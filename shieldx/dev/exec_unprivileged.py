@@ -1,8 +1,8 @@
-"""Become another program as another user, which dies with its parent. Run as a script, never imported.
+"""Become another program, run as another user, that dies with its parent. Run as a script, never imported.
 
-Arguments: user id, group id, then those of exec_with_parent. Postgres refuses to run as root. The user changes first:
-the kernel forgets that a process is to die with its parent when its user changes. And it changes within this script:
-neither Python nor this file need be readable by that user.
+Arguments: user id, group id, then those of exec_with_parent. Postgres refuses to run as root. The user changes first,
+because the kernel clears a process's parent-death signal when its user changes. The change happens within this script,
+so that the new user does not need read access to Python or to this file.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Change the user, then do as exec_with_parent."""
+    """Change the user, then do what exec_with_parent does."""
     become_program = runpy.run_path(str(Path(__file__).with_name("exec_with_parent.py")))["main"]
     user, group = int(sys.argv[1]), int(sys.argv[2])
     os.setgroups([])

@@ -1,4 +1,4 @@
-"""A lock that a process holds through a file and loses, at the latest, when it dies."""
+"""A file lock that its holder loses when it exits, if not before."""
 
 import contextlib
 import fcntl
@@ -19,9 +19,9 @@ class StopTheOtherProcess(StackError):
 
 
 class FileLock:
-    """An exclusive flock on `path`, which keeps the holder's process id for the message others get.
+    """An exclusive flock on `path`. The file stores the holder's process id for the error message of other processes.
 
-    It does not nest, not even within one process.
+    The lock is not reentrant, even within one process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +29,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock at once. Raises StopTheOtherProcess, naming the holder, if it is taken."""
+        """Take the lock without waiting. Raises StopTheOtherProcess with the holder's process id if it is taken."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -46,8 +46,8 @@ class FileLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Give the lock back; without effect when it is not held."""
-        # The file stays: removing it would let two processes lock two files of the same name.
+        """Release the lock. Does nothing if it is not held."""
+        # The file stays: removing it would let two processes lock two different files of the same name.
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,11 +1,11 @@
-"""Waiting for the first of several."""
+"""Waiting for the first of several coroutines."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
 
 
 async def first_to_end(works: Iterable[Coroutine[object, object, None]]) -> None:
-    """Return or raise as the first one does; the others are cancelled."""
+    """Run the coroutines until the first one ends, cancel the others, and return or raise as the first one did."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

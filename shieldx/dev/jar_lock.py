@@ -13,7 +13,7 @@ _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<group>[\w.-]+):(?P<artifact>[
 
 
 class RegenerateTheJarLock(StackError):
-    """The lock file cannot be read; `python -m shieldx.dev.jars --lock` writes it anew."""
+    """The lock file cannot be read; `python -m shieldx.dev.jars --lock` rewrites it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +38,26 @@ class LockedJar:
 
 @dataclass(frozen=True, slots=True)
 class JarLock:
-    """Every jar of the class path, in the order of the file."""
+    """All jars of the class path, in the order of the file."""
 
     jars: tuple[LockedJar, ...]
 
     @property
     def digest(self) -> str:
-        """Twelve hex digits that change with any coordinate or hash; they name what is made from the jars."""
+        """Twelve hex digits that change with any coordinate or hash. They name what is built from the jars."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:12]
 
     @property
     def text(self) -> str:
-        """The lock as its file holds it."""
+        """The lock file's content."""
         return "".join(f"{jar.sha256}  {jar.coordinate}\n" for jar in self.jars)
 
 
 def read_jar_lock(path: Path = KAFKA_LOCK) -> JarLock:
-    """Read a lock file: one line a jar, `sha256  groupId:artifactId:version`.
+    """Read a lock file with one jar per line: `sha256  groupId:artifactId:version`.
 
-    Raises RegenerateTheJarLock for a missing or empty file, a line of another form, or two jars that
-    would get the same file name.
+    Raises RegenerateTheJarLock if the file is missing or empty, has a malformed line, or lists two jars that would
+    have the same file name.
     """
     try:
         lines = path.read_text(encoding="ascii").splitlines()
@@ -65,9 +65,9 @@ def read_jar_lock(path: Path = KAFKA_LOCK) -> JarLock:
         raise RegenerateTheJarLock(f"{path} cannot be read: {error}") from error
     jars = tuple(_locked_jar(path, number, line) for number, line in enumerate(lines, start=1))
     if not jars:
-        raise RegenerateTheJarLock(f"{path} names no jar")
+        raise RegenerateTheJarLock(f"{path} lists no jars")
     if len({jar.file_name for jar in jars}) != len(jars):
-        raise RegenerateTheJarLock(f"{path} names two jars of the same file name")
+        raise RegenerateTheJarLock(f"{path} lists two jars with the same file name")
     return JarLock(jars)
 
 

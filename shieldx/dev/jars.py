@@ -1,7 +1,7 @@
-"""Kafka's jars in the user's cache: downloaded once, each one checked against the committed lock.
+"""Kafka's jars in the user's cache: downloaded once, and each checked against the committed lock.
 
-`python -m shieldx.dev.jars` downloads and checks them; with `--lock` it resolves the versions named in
-this file anew and rewrites the lock.
+`python -m shieldx.dev.jars` downloads and checks them. With `--lock` it resolves the versions named in this file
+again and rewrites the lock.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from shieldx.dev.jar_lock import KAFKA_LOCK, JarLock, LockedJar, read_jar_lock
 from shieldx.dev.java import InstallTheStackExtra
 from shieldx.dev.stack_error import StackError
 
-# Each root is resolved alone. Together, jgo lets the managed versions of log4j's parent override what
+# Each root is resolved separately. Together, jgo lets the managed versions of log4j's parent override those that
 # Kafka declares, and the broker gets the kafka-clients of an older release.
 _ROOTS = ("org.apache.kafka:kafka_2.13:4.3.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
 
@@ -36,11 +36,11 @@ _UNFINISHED = "unfinished-jars-"
 
 
 class DeleteTheJarsAndTryAgain(StackError):
-    """A jar is not the one the lock names; the message says which, and which folder to delete."""
+    """A jar differs from the lock. The message names the jar and the folder to delete."""
 
 
 class CheckTheNetworkAndTryAgain(StackError):
-    """A jar could not be downloaded; nothing was kept."""
+    """A jar could not be downloaded; nothing was saved."""
 
 
 class PinOneVersion(StackError):
@@ -48,10 +48,10 @@ class PinOneVersion(StackError):
 
 
 def installed_jars(lock: JarLock, cache: Path) -> list[Path] | None:
-    """Return the jars of `lock` in its order, or None when they have not been downloaded yet.
+    """Return the jars of `lock` in its order, or None if they have not been downloaded yet.
 
-    A jar is hashed again only if its size or times differ from those recorded when it was last found
-    right. Raises DeleteTheJarsAndTryAgain for a jar that is missing or is not the locked one.
+    A jar is hashed again only if its size or times have changed since the last successful check. Raises
+    DeleteTheJarsAndTryAgain if a jar is missing or differs from the lock.
     """
     folder = jars_folder(lock, cache)
     if not folder.is_dir():
@@ -66,13 +66,13 @@ def installed_jars(lock: JarLock, cache: Path) -> list[Path] | None:
 def download_jars(
     lock: JarLock, cache: Path, *, progress: Callable[[str], None] | None = None, stop: Event | None = None
 ) -> list[Path]:
-    """Download the jars of `lock`, check every one, and only then put them in place, all at once.
+    """Download the jars of `lock`, check every one, and then move them into place together.
 
-    Blocks; setting `stop` from another thread ends it after the jars under way. The caller keeps other
+    Blocks; another thread can set `stop` to end it after the downloads in progress. The caller must keep other
     processes out. Raises CheckTheNetworkAndTryAgain, DeleteTheJarsAndTryAgain or InstallTheStackExtra.
     """
     if progress is not None:
-        progress(f"downloading Kafka, {len(lock.jars)} jars, once")
+        progress(f"downloading Kafka (once, {len(lock.jars)} jars)")
     folder = jars_folder(lock, cache)
     cache.mkdir(parents=True, exist_ok=True)
     for abandoned in cache.glob(f"{_UNFINISHED}*"):
@@ -105,7 +105,7 @@ def resolve_lock() -> JarLock:
             for found in _closure(context, root):
                 name = (found.groupId, found.artifactId)
                 if versions.setdefault(name, found.version) != found.version:
-                    raise PinOneVersion(f"{':'.join(name)} is wanted as {versions[name]} and as {found.version}")
+                    raise PinOneVersion(f"the roots need both {versions[name]} and {found.version} of {':'.join(name)}")
         unhashed = [LockedJar("", *name, version) for name, version in sorted(versions.items())]
         return JarLock(
             tuple(replace(jar, sha256=_sha256(path)) for jar, path in _fetch(unhashed, Path(temporary), Event()))
@@ -149,9 +149,9 @@ def _check_downloaded(jar: LockedJar, path: Path, folder: Path) -> None:
     found = _sha256(path)
     if found != jar.sha256:
         raise DeleteTheJarsAndTryAgain(
-            f"the download of {jar.coordinate} is not the locked one: expected SHA-256 {jar.sha256}, "
-            f"found {found}; nothing was kept in {folder}, so try again, and if it happens again "
-            f"then what serves Maven Central to you serves another file"
+            f"the download of {jar.coordinate} does not match the lock: expected SHA-256 {jar.sha256}, "
+            f"found {found}; nothing was saved in {folder}. Try again; if this repeats, your Maven Central "
+            f"mirror serves a different file"
         )
 
 
@@ -166,14 +166,14 @@ def _verified_stamp(jar: LockedJar, folder: Path, recorded: Stamp | None) -> Sta
         found = "no file"
     if found != jar.sha256:
         raise DeleteTheJarsAndTryAgain(
-            f"{path} is not the locked {jar.coordinate}: expected SHA-256 {jar.sha256}, found {found}; "
+            f"{path} does not match the lock of {jar.coordinate}: expected SHA-256 {jar.sha256}, found {found}; "
             f"delete the folder {folder} and try again"
         )
     return stamp
 
 
 def _stamp(path: Path) -> Stamp:
-    # The change time too: a program can set back the modification time but not that.
+    # Includes the change time: a program can reset the modification time but not the change time.
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -187,7 +187,7 @@ def _read_stamps(folder: Path) -> dict[str, Stamp]:
     try:
         return msgspec.json.decode((folder / _STAMPS).read_bytes(), type=dict[str, Stamp])
     except (OSError, msgspec.DecodeError):
-        return {}  # costs one more hashing
+        return {}  # the jars are only hashed again
 
 
 def _write_stamps(folder: Path, stamps: dict[str, Stamp]) -> None:

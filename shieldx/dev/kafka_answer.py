@@ -1,4 +1,4 @@
-"""Waiting until a Kafka broker answers."""
+"""Waiting until a Kafka broker responds."""
 
 import asyncio
 from typing import Any
@@ -11,16 +11,16 @@ from shieldx.dev.server_properties import Node
 
 _POLL_S = 0.01
 _QUORUM_POLL_S = 0.05
-"""A broker that listens but is no member yet waits for the others; three of them share the machine meanwhile."""
+"""The poll interval for a broker that listens but waits for the others, since three of them share the machine."""
 
 
 async def wait_for_answer(node: Node) -> str:
-    """Wait until the broker names itself as alive, and return its cluster id.
+    """Wait until the broker lists itself as alive, and return its cluster id.
 
-    Waits for ever: bound it from outside.
+    There is no time limit; the caller sets one.
     """
     while True:
-        # A bare connection first, since a Kafka client logs every refusal as an error.
+        # Try a bare connection first, since a Kafka client logs every refused one as an error.
         if not await _listens(node.ports.broker):
             await asyncio.sleep(_POLL_S)
         elif (cluster_id := await _cluster_id(node)) is not None:
@@ -39,7 +39,7 @@ async def _listens(port: int) -> bool:
 
 
 async def _cluster_id(node: Node) -> str | None:
-    """Ask this very broker, and not, as an admin client does, any of those it names: only it knows what it has read."""
+    """Ask this broker itself. An admin client may ask any broker of the cluster, which may have read more metadata."""
     options: dict[str, Any] = {} if node.security is None else node.security.connection()
     try:
         opened = await create_conn("127.0.0.1", node.ports.broker, client_id="shieldx-dev", **options)

@@ -10,18 +10,18 @@ from shieldx.dev.broker import KafkaBroker
 from shieldx.dev.broker_process import BrokerEnded
 from shieldx.dev.broker_security import Security
 from shieldx.dev.cache_folder import cache_folder
-from shieldx.dev.cluster_plan import ClusterFolder, ClusterPlan, Place
+from shieldx.dev.cluster_plan import BrokerOrdinal, ClusterFolder, ClusterPlan
 from shieldx.dev.first_to_end import first_to_end
 from shieldx.dev.kafka_install import install_kafka
 
 _log = logging.getLogger(__name__)
 
 _MOST_RESTARTS = 3
-"""Of one broker that ends by itself; then something is wrong that another start would not mend."""
+"""How often a broker may exit by itself. After that, another restart would not help."""
 
 
 class KafkaCluster:
-    """One broker or three, each a controller too. With three, any one may be missing."""
+    """One broker or three, each also a controller. Of three, any one may be down."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class KafkaCluster:
         security: Security | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        """Describe a cluster; nothing happens yet.
+        """Describe a cluster without starting it.
 
-        `brokers` is 1 or 3, by default as many as the folder has, or one; `port` is the first one's. The other
+        `brokers` is 1 or 3, by default the number that the folder has, or 1. `port` is the first broker's. The other
         arguments are those of KafkaBroker.
         """
         self._folder = folder
@@ -53,24 +53,24 @@ class KafkaCluster:
 
     @property
     def brokers(self) -> tuple[KafkaBroker, ...]:
-        """Each broker, in the order of their numbers; none before `start`."""
+        """The brokers in the order of their numbers; empty before `start`."""
         return self._brokers
 
     @property
     def bootstrap(self) -> str:
-        """The addresses, host:port separated by commas. Raises RuntimeError before the folder's first start."""
+        """The addresses, host:port separated by commas. Raises RuntimeError before the first start in the folder."""
         return ",".join(f"127.0.0.1:{member.ports.broker}" for member in self.plan.members)
 
     @property
     def plan(self) -> ClusterPlan:
-        """What the folder's first start has fixed. Raises RuntimeError before it."""
+        """The plan of the first start in the folder. Raises RuntimeError before it."""
         plan = self._cluster.plan()
         if plan is None:
-            raise RuntimeError("the brokers' ports are chosen at their first start")
+            raise RuntimeError("the brokers have no ports before their first start")
         return plan
 
     async def start(self, *, timeout_s: float = 60.0) -> None:
-        """Start all brokers at once and return once each answers; those that run are left alone.
+        """Start all brokers at once and return when all respond. Brokers that already run are left alone.
 
         Raises the errors of KafkaBroker.start; no broker runs then.
         """
@@ -89,19 +89,19 @@ class KafkaCluster:
             raise
 
     async def stop(self, *, timeout_s: float = 10.0) -> None:
-        """Stop all brokers in order, or kill those that take longer; without effect on those that do not run."""
+        """Stop all running brokers gracefully, and kill those that take longer than `timeout_s`."""
         await asyncio.gather(*(broker.stop(timeout_s=timeout_s) for broker in self._brokers))
 
     async def kill(self) -> None:
-        """Kill all brokers with SIGKILL; a later start recovers their data."""
+        """Kill all brokers with SIGKILL. The next start recovers their data."""
         await asyncio.gather(*(broker.kill() for broker in self._brokers))
 
     async def watch(self) -> None:
-        """Wait until the cluster cannot go on by itself.
+        """Watch the cluster until it fails.
 
-        One of three that ends is started again, and `progress` is told: the others do its work meanwhile. Raises
-        BrokerEnded when the only broker ended, or one ended again and again, the errors of KafkaBroker.start
-        when one cannot be started again, and RuntimeError when none is running.
+        If one of three brokers exits, it is restarted and `progress` is called; the other two serve clients meanwhile.
+        Raises BrokerEnded if the only broker exits or one exits repeatedly, the errors of KafkaBroker.start if one
+        cannot be restarted, and RuntimeError if none is running.
         """
         if not self._brokers:
             raise RuntimeError("the cluster is not running")
@@ -114,9 +114,9 @@ class KafkaCluster:
             except BrokerEnded as error:
                 if len(self._brokers) == 1:
                     raise
-                self._progress(f"{broker.place}: {error.brief}; starting it again")
+                self._progress(f"{broker.ordinal}: {error.brief}; restarting it")
                 await broker.start()
-                self._progress(f"{broker.place} is back")
+                self._progress(f"{broker.ordinal} is running again")
         await broker.watch()
 
     def _planned(self) -> tuple[KafkaBroker, ...]:
@@ -124,7 +124,7 @@ class KafkaCluster:
         return tuple(
             KafkaBroker(
                 self._folder,
-                place=Place(number, count),
+                ordinal=BrokerOrdinal(number, count),
                 java=self._java,
                 cache=self._cache,
                 port=self._port if number == 1 else None,

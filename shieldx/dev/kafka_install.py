@@ -1,4 +1,4 @@
-"""Everything a broker needs before it can start: Kafka's jars, a Java, and an AOT cache for both."""
+"""What a broker needs before it can start: Kafka's jars, a Java, and an AOT cache for the two."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,9 +18,9 @@ _POLL_S = 0.05
 
 
 async def install_kafka(cache: Path, java: Path | None, progress: Callable[[str], None]) -> KafkaProgram:
-    """Return the program that runs Kafka, downloading and making in `cache` what is not there yet.
+    """Return the program that runs Kafka. Downloads or builds in `cache` what is missing.
 
-    The first time takes as long as the network does, and about 15 s for the AOT cache; later, almost none.
+    The first call takes as long as the download, plus about 15 s for the AOT cache. Later calls return at once.
     Raises the errors of `find_java`, `read_jar_lock`, `installed_jars` and `download_jars`.
     """
     lock, runtime = read_jar_lock(), find_java(java)
@@ -28,7 +28,7 @@ async def install_kafka(cache: Path, java: Path | None, progress: Callable[[str]
     if program is not None:
         return program
     async with _alone(cache):
-        # Another process may have installed it while this one waited.
+        # Another process may have installed it while this one waited for the lock.
         jars = await asyncio.to_thread(installed_jars, lock, cache) or await _download(lock, cache, progress)
         program = KafkaProgram(runtime.executable, tuple(jars))
         if not runtime.makes_aot_caches:
@@ -55,7 +55,7 @@ async def _alone(cache: Path) -> AsyncIterator[None]:
         try:
             lock.acquire()
             break
-        except StopTheOtherProcess:  # it is installing the same; no thread may block here, or Ctrl-C would
+        except StopTheOtherProcess:  # it installs the same; blocking a thread here would block Ctrl-C
             await asyncio.sleep(_POLL_S)
     try:
         yield

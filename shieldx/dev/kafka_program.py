@@ -10,23 +10,23 @@ STORAGE_CLASS = "kafka.tools.StorageTool"
 
 JVM_FLAGS = (
     "-Xmx1g",
-    # On two cores, measured against G1 and the second compiler: the broker starts in two thirds of the time
-    # and spends about half the processor time on its first hundred thousand records, and no more later.
+    # Measured on two cores against G1 and the C2 compiler: the broker starts in two thirds of the time and uses about
+    # half the CPU time for its first hundred thousand records, and no more than them later.
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
-    # No file in the system's temporary folder: it would outlive a killed broker.
+    # Java must write no file to the system's temporary folder: the file would outlive a killed broker.
     "-XX:+PerfDisableSharedMem",
     "-XX:+ExitOnOutOfMemoryError",
     "-Djava.awt.headless=true",
 )
 
-# Java 25 takes some call adapters in its cache for one another, notices, and warns at every start.
+# Java 25 confuses some call adapters in its cache, notices this, and warns at every start.
 _AOT_FLAGS = ("-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching")
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaProgram:
-    """A Java executable, Kafka's class path, and the AOT cache made for the two if there is one."""
+    """A Java executable, Kafka's class path, and the AOT cache for the two, if there is one."""
 
     java: Path
     jars: tuple[Path, ...]

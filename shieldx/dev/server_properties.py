@@ -1,4 +1,4 @@
-"""The settings of a development broker, as the text of a server.properties file."""
+"""The settings of a development broker, in server.properties format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shieldx.dev.cluster_plan import ClusterPlan, Ports
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One broker of a planned cluster, by its number from 1, and how it is secured, if it is."""
+    """One broker of a planned cluster, by its number from 1, and its security settings, if any."""
 
     plan: ClusterPlan
     number: int
@@ -17,12 +17,12 @@ class Node:
 
     @property
     def ports(self) -> Ports:
-        """Its own ports."""
+        """This broker's ports."""
         return self.plan.members[self.number - 1].ports
 
     @property
     def address(self) -> str:
-        """Where clients find it, host:port."""
+        """The address for clients, host:port."""
         return f"127.0.0.1:{self.ports.broker}"
 
 
@@ -31,18 +31,18 @@ _FIXED = {
     "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "inter.broker.listener.name": "BROKER",
     "controller.listener.names": "CONTROLLER",
-    # A topic exists because someone declared it.
+    # Topics must be declared.
     "auto.create.topics.enable": "false",
-    # Each partition of these topics is made and later recovered before the first commit is answered.
+    # Kafka creates, and later recovers, each partition of these topics before it acknowledges the first commit.
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "8",
     "share.coordinator.state.topic.num.partitions": "4",
-    # Two index files of this size are set aside for each partition; the default is ten times as large.
+    # Kafka allocates two index files of this size per partition; the default is ten times as large.
     "log.index.size.max.bytes": str(1024 * 1024),
-    # A laptop and two cores.
+    # Sized for a laptop with two cores.
     "num.network.threads": "2",
     "num.io.threads": "4",
-    # After a kill, the controller lets the broker back in only once its last session has run out.
+    # After a kill, the controller readmits the broker only when its last session has expired.
     "broker.session.timeout.ms": "1500",
     "broker.heartbeat.interval.ms": "300",
     # Tests wait for these.
@@ -55,13 +55,13 @@ _NOT_TO_OVERRIDE = frozenset({"listeners", "advertised.listeners", "log.dir", "l
 
 
 def server_properties(node: Node, overrides: Mapping[str, str], *, data_folder: str = "data") -> str:
-    """Return the file's text. The data folder is relative to the one the broker runs in.
+    """Return the file's text. The data folder is relative to the broker's working folder.
 
-    `overrides` win over the defaults. Raises ValueError if they name the addresses or the data folder,
-    which the broker must know.
+    `overrides` override the defaults. Raises ValueError if they set the addresses or the data folder, which the stack
+    sets itself.
     """
     if refused := _NOT_TO_OVERRIDE & overrides.keys():
-        raise ValueError(f"a development broker sets these itself: {', '.join(sorted(refused))}")
+        raise ValueError(f"a development broker does not accept these settings: {', '.join(sorted(refused))}")
     ports = node.ports
     controllers = (f"127.0.0.1:{member.ports.controller}" for member in node.plan.members)
     ours = _FIXED | {
@@ -75,15 +75,15 @@ def server_properties(node: Node, overrides: Mapping[str, str], *, data_folder: 
     if node.security is not None:
         ours |= node.security.properties()
     lines = [f"{_escaped(name)}={_escaped(value)}" for name, value in (ours | dict(overrides)).items()]
-    return "\n".join(["# Written anew at each start.", *lines, ""])
+    return "\n".join(["# Rewritten at each start.", *lines, ""])
 
 
 def _replication(plan: ClusterPlan) -> dict[str, str]:
-    """How many replicas topics get that say nothing of it, Kafka's own among them."""
+    """The default replication of topics, including Kafka's internal ones."""
     replicas, in_sync = str(plan.replication), str(plan.min_insync)
     return {
         "default.replication.factor": replicas,
-        "min.insync.replicas": in_sync,  # also that of __consumer_offsets, which has no setting of its own
+        "min.insync.replicas": in_sync,  # also applies to __consumer_offsets
         "offsets.topic.replication.factor": replicas,
         "transaction.state.log.replication.factor": replicas,
         "transaction.state.log.min.isr": in_sync,
@@ -93,7 +93,7 @@ def _replication(plan: ClusterPlan) -> dict[str, str]:
 
 
 def _escaped(text: str) -> str:
-    # Java reads these files as Latin-1, and a backslash, a line's end or a leading space mean something.
+    # Java reads these files as Latin-1 and interprets backslashes, line ends and leading spaces.
     escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     if escaped.startswith(" "):
         escaped = "\\" + escaped

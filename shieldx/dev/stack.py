@@ -19,9 +19,9 @@ RETRY_S = 5.0
 
 
 class Stack:
-    """All that ShieldX needs to run on one machine, in one folder: Kafka, of one broker or three, and maybe Postgres.
+    """Everything that ShieldX needs on one machine, in one folder: one or three Kafka brokers, and optionally Postgres.
 
-    As an async context manager it starts on entry and stops in order on exit.
+    As an async context manager it starts on entry and stops gracefully on exit.
     """
 
     def __init__(
@@ -35,29 +35,29 @@ class Stack:
         postgres: bool = False,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        """Describe a stack; nothing happens yet. The arguments are those of KafkaCluster; `postgres` adds one."""
+        """Describe a stack without starting it. The arguments are those of KafkaCluster; `postgres` adds a Postgres."""
         self._lock = FileLock(folder.absolute() / "lock")
         self.kafka = KafkaCluster(folder, brokers=brokers, java=java, cache=cache, port=port, progress=progress)
         self._postgres = PostgresServer(folder, progress=progress) if postgres else None
 
     @property
     def bootstrap(self) -> str:
-        """The brokers' addresses, host:port[,host:port…]. Raises RuntimeError before the folder's first start."""
+        """The brokers' addresses, host:port[,host:port…]. Raises RuntimeError before the first start in the folder."""
         return self.kafka.bootstrap
 
     @property
     def postgres_dsn(self) -> str | None:
-        """The address of Postgres, without its password, or None for a stack that has none.
+        """The address of Postgres without its password, or None if the stack has no Postgres.
 
-        Raises RuntimeError before the folder's first start.
+        Raises RuntimeError before the first start in the folder.
         """
         return None if self._postgres is None else self._postgres.dsn
 
     async def start(self) -> None:
-        """Start everything and return once it answers.
+        """Start everything and return when all of it responds.
 
-        Raises StopTheOtherProcess when another stack runs in the folder, and the errors of
-        KafkaCluster.start and PostgresServer.start.
+        Raises StopTheOtherProcess if another stack runs in the folder, and the errors of KafkaCluster.start and
+        PostgresServer.start.
         """
         self._lock.acquire()
         try:
@@ -69,7 +69,7 @@ class Stack:
             raise
 
     async def stop(self) -> None:
-        """Stop everything in order; without effect when it is stopped."""
+        """Stop everything gracefully. Does nothing if it is stopped."""
         try:
             await self.kafka.stop()
         finally:
@@ -80,9 +80,9 @@ class Stack:
                 self._lock.release()
 
     async def watch(self) -> None:
-        """Wait until the stack cannot go on by itself, and raise what KafkaCluster.watch does then.
+        """Watch the stack until Kafka fails, and raise what KafkaCluster.watch raises.
 
-        Postgres is started again meanwhile, whenever it ends.
+        Postgres is restarted whenever it exits.
         """
         works = [self.kafka.watch()]
         if self._postgres is not None:
@@ -90,17 +90,17 @@ class Stack:
         await first_to_end(works)
 
     async def _keep(self, postgres: PostgresServer) -> None:
-        """Start Postgres again whenever it ends: the agents that need it wait, and the others never notice."""
+        """Restart Postgres whenever it exits. Agents that need it wait; the others are not affected."""
         while True:
             try:
                 if postgres.pid is not None:
                     await postgres.watch()
             except PostgresEnded as error:
-                _log.warning("starting Postgres again: %s", str(error).partition(";")[0])
+                _log.warning("restarting Postgres: %s", str(error).partition(";")[0])
             try:
                 await postgres.start()
             except StackError:
-                _log.exception("Postgres does not start; trying again in %g s", RETRY_S)
+                _log.exception("Postgres failed to start; retrying in %g s", RETRY_S)
                 await asyncio.sleep(RETRY_S)
 
     async def __aenter__(self) -> Self:

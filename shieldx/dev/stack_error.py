@@ -1,7 +1,7 @@
-"""The base of every error the embedded stack raises."""
+"""The base class of the embedded stack's errors."""
 
 from shieldx.errors import ShieldXError
 
 
 class StackError(ShieldXError):
-    """The embedded stack cannot do what it was asked; each subclass is named by what to do about it."""
+    """The embedded stack cannot do what was requested. Each subclass is named after the remedy."""

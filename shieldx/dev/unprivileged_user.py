@@ -1,4 +1,4 @@
-"""The user that runs what refuses to run as root."""
+"""The user that runs programs which refuse to run as root."""
 
 import os
 import pwd
@@ -14,56 +14,56 @@ _NAME = "nobody"
 
 
 class RunAsAnotherUser(StackError):
-    """This cannot be done as root here."""
+    """Root cannot do this here."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnprivilegedUser:
-    """A user and its group, by number."""
+    """A user and its group, by id."""
 
     uid: int
     gid: int
 
     def own(self, path: Path) -> None:
-        """Give the user a folder or a file, which nobody else can open then; what is within is left alone."""
+        """Make the user the owner of a folder or file and deny access to all others. Does not recurse."""
         os.chown(path, self.uid, self.gid)
         path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def unprivileged_user() -> UnprivilegedUser | None:
-    """The user to run as, or None to stay who we are, which is not root.
+    """The user to run as, or None to run as the current user, which is not root.
 
     Raises:
-        RunAsAnotherUser: we are root, and this system has no such user, or no /proc to reach folders by.
+        RunAsAnotherUser: this process is root, and the system has no such user, or no /proc to reach folders through.
     """
     if os.geteuid() != 0:
         return None
     if sys.platform != "linux":
-        raise RunAsAnotherUser("the embedded Postgres cannot be run by root on this system; run it as another user")
+        raise RunAsAnotherUser("root cannot run the embedded Postgres on this system; run it as another user")
     try:
         found = pwd.getpwnam(_NAME)
     except KeyError:
         raise RunAsAnotherUser(
-            f"Postgres refuses to run as root, and there is no user {_NAME!r}; run it as another user"
+            f"Postgres refuses to run as root, and the user {_NAME!r} does not exist; run it as another user"
         ) from None
     return UnprivilegedUser(found.pw_uid, found.pw_gid)
 
 
 def is_open_to_all(folder: Path) -> bool:
-    """Whether any user may enter the folder: every folder above it lets others pass."""
+    """Whether any user may enter the folder and all folders above it."""
     real = folder.resolve()
     return all(path.stat().st_mode & 0o001 for path in (real, *real.parents))
 
 
 def copy_open_to_all(sources: Mapping[str, Path], target: Path) -> None:
-    """Copy folders, by their names within `target`, to where any user may read them, but only we may write.
+    """Copy folders to where any user can read them but only this one can write; keys are names within `target`.
 
-    All of it is there afterwards or, after a kill, none.
+    The copy is atomic: after a kill, either all of it is there or none.
     """
     for parent in reversed(target.parents):
         if not parent.is_dir():
             parent.mkdir()
-            parent.chmod(0o755)  # whatever our umask is
+            parent.chmod(0o755)  # regardless of the umask
     unfinished = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.rmtree(unfinished, ignore_errors=True)
     for name, source in sources.items():
@@ -75,5 +75,5 @@ def copy_open_to_all(sources: Mapping[str, Path], target: Path) -> None:
         unfinished.rename(target)
     except OSError:
         shutil.rmtree(unfinished)
-        if not target.is_dir():  # else another process was first
+        if not target.is_dir():  # otherwise another process was faster
             raise

@@ -1,4 +1,4 @@
-"""An agent's worker in a process of its own, as an operator would start it."""
+"""An agent's worker in its own process, started as an operator would."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _LAST_LINES = 20
 
 
 class ReadTheAgentLog(ShieldXError):
-    """The agent ended, or does not answer; its log says why."""
+    """The agent exited or does not respond; its log gives the cause."""
 
 
 class WorkerProcess:
-    """`shieldx worker AGENT` with its log in a file; it runs inside its context. `environment` is all it gets."""
+    """`shieldx worker AGENT` while its context is open, with its log in a file and only `environment` set."""
 
     def __init__(self, agent: str, folder: Path, environment: Mapping[str, str]) -> None:
         self._agent = agent
@@ -39,17 +39,17 @@ class WorkerProcess:
         await self.stop()
 
     async def stop(self) -> None:
-        """Let it finish what it has begun; without effect when it has ended."""
+        """Let it finish its current work and exit. Does nothing if it has exited."""
         if self._child.poll() is None:
             await stop_child(self._child, timeout_s=_STOP_S)
 
     async def watch(self) -> None:
-        """Wait for what should not happen.
+        """Wait until the worker exits unexpectedly.
 
         Raises:
-            ReadTheAgentLog: it ended; the message quotes the last lines of its log.
+            ReadTheAgentLog: it exited; the message quotes the last lines of its log.
         """
         status = await wait_for_child(self._child)
         log = (self._folder / LOG).read_text(errors="replace").splitlines()
         last = "\n".join(log[-_LAST_LINES:])
-        raise ReadTheAgentLog(f"the {self._agent} agent ended with status {status}. The end of its log:\n{last}")
+        raise ReadTheAgentLog(f"the {self._agent} agent exited with status {status}. The end of its log:\n{last}")

@@ -1,1 +1,1 @@
-"""Evaluators: they judge batches of samples by rules, in processes of their own."""
+"""Evaluators, which judge batches of samples by rules in separate processes."""

@@ -1,4 +1,4 @@
-"""A set of samples as bytes: far smaller than as objects, and sent to another process as they are."""
+"""A sample set as bytes, which takes far less memory than objects and can be sent to another process unchanged."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OBJECT_BYTES = 48
-"""What Python adds to each sample: the head of a `bytes`, and the reference to it."""
+"""Python's overhead per sample: the header of a `bytes` object and the reference to it."""
 
 encode_sample = msgspec.msgpack.Encoder().encode
-"""MessagePack has bodies as they are: JSON's base64 would take three times as long to decode where they are long."""
+"""MessagePack stores bodies unencoded. JSON's base64 takes three times as long to decode for long bodies."""
 decode_sample = msgspec.msgpack.Decoder(Sample).decode
 
 
@@ -26,9 +26,9 @@ class EncodedSet:
 
     samples: Sequence[bytes]
     strata: str
-    """A digest of what is known about them."""
+    """A digest of the summary of the samples."""
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory it takes."""
+        """The approximate memory use."""
         return sum(map(len, self.samples)) + OBJECT_BYTES * len(self.samples)

@@ -1,4 +1,4 @@
-"""Errors, named by what whoever meets them should do next."""
+"""Errors of evaluators, named after the remedy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from shieldx.errors import ShieldXError
 
 
 class AnswerWithError(ShieldXError):
-    """Give the batch this error as its answer: judging it again would end in the same way."""
+    """Answer the batch with this error: judging it again would fail in the same way."""
 
 
 class GiveUpEvaluation(AnswerWithError):
-    """Give the other batches of the evaluation this error too: it is lost, and they would take as long."""
+    """Answer the evaluation's other batches with this error too: it is lost, and they would take as long."""

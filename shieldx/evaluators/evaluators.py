@@ -1,4 +1,4 @@
-"""Answers to batches: the samples they name, judged."""
+"""Answers batches by judging the samples that they name."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from shieldx.messages import Source
 
 GIVEN_UP = 1024
-"""Evaluations: the batches of one come within minutes, and few are given up."""
+"""How many failed evaluations to remember. The batches of one come within minutes, and few evaluations fail."""
 MAX_ERROR_CHARS = 1000
-"""An error may quote a pattern of any length; reports keep it."""
+"""Limits error texts, which may quote a pattern of any length and are stored in reports."""
 
 
 class Evaluators:
-    """Judges batches, several at once. The same batch gives the same answer again, but for its latencies."""
+    """Judges several batches at once. Judging a batch again gives the same answer, except for its latencies."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Evaluators:
         self._entered = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Start the processes. Raises RestoreTask if one cannot be."""
+        """Start the processes. Raises RestoreTask if one cannot be started."""
         async with AsyncExitStack() as entering:
             await entering.enter_async_context(self._pool)
             await entering.enter_async_context(self._sets)
@@ -60,11 +60,11 @@ class Evaluators:
         await self._entered.aclose()
 
     async def answer(self, message: Batch, source: Source) -> Sequence[Output]:
-        """The score of a batch; its error, if it can have no outcomes.
+        """The score of a batch, or its error if it cannot have outcomes.
 
         Raises:
-            FixConfiguration: an ACL is missing.
-            RestoreTask: the brokers do not answer, or a process cannot be started.
+            FixConfiguration: An ACL is missing.
+            RestoreTask: The brokers do not respond, or a process cannot be started.
         """
         try:
             score = await self._score(message, source.partition)
@@ -95,14 +95,14 @@ class Evaluators:
         found = await self._sets.get(place)
         if found.strata != batch.strata:
             raise AnswerWithError(
-                f"set {place.sample_set} version {place.version} was sealed with strata that its samples do not have: "
-                "seal it again, with those that they have"
+                f"set {place.sample_set} version {place.version} was sealed with strata that do not match its samples: "
+                "seal it again with the correct ones"
             )
         known = found.samples
         if not all(0 <= index < len(known) for index in batch.samples):
             raise AnswerWithError(
-                f"the batch asks for samples {min(batch.samples)} to {max(batch.samples)}, and set {place.sample_set} "
-                f"version {place.version} has {len(known)}: start another evaluation"
+                f"the batch asks for samples {min(batch.samples)} to {max(batch.samples)}, but set {place.sample_set} "
+                f"version {place.version} has only {len(known)}: start another evaluation"
             )
         judged = await self._pool.judge(
             Work(

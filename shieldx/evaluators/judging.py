@@ -1,6 +1,6 @@
-"""Judging samples by a rule: what the processes of the pool do.
+"""Judges samples by a rule: the work of the pool's processes.
 
-They import this module only, and it must stay quick to import: nothing of Kafka here.
+The processes import only this module, and it must stay quick to import: do not import Kafka here.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.matching.matcher import CompiledRule, Judgement
 
 COMPILED_RULES = 64
-"""More than evaluations run at once on one worker; a compiled pattern may take megabytes."""
+"""More than the number of evaluations that run at once on a worker. A compiled pattern may take megabytes."""
 
 MAX_PROCESSOR_S = 30.0
-"""Of a process, for a batch, by the processor's time: it stands still while a process is frozen or waits for others."""
+"""CPU time of a process for a batch. It does not advance while the process is frozen or waits for others."""
 
 encode_rule = msgspec.json.Encoder(order="sorted").encode
-"""As `rule_hash` encodes it: equal bytes are equal rules."""
+"""Encodes like `rule_hash`, so equal bytes mean equal rules."""
 _decode_rule = msgspec.json.Decoder(RuleConfig).decode
 
 
 class Work(NamedTuple):
-    """Samples to be judged by a rule, and perhaps by one that it is compared with; everything encoded."""
+    """Samples to judge by a rule and, optionally, by a second rule for comparison; everything is encoded."""
 
     rule: bytes
     compared: bytes | None
@@ -44,9 +44,9 @@ class Work(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What came of it, in the order of the samples.
+    """The outcomes in the order of the samples.
 
-    `latencies_ns` are of the rule alone: parsing the request and judging it, without decoding the sample.
+    `latencies_ns` are for the main rule alone: they cover parsing the request and judging it, not decoding the sample.
     """
 
     outcomes: Outcomes
@@ -56,7 +56,7 @@ class Judged(NamedTuple):
 
 
 class TooSlow(NamedTuple):
-    """A rule takes too much of the processor's time."""
+    """A rule takes too much CPU time."""
 
     error: str
 
@@ -68,29 +68,29 @@ class Unusable(NamedTuple):
 
 
 class Defect(NamedTuple):
-    """Judging raised what it never should. Without the exception's message, which may quote a sample."""
+    """Judging raised an unexpected exception. Its message is omitted because it may quote a sample."""
 
     kind: str
     stack: str
 
 
 def judge(work: Work) -> Judged | TooSlow | Unusable | Defect:
-    """Judge samples. Nothing is raised: an exception that cannot be pickled would look like a dead process."""
+    """Judge samples. Never raises, because an exception that cannot be pickled would look like a dead process."""
     try:
         return _judged(work)
     except UnusableRule as error:
         return Unusable(str(error))
-    except Exception as error:  # noqa: BLE001 - it is logged, and answered, by the process that asked
+    except Exception as error:  # noqa: BLE001 - the calling process logs it and answers with it
         return Defect(type(error).__name__, "".join(format_tb(error.__traceback__)))
 
 
 def ready() -> int:
-    """The id of this process, now that it has imported all that it needs."""
+    """The id of this process, after it has imported everything it needs."""
     return os.getpid()
 
 
 def joined(parts: Sequence[Judged]) -> Judged:
-    """The outcomes of parts of a batch as those of the whole."""
+    """Join the outcomes of the parts of a batch."""
     if len(parts) == 1:
         return parts[0]
     return Judged(
@@ -111,8 +111,8 @@ def _judged(work: Work) -> Judged | TooSlow:
     for encoded in work.samples:
         if thread_time() > until_s:
             return TooSlow(
-                f"{len(sources)} of {len(work.samples)} samples took {MAX_PROCESSOR_S:g} s of the processor's time: "
-                "make the rule simpler, or leave out samples that are long"
+                f"{len(sources)} of {len(work.samples)} samples took {MAX_PROCESSOR_S:g} s of CPU time: "
+                "simplify the rule, or leave out long samples"
             )
         sample = decode_sample(encoded)
         began_ns = perf_counter_ns()

@@ -1,4 +1,4 @@
-"""One process that judges, and is started again after it has died."""
+"""A process that judges samples and is restarted after it has died."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class StartAgain(ShieldXError):
-    """The process has died; the next `start` makes another one."""
+    """The process has died; the next `start` creates another one."""
 
 
 class JudgingProcess:
-    """An executor of one process, so that it is known which work a process died of, and which to kill."""
+    """An executor with one process, so that it is known which work killed a process, and which process to kill."""
 
     def __init__(self) -> None:
         self._executor: ProcessPoolExecutor | None = None
@@ -43,7 +43,7 @@ class JudgingProcess:
 
     @property
     def resident_bytes(self) -> int:
-        """How much memory the process takes; 0 where the kernel does not say, outside Linux."""
+        """The memory use of the process; 0 outside Linux, where it is unknown."""
         try:
             pages = Path(f"/proc/{self._pid}/statm").read_text(encoding="ascii").split()[1]
         except OSError:
@@ -51,14 +51,14 @@ class JudgingProcess:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     async def start(self) -> None:
-        """Start the process, unless it runs, and wait until it has imported what it needs.
+        """Start the process if it is not running, and wait until it has imported what it needs.
 
         Raises:
-            RestoreTask: it died as it started, for want of memory perhaps.
+            RestoreTask: It died during its start, perhaps for lack of memory.
         """
         if self._executor is not None:
             return
-        # Not forked: this process has threads and connections, which a copy of it would break.
+        # No fork: this process has threads and connections that do not survive it.
         executor = ProcessPoolExecutor(1, get_context("spawn"), initializer=die_with_parent, initargs=(os.getpid(),))
         self._executor = executor
         try:
@@ -67,18 +67,16 @@ class JudgingProcess:
             self._pid = await asyncio.wrap_future(starting)
         except BrokenProcessPool as error:
             self._discard()
-            raise RestoreTask(
-                "a judging process died as it started; its stderr or the kernel's log says why"
-            ) from error
+            raise RestoreTask("a judging process died during its start; see its stderr or the kernel's log") from error
         except asyncio.CancelledError:
             self._discard()
             raise
 
     async def run(self, function: Callable[[Given], Returned], given: Given) -> Returned:
-        """Call a function in the process, which must have been started. Cancelled, the process is killed.
+        """Call a function in the started process. If cancelled, the process is killed.
 
         Raises:
-            StartAgain: the process died.
+            StartAgain: The process died.
         """
         if self._executor is None:
             raise StartAgain("the process was not started")
@@ -88,11 +86,11 @@ class JudgingProcess:
             self._discard()
             raise StartAgain("the process died") from error
         except asyncio.CancelledError:
-            self._discard()  # it would go on with what nobody waits for, and keep the next one waiting
+            self._discard()  # otherwise it would continue work that nobody needs and block the next call
             raise
 
     async def stop(self) -> None:
-        """Kill the process; return when it is gone."""
+        """Kill the process and return when it is gone."""
         executor = self._discard(shut_down=False)
         if executor is not None:
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
@@ -111,12 +109,12 @@ class JudgingProcess:
 
 @contextmanager
 def _stop_signals_blocked() -> Iterator[None]:
-    """What is started meanwhile never gets them, from its first instruction on.
+    """Block the stop signals in everything that is started within the context, from its first instruction on.
 
-    A terminal's Ctrl-C goes to every process of its group: the worker stops in order, and needs its processes until
-    then. A handler set by the process itself would come too late for one that is just importing.
+    A terminal's Ctrl-C goes to every process of its group, but the worker needs its processes until it has stopped
+    gracefully. A handler set by the process itself would come too late while it is still importing.
     """
-    resource_tracker.ensure_running()  # starting it would unblock them
+    resource_tracker.ensure_running()  # starting it later would unblock them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

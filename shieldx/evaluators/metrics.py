@@ -1,4 +1,4 @@
-"""What evaluators measure, for Prometheus."""
+"""The Prometheus metrics of evaluators."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class EvaluatorMetrics:
     """The metrics of one worker's evaluators."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.pool_busy = Gauge("shadow_pool_busy", "Processes that judge a batch", registry=registry)
-        self.pool_processes = Gauge("shadow_pool_processes", "Processes that may judge", registry=registry)
+        self.pool_busy = Gauge("shadow_pool_busy", "Processes that are judging a batch", registry=registry)
+        self.pool_processes = Gauge("shadow_pool_processes", "Processes in the pool", registry=registry)
         self.samples_judged = Counter(
-            "shadow_samples_judged", "Samples judged, each time that their batch was", registry=registry
+            "shadow_samples_judged", "Samples judged, including repeated batches", registry=registry
         )
-        self.set_loads = Counter("shadow_set_loads", "Sets of samples read from Kafka, whole or not", registry=registry)
+        self.set_loads = Counter("shadow_set_loads", "Sample sets read from Kafka, complete or not", registry=registry)

@@ -1,4 +1,4 @@
-"""A fixed number of judging processes, for which batches wait in turn."""
+"""A fixed number of judging processes, and a queue of batches for them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HANGS_AFTER_S = 120.0
-"""A process that has not answered for so long is killed, and its work done again: it was frozen, or it hangs. A batch
-that takes much of the processor's time ends long before, by `judging.MAX_PROCESSOR_S`."""
+"""A process that does not respond for this long was frozen or hangs. It is killed, and its work is repeated. A batch
+that takes much CPU time ends long before, by `judging.MAX_PROCESSOR_S`."""
 DEATHS = 3
-"""One may be an accident, or the fault of whatever else takes memory; a batch that kills or hangs as often is the
-cause."""
+"""A single death may be an accident, or caused by another program's memory use. A batch whose processes die this often
+is the cause."""
 PROCESS_BYTES = 512 * 1024 * 1024
-"""A process that takes more is replaced after its batch. With patterns of the Core Rule Set it takes 70 MB, but a rule
-of 64 patterns made to fill RE2's memory takes 200 MB, and a process keeps many rules."""
+"""A process that uses more is replaced after its batch. With patterns of the Core Rule Set it uses 70 MB, but a rule of
+64 patterns designed to fill RE2's memory uses 200 MB, and a process caches many rules."""
 PORTION_BYTES = 4 * 1024 * 1024
-"""Samples that cross to a process at once: it and this one hold about three copies. All others of a batch wait here."""
+"""The size of the samples sent to a process at once. About three copies of them exist; the rest of a batch waits
+here."""
 
 
 class Pool:
-    """Processes are started on entry and killed on the way out; one that dies is replaced by the next that needs it."""
+    """Starts the processes on entry and kills them on exit. A dead process is replaced when it is needed next."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class Pool:
         process_bytes: int = PROCESS_BYTES,
     ) -> None:
         self._processes = [JudgingProcess() for _ in range(processes)]
-        self._free: asyncio.LifoQueue[JudgingProcess] = asyncio.LifoQueue()  # the last one used has rules compiled
+        self._free: asyncio.LifoQueue[JudgingProcess] = asyncio.LifoQueue()  # the last one used has compiled rules
         self._metrics = metrics
         self._judging = judging
         self._hangs_after_s = hangs_after_s
@@ -52,11 +53,11 @@ class Pool:
 
     @property
     def pids(self) -> list[int]:
-        """The ids of the processes that run."""
+        """The ids of the running processes."""
         return [process.pid for process in self._processes if process.pid is not None]
 
     async def __aenter__(self) -> Self:
-        """Start the processes. Raises RestoreTask if one cannot be."""
+        """Start the processes. Raises RestoreTask if one cannot be started."""
         try:
             await asyncio.gather(*(_started(process) for process in self._processes))
         except BaseException:
@@ -75,9 +76,9 @@ class Pool:
         """Judge a batch as soon as a process is free.
 
         Raises:
-            AnswerWithError: the rule cannot be run.
-            GiveUpEvaluation: the batch took too much time, or killed its process, or made it hang, again and again.
-            RestoreTask: a process cannot be started.
+            AnswerWithError: The rule cannot be run.
+            GiveUpEvaluation: The batch took too much time, or repeatedly killed its process or made it hang.
+            RestoreTask: A process cannot be started.
         """
         process = await self._free.get()
         try:
@@ -100,8 +101,8 @@ class Pool:
             except TimeoutError:
                 logger.warning("a judging process hung and was killed", extra={"death": death, "of": DEATHS})
         raise GiveUpEvaluation(
-            f"{DEATHS} processes died or hung one after the other judging {len(work.samples)} samples, for want of "
-            "memory perhaps: give the worker more, or make the rule simpler"
+            f"{DEATHS} processes in a row died or hung while judging {len(work.samples)} samples, perhaps for lack of "
+            "memory: give the worker more, or simplify the rule"
         )
 
     async def _portion_in(self, process: JudgingProcess, portion: Work) -> Judged:
@@ -112,7 +113,7 @@ class Pool:
             raise AnswerWithError(judged.error)
         if isinstance(judged, Defect):
             logger.error("judging raised %s:\n%s", judged.kind, judged.stack)
-            raise AnswerWithError(f"judging raised {judged.kind}, which is a defect: report it with the worker's log")
+            raise AnswerWithError(f"judging raised {judged.kind}, which is a bug: report it with the worker's log")
         self._metrics.samples_judged.inc(len(portion.samples))
         return judged
 
@@ -121,19 +122,19 @@ class Pool:
 
 
 async def _started(process: JudgingProcess) -> None:
-    """Start a process. Raises RestoreTask if it dies as it starts, again and again."""
+    """Start a process. Raises RestoreTask if it repeatedly dies during its start."""
     for _ in range(DEATHS - 1):
         try:
             await process.start()
         except RestoreTask as error:
-            logger.warning("%s; another one is started", error)
+            logger.warning("%s; starting another one", error)
         else:
             return
     await process.start()
 
 
 def _portions(work: Work) -> Iterator[Work]:
-    """The same work cut between samples, so that no portion has more bytes than it may, or it has one sample only."""
+    """Split the work between samples, so that each portion respects the size limit or has a single sample."""
     begin = size = 0
     for index, sample in enumerate(work.samples):
         if size and size + len(sample) > PORTION_BYTES:

@@ -1,4 +1,4 @@
-"""Sets of samples in memory, the ones used last."""
+"""A cache of the most recently used sample sets."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from shieldx.evaluators.sample_reader import Place
 
 CACHE_BYTES = 512 * 1024 * 1024
-"""A set is read from Kafka again for each batch if this is less than the sets take that are judged side by side."""
+"""If the sets judged concurrently exceed this size, a set is read from Kafka again for each batch."""
 ERROR_BYTES = 4096
-"""About what a set takes that cannot be used."""
+"""The approximate size of an unusable set's cache entry."""
 LOADS_AT_ONCE = 2
-"""Each may take as much as the largest set. With one, a partition that stalls would hold up the sets of all others."""
+"""Each load may use as much memory as the largest set. With a single load, a stalled partition would block all
+others."""
 
 
 class SetCache:
-    """Batches that want the same set wait for one load of it.
+    """Batches that need the same set wait for the same load.
 
-    That a set is not whole is kept too, so that its other batches do not read it again: what stands at an offset never
-    changes, and samples imported again stand at others.
+    The information that a set is incomplete is cached too, so that its other batches do not read it again. Records at
+    an offset never change, and samples imported again are at other offsets.
     """
 
     def __init__(
@@ -49,22 +50,22 @@ class SetCache:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End the loads that nobody waits for any more."""
+        """Cancel the loads that nobody waits for."""
         loads = list(self._loads.values())
         for load in loads:
             load.cancel()
         await asyncio.gather(*loads, return_exceptions=True)
 
     async def get(self, place: Place) -> EncodedSet:
-        """The set that stands at a place.
+        """The set at a place.
 
         Raises:
-            AnswerWithError: it cannot be used.
-            FixConfiguration, RestoreTask: it cannot be read, now.
+            AnswerWithError: The set cannot be used.
+            FixConfiguration, RestoreTask: The set cannot be read now.
         """
         found = self._known.get(place)
         if found is None:
-            # Shielded: one who waits may be cancelled, the others go on waiting.
+            # Shielded: if one waiter is cancelled, the others continue to wait.
             found = await asyncio.shield(self._load(place))
         else:
             self._known.move_to_end(place)
@@ -106,6 +107,6 @@ def _size_bytes(found: EncodedSet | AnswerWithError) -> int:
 
 
 def _retrieve_exception(load: asyncio.Task[EncodedSet | AnswerWithError]) -> None:
-    """Look at the exception of a load: asyncio logs one that nobody looks at, if all who waited were cancelled."""
+    """Retrieve a load's exception: asyncio logs one that is never retrieved, as when all waiters were cancelled."""
     if not load.cancelled():
         load.exception()

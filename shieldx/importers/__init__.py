@@ -1,1 +1,1 @@
-"""Labelled traffic and rules in formats of others, as samples and rules."""
+"""Importers that convert labelled traffic and rules from other formats."""

@@ -1,4 +1,4 @@
-"""The lines of a file, one at a time, none longer than what memory is meant for."""
+"""Reads a file line by line with a limit on the line length."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
-"""More than any sample needs, its body escaped six-fold. A file without line breaks would else fill the memory."""
+"""Longer than any sample with its body escaped six-fold. A file without line breaks must not fill the memory."""
 
 
 def read_lines(path: Path) -> Iterator[bytes | None]:
-    """Each line with its end, or `None` for one that is too long. A byte order mark is dropped.
+    """Yield each line with its line end, or `None` for a line that is too long. A byte order mark is dropped.
 
     Raises:
         FixInput: The file cannot be read.
@@ -27,7 +27,7 @@ def read_lines(path: Path) -> Iterator[bytes | None]:
             while (line := _line(stream)) != b"":
                 yield line
     except OSError as error:
-        raise FixInput(f"{path}: {error.strerror}; give a file that can be read") from error
+        raise FixInput(f"cannot read {path}: {error.strerror}") from error
 
 
 def _line(stream: BinaryIO) -> bytes | None:

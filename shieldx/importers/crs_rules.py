@@ -1,11 +1,11 @@
 r"""Rules of the OWASP Core Rule Set as signatures, from a JSON list of the set's `@rx` rules.
 
-A signature matches as ModSecurity 2 does, for which the set is written: PCRE_DOTALL and PCRE_DOLLAR_ENDONLY, so that
-`.` takes newlines, and `^` and `$` are the ends of the value alone. (ModSecurity 3 and Coraza find them at every line.)
-PCRE's `\s` takes the vertical tab, RE2's does not: it is written out.
+A signature matches as in ModSecurity 2, which the set is written for: with PCRE_DOTALL and PCRE_DOLLAR_ENDONLY, so that
+`.` matches newlines, and `^` and `$` match only at the ends of the value. (In ModSecurity 3 and Coraza they match at
+every line.) `\s` includes the vertical tab in PCRE but not in RE2, so it is written out.
 
-The list does not say which rules have `multiMatch`, and look at a value after each transformation; here they look
-after the last one alone.
+The list does not say which rules have `multiMatch` and check a value after each transformation; here all rules check
+only the final value.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _MAX_NAME: Final = 256
 
 
 class ImportedRule(msgspec.Struct, frozen=True):
-    """A rule that can be judged on samples."""
+    """A rule that can be evaluated on samples."""
 
     rule_id: str
     name: str
@@ -74,7 +74,7 @@ class ImportedRule(msgspec.Struct, frozen=True):
 
 
 class NotEvaluable(msgspec.Struct, frozen=True):
-    """A rule that cannot, and why."""
+    """A rule that cannot be evaluated, and the reason."""
 
     rule_id: str
     reason: str
@@ -97,11 +97,13 @@ _decode = msgspec.json.Decoder(list[_Rule]).decode
 
 
 def read_crs_rules(content: bytes) -> list[ImportedRule | NotEvaluable]:
-    """The rules of a JSON list, in its order; raises `FixInput` where it is none."""
+    """The rules of a JSON list, in its order. Raises `FixInput` if the content is not such a list."""
     try:
         rules = _decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FixInput(f"no list of rules in JSON: {error}; give one with id, variables, transformations, …") from error
+        raise FixInput(
+            f"not a JSON list of rules: {error}; each rule needs id, variables, transformations, …"
+        ) from error
     return [_imported(rule) for rule in rules]
 
 
@@ -116,7 +118,7 @@ def _imported(rule: _Rule) -> ImportedRule | NotEvaluable:
 
 def _signature(rule: _Rule) -> Signature:
     if rule.chained:
-        raise _CannotSay("chained: its later links are not in the list")
+        raise _CannotSay("chained: the list does not contain the rest of the chain")
     targets, excluded = _scope(rule.variables)
     config = Signature(
         pattern="(?s)" + with_pcre_space(rule.pattern),
@@ -125,7 +127,7 @@ def _signature(rule: _Rule) -> Signature:
         transformations=_transformations(rule.transformations),
     )
     try:
-        compile_regex(rule.pattern)  # so that a position is one in the pattern as its author wrote it
+        compile_regex(rule.pattern)  # so that error positions refer to the pattern as written
         compile_rule(config)
     except (UnusablePattern, UnusableRule) as unusable:
         raise _CannotSay(f"unusable: {unusable}") from None
@@ -140,7 +142,7 @@ def _scope(variables: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         elif not variable.startswith("RESPONSE_"):
             targets.append(_target(variable))
             if targets[-1].endswith("/"):
-                raise _CannotSay(f"{variable} is chosen by an expression, which a target cannot be")
+                raise _CannotSay(f"{variable} is selected by an expression, which targets do not support")
     if not targets:
         raise _CannotSay("reads only responses, which samples do not have")
     return tuple(targets), tuple(excluded)
@@ -164,12 +166,12 @@ def _transformations(names: list[str]) -> tuple[Transformation, ...]:
         elif name in TRANSFORMATIONS:
             found.append(TRANSFORMATIONS[name])
         else:
-            raise _CannotSay(f"transforms by {name}, for which there is no equivalent")
+            raise _CannotSay(f"uses the transformation {name}, which has no equivalent")
     return tuple(found)
 
 
 def with_pcre_space(pattern: str) -> str:
-    r"""The pattern with `\s` and `\S` as PCRE means them, for an engine in which they leave the vertical tab out."""
+    r"""The pattern with `\s` and `\S` rewritten to PCRE's meaning, for engines whose `\s` excludes vertical tabs."""
     pieces = []
     in_class = False
     position = 0
@@ -189,7 +191,7 @@ _SPACE_IN_CLASS: Final = {r"\s": r"\s\x0b", r"\S": r"\x00-\x08\x0e-\x1f\x21-\xff
 
 
 def _piece(pattern: str, position: int, in_class: bool) -> str:
-    """An escape, a quotation, the beginning of a class, a named class within one, or a character."""
+    """The next piece: an escape, a quotation, the start of a class, a named class within one, or a character."""
     if pattern.startswith(r"\Q", position):
         end = pattern.find(r"\E", position)
         return pattern[position:] if end < 0 else pattern[position : end + 2]

@@ -1,4 +1,4 @@
-"""Samples from a table in CSV, by a mapping of its columns."""
+"""Samples from a CSV table, with a mapping of its columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Field = Literal[
     "label",
     "category",
-    "source",  # `traffic.csv#12`, by file and line, where neither column nor constant says it
+    "source",  # `traffic.csv#12` (file and line) if neither column nor constant sets it
     "method",
     "uri",
     "protocol",
@@ -33,10 +33,11 @@ LabelValues = tuple[Annotated[str, msgspec.Meta(min_length=1)], ...]
 
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where in a row the fields of a sample are.
+    """Where the fields of a sample are in a row.
 
-    `columns` names a column for a field, `constants` gives a field the same value in every row; label and category need
-    one of the two. `headers` gives a header's name for a column of values. Labels are compared without regard to case.
+    `columns` maps a field to a column, and `constants` sets a field to the same value in every row. Label and category
+    need one of the two. `headers` maps a column to the name of the header whose value it holds. Labels are compared
+    without regard to case.
     """
 
     columns: dict[Field, str]
@@ -48,7 +49,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class _Table(msgspec.Struct, frozen=True):
-    """A mapping that was checked against the header of a file."""
+    """A mapping that was checked against a file's header row."""
 
     file: str
     header: list[str]
@@ -57,7 +58,7 @@ class _Table(msgspec.Struct, frozen=True):
 
 
 def import_csv(path: Path, mapping: Mapping) -> Imported:
-    """Every row of the file.
+    """Yield a sample for every row of the file.
 
     Raises:
         FixInput: The file cannot be read, or the mapping does not fit it.
@@ -66,10 +67,10 @@ def import_csv(path: Path, mapping: Mapping) -> Imported:
 
 
 def samples_of_csv(lines: Iterable[bytes | None], file: str, mapping: Mapping) -> Imported:
-    """A sample for each row. `None` is a line that is too long; `file` is the name of the file.
+    """Yield a sample for each row. `None` stands for a line that is too long; `file` is the file's name.
 
     Raises:
-        FixInput: The mapping does not fit the header, which is the first row.
+        FixInput: The mapping does not match the header row.
     """
     rows = _rows(lines, mapping.delimiter)
     _, header = next(rows, (1, []))
@@ -83,12 +84,12 @@ def samples_of_csv(lines: Iterable[bytes | None], file: str, mapping: Mapping) -
 
 
 class _LineTooLong(Exception):
-    """A signal from the lines through the csv module, never seen outside."""
+    """Signals a long line through the csv module; never leaves this module."""
 
 
 def _rows(lines: Iterable[bytes | None], delimiter: str) -> Iterator[tuple[int, list[str] | SkipSample]]:
-    """Rows with the number of their first line; blank ones left out."""
-    csv.field_size_limit(MAX_LINE_BYTES)  # the module's own default is below the longest body
+    """Rows with the number of their first line, without blank rows."""
+    csv.field_size_limit(MAX_LINE_BYTES)  # the module's default is smaller than the longest body
     reader = csv.reader(_texts(lines), delimiter=delimiter, strict=True)
     while True:
         number = reader.line_num + 1
@@ -110,7 +111,7 @@ def _rows(lines: Iterable[bytes | None], delimiter: str) -> Iterator[tuple[int, 
 
 
 def _rest_skipped(detail: str) -> SkipSample:
-    # Where the next row begins cannot be known: the middle of a field must not be taken for a sample.
+    # Nobody can tell where the next row begins, and the middle of a field must not be read as a sample.
     return SkipSample("too large", f"{detail} Nothing after it was read.")
 
 
@@ -118,7 +119,7 @@ def _texts(lines: Iterable[bytes | None]) -> Iterator[str]:
     for line in lines:
         if line is None:
             raise _LineTooLong
-        # What is not UTF-8 becomes surrogates, and its row is skipped when its sample is encoded.
+        # Invalid UTF-8 becomes surrogates. The row is skipped when its sample is encoded.
         yield line.decode(errors="surrogateescape")
 
 
@@ -127,7 +128,7 @@ def _checked(file: str, header: list[str] | SkipSample, mapping: Mapping) -> _Ta
     if isinstance(header, SkipSample):
         raise FixInput(f"{place}: {header.detail}; the first row must name the columns")
     if not header:
-        raise FixInput(f"{place}: the file is empty; its first row must name the columns")
+        raise FixInput(f"{place}: the file is empty; the first row must name the columns")
     names = [name.strip() for name in header]
     for column in (*mapping.columns.values(), *mapping.headers):
         if names.count(column) != 1:
@@ -135,12 +136,12 @@ def _checked(file: str, header: list[str] | SkipSample, mapping: Mapping) -> _Ta
             raise FixInput(f"{place}: {found} {column!r}; map one of: {', '.join(sorted(set(names)))}")
     for field in ("label", "category"):
         if field not in {*mapping.columns, *mapping.constants}:
-            raise FixInput(f"{place}: no {field}; name its column, or give a constant for it")
+            raise FixInput(f"{place}: no {field}; map a column to it, or set a constant")
     if twice := sorted(mapping.columns.keys() & mapping.constants.keys()):
-        raise FixInput(f"{place}: {', '.join(twice)}: both a column and a constant; leave one out")
+        raise FixInput(f"{place}: {', '.join(twice)}: set by both a column and a constant; remove one")
     labels: dict[str, Label] = {value.lower(): "benign" for value in mapping.benign}
     if both := sorted(labels.keys() & {value.lower() for value in mapping.attack}):
-        raise FixInput(f"{place}: label {', '.join(both)}: means both attack and benign; leave one out")
+        raise FixInput(f"{place}: label {', '.join(both)}: means both attack and benign; remove one")
     labels |= {value.lower(): "attack" for value in mapping.attack}
     return _Table(file, names, mapping, labels)
 
@@ -156,7 +157,7 @@ def _sample(table: _Table, place: str, row: list[str]) -> Sample:
     }
     label = table.labels.get(fields["label"].strip().lower())
     if label is None:
-        raise SkipSample("unknown label", f"{_where(table, 'label')}: neither a value for attack nor one for benign")
+        raise SkipSample("unknown label", f"{_where(table, 'label')}: value is not a label for attack or benign")
     return Sample(
         label=label,
         category=fields["category"].strip(),
@@ -181,14 +182,14 @@ def _header_lines(table: _Table, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _header_cells(cells: dict[str, str], mapping: Mapping) -> Iterator[tuple[str, str]]:
-    """The headers that are there: an empty cell is an absent header."""
+    """The headers that are present: an empty cell means an absent header."""
     return ((name, cells[column]) for column, name in mapping.headers.items() if cells[column])
 
 
 def _body(table: _Table, fields: dict[Field, str]) -> bytes:
     text, encoded = fields.get("body", ""), fields.get("body_base64", "").strip()
     if text and encoded:
-        raise SkipSample("malformed", f"{_where(table, 'body_base64')}: there is a body as text too")
+        raise SkipSample("malformed", f"{_where(table, 'body_base64')}: there is also a text body")
     try:
         return base64.b64decode(encoded, validate=True) if encoded else text.encode()
     except (binascii.Error, ValueError) as error:

@@ -1,6 +1,6 @@
-"""Tests in go-ftw's YAML, as the OWASP Core Rule Set keeps them: each stage of a test is a sample.
+"""Tests in go-ftw's YAML format, used by the OWASP Core Rule Set. Each stage of a test becomes a sample.
 
-`942100.yaml#3` is the first stage of the test with id 3, `942100.yaml#3/2` its second.
+`942100.yaml#3` is the first stage of the test with id 3, and `942100.yaml#3/2` is its second.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NUMBERED = re.compile(r"(request|response)-[0-9]+-")
-# What older tests look for in the log, when it is a rule's id and nothing else: `id "942100"`, `\[id \"942100\"\]`.
+# Older tests match a pattern in the log. Supported: just a rule's id, as `id "942100"` or `\[id \"942100\"\]`.
 _ID_IN_LOG = re.compile(r'(?:\\?\[)?id \\?"(?P<id>[0-9]+)\\?"(?:\\?\])?')
-# That no rule at all may fire, as the Core Rule Set's tests of its exclusions say it.
+# The pattern for "no rule may fire" in the Core Rule Set's tests of its exclusions.
 _ANY_ID_IN_LOG = re.compile(r'(?:\\\[)?id "(?:\\d|\[0-9\])\+"(?:\\\])?')
 
 
 def import_go_ftw(path: Path) -> Imported:
-    """Every stage in the file at `path`, or in all .yaml and .yml files below that folder, in the order of their paths.
+    """Yield every stage in the file at `path`, or in all .yaml and .yml files below that folder, sorted by path.
 
     Raises:
-        FixInput: There is no such file.
+        FixInput: The file does not exist.
     """
     for file, content in read_yaml_files(path):
         if isinstance(content, Skipped):
@@ -43,7 +43,7 @@ def category_of(folder: str) -> str:
 
 
 def samples_of_go_ftw(content: bytes, file: str, category: str) -> Imported:
-    """The stages in a file's content; `file` is its name."""
+    """Yield the stages in a file's content; `file` is its name."""
     try:
         document = load_yaml(content, TextLoader)
     except FixInput as error:
@@ -74,7 +74,7 @@ def _samples_of_test(test: object, prefix: str, position: int, category: str) ->
 
 def _sample_of_stage(stage: object, source: str, category: str) -> Sample:
     fields = _mapping(stage, "stage")
-    fields = _mapping(fields.get("stage", fields), "stage")  # go-ftw before version 1 nested them once more
+    fields = _mapping(fields.get("stage", fields), "stage")  # go-ftw before version 1 has one more nesting level
     expected, unexpected = _expectations(_mapping(fields.get("output"), "output"))
     return Sample(
         label="attack" if expected else "benign",
@@ -87,9 +87,9 @@ def _sample_of_stage(stage: object, source: str, category: str) -> Sample:
 
 
 def _expectations(output: dict[str, object]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The rules that must fire and those that must not: lists of ids, or what older tests look for in the log.
+    """The rules that must fire and those that must not, from lists of ids or from older tests' log patterns.
 
-    Both are empty where no rule at all may fire: the request is benign to all of them.
+    Both are empty if no rule may fire: the request is benign for all rules.
     """
     log = _mapping(output.get("log"), "output.log")
     absent = log.get("no_match_regex") or output.get("no_log_contains")
@@ -98,7 +98,7 @@ def _expectations(output: dict[str, object]) -> tuple[tuple[str, ...], tuple[str
     benign_to_all = isinstance(absent, str) and _ANY_ID_IN_LOG.fullmatch(absent.strip()) is not None
     if not expected and not unexpected and not benign_to_all:
         raise SkipSample(
-            "no expectation", f"names no rule, expects {', '.join(sorted({*output, *log} - {'log'})) or 'nothing'}"
+            "no expectation", f"no rule named; expects {', '.join(sorted({*output, *log} - {'log'})) or 'nothing'}"
         )
     return expected, unexpected
 
@@ -108,7 +108,7 @@ def _ids(log: dict[str, object], name: str) -> tuple[str, ...]:
     if ids is None:
         return ()
     if not isinstance(ids, list) or not all(isinstance(rule, str) and rule.isdecimal() for rule in ids):
-        raise SkipSample("malformed", f"output.log.{name}: not a list of whole numbers")
+        raise SkipSample("malformed", f"output.log.{name}: not a list of integers")
     return tuple(dict.fromkeys(ids))
 
 

@@ -1,7 +1,7 @@
 """The request that go-ftw sends for the `input` of a stage.
 
-It follows go-ftw 2 (`test/defaults.go`, `test/data.go`, `ftwhttp/request.go`), odd corners included: rules were tested
-against what that program really sends.
+This follows go-ftw 2 (`test/defaults.go`, `test/data.go`, `ftwhttp/request.go`) including its quirks, because rules
+were tested against what that program really sends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FORM = "application/x-www-form-urlencoded"
-# As go-ftw has it: only the first is bound to the start and only the last to the end.
+# As in go-ftw: only the first is anchored at the start, and only the last at the end.
 _METHOD_WITH_BODY = re.compile(r"^POST|PUT|PATCH|DELETE\Z")
 _TEMPLATE = re.compile(rb"\{\{(.*?)\}\}", re.DOTALL)
 _REPEAT = re.compile(rb'\s*"(?P<text>[^"\\{}\n]*)"\s*\|\s*repeat\s+(?P<times>[0-9]{1,9})\s*', re.DOTALL)
@@ -33,10 +33,10 @@ def request_of(stage_input: Mapping[str, object]) -> Request:
     """Build the request of one stage.
 
     Raises:
-        SkipSample: It is not well-formed, too large, or depends on a response.
+        SkipSample: The request is malformed, too large, or depends on a response.
     """
     if _flag(stage_input, "follow_redirect"):
-        raise SkipSample("unsupported", "follow_redirect: the request depends on the response before it")
+        raise SkipSample("unsupported", "follow_redirect: the request depends on the previous response")
     if encoded := _text(stage_input, "encoded_request", ""):
         return parse_raw_request(_base64(encoded, "encoded_request"))
     method = _text(stage_input, "method", "GET")
@@ -72,11 +72,11 @@ def _values(headers: Headers, lower_name: str) -> list[str]:
 
 
 def _headers(stage_input: Mapping[str, object]) -> Headers:
-    """`ordered_headers` as they stand; `headers` by their names, since go-ftw sorts what its map has mixed up."""
+    """`ordered_headers` in the given order; `headers` by name, since go-ftw sorts its unordered map."""
     ordered, named = stage_input.get("ordered_headers"), stage_input.get("headers")
     if ordered is not None:
         if not isinstance(ordered, list) or not all(isinstance(pair, dict) for pair in ordered):
-            raise SkipSample("malformed", "ordered_headers: not a list of name and value")
+            raise SkipSample("malformed", "ordered_headers: not a list of name-value pairs")
         pairs = [(_text(pair, "name", ""), _text(pair, "value", "")) for pair in ordered]
     elif isinstance(named, dict):
         if not all(isinstance(name, str) for name in named):
@@ -86,7 +86,7 @@ def _headers(stage_input: Mapping[str, object]) -> Headers:
         pairs = []
     else:
         raise SkipSample("malformed", "headers: not a mapping of names to values")
-    # Blanks around a value are no part of it (RFC 9112, 5.1).
+    # Whitespace around a value does not belong to it (RFC 9112, 5.1).
     return [(name, value.strip(" \t")) for name, value in pairs]
 
 
@@ -98,7 +98,7 @@ def _data(stage_input: Mapping[str, object]) -> bytes:
 
 
 def _expand(data: bytes) -> bytes:
-    """`data` is a Go template. The one form in use is known: `{{ "1" | repeat 64200 }}`."""
+    """`data` is a Go template. Only the form in use is supported: `{{ "1" | repeat 64200 }}`."""
     if b"{{" not in data:
         return data
     parts = _TEMPLATE.split(data)
@@ -107,25 +107,25 @@ def _expand(data: bytes) -> bytes:
         if repeat is None:
             raise SkipSample("unsupported", 'data: a template other than {{ "text" | repeat N }}')
         if len(repeat["text"]) * int(repeat["times"]) > MAX_BODY_BYTES:
-            raise SkipSample("too large", f"data: its template gives more than {MAX_BODY_BYTES:,} bytes")
+            raise SkipSample("too large", f"data: its template expands to more than {MAX_BODY_BYTES:,} bytes")
         parts[index] = repeat["text"] * int(repeat["times"])
     if any(b"{{" in text for text in parts[::2]):
-        raise SkipSample("unsupported", "data: a template that does not end")
+        raise SkipSample("unsupported", "data: an unterminated template")
     return b"".join(parts)
 
 
 def _encode_form(body: bytes) -> bytes:
-    """Encode names and values, unless the form looks encoded: unescaping would change it, or fail."""
+    """Encode names and values, unless the form looks encoded: unescaping would change it or fail."""
     if b"%" in body or b"+" in body:
         return body
     pairs = body.split(b"&")
     if not pairs[-1]:
-        del pairs[-1]  # go-ftw loses a trailing ampersand
+        del pairs[-1]  # go-ftw drops a trailing ampersand
     return b"&".join(b"=".join(quote_plus(part).encode() for part in pair.split(b"=", 1)) for pair in pairs)
 
 
 def _autocompletes(stage_input: Mapping[str, object]) -> bool:
-    """`autocomplete_headers`, else the opposite of the older `stop_magic`, else yes."""
+    """`autocomplete_headers` if set, otherwise the negation of the older `stop_magic`, otherwise true."""
     if stage_input.get("autocomplete_headers") is not None:
         return _flag(stage_input, "autocomplete_headers")
     return not _flag(stage_input, "stop_magic")

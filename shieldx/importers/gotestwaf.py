@@ -1,7 +1,7 @@
-"""gotestwaf's test cases: every payload of a file, in every encoder and placeholder that the file lists, is a sample.
+"""gotestwaf's test cases: a sample for every combination of a file's payloads, encoders and placeholders.
 
-`owasp/rce.yml#2/URL/URLParam` is the file's second payload. The encoder and placeholder are gotestwaf's own, so is the
-rule that a set with `false` in its name is benign.
+`owasp/rce.yml#2/URL/URLParam` is the file's second payload. Encoders and placeholders have gotestwaf's names. As in
+gotestwaf, a set with `false` in its name is benign.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from shieldx.importers.yaml_files import GoTextLoader, load_yaml, read_yaml_file
 class _Placeholder(NamedTuple):
     name: str
     place: str
-    """The name as a source has it: the second of a name in a file is `RawRequest:2`."""
+    """The name in a sample's source. The second placeholder of the same name in a file is `RawRequest:2`."""
     options: Options
 
 
 def import_gotestwaf(path: Path) -> Imported:
-    """Every case in the file at `path`, or in all .yaml and .yml files below that folder, in the order of their paths.
+    """Yield every case in the file at `path`, or in all .yaml and .yml files below that folder, sorted by path.
 
     Raises:
-        FixInput: There is no such file.
+        FixInput: The file does not exist.
     """
     for file, content in read_yaml_files(path):
         test_set = file.resolve().parent.name
@@ -43,7 +43,7 @@ def import_gotestwaf(path: Path) -> Imported:
 
 
 def samples_of_gotestwaf(content: bytes, test_set: str, file: str) -> Imported:
-    """The cases in a file's content; `test_set` is the name of its folder, `file` its own."""
+    """Yield the cases in a file's content; `test_set` is its folder's name, `file` its own name."""
     prefix = f"{test_set}/{file}"
     try:
         document = load_yaml(content, GoTextLoader)
@@ -67,9 +67,9 @@ def samples_of_gotestwaf(content: bytes, test_set: str, file: str) -> Imported:
 
 def _sample(payload: str, encoder: str, placeholder: _Placeholder, source: str, category: str) -> Sample:
     if encoder not in ENCODERS:
-        raise SkipSample("unsupported", "an encoder that gotestwaf does not have")
+        raise SkipSample("unsupported", "an encoder unknown to gotestwaf")
     if placeholder.name not in PLACEHOLDERS:
-        raise SkipSample("unsupported", "a placeholder that gotestwaf does not have")
+        raise SkipSample("unsupported", "a placeholder unknown to gotestwaf")
     encoded = Payload(ENCODERS[encoder](payload), sha256(payload.encode()).hexdigest())
     return Sample(
         label="benign" if "false" in category.partition("/")[0] else "attack",
@@ -95,7 +95,7 @@ def _texts(document: object, name: str) -> list[str]:
 
 
 def _placeholders(document: object) -> list[_Placeholder]:
-    """Each is a name, or a mapping of one name to its options."""
+    """Each item is a name, or a mapping of one name to its options."""
     found = []
     seen: Counter[str] = Counter()
     for entry in _list(document, "placeholder"):

@@ -1,6 +1,6 @@
-"""What Go's HTTP client, as gotestwaf sets it up, puts on the wire for a request, and which it refuses to send.
+"""What Go's HTTP client with gotestwaf's settings sends for a request, and which requests it rejects.
 
-It follows net/url (`setPath`, `EscapedPath`), net/http (`Request.write`, `Transport.roundTrip`) and gotestwaf's
+This follows net/url (`setPath`, `EscapedPath`), net/http (`Request.write`, `Transport.roundTrip`) and gotestwaf's
 `config.yaml`. The target is `http://localhost/`.
 """
 
@@ -36,9 +36,9 @@ _BROWSER = {
     "User-Agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/122.0.0.0 Safari/537.36",
 }
-"""The headers of gotestwaf's own configuration."""
+"""The headers in gotestwaf's configuration."""
 
-# Go writes these itself, before the others or not at all.
+# Go writes these itself, either before the others or not at all.
 _WRITTEN_BY_GO = {"Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer"}
 _METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -49,10 +49,10 @@ _PATH_AS_IT_IS = re.compile(r"[A-Za-z0-9_.~/!$&'()*+,;=:@\[\]%-]*")
 
 
 def request_of_draft(draft: Draft) -> Request:
-    """The request as it is sent.
+    """The request as the client sends it.
 
     Raises:
-        SkipSample: The client refuses it.
+        SkipSample: The client rejects it.
     """
     method = draft.method or "GET"
     if not _TOKEN.fullmatch(method):
@@ -62,13 +62,13 @@ def request_of_draft(draft: Draft) -> Request:
 
 
 def _target(target: str) -> str:
-    """The request target: the fragment goes, the query stays as it is, the path may be escaped anew."""
+    """The request target: no fragment, the query unchanged, and the path escaped again if necessary."""
     rest, _, fragment = target.partition("#")
     if _CONTROL.search(rest):
         raise SkipSample("not sendable", "a control character in its URL")
     path, mark, query = rest.partition("?")
     if _BAD_ESCAPE.search(path) or _BAD_ESCAPE.search(fragment):
-        raise SkipSample("not sendable", "a percent sign in its URL that begins no escape")
+        raise SkipSample("not sendable", "a percent sign in its URL that does not start an escape")
     return (_escaped_path(path) or "/") + mark + query
 
 
@@ -91,7 +91,7 @@ def _headers(draft: Draft, method: str, body: bytes) -> list[tuple[str, str]]:
 
 
 def _canonical(name: str) -> str:
-    """Go's `CanonicalMIMEHeaderKey`."""
+    """Equivalent of Go's `CanonicalMIMEHeaderKey`."""
     if not _TOKEN.fullmatch(name):
         return name
     return "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))

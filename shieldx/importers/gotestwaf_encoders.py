@@ -1,4 +1,4 @@
-"""gotestwaf's encoders (`internal/payload/encoder`), and the escaping of Go's net/url that they rest on."""
+"""gotestwaf's encoders (`internal/payload/encoder`), and the net/url escaping that they use."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _XML_ESCAPES = {
 
 
 def path_escape(text: str) -> str:
-    """Go's `url.PathEscape`: a text as one segment of a path."""
+    """Equivalent of Go's `url.PathEscape`, which escapes a text as one path segment."""
     return quote(text, safe="$&+:=@")
 
 
 def js_unicode(text: str) -> str:
-    r"""Every UTF-16 unit as `\u0000`."""
+    r"""Every UTF-16 code unit as `\u0000`."""
     return "".join(f"\\u{unit:04x}" for unit in memoryview(text.encode("utf-16-le")).cast("H"))
 
 
 def xml_entity(text: str) -> str:
-    """What Go's `xml.Encoder` makes of a string."""
+    """Equivalent of Go's `xml.Encoder` for a string."""
     return f"<string>{''.join(_xml_escape(character) for character in text)}</string>"
 
 

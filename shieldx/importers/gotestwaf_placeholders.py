@@ -1,7 +1,7 @@
-"""gotestwaf's placeholders (`internal/payload/placeholder`): where in a request an encoded payload goes.
+"""gotestwaf's placeholders (`internal/payload/placeholder`): the position of an encoded payload in a request.
 
-What gotestwaf draws at random (names of parameters, headers and elements, the boundary of a form) is taken from the
-payload's SHA-256 instead, so that an import gives the same samples each time.
+gotestwaf draws names of parameters, headers and elements and the boundary of a form at random. Here they are derived
+from the payload's SHA-256, so that every import yields the same samples.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from shieldx.importers.gotestwaf_encoders import js_unicode, path_escape, xml_en
 from shieldx.importers.imported import SkipSample
 
 GRAPHQL_PATH = "/graphql"
-"""The first of the paths where gotestwaf looks for GraphQL."""
+"""The first path that gotestwaf tries for GraphQL."""
 
-_NAME_DIGITS = 10  # as gotestwaf's five random bytes
-_BOUNDARY_DIGITS = 60  # as Go's thirty
+_NAME_DIGITS = 10  # the length of gotestwaf's five random bytes
+_BOUNDARY_DIGITS = 60  # the length of Go's thirty
 _PAYLOAD = "{{payload}}"
 _SOAP = """<?xml version="1.0" encoding="UTF-8"?>
 <soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"
@@ -39,7 +39,7 @@ _SOAP = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as a placeholder hands it to Go's client, which then parses `target` and completes `headers`."""
+    """A request as a placeholder passes it to Go's client, which parses `target` and completes `headers`."""
 
     method: str = "GET"
     target: str = "/"
@@ -55,7 +55,7 @@ class Payload(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What stands in for a random name."""
+        """The replacement for a random name."""
         return self.digest[:_NAME_DIGITS]
 
 
@@ -68,11 +68,11 @@ def _graphql(payload: Payload, options: Options) -> Draft:
         return Draft(target=f"{GRAPHQL_PATH}?query={quote_plus(payload.encoded)}")
     if method == "POST":
         return Draft(method="POST", target=GRAPHQL_PATH, body=payload.encoded)
-    raise SkipSample("malformed", "GraphQL: its method is neither GET nor POST")
+    raise SkipSample("malformed", "GraphQL: the method is neither GET nor POST")
 
 
 def _grpc(_payload: Payload, _options: Options) -> Draft:
-    raise SkipSample("not HTTP/1.1", "gRPC is spoken over HTTP/2")
+    raise SkipSample("not HTTP/1.1", "gRPC requires HTTP/2")
 
 
 def _html_multipart_form(payload: Payload, _options: Options) -> Draft:
@@ -89,7 +89,7 @@ def _raw_request(payload: Payload, options: Options) -> Draft:
     path = _option(options, "path", "/").removeprefix("/")
     headers = options.get("headers", {})
     if not isinstance(headers, dict):
-        raise SkipSample("malformed", "RawRequest: its headers are not a mapping")
+        raise SkipSample("malformed", "RawRequest: headers is not a mapping")
     return Draft(
         method=_option(options, "method"),
         target="/" + path.replace(_PAYLOAD, path_escape(payload.encoded)),
@@ -115,7 +115,7 @@ def _soap_body(payload: Payload, _options: Options) -> Draft:
 def _option(options: Mapping[str, object], name: str, default: str | None = None) -> str:
     value = options.get(name, default)
     if not isinstance(name, str) or not isinstance(value, str):
-        raise SkipSample("malformed", f"{name}: absent or not text in the options of the placeholder")
+        raise SkipSample("malformed", f"{name}: missing from the placeholder's options, or not text")
     return value
 
 

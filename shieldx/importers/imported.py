@@ -1,4 +1,4 @@
-"""What an importer gives: a sample, or why there is none."""
+"""An importer's result: a sample, or the reason why it was skipped."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Sample
 from shieldx.errors import ShieldXError
 
 MAX_SAMPLE_BYTES = 950_000
-"""The longest sample in JSON: with its headers it stays within a record of a megabyte."""
+"""The maximum size of a sample in JSON. With its headers it fits into a record of 1 MB."""
 
 Reason = Literal[
-    "unreadable",  # not YAML, JSON or CSV, or it cannot be opened
-    "malformed",  # a field is missing, or is of another type
-    "unsupported",  # a meaning that the importer does not have
+    "unreadable",  # not YAML, JSON or CSV, or cannot be opened
+    "malformed",  # a field is missing or has the wrong type
+    "unsupported",  # a feature that the importer does not support
     "not UTF-8",
     "not HTTP/1.1",
-    "not sendable",  # the client that the format is made for would refuse it
+    "not sendable",  # the format's own client would reject it
     "no tests",
-    "no expectation",  # nothing is said about any rule
+    "no expectation",  # the test states no expectation for any rule
     "unknown label",
     "too large",
 ]
 
 
 class FixInput(ShieldXError):
-    """Importing again will fail in the same way until the file, the path or the mapping is changed."""
+    """Importing will fail again in the same way until the file, the path or the mapping is changed."""
 
 
 class SkipSample(ShieldXError):
-    """This one cannot be imported: count it by `reason` and go on with the next."""
+    """This sample cannot be imported: count it by `reason` and continue with the next one."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -42,7 +42,7 @@ class SkipSample(ShieldXError):
 
 
 class Skipped(msgspec.Struct, frozen=True, gc=False):
-    """What was not imported. `source` says where it stands, as a sample's does; `detail` quotes no value of it."""
+    """An input that was not imported. `source` locates it as a sample's source does; `detail` quotes no values."""
 
     source: str
     reason: Reason
@@ -56,7 +56,7 @@ _WITH_PATH = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>.*)`)?", re.DOTALL)
 
 
 def imported(source: str, build: Callable[[], Sample]) -> Sample | Skipped:
-    """The sample that `build` gives if it can be stored: every bound of the type holds, and it fits into a record."""
+    """The sample that `build` returns, if it respects all bounds of the type and fits into a record."""
     try:
         sample = build()
         check(sample)
@@ -68,7 +68,7 @@ def imported(source: str, build: Callable[[], Sample]) -> Sample | Skipped:
 
 
 def check(sample: Sample) -> None:
-    """Raise `SkipSample` where the sample breaks a bound of its type, or is too large for a record."""
+    """Raise `SkipSample` if the sample violates a bound of its type or is too large for a record."""
     if len(sample.request.body) > MAX_BODY_BYTES:
         raise SkipSample("too large", f"a body of {len(sample.request.body):,} bytes; at most {MAX_BODY_BYTES:,}")
     encoded = msgspec.json.encode(sample)
@@ -81,9 +81,9 @@ def check(sample: Sample) -> None:
 
 
 def skip_of(error: msgspec.ValidationError) -> SkipSample:
-    """What a decoder says, with the path and without the value."""
+    """The decoder's message with the path but without the value."""
     match = _WITH_PATH.fullmatch(str(error))
     what, path = (match["what"], match["path"] or "$") if match else ("not valid", "$")
-    if what.startswith("Invalid enum value"):  # the one message that quotes the value
-        what = "Not one of the values that are allowed"
+    if what.startswith("Invalid enum value"):  # the only message that quotes the value
+        what = "Not an allowed value"
     return SkipSample("too large" if "length <=" in what else "malformed", f"{path}: {what}")

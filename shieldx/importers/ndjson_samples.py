@@ -1,6 +1,6 @@
-"""Samples as JSON, one a line, with the fields of `shieldx.domains.shadow.sample.Sample`.
+"""Samples in JSON, one per line, with the fields of `shieldx.domains.shadow.sample.Sample`.
 
-`request.body` is base64; `request.body_text` may stand in its place and is text.
+`request.body` is base64. `request.body_text`, which is plain text, may replace it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DECODER = msgspec.json.Decoder(_Line)
 
 
 def import_ndjson(path: Path) -> Imported:
-    """Every line of the file.
+    """Yield a sample for every line of the file.
 
     Raises:
         FixInput: The file cannot be read.
@@ -40,9 +40,10 @@ def import_ndjson(path: Path) -> Imported:
 
 
 def samples_of_ndjson(lines: Iterable[bytes | None], file: str) -> Imported:
-    """A sample for each line that is not blank. `None` is a line that is too long; `file` is the name of the file.
+    """Yield a sample for each non-blank line. `None` stands for a line that is too long; `file` is the file's name.
 
-    What is skipped is named by file and line, `traffic.ndjson#12`; a sample keeps the source that it says.
+    Skipped lines are identified by file and line, as in `traffic.ndjson#12`. A sample keeps its own source if it has
+    one.
     """
     for number, line in enumerate(lines, 1):
         if line is None:
@@ -59,12 +60,12 @@ def _sample(line: bytes) -> Sample:
     except msgspec.DecodeError as error:
         raise SkipSample("unreadable", str(error)) from error
     except UnicodeDecodeError as error:
-        raise SkipSample("not UTF-8", f"byte {error.start} of a text is not UTF-8") from error
+        raise SkipSample("not UTF-8", f"byte {error.start} of a string is not UTF-8") from error
     request = decoded.request
     body = request.body
     if request.body_text is not msgspec.UNSET:
         if body:
-            raise SkipSample("malformed", "$.request: both body and body_text; leave one out")
+            raise SkipSample("malformed", "$.request: both body and body_text; remove one")
         body = request.body_text.encode()
     return Sample(
         label=decoded.label,

@@ -1,4 +1,4 @@
-"""Files of tests in YAML: found in a fixed order, and read so that every scalar is the text that stands there."""
+"""Test files in YAML: found in a fixed order, and read so that every scalar keeps its text."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 
 try:
     from yaml import CSafeLoader as _FastLoader
-except ImportError:  # PyYAML was built without libyaml; six times slower, and gives the same
+except ImportError:  # PyYAML was built without libyaml: same results, but six times slower
     from yaml import SafeLoader as _FastLoader  # type: ignore[assignment] # both have the interface of SafeLoader
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
-"""A file is held in memory as a whole, and as objects of several times its size."""
+"""The maximum file size: a file is held in memory as a whole, and as objects of several times its size."""
 MAX_DEPTH = 50
-"""libyaml composes recursively: 100,000 opening brackets end the process."""
+"""The maximum nesting depth: libyaml recurses, and 100,000 opening brackets crash the process."""
 
 _MERGE = "tag:yaml.org,2002:merge"
 _NULL = "tag:yaml.org,2002:null"
 _TAGS = [_NULL, *(f"tag:yaml.org,2002:{name}" for name in ("str", "seq", "map", "binary"))]
 
-# Test runners in Go decode into strings: `Content-Length: 7` and `version: 1.0` are the text as it stands in the file.
-# Merge keys are recognised to be refused: merging aliases of aliases grows exponentially. Other aliases are references.
+# Test runners in Go decode into strings: for `Content-Length: 7` and `version: 1.0` they use the text in the file.
+# Merge keys are recognised only to be rejected, since merging aliases of aliases grows exponentially. Other aliases are
+# plain references.
 _RESOLVERS = {
     first: kept
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -37,50 +38,52 @@ _CONSTRUCTORS = {tag: yaml.SafeLoader.yaml_constructors[tag] for tag in (*_TAGS,
 
 
 class TextLoader(_FastLoader):
-    """Mappings, sequences, nulls, bytes (`!!binary`) and texts, nothing else."""
+    """Loads only mappings, sequences, nulls, bytes (`!!binary`) and texts."""
 
     yaml_implicit_resolvers = _RESOLVERS
     yaml_constructors = _CONSTRUCTORS
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuse merge keys."""
+        """Reject merge keys."""
         _refuse_merge_keys(node)
 
 
 class GoTextLoader(yaml.SafeLoader):
-    r"""As `TextLoader`, and `\'` in double quotes is an apostrophe, as Go's yaml.v2 has it and YAML does not."""
+    r"""Like `TextLoader`, but `\'` in double quotes is an apostrophe, as in Go's yaml.v2 but not in YAML."""
 
     yaml_implicit_resolvers = _RESOLVERS
     yaml_constructors = _CONSTRUCTORS
-    # The scanner reads it from its instance, whatever the stubs call final.
+    # The scanner reads it from the instance, although the stubs call it final.
     ESCAPE_REPLACEMENTS: ClassVar[dict[str, str]] = {**yaml.SafeLoader.ESCAPE_REPLACEMENTS, "'": "'"}  # type: ignore[misc]
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuse merge keys."""
+        """Reject merge keys."""
         _refuse_merge_keys(node)
 
 
 def _refuse_merge_keys(node: yaml.MappingNode) -> None:
     for key, _ in node.value:
         if key.tag == _MERGE:
-            raise yaml.constructor.ConstructorError(None, None, "a merge key; write its keys out", key.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, "merge keys are not supported; write the keys out", key.start_mark
+            )
 
 
 def load_yaml(content: bytes, loader: type[TextLoader | GoTextLoader]) -> Any:
-    """The file's one document.
+    """The file's only document.
 
     Raises:
         FixInput: It is not YAML, nested deeper than `MAX_DEPTH`, or holds tags or merge keys.
     """
     try:
         _check_depth(content, loader)
-        return yaml.load(content, loader)  # noqa: S506 # a SafeLoader, and less
+        return yaml.load(content, loader)  # noqa: S506 # a restricted SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
         raise FixInput(f"{where}{error.problem}") from error
     except yaml.YAMLError as error:
-        raise FixInput("not a text that YAML allows: UTF-8 without control characters") from error
+        raise FixInput("not valid YAML text: expected UTF-8 without control characters") from error
 
 
 def _check_depth(content: bytes, loader: type[TextLoader | GoTextLoader]) -> None:
@@ -96,16 +99,16 @@ def _check_depth(content: bytes, loader: type[TextLoader | GoTextLoader]) -> Non
 
 
 def read_yaml_files(path: Path) -> Iterator[tuple[Path, bytes | Skipped]]:
-    """The file at `path`, or every .yaml and .yml file below that folder, in the order of their paths.
+    """Yield the file at `path`, or every .yaml and .yml file below that folder, sorted by path.
 
     Raises:
-        FixInput: There is none.
+        FixInput: No such file exists.
     """
     files = (
         [path] if path.is_file() else sorted(found for found in path.rglob("*") if found.suffix in {".yaml", ".yml"})
     )
     if not files:
-        raise FixInput(f"{path}: neither a file nor a folder with .yaml or .yml files in it; give one that holds tests")
+        raise FixInput(f"{path} is neither a file nor a folder that contains .yaml or .yml files")
     for file in files:
         yield file, _read(file)
 

@@ -1,1 +1,1 @@
-"""The keys that sign the audit log, and where they come from."""
+"""The keys that sign the audit log, and the places they are loaded from."""

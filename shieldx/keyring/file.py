@@ -1,4 +1,4 @@
-"""A keyring in a file."""
+"""Keyrings in files."""
 
 from __future__ import annotations
 
@@ -21,45 +21,45 @@ FOR_ITS_OWNER = 0o600
 
 
 class ChooseAnotherFile(FixConfiguration):
-    """There is a file of that name already: what its keys have signed could not be verified without them."""
+    """The file exists. Replacing it would lose keys that are needed to verify what they signed."""
 
 
 class ChooseAnotherId(FixConfiguration):
-    """The keyring has a key of that id already."""
+    """The keyring already has a key with that id."""
 
 
 def read_keyring(path: Path) -> Keyring:
-    """The keyring that a file holds as JSON.
+    """Read a keyring from a JSON file.
 
     Raises:
-        FixConfiguration: it cannot be read, or is no keyring.
+        FixConfiguration: The file cannot be read or is not a keyring.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise FixConfiguration(f"the keyring cannot be read: {error}") from error
+        raise FixConfiguration(f"cannot read the keyring: {error}") from error
     return Keyring.of_json(text, source=str(path))
 
 
 def make_keyring(path: Path) -> None:
-    """Write a keyring with one random key, for its owner's eyes alone; leaves one that exists as it is."""
+    """Write a keyring with one random key, readable only by its owner. An existing one is kept."""
     if path.exists():
         return
-    with suppress(ChooseAnotherFile):  # another process has made it meanwhile
+    with suppress(ChooseAnotherFile):  # another process created it meanwhile
         new_keyring(path, random_id("dev"))
 
 
 def random_id(prefix: str) -> str:
-    """An id that no other keyring has: with a file that was lost, another key's entries must not look forged."""
+    """An id that no other keyring uses. If a file is lost, entries signed with its keys must not look forged."""
     return f"{prefix}-{secrets.token_hex(4)}"
 
 
 def new_keyring(path: Path, key_id: str) -> None:
-    """Write a keyring with one random key, for its owner's eyes alone.
+    """Write a keyring with one random key, readable only by its owner.
 
     Raises:
-        ChooseAnotherFile: there is one.
-        FixConfiguration: it cannot be written, or no key can have that id.
+        ChooseAnotherFile: The file exists.
+        FixConfiguration: The file cannot be written, or the key id is invalid.
     """
     text = _json(key_id, {key_id: secrets.token_bytes(LEAST_BYTES)})
     Keyring.of_json(text, source=str(path))
@@ -67,34 +67,34 @@ def new_keyring(path: Path, key_id: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = _written_beside(path, text, like=None)
         try:
-            os.link(partial, path)  # unlike a rename, it never replaces what another process has made meanwhile
+            os.link(partial, path)  # unlike a rename, this never replaces a file that another process created
         finally:
             partial.unlink()
     except FileExistsError as error:
-        raise ChooseAnotherFile(f"{path} exists: `shieldx audit keys add` adds a key to it") from error
+        raise ChooseAnotherFile(f"{path} already exists; use `shieldx audit keys add` to add a key to it") from error
     except OSError as error:
-        raise FixConfiguration(f"the keyring cannot be written: {error}") from error
+        raise FixConfiguration(f"cannot write the keyring: {error}") from error
 
 
 def add_key(path: Path, key_id: str) -> None:
-    """Add a random key to a keyring, whose first key, mode and owner stay what they are.
+    """Add a random key to a keyring. Its first key, mode and owner do not change.
 
     Raises:
-        ChooseAnotherId: it has one of that id.
-        FixConfiguration: it cannot be read or written, or is none, or no key can have that id.
+        ChooseAnotherId: The keyring has a key with that id.
+        FixConfiguration: The file cannot be read or written, is not a keyring, or the key id is invalid.
     """
-    path = path.resolve()  # what a symbolic link points to is replaced, not the link
+    path = path.resolve()  # replaces the target of a symbolic link, not the link
     try:
         with _locked(path.parent):
             ring = read_keyring(path)
             if key_id in ring:
-                raise ChooseAnotherId(f"{path} has a key {key_id!r} already, and keys are never replaced")
+                raise ChooseAnotherId(f"{path} already has a key {key_id!r}, and keys are never replaced")
             text = _json(ring.first, {**ring, key_id: secrets.token_bytes(LEAST_BYTES)})
             Keyring.of_json(text, source=str(path))
             partial = _written_beside(path, text, like=path.stat())
             partial.replace(path)
     except OSError as error:
-        raise FixConfiguration(f"the keyring cannot be written: {error}") from error
+        raise FixConfiguration(f"cannot write the keyring: {error}") from error
 
 
 def _json(first: str, keys: Mapping[str, bytes]) -> bytes:
@@ -105,7 +105,7 @@ def _json(first: str, keys: Mapping[str, bytes]) -> bytes:
 
 
 def _written_beside(path: Path, text: bytes, *, like: os.stat_result | None) -> Path:
-    """A new file in the same folder, on disk, with the mode and owner of another one."""
+    """A new file in the same folder, synced to disk, with the mode and owner of another file."""
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     partial.unlink(missing_ok=True)
     try:
@@ -115,7 +115,7 @@ def _written_beside(path: Path, text: bytes, *, like: os.stat_result | None) -> 
                 os.fchmod(file.fileno(), like.st_mode & 0o7777)
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())  # a key that signs and is lost with the power could verify nothing any more
+            os.fsync(file.fileno())  # without this, a power failure could lose a key that has already signed
     except OSError:
         partial.unlink(missing_ok=True)
         raise
@@ -124,7 +124,7 @@ def _written_beside(path: Path, text: bytes, *, like: os.stat_result | None) -> 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One at a time: of two keys that are added at once, the later file would lack the earlier key."""
+    """Serializes additions: otherwise, of two concurrent ones, the later file would lack the earlier key."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""A keyring in HashiCorp Vault, or OpenBao: a secret of the KV engine, version 2."""
+"""Keyrings in HashiCorp Vault or OpenBao, as secrets of the KV engine, version 2."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     import hvac
 
 TIMEOUT_S = (3.0, 5.0)
-"""For the connection, and for each wait for bytes: a Vault that hangs must not keep a worker from saying so."""
+"""The timeout for connecting and for each read, so that a worker can report a Vault that hangs."""
 
 
 class InstallVaultClient(FixConfiguration):
-    """The client of Vault is an extra of this package, which is not installed."""
+    """Vault's client is an extra of this package that is not installed."""
 
 
 class RenewVaultToken(FixConfiguration):
-    """Vault refuses the token, or what it may read."""
+    """Vault rejects the token, or the token may not read the secret."""
 
 
 class CheckVaultPath(FixConfiguration):
@@ -31,36 +31,36 @@ class CheckVaultPath(FixConfiguration):
 
 
 class CheckVaultAddress(FixConfiguration):
-    """What answers does not speak as Vault does, or shows a certificate that is not trusted."""
+    """The server does not respond like Vault, or its certificate is not trusted."""
 
 
 class CheckVault(ShieldXError):
-    """Vault does not answer, or cannot for now: it may be sealed."""
+    """Vault does not respond or is temporarily unavailable, for example sealed."""
 
 
 class VaultSecret(NamedTuple):
-    """Where a keyring is kept: its data is `{"first": "ID", "keys": {"ID": "BASE64"}}`."""
+    """The location of a keyring. The secret's data is `{"first": "ID", "keys": {"ID": "BASE64"}}`."""
 
     address: str
     mount: str
     path: str
     ca_file: Path | None = None
-    """PEM; None: the certificates that `requests` trusts."""
+    """PEM file; None for the certificates that `requests` trusts."""
 
     def __str__(self) -> str:
         return f"{self.mount}/{self.path} of Vault at {self.address}"
 
 
 def read_vault(secret: VaultSecret, *, token: str | None, token_file: Path | None) -> Keyring:
-    """The keyring that Vault holds, by a token or by the one that stands in a file.
+    """Read a keyring from Vault, with a token that is given directly or in a file.
 
     Raises:
-        InstallVaultClient: there is no client.
-        RenewVaultToken: there is no token, or Vault refuses it.
-        CheckVaultPath: there is no such secret.
-        CheckVaultAddress: something else than Vault answers.
-        CheckVault: nothing answers within `TIMEOUT_S`, or Vault is sealed; both may pass.
-        FixConfiguration: the secret is no keyring.
+        InstallVaultClient: The client is not installed.
+        RenewVaultToken: There is no token, or Vault rejects it.
+        CheckVaultPath: The secret does not exist.
+        CheckVaultAddress: The server is not Vault.
+        CheckVault: Vault did not respond within `TIMEOUT_S` or is sealed; both may be temporary.
+        FixConfiguration: The secret is not a keyring.
     """
     data = _read(secret, _token(token, token_file))
     return Keyring.of_json(msgspec.json.encode(data), source=str(secret))
@@ -71,23 +71,21 @@ def _token(token: str | None, file: Path | None) -> str:
         try:
             token = file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise RenewVaultToken(f"no token for Vault can be read from {file}: {type(error).__name__}") from None
-    # `requests` would quote one with a line feed in its own error.
+            raise RenewVaultToken(f"cannot read the Vault token from {file}: {type(error).__name__}") from None
+    # With a line feed in the token, `requests` would quote the token in its own error.
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise RenewVaultToken(
-            f"the token for Vault{f' in {file}' if file else ''} is empty, or has characters that no token has"
-        )
+        raise RenewVaultToken(f"the Vault token{f' in {file}' if file else ''} is empty or contains invalid characters")
     return token
 
 
 def _read(secret: VaultSecret, token: str) -> Any:
-    """The secret's data. No error quotes another: theirs hold what Vault, or who stands in for it, has sent."""
+    """The secret's data. No error quotes another one, since those contain what the server sent."""
     try:
-        import hvac  # noqa: PLC0415 - an extra, and half a second that nobody else should wait
+        import hvac  # noqa: PLC0415 - an optional extra that takes half a second to import
         from requests.exceptions import RequestException, SSLError  # noqa: PLC0415 - hvac's
     except ImportError as error:
         raise InstallVaultClient(
-            f"a keyring in Vault needs the package hvac ({error}): install shieldx[vault]"
+            f"reading a keyring from Vault requires the package hvac ({error}): install shieldx[vault]"
         ) from error
     try:
         verify = True if secret.ca_file is None else str(secret.ca_file)
@@ -99,21 +97,21 @@ def _read(secret: VaultSecret, token: str) -> Any:
         raise _named(error, secret) from None
     except SSLError:
         raise CheckVaultAddress(
-            f"TLS with Vault at {secret.address} fails: set SHIELDX_AUDIT_VAULT_CA_FILE to the certificate of the "
-            "authority that has signed its own, and use a host name that it was made for"
+            f"TLS with Vault at {secret.address} failed: set SHIELDX_AUDIT_VAULT_CA_FILE to the certificate of the "
+            "authority that signed Vault's certificate, and use a host name that the certificate covers"
         ) from None
     except RequestException as error:
         raise CheckVault(
-            f"Vault at {secret.address} does not answer ({type(error).__name__}): start it, or correct "
+            f"Vault at {secret.address} does not respond ({type(error).__name__}): start it, or correct "
             "SHIELDX_AUDIT_VAULT_ADDRESS"
         ) from None
-    except OSError as error:  # requests' word for a file of certificates that is not there
-        raise CheckVaultAddress(f"SHIELDX_AUDIT_VAULT_CA_FILE {secret.ca_file} cannot be read: {error}") from None
+    except OSError as error:  # raised by requests if the certificate file does not exist
+        raise CheckVaultAddress(f"cannot read SHIELDX_AUDIT_VAULT_CA_FILE {secret.ca_file}: {error}") from None
     try:
         return answer["data"]["data"]
     except (KeyError, TypeError):
         raise CheckVaultAddress(
-            f"what answers for {secret} does not speak as a KV engine of version 2 does: check "
+            f"the response for {secret} does not come from a KV engine of version 2: check "
             "SHIELDX_AUDIT_VAULT_ADDRESS and SHIELDX_AUDIT_VAULT_MOUNT"
         ) from None
 
@@ -122,19 +120,19 @@ def _named(error: hvac.exceptions.VaultError, secret: VaultSecret) -> ShieldXErr
     match type(error).__name__:
         case "Forbidden" | "Unauthorized":
             return RenewVaultToken(
-                f"Vault refuses the token, or it may not read {secret}: renew it, or give it a policy with `read` on "
+                f"Vault rejects the token, or the token may not read {secret}: renew it, or grant it `read` on "
                 f"{secret.mount}/data/{secret.path}"
             )
         case "InvalidPath":
             return CheckVaultPath(
-                f"there is no {secret}, or its last version was deleted: write it with `vault kv put`, or correct "
+                f"{secret} does not exist, or its last version was deleted: write it with `vault kv put`, or correct "
                 "SHIELDX_AUDIT_VAULT_PATH and SHIELDX_AUDIT_VAULT_MOUNT, which must be a KV engine of version 2"
             )
         case "VaultDown" | "VaultNotInitialized":
-            return CheckVault(f"Vault at {secret.address} is sealed, in maintenance or not initialised: unseal it")
+            return CheckVault(f"Vault at {secret.address} is sealed, in maintenance mode or not initialized: unseal it")
         case "RateLimitExceeded" | "InternalServerError" | "BadGateway" as name:
-            return CheckVault(f"Vault at {secret.address} cannot answer for now ({name}): see its own log")
+            return CheckVault(f"Vault at {secret.address} is temporarily unavailable ({name}): see its log")
         case name:
             return CheckVaultAddress(
-                f"what answers at {secret.address} refuses the request ({name}): check SHIELDX_AUDIT_VAULT_ADDRESS"
+                f"the server at {secret.address} rejected the request ({name}): check SHIELDX_AUDIT_VAULT_ADDRESS"
             )

@@ -1,1 +1,1 @@
-"""Whether the books are right: the ledger replayed, and compared with results, audit log, tables and Postgres."""
+"""Reconciliation: replays the ledger and compares the outcome with results, audit log, tables and Postgres."""

@@ -1,4 +1,4 @@
-"""The accounts that the ledger's table has, as compared with others that should say the same."""
+"""The accounts in the ledger's table, compared with other sources that should agree."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 read_row = msgspec.json.Decoder(AccountRow).decode
 
 
-class Row(NamedTuple):
-    """A tenant's last row, and where it stands in its topic."""
+class LatestRow(NamedTuple):
+    """A tenant's last row and its offset in the topic."""
 
     figures: Figures | None
     offset: int
@@ -29,20 +29,20 @@ class Row(NamedTuple):
 class TopicAccounts:
     """The last row of each tenant in one partition of the topic, and the last one that Postgres should have.
 
-    `mirrored` is the sink's position, None without Postgres.
+    `mirrored` is the sink's position, or None without Postgres.
     """
 
     def __init__(self, partition: int, mirrored: int | None, check: Check) -> None:
-        """`check` is told of records that are no rows."""
+        """`check` gets the records that are not valid rows."""
         self._unread = check
         self._partition = partition
         self._mirrored = mirrored
-        self.rows: dict[str, Row] = {}
-        self.behind: dict[str, Row] = {}
-        """What was the last row below the sink's position, of tenants that have a later one."""
+        self.rows: dict[str, LatestRow] = {}
+        self.behind: dict[str, LatestRow] = {}
+        """The last row below the sink's position, for tenants that have a later one."""
 
     def take(self, records: Sequence[Record]) -> None:
-        """The next records of the topic."""
+        """Add the next records of the topic."""
         for record in records:
             tenant_id = (record.key or b"").decode(errors="replace")
             row = self._read(record, tenant_id)
@@ -59,9 +59,9 @@ class TopicAccounts:
         *,
         are_all: bool = False,
     ) -> None:
-        """Hold the rows of some tenants against these figures, or against others that are in flight.
+        """Compare the rows of some tenants with these figures, or with others that are in flight.
 
-        With `are_all`, no other tenant has a row.
+        With `are_all`, no other tenant may have a row.
         """
         seen = set()
         for tenant_id, figures in wanted:
@@ -75,17 +75,17 @@ class TopicAccounts:
             if tenant_id not in seen and row.figures is not None and row.figures not in may_be.get(tenant_id, ()):
                 self._fault(check, tenant_id, None, row)
 
-    def _read(self, record: Record, tenant_id: str) -> Row:
+    def _read(self, record: Record, tenant_id: str) -> LatestRow:
         if record.value is None:
-            return Row(None, record.offset)
+            return LatestRow(None, record.offset)
         try:
             row = read_row(record.value)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             self._unread.fault(Kind.UNREADABLE, ACCOUNTS, self._partition, offset=record.offset, tenant_id=tenant_id)
-            return Row(None, record.offset)
-        return Row(Figures.of(row), record.offset)
+            return LatestRow(None, record.offset)
+        return LatestRow(Figures.of(row), record.offset)
 
-    def _fault(self, check: Check, tenant_id: str, wanted: Figures | None, row: Row | None) -> None:
+    def _fault(self, check: Check, tenant_id: str, wanted: Figures | None, row: LatestRow | None) -> None:
         found = None if row is None else row.figures
         kind = Kind.DIFFERS if wanted and found else Kind.FOREIGN if found else Kind.MISSING
         check.fault(
@@ -105,10 +105,10 @@ class ReplayedAccounts:
     def __init__(self) -> None:
         self.figures: dict[str, Figures] = {}
         self.recent: dict[str, set[Figures]] = {}
-        """Of tenants with rows in flight: what else their rows may show."""
+        """For tenants with rows in flight: the other figures that their rows may show."""
 
     def take(self, rows: Iterable[Write], *, in_flight: bool) -> None:
-        """The next rows. Of what is in flight, the topic may have rows as yet, or not."""
+        """Add the next rows. Rows in flight may or may not be in the topic yet."""
         for write in rows:
             tenant_id = (write.key or b"").decode()
             if in_flight:
@@ -119,5 +119,5 @@ class ReplayedAccounts:
                 self.figures[tenant_id] = Figures.of(read_row(write.value))
 
     def may_be(self, tenant_id: str, figures: Figures) -> None:
-        """A row in flight may show these."""
+        """Allow a row in flight to show these figures."""
         self.recent.setdefault(tenant_id, set()).add(figures)

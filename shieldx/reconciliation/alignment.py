@@ -1,4 +1,4 @@
-"""Two sequences that should be one: what is expected, and what is found; every difference is named and located."""
+"""Compares an expected sequence with an actual one, and names and locates every difference."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from shieldx.reconciliation.report import Check
 
 WINDOW = 512
-"""How far is looked ahead, on both sides, for a place from which on they agree again. Where more than that is gone in
-one piece, all is still found, but as records that differ."""
+"""How far both sides are searched for the next match. If more records are missing in one piece, the others are
+reported as records that differ."""
 IN_FLIGHT, NOT_CHAINED = "in flight", "not yet in the log"
 UNREADABLE = "unreadable"
-"""The one field of what cannot be read: its length in bytes."""
+"""The only field of an unreadable record: its length in bytes."""
 _SHOWN_CHARACTERS = 80
 PRIVATE = frozenset({"actor", "description"})
-"""Of these only the name is shown: they may say who somebody is."""
+"""Only the names of these fields are shown, since their values may be personal data."""
 
 
 class Found(NamedTuple):
-    """A record that was read: its content, and where it stands.
+    """A record that was read: its content and its location.
 
-    A `pending` one is not yet chained, which is no fault.
+    A `pending` record is not chained yet, which is not a fault.
     """
 
     content: Any
@@ -38,31 +38,31 @@ class Found(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A record that is not what its topic holds."""
+    """A record whose content does not belong in its topic."""
 
     length: int
 
 
 class Reading:
-    """How contents are compared and named: here such as are named tuples already."""
+    """How contents are compared and named. This base class handles named tuples."""
 
     def read(self, content: Any) -> Any:
-        """What a content says: two contents that say the same may differ in their bytes."""
+        """The meaning of a content. Contents with the same meaning may differ in their bytes."""
         return content
 
     def agree(self, expected: Any, found: Any) -> bool:
-        """Whether two contents, as `read` gave them, are what they should be."""
+        """Whether two contents returned by `read` agree."""
         return bool(expected == found)
 
     def fields(self, said: Any) -> Mapping[str, Any]:
-        """What it says, by field; `tenant_id` among them."""
+        """The content by field, including `tenant_id`."""
         return {UNREADABLE: said.length} if isinstance(said, Unreadable) else said._asdict()
 
 
 class Alignment:
-    """Compares while both come in, with bounded memory.
+    """Compares both sequences as they arrive, with bounded memory.
 
-    All that is expected must be found, but for what was expected after `now_in_flight`: there the end may lag.
+    Everything expected must be found, except for the end of what was expected after `now_in_flight`.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Alignment:
         place: str,
         partition: int,
     ) -> None:
-        """`place` is where something missing is missing."""
+        """`place` is the location that is reported for missing records."""
         self._check = check
         self._reading = reading
         self._source = found
@@ -88,11 +88,11 @@ class Alignment:
         self._in_flight_from: float = inf
 
     def now_in_flight(self) -> None:
-        """What is expected from here on may not have been written yet."""
+        """From now on, expected records may not have been written yet."""
         self._in_flight_from = min(self._in_flight_from, self._taken + len(self._expected))
 
     async def expect(self, contents: Iterable[Any]) -> None:
-        """These come next."""
+        """Add the next expected records."""
         self._expected.extend(contents)
         await self._compare(final=False)
 
@@ -102,7 +102,7 @@ class Alignment:
         return not self._found
 
     async def finish(self) -> None:
-        """Nothing else is expected: whatever is found now is too much."""
+        """Nothing else is expected: everything found from here is surplus."""
         await self._compare(final=True)
         while await self._fetch(1):
             while self._found:
@@ -113,7 +113,7 @@ class Alignment:
         await self._source.aclose()
 
     async def _fetch(self, count: int) -> bool:
-        """Have so many of what is found in memory, or all there are; whether there are any."""
+        """Load `count` found records, or all that are left. Returns whether there are any."""
         while len(self._found) < count and not self._drained:
             try:
                 self._found.extend(await anext(self._source))
@@ -153,7 +153,7 @@ class Alignment:
         return self._expected.popleft()
 
     def _resolve(self) -> None:
-        """Find the nearest place from which on both agree; what stands before it differs, lacks or is too much."""
+        """Find the nearest match of both sequences. Everything before it differs, is missing or is surplus."""
         reading = self._reading
         wanted = [reading.read(content) for content in islice(self._expected, WINDOW)]
         got = [reading.read(each.content) for each in islice(self._found, WINDOW)]
@@ -175,14 +175,14 @@ class Alignment:
         for steps in range(1, len(wanted) + len(got) - 1):
             half = steps // 2
             reachable = range(max(0, steps - len(got) + 1), min(steps, len(wanted) - 1) + 1)
-            # The same number on both sides first: a record that was edited is commoner than one more and one less.
+            # Prefer the same number on both sides: an edited record is more common than one deleted and one inserted.
             for ahead in (half, *reachable) if half in reachable else reachable:
                 if agree(wanted[ahead], got[steps - ahead]):
                     return ahead, steps - ahead
         return len(wanted), len(got)
 
     def _are_alike(self, content: Any, found: Found) -> bool:
-        """Whether one may have been the other: most fields are the same, or it cannot be read any more."""
+        """Whether one may be an edited version of the other: most fields are equal, or it is unreadable."""
         wanted, got = self._both(content, found)
         same = sum(wanted[name] == got.get(name) for name in wanted)
         return UNREADABLE in got or same > len(wanted) - same
@@ -221,7 +221,7 @@ class Alignment:
 
 
 def shown(fields: Mapping[str, Any], names: Iterable[str]) -> str:
-    """Some fields as text; of those that may be personal the name only."""
+    """Some fields as text. Of fields that may be personal data, only the name."""
     return ", ".join(
         name if name in PRIVATE else f"{name}={str(fields[name])[:_SHOWN_CHARACTERS]}"
         for name in names

@@ -1,4 +1,4 @@
-"""Which commands the ledger must have answered, found out without its state."""
+"""Determines which commands the ledger must have answered, without the ledger's state."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class AnswerableFold:
-    """A fold without state: an append for each command that the ledger must have answered, and nothing else.
+    """A stateless fold that emits one append for each command that the ledger must have answered.
 
-    Run by a task, it gives what was neither a tick nor set aside nor forwarded.
+    In a task, this is every record that is neither a tick nor dead-lettered nor forwarded.
     """
 
     def __init__(self, *_: object) -> None:
-        """Nothing is kept."""
+        """Ignores its arguments, since it has no state."""
 
     def apply(self, command: Command, source: Source) -> list[Output]:
-        """Its coordinates and digest."""
+        """Emit the command's coordinates and digest."""
         append = AuditAppend(
             tenant_id=command.tenant_id,
             idempotency_key=source.place,

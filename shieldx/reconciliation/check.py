@@ -1,4 +1,4 @@
-"""Whether the books are right: every partition of the ledger, one after the other."""
+"""Reconciles every partition of the ledger, one after another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shieldx.reconciliation.kafka_topics import KafkaTopics
 from shieldx.reconciliation.ledger import Ledger
 from shieldx.reconciliation.mirror import mirror, stray_rows
 from shieldx.reconciliation.replayed_partition import ReplayedPartition
-from shieldx.reconciliation.report import BooksReport, PartitionBooks
+from shieldx.reconciliation.report import ReconciledPartition, ReconciliationReport
 from shieldx.reconciliation.retained_partition import RetainedPartition
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shieldx.reconciliation.mirror import Mirror
 
 
-async def check_books(
+async def reconcile(
     connection: Mapping[str, Any],
     *,
     agent: TransactionalAgent,
@@ -36,17 +36,17 @@ async def check_books(
     dsn: str | None,
     progress: Callable[[int, int, int], None],
     stores: TaskStores | None = None,
-) -> BooksReport:
-    """Run the ledger again over its commands, and compare with results, audit log, tables and Postgres.
+) -> ReconciliationReport:
+    """Replay the ledger over its commands and compare the outcome with results, audit log, tables and Postgres.
 
-    It may run beside a ledger that goes on. `dsn` is the address of Postgres, None to leave it out; `progress` is told
-    of a partition, the offset that has been reached and the one that is to be reached. Without empty `stores`, the
-    state of one partition must fit into memory.
+    This may run while the ledger is running. `dsn` is the address of Postgres, or None to skip it. `progress` gets a
+    partition, the current offset and the final offset. Without empty `stores`, the state of one partition must fit into
+    memory.
 
     Raises:
-        KafkaError: the brokers do not answer, or a topic does not exist.
-        FixConfiguration: the topic of positions is another application's.
-        CheckPostgres: Postgres does not answer.
+        KafkaError: The brokers do not respond, or a topic does not exist.
+        FixConfiguration: The topic of positions belongs to another application.
+        CheckPostgres: Postgres does not respond.
     """
     async with KafkaTopics(connection, application) as topics:
         ledger = Ledger(
@@ -54,18 +54,18 @@ async def check_books(
             agent=agent,
             manifests=manifests,
             partitions=partitions,
-            report=BooksReport(),
+            report=ReconciliationReport(),
             progress=progress,
             stores=stores,
         )
-        return await check_ledger(ledger, dsn)
+        return await reconcile_ledger(ledger, dsn)
 
 
-async def check_ledger(ledger: Ledger, dsn: str | None) -> BooksReport:
+async def reconcile_ledger(ledger: Ledger, dsn: str | None) -> ReconciliationReport:
     """Check every partition.
 
     Raises:
-        CheckPostgres: Postgres does not answer.
+        CheckPostgres: Postgres does not respond.
     """
     for partition in range(ledger.partitions):
         async with nullcontext() if dsn is None else mirror(dsn, partition) as snapshot:
@@ -76,7 +76,7 @@ async def check_ledger(ledger: Ledger, dsn: str | None) -> BooksReport:
 
 
 async def _check_partition(ledger: Ledger, partition: int, snapshot: Mirror | None) -> None:
-    """Check one partition: what is read first is settled in all that is read later."""
+    """Check one partition. What is read first is already settled in everything that is read later."""
     topics, report = ledger.topics, ledger.report
     before = await settled(topics, ledger.agent.name, partition)
     if snapshot is not None:
@@ -96,7 +96,7 @@ async def _check_partition(ledger: Ledger, partition: int, snapshot: Mirror | No
         sums = report.check(names.MIRRORED_SUMS)
         await snapshot.compare_sums(topics, accounts, sums, from_nothing=until.commands.first == 0)
     report.partitions.append(
-        PartitionBooks(
+        ReconciledPartition(
             partition=partition,
             first_offset=until.commands.first,
             position=before.position,

@@ -1,4 +1,4 @@
-"""What stands in the topics that the ledger, and the audit log after it, have written."""
+"""Reads what the ledger, and the audit agent after it, have written to their topics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _letter = msgspec.json.Decoder(LetterRead).decode
 
 
 async def results(topics: Topics, ends: Ends, start: int, sums: Sums) -> AsyncGenerator[Sequence[Found], None]:
-    """The results of a partition from one offset on; each is added to the sums as it is read."""
+    """Yield the results of a partition from `start` on, and add each to the sums."""
     async for records in topics.read(TopicPartition(RESULTS, ends.partition), start, ends.results.end):
         for record in records:
             result = decoded(read_result, record.value)
@@ -37,9 +37,9 @@ async def results(topics: Topics, ends: Ends, start: int, sums: Sums) -> AsyncGe
 
 
 async def entries(topics: Topics, ends: Ends, start: int = 0) -> AsyncGenerator[Sequence[Found], None]:
-    """The ledger's entries in the log, and behind them the appends that the audit agent has not come to.
+    """Yield the ledger's entries in the log, then the appends that the audit agent has not processed.
 
-    Entries of what it came to meanwhile are passed over: they are among those appends.
+    Entries of appends that it processed meanwhile are skipped, because those appends are yielded too.
     """
     async for records in topics.read(TopicPartition(LOG, ends.partition), start, ends.log.end):
         logged = [(decoded(_logged, record.value), record.offset) for record in records]
@@ -60,19 +60,19 @@ async def entries(topics: Topics, ends: Ends, start: int = 0) -> AsyncGenerator[
 
 
 async def letters(topics: Topics, ends: Ends) -> AsyncGenerator[Sequence[Found], None]:
-    """The dead letters of commands."""
+    """Yield the dead letters of commands."""
     async for records in topics.read(TopicPartition(DEAD_LETTERS, ends.partition), 0, ends.letters.end):
         yield [Found(record.value, DEAD_LETTERS, record.offset) for record in records if _of_a_command(record)]
 
 
 def _of_a_command(record: Record) -> bool:
     if record.value is None:
-        return False  # the mark of a letter whose record was sent again
+        return False  # marks a dead letter that was replayed
     letter = decoded(_letter, record.value)
     return isinstance(letter, Unreadable) or letter.source.topic == COMMANDS
 
 
 def _asked_before(entry: LoggedEntry, ends: Ends) -> bool:
-    """Whether an append led to it that the audit agent had taken when its position was read."""
+    """Whether the entry's append was below the audit agent's position when the position was read."""
     offset = entry.input.rpartition("/")[2]
     return not offset.isdigit() or int(offset) < ends.appended

@@ -1,4 +1,4 @@
-"""How far each topic of a partition is compared, beside a ledger that goes on."""
+"""Up to which offset each topic of a partition is compared, while the ledger may be running."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ AUDIT = "audit"
 
 
 class Settled(NamedTuple):
-    """What was settled before anything else was read: whatever it led to is in every topic."""
+    """What was settled before anything else was read. All its consequences are in every topic."""
 
     results: int
-    """The offset behind the results that were committed."""
+    """The end offset of the committed results."""
     position: int
     """The ledger's next offset in its commands."""
 
 
 class Ends(NamedTuple):
-    """Offsets of one partition, taken in such an order that nothing is compared with what was read too early.
+    """End offsets of one partition, read in an order that prevents comparing with something read too early.
 
-    A transaction shows in one topic a moment before the other. So what must be everywhere is settled first, the
-    outputs' ends come next, and the commands' end last: it is behind every command that any output speaks of.
+    A transaction becomes visible in one topic a moment before the other. So the offsets below which everything must be
+    complete are read first, then the ends of the outputs, and last the end of the commands, which is after every
+    command that an output refers to.
     """
 
     partition: int
     settled: Settled
     appended: int
-    """The audit agent's next offset in its appends: those behind it are not in the log."""
+    """The audit agent's next offset in its appends. Appends from there on are not in the log."""
     log: Bounds
     appends: Bounds
     letters: Bounds
@@ -43,15 +44,15 @@ class Ends(NamedTuple):
 
 
 async def settled(topics: Topics, agent: str, partition: int) -> Settled:
-    """What is settled now."""
+    """Read what is settled now."""
     results = await topics.bounds(TopicPartition(RESULTS, partition))
     return Settled(results.committed, await topics.position(agent, TopicPartition(COMMANDS, partition)))
 
 
 async def ends(topics: Topics, partition: int, before: Settled) -> Ends:
-    """The ends as they are now."""
+    """Read the current ends."""
     appended = await topics.position(AUDIT, TopicPartition(DECISIONS, partition))
-    order = (LOG, DECISIONS, DEAD_LETTERS, RESULTS, COMMANDS)  # that of the fields of `Ends`
+    order = (LOG, DECISIONS, DEAD_LETTERS, RESULTS, COMMANDS)  # the order of the fields of `Ends`
     return Ends(
         partition, before, appended, *[await topics.bounds(TopicPartition(topic, partition)) for topic in order]
     )

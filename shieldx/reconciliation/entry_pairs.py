@@ -1,4 +1,4 @@
-"""What a result, or a command, and its entry both say: one can be held against the other without a replay."""
+"""What a result or a command has in common with its audit entry, so that both can be compared without a replay."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 EXPIRED = f"{LEDGER}expire"
 EXPIRE = "expire/"
 _INDEXED = 3
-"""Slashes in the coordinates of a command within a batch."""
+"""The number of slashes in the coordinates of a command within a batch."""
 
 
 class Said(NamedTuple):
-    """What a result and its entry both say. A result that repeats an earlier one does not say where its command is."""
+    """The common content of a result and its entry. A replayed result does not say where its command is."""
 
     tenant_id: str | None
     action: str
     outcome: str
     key: str | None
     within: tuple[Said, ...] = ()
-    """Of each command of a batch."""
+    """For each command of a batch."""
 
 
 class Commanded(NamedTuple):
-    """What a command and its entry both say."""
+    """The common content of a command and its entry."""
 
     tenant_id: str | None
     action: str
@@ -42,16 +42,16 @@ class Commanded(NamedTuple):
 
 
 class _Said(Reading):
-    """How either is compared and named."""
+    """Compares and names the common content."""
 
     def agree(self, expected: Any, found: Any) -> bool:
-        """They are the same, but for the place that a repeated result does not know."""
+        """Whether both are equal, ignoring the place, which a replayed result does not know."""
         if isinstance(expected, Said) and isinstance(found, Said) and None in (expected.key, found.key):
             return expected._replace(key=None) == found._replace(key=None)
         return bool(expected == found)
 
     def fields(self, said: Any) -> Mapping[str, Any]:
-        """By name, those of a batch's commands as a number and a digest."""
+        """By name; the commands of a batch are shown as a count and a digest."""
         fields = dict(super().fields(said))
         within = fields.pop("within", ())
         if within:
@@ -64,7 +64,7 @@ SAID = _Said()
 
 
 def said_by(result: ResultRead, partition: int) -> Said:
-    """What the entry of a result must say."""
+    """The expected content of a result's entry."""
     if result.type == "expire":
         return Said(result.tenant_id, EXPIRED, result.code, f"{EXPIRE}{result.transaction_id}")
     action = f"{LEDGER}{result.type}"
@@ -79,13 +79,13 @@ def said_by(result: ResultRead, partition: int) -> Said:
 
 
 def is_within_batch(entry: Entry) -> bool:
-    """Whether an entry is of a command of a batch, whose own entry comes behind."""
+    """Whether an entry belongs to a command within a batch. The batch's own entry follows."""
     key = entry.idempotency_key
     return not key.startswith(EXPIRE) and key.startswith(f"{COMMANDS}/") and key.count("/") == _INDEXED
 
 
 def offset_of(entry: Entry) -> int | None:
-    """The offset of the command that an entry is of, None if it is of none."""
+    """The offset of the command that an entry belongs to, or None if it belongs to none."""
     topic, _, place = entry.idempotency_key.partition("/")
     offset = place.split("/")[1:2]
     return int(offset[0]) if topic == COMMANDS and offset and offset[0].isdecimal() else None

@@ -1,4 +1,4 @@
-"""The books as they stand on Kafka, by aiokafka."""
+"""`Topics` implemented with aiokafka."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 FETCH_BYTES = 4 * 1024 * 1024
 AT_A_TIME = 2000
-"""Records handed over at a time: of those of 1 MB, each would be as much memory."""
+"""The maximum number of records per read. Records of 1 MB would take that many MB of memory."""
 
 
 class KafkaTopics:
-    """`Topics` on Kafka. Of one topic only one partition is read at a time."""
+    """`Topics` on Kafka. Only one partition of a topic may be read at a time."""
 
     def __init__(self, connection: Mapping[str, Any], application: str) -> None:
         self._connection = dict(connection)
@@ -40,9 +40,9 @@ class KafkaTopics:
         """Connect.
 
         Raises:
-            KafkaError: no broker answers.
+            KafkaError: No broker responds.
         """
-        # Offsets are asked for without reading anything: a question waits behind the fetch of its connection.
+        # Offset queries use a consumer that fetches nothing, because a request waits behind a fetch on its connection.
         self._positions = await self._consumer("read_committed")
         self._asker = await self._consumer("read_committed")
         self._uncommitted = await self._consumer("read_uncommitted")
@@ -61,16 +61,16 @@ class KafkaTopics:
         return Bounds(first, committed, end)
 
     async def position(self, agent: str, tp: TopicPartition) -> int:
-        """The next offset that an agent has committed; 0 where there is none.
+        """The next offset that an agent has committed, or 0 if there is none.
 
         Raises:
-            FixConfiguration: the topic of positions is another application's.
+            FixConfiguration: The topic of positions belongs to another application.
         """
         found = await last_positions(self._positions, f"{agent}.positions", [tp], self._application)
         return found[tp].next_offset if tp in found else 0
 
     async def offset_at(self, tp: TopicPartition, at_ms: int) -> int:
-        """The first offset whose record was appended at that time or later; the end where there is none."""
+        """The first offset whose record was appended at that time or later, or the end if there is none."""
         place = KafkaTopicPartition(*tp)
         found = (await self._asker.offsets_for_times({place: max(0, at_ms)}))[place]
         return (await self.bounds(tp)).committed if found is None else int(found.offset)

@@ -1,4 +1,4 @@
-"""The ledger that is checked: what every partition's check needs."""
+"""The ledger being reconciled: what the check of every partition needs."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.manifests import Topic
     from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.tasks.checkpoint import TaskStores
-    from shieldx.reconciliation.report import BooksReport
+    from shieldx.reconciliation.report import ReconciliationReport
     from shieldx.reconciliation.topics import Topics
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """The agent, its topics, and where findings go."""
+    """The agent, its topics, and the report."""
 
     topics: Topics
     agent: TransactionalAgent
     manifests: Mapping[str, Topic]
     partitions: int
-    report: BooksReport
-    progress: Callable[[int, int, int], None] = lambda partition, offset, end: None  # noqa: ARG005 - nobody looks
-    """Told of a partition, the offset that has been reached, and the one that is to be reached."""
+    report: ReconciliationReport
+    progress: Callable[[int, int, int], None] = lambda partition, offset, end: None  # noqa: ARG005 - ignores progress
+    """Called with a partition, the current offset, and the final offset."""
     stores: TaskStores | None = None
-    """Where state lies beyond memory; it must be empty."""
+    """Stores for state that exceeds memory; must be empty."""
 
     def replay(self, partition: int, fold: Callable[..., Any] | None = None) -> Replay:
-        """A partition from its beginning, by the agent's own fold or another one."""
+        """A replay of a partition from its beginning, with the agent's fold or another one."""
         agent = self.agent if fold is None else replace(self.agent, fold=fold)
         return Replay(
             agent,

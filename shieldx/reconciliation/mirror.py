@@ -1,4 +1,4 @@
-"""What Postgres has of the ledger, as compared with topics and replay: one snapshot of one partition."""
+"""The ledger's data in Postgres, compared with topics and replay in one snapshot per partition."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 SINK = "credits-statements"
 FETCHED_ROWS = 2000
 FIRST_STEP_OFFSETS = 64
-"""Before the sink's position, for the last record: markers and what was aborted stand there too."""
+"""How far before the sink's position to look for the last record: markers and aborted records take offsets too."""
 NOT_MIRRORED = "rows not yet in Postgres"
 SET_ASIDE = "rows that Postgres cannot hold"
 FIRST_KEY = (-(2**63), -1)
-"""Before every movement, also one that somebody made up."""
+"""Sorts before every movement, including forged ones."""
 NUL = "\0"
-"""The one character that a text of Postgres cannot hold: the sink sets such records aside."""
+"""The only character that a Postgres text cannot contain. The sink sets such records aside."""
 
 _POSITIONS = "SELECT topic, next_offset FROM shieldx.positions WHERE sink = $1 AND partition = $2"
 _SET_ASIDE = "SELECT count(*) FROM shieldx.unreadable WHERE sink = $1 AND partition = $2"
@@ -67,7 +67,7 @@ FROM (
 
 
 class _Movement(NamedTuple):
-    """A movement of credits as Postgres has it, or should."""
+    """A movement of credits, actual or expected, as Postgres stores it."""
 
     input_offset: int
     batch_index: int
@@ -87,7 +87,7 @@ class _Movement(NamedTuple):
 
     @classmethod
     def of(cls, value: bytes) -> _Movement:
-        """The row that a record of `credits.transactions` becomes."""
+        """The row for a record of `credits.transactions`."""
         row = _read_movement(value)
         _, offset, *index = map(int, row.transaction_id.split("-"))
         return cls(
@@ -106,7 +106,7 @@ class _Movement(NamedTuple):
 
 
 def key_of(value: bytes) -> tuple[int, int]:
-    """Where a record of `credits.transactions` stands among movements."""
+    """The sort key of a record of `credits.transactions` among movements."""
     return _Movement.of(value).key
 
 
@@ -114,7 +114,7 @@ _read_movement = msgspec.json.Decoder(TransactionRow).decode
 
 
 class Mirror:
-    """One partition in one snapshot of the database: rows and the sink's positions belong together."""
+    """One partition in one database snapshot, so that rows and the sink's positions are consistent."""
 
     def __init__(self, connection: asyncpg.Connection, partition: int, positions: dict[str, int]) -> None:
         self._connection = connection
@@ -124,7 +124,7 @@ class Mirror:
 
     @property
     def accounts_position(self) -> int:
-        """Rows of the topic `credits.accounts` below it are in the database."""
+        """The database has all rows of the topic `credits.accounts` below this offset."""
         return self._positions.get(ACCOUNTS, 0)
 
     @property
@@ -132,7 +132,7 @@ class Mirror:
         return self._positions.get(TRANSACTIONS, 0)
 
     async def compare_accounts(self, topic: TopicAccounts, check: Check) -> None:
-        """Hold each row against the topic's, figures and place."""
+        """Compare figures and offset of each row with the topic's."""
         unseen = topic.behind | {
             tenant_id: row for tenant_id, row in topic.rows.items() if row.offset < self.accounts_position
         }
@@ -158,12 +158,12 @@ class Mirror:
                 check.fault(Kind.MISSING, ACCOUNTS_TABLE, self._partition, **where)
 
     async def compare_sums(self, topics: Topics, topic: TopicAccounts, check: Check, *, from_nothing: bool) -> None:
-        """Hold the sum of each tenant's movements against the balance behind the last one, and the account's.
+        """Compare each tenant's sum of movements with the balance after the last one and with the account's balance.
 
-        `from_nothing`: the first movement must begin with a balance of 0, and every account has movements.
+        With `from_nothing`, the first movement must start from a balance of 0, and every account must have movements.
         """
         if await self._connection.fetchval(_SET_ASIDE, SINK, self._partition):
-            check.lags("partitions not summed: they have rows that Postgres cannot hold")
+            check.lags("partitions not summed because of rows that Postgres cannot hold")
             return
         at_one = await self._movements_are_all(topics)
         at_one = at_one and all(row.offset < self.accounts_position for row in topic.rows.values())
@@ -174,14 +174,14 @@ class Mirror:
             if opening is not None and (opening + total != closing or (from_nothing and opening)):
                 expected, found = f"sum of movements={total}", f"balance from {opening} to {closing}"
             elif at_one and closing != balance and (from_nothing or closing is not None):
-                expected, found = f"balance={closing} behind the last movement", f"balance={balance} of the account"
+                expected, found = f"balance={closing} after the last movement", f"account balance={balance}"
             else:
                 continue
             where = {"tenant_id": tenant_id, "expected": expected, "found": found}
             check.fault(Kind.BALANCE, TRANSACTIONS_TABLE, self._partition, **where)
 
     async def find_last(self, topics: Topics) -> None:
-        """Find out which movement is the last that the database should have."""
+        """Find the last movement that the database should have."""
         tp = TopicPartition(TRANSACTIONS, self._partition)
         first, _, end = await topics.bounds(tp)
         for step in OffsetRange(first, min(self._movements_position, end)).steps_back(FIRST_STEP_OFFSETS):
@@ -191,12 +191,12 @@ class Mirror:
                 return
 
     def movements(self, check: Check, start: tuple[int, int] = FIRST_KEY) -> Movements:
-        """The movements from a key on, to be compared in their order."""
+        """The movements from a key on, for comparison in order."""
         cursor = self._connection.cursor(_MOVEMENTS, self._partition, *start, prefetch=FETCHED_ROWS)
         return Movements(check, self._partition, aiter(cursor), self._last)
 
     async def _movements_are_all(self, topics: Topics) -> bool:
-        """Whether the topic has no movement that this snapshot lacks."""
+        """Whether this snapshot has every movement of the topic."""
         tp = TopicPartition(TRANSACTIONS, self._partition)
         first, _, end = await topics.bounds(tp)
         reading = topics.read(tp, max(first, self._movements_position), end)
@@ -207,7 +207,7 @@ class Mirror:
 
 
 class Movements:
-    """Movements in Postgres and those of a replay, merged by the offset of their commands and the place in a batch."""
+    """Merges movements in Postgres with those of a replay, by command offset and index in the batch."""
 
     def __init__(self, check: Check, partition: int, rows: AsyncIterator[Any], last: tuple[int, int] | None) -> None:
         self._check = check
@@ -218,7 +218,7 @@ class Movements:
         self._began = False
 
     async def expect(self, values: Iterable[bytes]) -> None:
-        """These come next: values of records of `credits.transactions`."""
+        """Add the next expected movements, as values of records of `credits.transactions`."""
         if not self._began:
             self._began = True
             await self._advance()
@@ -273,7 +273,7 @@ async def mirror(dsn: str, partition: int) -> AsyncIterator[Mirror]:
     """A snapshot of one partition's rows.
 
     Raises:
-        CheckPostgres: Postgres does not answer.
+        CheckPostgres: Postgres does not respond.
     """
     async with connected(dsn) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await connection.fetch(_POSITIONS, SINK, partition)
@@ -281,7 +281,7 @@ async def mirror(dsn: str, partition: int) -> AsyncIterator[Mirror]:
 
 
 async def stray_rows(dsn: str, partitions: int, check: Check) -> None:
-    """Find rows that claim to come from a partition that there is not: no other comparison would see them."""
+    """Find rows that claim to come from a partition that does not exist. No other comparison would find them."""
     async with connected(dsn) as connection:
         for table, tenant_id, partition, offset in await connection.fetch(_STRAY, partitions):
             check.fault(Kind.FOREIGN, table, partition, offset=offset, tenant_id=tenant_id)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LEDGER = "credits."
-"""How the actions of the ledger's entries begin."""
+"""The prefix of the actions in the ledger's entries."""
 
 
 class Entry(NamedTuple):
-    """What the ledger says in an entry, and the log must say after it. `source` is `topic/partition/offset[/index]`."""
+    """What the ledger states in an entry and the log must repeat. `source` is `topic/partition/offset[/index]`."""
 
     tenant_id: str | None
     idempotency_key: str
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 
 class LoggedEntry(msgspec.Struct, frozen=True, gc=False):
-    """Those of an `Entry` in a record of `audit.log`, and its input; the log's own verification covers the others."""
+    """The fields of an `Entry` in a record of `audit.log`, and its input. Log verification covers the other fields."""
 
     tenant_id: str | None
     idempotency_key: str
@@ -46,12 +46,12 @@ class LoggedEntry(msgspec.Struct, frozen=True, gc=False):
     input: str
 
     def entry(self) -> Entry:
-        """What it says."""
+        """The entry's content."""
         return Entry(*msgspec.structs.astuple(self)[: len(Entry._fields)])
 
 
 def entry_of(append: AuditAppend) -> Entry:
-    """What the entry of an append must say."""
+    """The expected entry of an append."""
     return Entry(
         append.tenant_id,
         append.idempotency_key,
@@ -66,22 +66,22 @@ def entry_of(append: AuditAppend) -> Entry:
 
 
 class Encoded(Reading):
-    """Messages in records' values: compared as bytes, and where those differ, by what they say."""
+    """Messages in record values: compared as bytes and, if those differ, by their content."""
 
     def __init__(self, kind: type[msgspec.Struct]) -> None:
         self._decode = msgspec.json.Decoder(kind).decode
 
     def read(self, content: Any) -> Any:
-        """The message; what is none agrees with nothing."""
+        """The decoded message. An undecodable one is equal to nothing."""
         return decoded(self._decode, content)
 
     def fields(self, said: Any) -> Mapping[str, Any]:
-        """By name, those of a message within it as `balance.reserved_funds`, `results[3].code`."""
+        """The fields by name; nested ones as `balance.reserved_funds` or `results[3].code`."""
         return super().fields(said) if isinstance(said, Unreadable) else dict(_flat("", msgspec.to_builtins(said)))
 
 
 class LetterRead(msgspec.Struct, frozen=True, gc=False):
-    """A dead letter without its detail, whose words are those of the library that refused the record."""
+    """A dead letter without its detail, whose wording comes from the library that rejected the record."""
 
     reason: str
     source: Coordinates
@@ -97,7 +97,7 @@ read_append = msgspec.json.Decoder(AuditAppend).decode
 
 
 def decoded(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
-    """What a value says, or that it says nothing."""
+    """The decoded value, or an `Unreadable`."""
     try:
         return decode(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""The ledger run again: the same task on a log that commits nothing but keeps what would have been written."""
+"""Replays the ledger: the same task on a log that commits nothing but collects what would be written."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.position import Position
 
 MEMORY_BYTES = 256_000_000
-"""What the state of a partition may take before what is on disk leaves memory, with stores."""
+"""The memory limit for the state of a partition; with stores, state on disk is evicted above it."""
 
 Written = dict["TopicPartition", list["Write"]]
 
 
 class _Kept:
-    """`Log` and `Transactions` at once: nothing is committed before, and what is now stays here."""
+    """Implements both `Log` and `Transactions`: nothing was committed before, and new commits are collected here."""
 
     def __init__(self) -> None:
         self.written: Written = {}
         self._ends: dict[TopicPartition, int] = {}
 
-    async def fence(self, transactional_id: str) -> _Kept:  # noqa: ARG002 - nobody else writes here
+    async def fence(self, transactional_id: str) -> _Kept:  # noqa: ARG002 - there are no other writers
         return self
 
     async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:  # noqa: ARG002 - it begins at nothing
@@ -63,14 +63,14 @@ class _Kept:
         return {tp: self._ends[tp] for tp in writes}
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """There is nothing to close."""
 
 
 class Replay:
-    """One partition of an agent, from its very beginning. What it gives depends on the records alone.
+    """One partition of an agent from its beginning. The output depends only on the records.
 
-    Where transactions would be cut does not show, but in the tables: each row is the last one of its transaction.
-    With `stores`, which must be empty, state may outgrow memory.
+    Transaction boundaries are only visible in the tables, where each row is the last of its transaction. With `stores`,
+    which must be empty, the state may exceed memory.
     """
 
     def __init__(
@@ -97,19 +97,19 @@ class Replay:
         self._task = Task(quiet, partition, surroundings, Metrics([]).task(agent.name, partition), set())
 
     async def start(self) -> None:
-        """Begin with nothing."""
+        """Start with empty state."""
         await self._task.start()
 
     async def process(self, records: Sequence[Record]) -> Written:
-        """What the next records lead to, by partition, in the order in which it would be written.
+        """Process the next records. Returns what would be written, by partition and in order.
 
         Raises:
-            OutputTooLarge: an output would be larger than a record may be.
+            OutputTooLarge: An output exceeds the maximum record size.
         """
         await self._task.process(records)
         written, self._log.written = self._log.written, {}
         return written
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Release the store."""
         await self._task.close()

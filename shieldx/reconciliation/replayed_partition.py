@@ -1,4 +1,4 @@
-"""The check of a partition whose commands are all there: the ledger is run over them again."""
+"""Checks a partition that still has all its commands, by replaying the ledger over them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DELETED = "deleted by retention"
 
 
 class ReplayedPartition:
-    """One partition: what a replay gives, beside what stands in the topics."""
+    """Compares the output of a replay of one partition with the topics."""
 
     def __init__(self, ledger: Ledger, ends: Ends, accounts: TopicAccounts, mirror: Mirror | None) -> None:
         self._ledger = ledger
@@ -45,7 +45,7 @@ class ReplayedPartition:
         if mirror is not None:
             self._movements = mirror.movements(check(report.MIRRORED_MOVEMENTS))
         self._skipped_to: str | None = None
-        """The transaction id of the first result that retention has left; those before it cannot be compared."""
+        """The transaction id of the first retained result. Earlier results cannot be compared."""
         self.commands = 0
 
     async def check(self) -> None:
@@ -86,7 +86,7 @@ class ReplayedPartition:
             self._alignments.append(self._letters)
 
     async def _first_answer(self) -> tuple[int, str]:
-        """The first result that is left and can be told from all others: one that repeats none."""
+        """The first retained result that is unique, that is, not a replayed one."""
         ends = self._ends
         place = TopicPartition(RESULTS, ends.partition)
         async for records in self._ledger.topics.read(place, ends.results.first, ends.results.end):
@@ -112,7 +112,7 @@ class ReplayedPartition:
             await reading.aclose()
 
     async def _is_all_compared(self) -> bool:
-        """Whether nothing in the topics is left that only commands in flight could explain."""
+        """Whether the topics contain nothing more that only commands in flight could explain."""
         if not self._in_flight:
             self._in_flight = True
             for alignment in self._alignments:
@@ -166,7 +166,7 @@ def _is_first_answer(result: Result) -> bool:
 
 
 def _figures(results: list[bytes | None]) -> Iterator[tuple[str, Figures]]:
-    """What accounts come to with each of some results."""
+    """The figures of accounts after each result."""
     for value in results:
         result = read_result(value or b"")
         if result.code == "ok" and not result.replayed:

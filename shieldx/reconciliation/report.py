@@ -1,4 +1,4 @@
-"""What a check of the books found: for each check how much was compared, what is wrong and where, and what lags."""
+"""The findings of a reconciliation: how much each check compared, what is wrong and where, and what lags."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 KEPT_FAULTS = 1000
-"""Faults of each kind that are kept one by one; all are counted. A topic that is wholly wrong must not fill memory."""
+"""How many faults of each kind are kept individually; all are counted. A wholly wrong topic must not fill memory."""
 
 
 RESULTS = "results"
@@ -36,9 +36,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that is wrong. `place` is a topic or a table; a missing record stands before `offset`, or at the end.
+    """One fault. `place` is a topic or a table. A missing record belongs before `offset`, or at the end if it is None.
 
-    `expected` and `found` name figures, codes and coordinates, never what a producer wrote.
+    `expected` and `found` contain figures, codes and coordinates, never a producer's own data.
     """
 
     check: str
@@ -66,77 +66,77 @@ class Check:
     name: str
     compared: int = 0
     counts: Counter[Kind] = field(default_factory=Counter)
-    """Of all faults by kind, also of those that are not kept."""
+    """The number of faults by kind, including those that are not kept."""
     faults: list[Fault] = field(default_factory=list)
     lagging: Counter[str] = field(default_factory=Counter)
-    """What could not be compared yet, or any more, by reason."""
+    """The number of records that cannot be compared yet, or no longer, by reason."""
 
     def fault(self, kind: Kind, place: str, partition: int, **where: int | str | None) -> None:
-        """Note that something is wrong."""
+        """Record a fault."""
         self.counts[kind] += 1
         if self.counts[kind] <= KEPT_FAULTS:
             self.faults.append(Fault(check=self.name, kind=kind, place=place, partition=partition, **where))  # type: ignore[arg-type] # the names are Fault's
 
     def lags(self, reason: str, count: int = 1) -> None:
-        """Note what could not be compared."""
+        """Record what could not be compared."""
         if count:
             self.lagging[reason] += count
 
 
 @dataclass(frozen=True, kw_only=True)
-class PartitionBooks:
-    """What was done with one partition of the commands."""
+class ReconciledPartition:
+    """What was done for one partition of the commands."""
 
     partition: int
     first_offset: int
-    """Records below it are deleted; the ledger can be replayed from 0 only."""
+    """Records below this offset are deleted. The ledger can only be replayed from 0."""
     position: int
-    """The ledger's, when the check came to this partition: what it answered below it must be everywhere."""
+    """The ledger's position at the check's start. Everything that it answered below must be in every topic."""
     commands: int
-    """Records of `credits.commands` that were read."""
+    """The number of records of `credits.commands` that were read."""
 
     @property
     def replayed(self) -> bool:
-        """Whether the ledger was run again over it."""
+        """Whether the ledger was replayed over this partition."""
         return self.first_offset == 0
 
     def __str__(self) -> str:
         if self.replayed:
             return f"partition {self.partition}: {self.commands} commands replayed, position {self.position}"
         return (
-            f"partition {self.partition}: replayed from offset 0 is not possible: records below {self.first_offset} "
-            f"are deleted. Compared what is retained, {self.commands} commands"
+            f"partition {self.partition}: cannot be replayed because records below offset {self.first_offset} "
+            f"are deleted. Compared the {self.commands} retained commands"
         )
 
 
 @dataclass
-class BooksReport:
-    """All that was found."""
+class ReconciliationReport:
+    """All findings."""
 
     checks: dict[str, Check] = field(default_factory=dict)
-    partitions: list[PartitionBooks] = field(default_factory=list)
+    partitions: list[ReconciledPartition] = field(default_factory=list)
 
     def check(self, name: str) -> Check:
-        """The check of that name, begun if it was not."""
+        """The check with that name, created if necessary."""
         return self.checks.setdefault(name, Check(name))
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong; what lags is not."""
+        """Whether nothing is wrong. Lag is not a fault."""
         return not any(check.counts for check in self.checks.values())
 
     @property
     def faults(self) -> list[Fault]:
-        """Those that were kept."""
+        """The faults that were kept."""
         return [fault for check in self.checks.values() for fault in check.faults]
 
     @property
     def commands(self) -> int:
-        """Records of `credits.commands` that were read."""
+        """The number of records of `credits.commands` that were read."""
         return sum(partition.commands for partition in self.partitions)
 
     def rows(self) -> list[tuple[str, int, int, str]]:
-        """For each check: its name, how much was compared, how many faults, and what lags, for a table."""
+        """For each check: its name, how much was compared, how many faults, and what lags; for a table."""
         return [
             (
                 check.name,

@@ -1,4 +1,4 @@
-"""The check of a partition whose first commands are deleted: what is left is held against each other."""
+"""Checks a partition whose first commands are deleted, by comparing the retained records with each other."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from shieldx.reconciliation.mirror import Mirror
 
 SLACK_MS = 60_000
-"""The log is read from so long before the first record that is left: entries come later, but brokers' clocks differ."""
+"""How long before the first retained record to start in the log: entries come later, but brokers' clocks differ."""
 FIRST_KEYS = 64
-"""Results that are looked for in the log to find where it begins to concern them: the entry of one may be gone."""
+"""How many results are searched for in the log to find its first relevant entry, since an entry may be missing."""
 
 
 class RetainedPartition:
-    """One partition: results and entries in pairs, commands and entries in pairs, sums from each first result on."""
+    """Compares results with entries, commands with entries, and sums from each tenant's first result on."""
 
     def __init__(self, ledger: Ledger, ends: Ends, accounts: TopicAccounts, mirror: Mirror | None) -> None:
         self._ledger = ledger
@@ -44,7 +44,7 @@ class RetainedPartition:
         self.commands = 0
 
     async def check(self) -> None:
-        """Compare what is left."""
+        """Compare what is retained."""
         await self._results_with_entries()
         await self._commands_with_entries()
         self._sums.finish()
@@ -63,7 +63,7 @@ class RetainedPartition:
             if alignment is None:
                 keys = [each.key for each in said if each.key is not None][:FIRST_KEYS]
                 if not keys:
-                    check.lags("repeated results before the first that says where it belongs", len(said))
+                    check.lags("replayed results before the first one with a known command", len(said))
                     continue
                 said = said[next(n for n, each in enumerate(said) if each.key is not None) :]
                 alignment = self._alignment(report.ENTRIES_OF_RESULTS, self._answers(records[0], keys))
@@ -76,7 +76,7 @@ class RetainedPartition:
             await alignment.finish()
 
     def _said(self, records: Sequence[Record]) -> list[Said]:
-        """What the entries of some results must say. What is no result is a fault, and has no entry to look for."""
+        """The expected entries of some results. An invalid result is a fault and has no entry."""
         said = []
         for record in records:
             result = decoded(read_result, record.value)
@@ -89,7 +89,7 @@ class RetainedPartition:
         return said
 
     async def _answers(self, first: Record, keys: Collection[str]) -> AsyncGenerator[Sequence[Found], None]:
-        """The log's entries from the first one on that has one of the keys, a batch's in one."""
+        """Yield the log's entries from the first with one of the keys on; the entries of a batch are combined."""
         within: list[Said] = []
         began = False
         async for entries in contents.entries(self._ledger.topics, self._ends, await self._log_from(first)):
@@ -133,7 +133,7 @@ class RetainedPartition:
             await alignment.finish()
 
     async def _commanded(self, first: Record) -> AsyncGenerator[Sequence[Found], None]:
-        """The log's entries of commands from the first one on that is left, without those within batches."""
+        """Yield the log's entries of commands from the first retained one on, without those within batches."""
         began = False
         async for entries in contents.entries(self._ledger.topics, self._ends, await self._log_from(first)):
             commanded = []
@@ -156,7 +156,7 @@ class RetainedPartition:
         return Alignment(self._ledger.report.check(name), SAID, found, place=LOG, partition=self._ends.partition)
 
     async def _movements(self, mirror: Mirror) -> None:
-        """The topic of transactions is kept longer than the commands are."""
+        """The topic of transactions is retained longer than the commands."""
         topics, partition = self._ledger.topics, self._ends.partition
         tp = TopicPartition(TRANSACTIONS, partition)
         first, _, end = await topics.bounds(tp)
@@ -179,5 +179,5 @@ def _from_first(answers: list[Found], keys: Collection[str]) -> list[Found]:
 
 
 def _commanded(said: object) -> Commanded:
-    """What an append, or the entry of one, says of its command."""
+    """The content of an append, or of its entry, about its command."""
     return Commanded(said.tenant_id, said.action, said.idempotency_key, said.digest)  # type: ignore[attr-defined] # both have them

@@ -1,4 +1,4 @@
-"""The books summed up once more, from results alone and with nothing of the ledger's code."""
+"""Sums up accounts independently, from results alone and without any ledger code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Figures(NamedTuple):
-    """A tenant's account."""
+    """The figures of a tenant's account."""
 
     balance: int
     reserved_funds: int
@@ -27,7 +27,7 @@ class Figures(NamedTuple):
 
     @classmethod
     def of(cls, said: Any) -> Figures:
-        """Those of a row or of a result's balance, which have more."""
+        """The figures of a row or of a result's balance, which have more fields."""
         return cls(said.balance, said.reserved_funds, said.total_spent, said.total_purchased)
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class _Balance(msgspec.Struct, frozen=True, gc=False):
 
 
 class ResultRead(msgspec.Struct, frozen=True, gc=False):
-    """What of a result the sums need, and what knows its entry."""
+    """The fields of a result that the sums need, and those that identify its entry."""
 
     tenant_id: str
     type: str
@@ -56,7 +56,7 @@ class ResultRead(msgspec.Struct, frozen=True, gc=False):
 
 read_result = msgspec.json.Decoder(ResultRead).decode
 
-# What each command may do to balance, reserved funds, spent and purchased: by how much each grew.
+# How each command may change balance, reserved funds, spent and purchased.
 _ALLOWED = {
     "purchase": lambda b, r, s, p: b == p > 0 and r == s == 0,
     "refund": lambda b, r, s, p: b == -s > 0 and r == p == 0,
@@ -71,8 +71,8 @@ NOTHING = Figures(0, 0, 0, 0)
 
 
 @dataclass(slots=True)
-class _Book:
-    """One tenant: the balance it began with, where it is, and the sum of what moved it, by the results' types."""
+class _TenantSum:
+    """One tenant: its opening balance, its current figures, and the sum of its movements by result type."""
 
     opening: int
     figures: Figures
@@ -81,66 +81,66 @@ class _Book:
 
 
 class Sums:
-    """Purchases and refunds less consumes and commits are the balance; no step does what its type cannot do.
+    """Checks that purchases + refunds - consumes - commits equals the balance, and that each step fits its type.
 
-    With `from_nothing`, every tenant begins with nothing; else with the figures of its first result.
+    With `from_nothing`, every tenant starts at 0, otherwise with the figures of its first result.
     """
 
     def __init__(self, check: Check, ends: Ends, *, from_nothing: bool) -> None:
         self._check = check
         self._ends = ends
         self._from_nothing = from_nothing
-        self._books: dict[str, _Book] = {}
+        self._tenant_sums: dict[str, _TenantSum] = {}
         self.recent: dict[str, set[Figures]] = {}
-        """Of tenants with results in flight: all figures that their rows may show."""
+        """For tenants with results in flight: all figures that their rows may show."""
 
     def take(self, result: ResultRead, offset: int) -> None:
-        """The next result of the partition. One that only repeats an earlier one moves nothing."""
+        """Add the next result of the partition. A replayed result changes nothing."""
         if result.replayed:
             return
-        book = self._books.get(result.tenant_id)
-        before = () if book is None else (book.figures,)
+        tenant_sum = self._tenant_sums.get(result.tenant_id)
+        before = () if tenant_sum is None else (tenant_sum.figures,)
         for each in result.results if result.code == "ok" else ():
             if not each.replayed:
                 self._step(each, offset)
         self._step(result, offset)
         if offset >= self._ends.settled.results:
             seen = self.recent.setdefault(result.tenant_id, set(before))
-            seen.add(self._books[result.tenant_id].figures)
+            seen.add(self._tenant_sums[result.tenant_id].figures)
 
     def tenants(self) -> Iterator[tuple[str, Figures]]:
-        """Every tenant, with its figures."""
-        for tenant_id, book in self._books.items():
-            yield tenant_id, book.figures
+        """Every tenant with its figures."""
+        for tenant_id, tenant_sum in self._tenant_sums.items():
+            yield tenant_id, tenant_sum.figures
 
     def finish(self) -> None:
         """Compare each balance with its sum."""
-        for tenant_id, book in self._books.items():
+        for tenant_id, tenant_sum in self._tenant_sums.items():
             self._check.compared += 1
-            total = book.opening + book.moved
-            if total != book.figures.balance and not book.broken:
-                self._fault(tenant_id, None, f"balance={total}", f"balance={book.figures.balance}")
+            total = tenant_sum.opening + tenant_sum.moved
+            if total != tenant_sum.figures.balance and not tenant_sum.broken:
+                self._fault(tenant_id, None, f"balance={total}", f"balance={tenant_sum.figures.balance}")
 
     def _step(self, result: ResultRead, offset: int) -> None:
         self._check.compared += 1
         balance = result.balance
         now = Figures.of(balance)
-        book = self._books.get(result.tenant_id)
-        if book is None:
+        tenant_sum = self._tenant_sums.get(result.tenant_id)
+        if tenant_sum is None:
             begun = NOTHING if self._from_nothing else now
-            book = self._books[result.tenant_id] = _Book(begun.balance, begun)
+            tenant_sum = self._tenant_sums[result.tenant_id] = _TenantSum(begun.balance, begun)
             if not self._from_nothing:
                 return
-        before, book.figures = book.figures, now
+        before, tenant_sum.figures = tenant_sum.figures, now
         problem = _inconsistency(balance)
         grown = [new - old for new, old in zip(now, before, strict=True)]
         allowed = _ALLOWED.get(result.type) if result.code == "ok" else None
         if problem is None and not (allowed(*grown) if allowed else not any(grown)):
-            problem = f"a {result.type} that ended {result.code} does not lead here from {before}"
+            problem = f"a change that a {result.type} with code {result.code} can make from {before}"
         if problem is not None:
-            book.broken = True
+            tenant_sum.broken = True
             self._fault(result.tenant_id, offset, problem, f"{now}, available={balance.available}")
-        book.moved += abs(grown[0]) * _SIGNS.get(result.type, 0)
+        tenant_sum.moved += abs(grown[0]) * _SIGNS.get(result.type, 0)
 
     def _fault(self, tenant_id: str, offset: int | None, expected: str, found: str) -> None:
         where = {"offset": offset, "tenant_id": tenant_id, "expected": expected, "found": found}

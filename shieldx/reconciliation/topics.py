@@ -1,4 +1,4 @@
-"""The narrow port through which the books are read, so that the same checks run without a broker."""
+"""The interface through which reconciliation reads topics, so that it also runs without a broker."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ class Bounds(NamedTuple):
     """Offsets of a partition."""
 
     first: int
-    """The first that still exists."""
+    """The first retained offset."""
     committed: int
-    """Behind it the first open transaction begins: a reader of committed records gets so far."""
+    """The last stable offset: the first open transaction begins here, and committed readers get no further."""
     end: int
-    """Behind the last record, committed or not."""
+    """The offset after the last record, committed or not."""
 
 
 class Topics(Protocol):
-    """What the checks need of Kafka."""
+    """What reconciliation needs of Kafka."""
 
     async def bounds(self, tp: TopicPartition) -> Bounds:
         """The offsets of a partition."""
 
     async def position(self, agent: str, tp: TopicPartition) -> int:
-        """The next offset that an agent has committed; 0 where there is none."""
+        """The next offset that an agent has committed, or 0 if there is none."""
 
     async def offset_at(self, tp: TopicPartition, at_ms: int) -> int:
-        """The first offset whose record was appended at that time or later; the end where there is none."""
+        """The first offset whose record was appended at that time or later, or the end if there is none."""
 
     def read(self, tp: TopicPartition, start: int, end: int) -> AsyncGenerator[Sequence[Record], None]:
-        """Every committed record from one offset on and below another; waits for transactions open between them."""
+        """Yield the committed records from `start` to `end`, excluded. Waits for transactions that are open there."""

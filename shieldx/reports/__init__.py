@@ -1,1 +1,1 @@
-"""Reports of evaluations in words, in tables and as a page."""
+"""Evaluation reports as text, tables and an HTML page."""

@@ -1,4 +1,4 @@
-"""Categories of samples by what the rule should do with them, and the scale on which their rates are drawn."""
+"""Sample categories, split by whether the rule should fire, and the scale on which their rates are drawn."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.report import Category, Report
 
 TOPS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
-"""Ends of a scale. False positive rates of a percent would be invisible on one that goes to 100."""
+"""Possible upper ends of a scale. A false positive rate of 1 % would be invisible on a scale up to 100 %."""
 
 
 class Scaled(NamedTuple):
-    """Categories that share a scale from 0 to `top`; `target` is where their rate should be below or above."""
+    """Categories that share a scale from 0 to `top`. `target_is` says whether `target` is a minimum or a maximum."""
 
     rate_name: str
     positive: bool
@@ -25,7 +25,7 @@ class Scaled(NamedTuple):
 
 
 def scaled_categories(report: Report) -> list[Scaled]:
-    """Those on which the rule should fire, and those on which it should not; without those that have no samples."""
+    """The categories on which the rule should fire, and those on which it should not, if they have samples."""
     positives = [each for each in report.categories if each.positive]
     negatives = [each for each in report.categories if not each.positive]
     found = []
@@ -40,5 +40,5 @@ def scaled_categories(report: Report) -> list[Scaled]:
 
 
 def left_out(report: Report) -> str:
-    """That a report has not all categories, in words."""
-    return f"{report.categories_left_out:,} more categories, with fewer samples judged wrong, are left out."
+    """The note that a report does not show all categories."""
+    return f"{report.categories_left_out:,} more categories with fewer wrong decisions are not shown."

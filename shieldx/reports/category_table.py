@@ -1,4 +1,4 @@
-"""Categories of samples that should have the same done to them, each with its rate and how sure that is."""
+"""The categories on which a rule should fire, or should not, each with its rate and confidence interval."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def category_table(scaled: Scaled) -> Element:
-    """A row for each category."""
+    """A table with one row per category."""
     rows = [
         (
             each.category,

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def comparison_section(figures: Figures, comparison: Comparison) -> list[Element]:
-    """Their figures side by side."""
+    """The figures of both versions side by side."""
     pairs = zip(figure_rows(figures), figure_rows(comparison.figures), strict=True)
     rows = [(this.name, this.value, other.value) for this, other in pairs]
     counts = (
-        f"{comparison.only_this_right:,} samples were judged rightly by this rule alone, "
+        f"{comparison.only_this_right:,} samples were judged correctly only by this rule, "
         f"{comparison.only_other_right:,} "
-        f"by version {comparison.rule_version} alone: McNemar's p {p_value(comparison.p_value)}."
+        f"only by version {comparison.rule_version}: McNemar's p {p_value(comparison.p_value)}."
     )
-    caption = f"On the same samples; version {comparison.rule_version} has hash {comparison.rule_hash}"
+    caption = f"On the same samples. Version {comparison.rule_version} has hash {comparison.rule_hash}"
     return [
         element("p", {}, counts),
         table(caption, ("figure", "this rule", f"version {comparison.rule_version}"), rows),

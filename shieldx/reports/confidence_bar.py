@@ -1,4 +1,4 @@
-"""How far a confidence is from what a canary and a full deployment need."""
+"""The confidence of a report compared with the thresholds for a canary and a full deployment."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ STEPS = {CANARY_CONFIDENCE: "canary", FULL_DEPLOYMENT_CONFIDENCE: "full deployme
 
 
 def confidence_bar(confidence: float) -> Element:
-    """A bar from 0 to 100 %, with a tick at each threshold."""
+    """A bar from 0 to 100 % with a tick at each threshold."""
     length_px = WIDTH_PX - 2 * MARGIN_PX
     bar = {"x": f"{MARGIN_PX}", "y": f"{BAR_TOP_PX}", "height": f"{BAR_PX}", "rx": "3"}
     needs = ", ".join(f"{round_percent(share)} for a {name}" for share, name in STEPS.items())
     return element(
         "svg",
         {"viewBox": f"0 0 {WIDTH_PX} {HEIGHT_PX}", "role": "img", "aria-labelledby": "confidence-title"},
-        element("title", {"id": "confidence-title"}, f"Confidence {percent(confidence)}; needed are {needs}"),
+        element("title", {"id": "confidence-title"}, f"Confidence {percent(confidence)}; required: {needs}"),
         element("text", {"class": "strong", "x": f"{MARGIN_PX}", "y": "14"}, f"confidence {percent(confidence)}"),
         element("rect", {"class": "track", "width": f"{length_px}"} | bar),
         element("rect", {"class": "filled", "width": f"{length_px * confidence:.1f}"} | bar),

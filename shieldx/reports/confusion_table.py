@@ -1,4 +1,4 @@
-"""The confusion matrix: four counts, shaded by their share of the samples of their truth."""
+"""The confusion matrix: four counts, each shaded by its share of the samples with the same truth."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.report import Figures
 
 WEAKEST, STRONGEST = 6, 42
-"""How much of its colour a cell has, in percent: text must stay readable on it by day and by night."""
+"""Range of the colour strength of a cell, in percent: the text must be readable in light and dark mode."""
 
 
 def confusion_table(figures: Figures) -> Element:
-    """A row for each truth, a column for each decision."""
+    """A table with one row per truth and one column per decision."""
     positives = figures.true_positives + figures.false_negatives
     negatives = figures.false_positives + figures.true_negatives
     return element(
         "table",
         {"class": "matrix"},
-        element("caption", {}, "Samples by what the rule should do and what it did"),
+        element("caption", {}, "Samples by expected and actual decision"),
         element(
             "thead", {}, element("tr", {}, element("td"), *(_heading("col", name) for name in ("fired", "did not")))
         ),

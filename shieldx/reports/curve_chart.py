@@ -1,4 +1,4 @@
-"""A curve in the unit square: rates against rates."""
+"""A curve of one rate against another, in the unit square."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ WIDTH_PX, HEIGHT_PX = 420, 372
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 66, 24, 12, 48
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
-Place = tuple[float, float]
+Point = tuple[float, float]
 
 
 class CurveChart(NamedTuple):
-    """A line, the place on it where the rule stands, and what a rule that guesses would reach."""
+    """A curve, the rule's point on it, and the line of a random classifier."""
 
     name: str
-    """Of its elements: unique on the page."""
+    """Prefix of the element ids; unique on the page."""
     title: str
     description: str
     x_name: str
     y_name: str
-    line: Sequence[Place]
-    point: Place
-    chance: tuple[Place, Place]
-    goal: tuple[Place, Place]
+    line: Sequence[Point]
+    point: Point
+    chance: tuple[Point, Point]
+    goal: tuple[Point, Point]
     """Opposite corners of the region in which the targets are met."""
 
     def svg(self) -> Element:
-        """The picture."""
+        """The chart as an SVG element."""
         ids = f"{self.name}-title {self.name}-description"
-        (x1, y1), (x2, y2) = (_px(place) for place in self.chance)
+        (x1, y1), (x2, y2) = (_px(point) for point in self.chance)
         return element(
             "svg",
             {"viewBox": f"0 0 {WIDTH_PX} {HEIGHT_PX}", "role": "img", "aria-labelledby": ids},
@@ -44,12 +44,12 @@ class CurveChart(NamedTuple):
             *_axes(self.x_name, self.y_name),
             self._goal(),
             element("line", {"class": "chance"} | _ends(x1, y1, x2, y2)),
-            element("polyline", {"class": "curve", "points": " ".join(_pair(place) for place in self.line)}),
+            element("polyline", {"class": "curve", "points": " ".join(_pair(point) for point in self.line)}),
             self._point(),
         )
 
     def _goal(self) -> Element:
-        (x1, y1), (x2, y2) = (_px(place) for place in self.goal)
+        (x1, y1), (x2, y2) = (_px(point) for point in self.goal)
         corner = {"x": f"{min(x1, x2):.1f}", "y": f"{min(y1, y2):.1f}"}
         return element(
             "rect", {"class": "goal"} | corner | {"width": f"{abs(x2 - x1):.1f}", "height": f"{abs(y2 - y1):.1f}"}
@@ -80,16 +80,16 @@ def _axes(x_name: str, y_name: str) -> list[Element]:
     ]
 
 
-def _px(place: Place) -> Place:
-    x, y = place
+def _px(point: Point) -> Point:
+    x, y = point
     return (
         LEFT_PX + (WIDTH_PX - LEFT_PX - RIGHT_PX) * x,
         HEIGHT_PX - BOTTOM_PX - (HEIGHT_PX - TOP_PX - BOTTOM_PX) * y,
     )
 
 
-def _pair(place: Place) -> str:
-    x, y = _px(place)
+def _pair(point: Point) -> str:
+    x, y = _px(point)
     return f"{x:.1f},{y:.1f}"
 
 

@@ -1,10 +1,10 @@
-"""The ROC and the precision-recall curve of a report, or the reason why there is none."""
+"""The ROC and precision-recall curves of a report, or the reason why it has none."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.reports.curve_chart import CurveChart, Place
+from shieldx.reports.curve_chart import CurveChart, Point
 from shieldx.reports.elements import Element, element
 from shieldx.reports.figure_rows import AUC_MEANS, coefficient, percent
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 def curve_section(figures: Figures, curves: Curves | None, targets: Targets) -> list[Element]:
-    """Both curves side by side; a yes/no rule is one point in each."""
+    """Both curves side by side. For a yes/no rule each curve has a single point."""
     positives = figures.true_positives + figures.false_negatives
     negatives = figures.false_positives + figures.true_negatives
     if not positives or not negatives:
         kind = "positive" if not positives else "negative"
-        return [element("p", {}, f"There are none: no sample is a {kind}.")]
+        return [element("p", {}, f"There are no curves: no sample is {kind}.")]
     charts = [
         _roc(figures, curves, targets),
         _precision_recall(figures, curves, targets, positives / (positives + negatives)),
     ]
     about = (
-        "A scored rule has a point for every threshold; the dot is the threshold that it has."
+        "A scored rule has one point per threshold; the dot marks the threshold it uses."
         if curves is not None
-        else "A rule that says yes or no is one point; the line joins it to the rules that never and that always fire."
+        else "A yes/no rule is a single point; lines connect it to the rules that never fire and always fire."
     )
-    legend = "Dashed: a rule that guesses. Shaded: where the targets are met."
+    legend = "Dashed: random guessing. Shaded: the region that meets the targets."
     return [
         element("div", {"class": "columns"}, *(_figure(chart) for chart in charts)),
         element("p", {"class": "muted"}, f"{about} {legend}"),
@@ -70,7 +70,7 @@ def _precision_recall(figures: Figures, curves: Curves | None, targets: Targets,
 
 
 def _least_precision(targets: Targets, prevalence: float) -> float:
-    """The precision of a rule that just meets both targets."""
+    """The precision of a rule that exactly meets both targets."""
     hits, alarms = targets.min_recall * prevalence, targets.max_false_positive_rate * (1 - prevalence)
     return hits / (hits + alarms) if hits + alarms else 0.0
 
@@ -80,7 +80,7 @@ def _figure(chart: CurveChart) -> Element:
 
 
 def _points(charts: Sequence[CurveChart]) -> list[Element]:
-    """The curves in figures, for those who cannot see them."""
+    """The points of the curves as tables, for readers who cannot see the charts."""
     return [
         element(
             "details",
@@ -90,7 +90,7 @@ def _points(charts: Sequence[CurveChart]) -> list[Element]:
                 "table",
                 {},
                 element("thead", {}, _row("th", (chart.x_name, chart.y_name))),
-                element("tbody", {}, *(_row("td", _percents(place)) for place in chart.line)),
+                element("tbody", {}, *(_row("td", _percents(point)) for point in chart.line)),
             ),
         )
         for chart in charts
@@ -102,5 +102,5 @@ def _row(cell: str, texts: tuple[str, str]) -> Element:
     return element("tr", {}, *(element(cell, {"class": "number"} | scope, text) for text in texts))
 
 
-def _percents(place: Place) -> tuple[str, str]:
-    return percent(place[0]), percent(place[1])
+def _percents(point: Point) -> tuple[str, str]:
+    return percent(point[0]), percent(point[1])

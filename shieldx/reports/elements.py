@@ -1,4 +1,4 @@
-"""Elements of a page. All text goes through here, so that none can be markup or obeyed, whoever chose it."""
+"""Page elements. All text is escaped here, so that no text can act as markup, whatever its source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NONE: Mapping[str, str] = {}
 
 
 def element(tag: str, attributes: Mapping[str, str] = _NONE, *children: Element | str | None) -> Element:
-    """An element with its texts and elements in order; None is left out."""
+    """An element with its texts and child elements in order; None is skipped."""
     made = Element(tag, {name: text_of(value) for name, value in attributes.items()})
     last: Element | None = None
     for child in children:
@@ -30,19 +30,19 @@ def element(tag: str, attributes: Mapping[str, str] = _NONE, *children: Element 
 
 
 def style_element(rules: str) -> Element:
-    """The page's style. HTML takes its content as it stands: never give it what a user chose."""
+    """The page's style. HTML does not escape its content: never pass user input here."""
     made = Element("style")
     made.text = rules
     return made
 
 
 def text_of(text: str) -> str:
-    """A text without control characters, marks that turn the direction of writing, and the like: they are shown."""
+    """The text with control characters, bidirectional marks and similar characters replaced by visible ones."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def html(head: Iterable[Element], body: Element) -> str:
-    """A whole page in English."""
+    """A complete page in English."""
     page = Element("html", {"lang": "en"})
     SubElement(page, "head").extend(head)
     page.append(body)

@@ -1,4 +1,4 @@
-"""The figures of a report as they are shown: names, values and intervals in words."""
+"""A report's figures for display: names, values and intervals as text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NS_A_MS = 1_000_000
 
 
 class FigureRow(NamedTuple):
-    """One figure. `interval` is its 95 % interval if it has one."""
+    """One figure. `interval` is its 95 % interval, if it has one."""
 
     name: str
     value: str
@@ -36,14 +36,14 @@ class FigureRow(NamedTuple):
 
 
 def figures_of(report: Report) -> Figures | None:
-    """The figures of a completed evaluation, which stand in the report itself."""
+    """The figures of a completed evaluation, which are fields of the report itself."""
     if report.true_positives is None:
         return None
     return Figures(**{name: getattr(report, name) for name in Figures.__struct_fields__})
 
 
 def figure_rows(figures: Figures) -> list[FigureRow]:
-    """Every figure that follows from the confusion matrix, but for its counts."""
+    """All figures derived from the confusion matrix, without its counts."""
     rows = []
     for field, name in RATES.items():
         between = figures.intervals.get(field)
@@ -57,7 +57,7 @@ def figure_rows(figures: Figures) -> list[FigureRow]:
 
 
 def percent(share: float) -> str:
-    """A share in percent. What is not quite none or all of it is not shown as 0 or 100."""
+    """A share as a percentage. A share close to 0 or 1 is never rounded to 0 or 100 %."""
     shown = f"{100 * share:.2f}"
     if shown == "0.00" and share > 0:
         return "< 0.01 %"
@@ -67,27 +67,27 @@ def percent(share: float) -> str:
 
 
 def round_percent(share: float) -> str:
-    """A share that somebody chose, with no more digits than it has."""
+    """A share that was chosen by a person, such as a target, without trailing digits."""
     return f"{100 * share:.6g} %"
 
 
 def interval(between: Interval) -> str:
-    """Both ends in percent."""
-    return f"{100 * between[0]:.2f} – {percent(between[1])}"  # noqa: RUF001 - an en dash is what stands between two figures
+    """Both ends as percentages."""
+    return f"{100 * between[0]:.2f} – {percent(between[1])}"  # noqa: RUF001 - an en dash separates the ends of a range
 
 
 def coefficient(value: float) -> str:
-    """A figure that is no share."""
+    """A figure that is not a share."""
     return f"{value:.4f}"
 
 
 def p_value(value: float) -> str:
-    """A probability under some hypothesis; how small it is beyond a point tells nothing."""
+    """A p-value. Very small ones are shown as an upper bound."""
     return f"< {LEAST_P_VALUE:.4f}" if value < LEAST_P_VALUE else f"= {value:.4f}"
 
 
 def duration(duration_ns: int) -> str:
-    """A duration in nanoseconds, in microseconds or, from one millisecond on, in milliseconds."""
+    """A duration given in nanoseconds, shown in microseconds or, from one millisecond, in milliseconds."""
     if duration_ns < NS_A_MS:
         return f"{duration_ns / 1000:,.1f} µs"
     return f"{duration_ns / NS_A_MS:,.1f} ms"

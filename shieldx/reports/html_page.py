@@ -1,4 +1,4 @@
-"""A report as one page that needs nothing else: no script, no other file, no network."""
+"""A report as a self-contained HTML page: no scripts, no other files, no network access."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def html_page(report: Report, rule: RuleConfig | None = None) -> str:
-    """The page. `rule` is the content that was judged, where it is known; another one is left out."""
+    """The page. `rule` is the content that was judged, if known. A rule with another hash is not shown."""
     figures = figures_of(report)
     sections = [verdict_header(report)]
     if figures is not None:
         sections += _findings(report, figures)
-    sections.append(_section("Where this is from", [_pairs(provenance(report, whole_hash=True))]))
+    sections.append(_section("Provenance", [_pairs(provenance(report, whole_hash=True))]))
     if rule is not None and rule_hash(rule) == report.rule_hash:
         sections.append(_section("The rule", [element("pre", {}, element("code", {}, _rule_text(rule)))], kind="long"))
     title = f"{rule_title(report)}: {report.decision or report.status}"
@@ -53,7 +53,9 @@ def html_page(report: Report, rule: RuleConfig | None = None) -> str:
 def _findings(report: Report, figures: Figures) -> Iterator[Element]:
     rows = [(row.name, row.value, row.interval) for row in figure_rows(figures)]
     shown = table("Figures, with 95 % intervals (Wilson)", ("figure", "value", "interval"), rows)
-    yield _section("Right and wrong", [element("div", {"class": "columns"}, confusion_table(figures), shown)])
+    yield _section(
+        "Correct and wrong decisions", [element("div", {"class": "columns"}, confusion_table(figures), shown)]
+    )
     if report.recommendations:
         yield _section("Recommendations", [recommendation_list(report.recommendations)], kind="long")
     yield _section("Curves", curve_section(figures, report.curves, report.targets))

@@ -1,4 +1,4 @@
-"""A rate and its interval as a bar. The figures stand beside it, so it is hidden from those who cannot see it."""
+"""A rate and its interval as a bar, hidden from screen readers because the figures are next to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a rule took for a sample."""
+"""How long a rule took per sample."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ BAR_PX = 180
 
 
 def latency_table(latency: LatencyNs) -> Element:
-    """Percentiles, on a scale to the highest of them."""
+    """Latency percentiles, on a scale up to the highest."""
     shares = {"median": latency.p50, "95th percentile": latency.p95, "99th percentile": latency.p99}
     longest = max(latency.p99, 1)
     rows = [(name, duration(figure), _length(figure / longest)) for name, figure in shares.items()]
-    return table("Time the rule took for a sample", ("share of samples", "at most", ""), rows)
+    return table("Time per sample", ("share of samples", "at most", ""), rows)
 
 
 def _length(share: float) -> Element:

@@ -1,4 +1,4 @@
-"""Where the figures of a report are from: rule, samples, request and charge, as names and values."""
+"""Where a report's figures come from: rule, samples, request and charge, as names and values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ HASH_SHOWN = 16
 
 
 def provenance(report: Report, *, whole_hash: bool) -> list[tuple[str, str]]:
-    """What is known of them, in the order in which a reader would ask."""
+    """The known facts, in the order in which a reader would ask for them."""
     return [(name, value) for name, value in _facts(report, whole_hash=whole_hash) if value]
 
 
 def rule_title(report: Report) -> str:
-    """A rule's name, or its id where it has none."""
+    """A rule's name, or its id if it has no name."""
     return report.rule_name or report.rule_id
 
 
@@ -30,9 +30,12 @@ def _facts(report: Report, *, whole_hash: bool) -> Iterator[tuple[str, str | Non
     yield "rule hash", report.rule_hash if whole_hash else (report.rule_hash or "")[:HASH_SHOWN]
     yield "tenant", report.tenant_id
     yield "evaluation", report.eval_id
-    yield "outcomes from", report.cached_from and f"evaluation {report.cached_from}, which judged the same"
+    yield "outcomes from", report.cached_from and f"evaluation {report.cached_from} of the same rule and samples"
     yield "samples", _samples(report)
-    yield "truth", "the labels" if report.ground_truth is None else f"what samples expect of rule {report.ground_truth}"
+    yield (
+        "truth",
+        "the labels" if report.ground_truth is None else f"expectations for rule {report.ground_truth} in the samples",
+    )
     yield "targets", targets(report)
     yield "charge", _charge(report.charge)
     yield "time", f"{report.timings.execution_time_ms:,} ms, reported {report.timings.reported_at}"

@@ -1,4 +1,4 @@
-"""What to do about a rule, each advice with the samples behind it."""
+"""Recommendations for a rule, each with the samples that support it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def recommendation_list(recommendations: Sequence[Recommendation]) -> Element:
-    """In their order, which is that of their weight."""
+    """The recommendations in their given order, most important first."""
     return element("ol", {}, *(_recommendation(each) for each in recommendations))
 
 

@@ -1,4 +1,4 @@
-"""How the page looks: by day, by night and on paper."""
+"""The style of the page in light mode, in dark mode and in print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of a page: what a row is called, and texts."""
+"""Tables of a page: row headings and cells."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ Cell = Element | str | None
 
 
 def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[Cell]], kind: str = "") -> Element:
-    """A table that may be scrolled where it is too wide.
+    """A table that scrolls if it is too wide.
 
-    The first cell of a row names it; texts stand at the right, pictures, which the last column may have, at the left.
+    The first cell of a row is its heading. Texts are right-aligned; pictures, allowed only in the last column, are
+    left-aligned.
     """
     rows = list(rows)
     pictured = bool(rows) and isinstance(rows[0][-1], Element)

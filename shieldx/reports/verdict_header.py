@@ -1,4 +1,4 @@
-"""The head of a page: the rule, what was decided, and why."""
+"""The head of a page: the rule, the decision, and the reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADLINES = {
 
 
 def verdict_header(report: Report) -> Element:
-    """Of an evaluation without a decision: how it ended instead."""
+    """The header. For an evaluation without a decision it shows how the evaluation ended."""
     tone, headline = ("bad", f"✗ {report.status.capitalize()}: {report.code.value.replace('_', ' ')}")
     if report.decision is not None:
         tone, headline = HEADLINES[report.decision]

@@ -1,1 +1,1 @@
-"""What workers' metrics say of an interval: rates, latency and state, per agent and partition."""
+"""Rates, latency and state per agent and partition, computed from the workers' metrics over an interval."""

@@ -1,4 +1,4 @@
-"""The figures of an interval over all workers: a row a partition and one an agent."""
+"""The figures of an interval over all workers, with one row per partition and one per agent."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 State = Literal["running", "waiting for memory", "not ready", "no answer"]
 WORST_FIRST: tuple[State, ...] = ("no answer", "not ready", "waiting for memory", "running")
 SMALL_LAG = 1000
-"""About what a batch under way holds, which is no lag to speak of."""
+"""About the number of records in a running batch. A lag up to this is negligible."""
 
 
 class PartitionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One partition of an agent. Rates are None until there is an interval to measure them in."""
+    """One partition of an agent. Rates are None until there is an interval to measure them over."""
 
     agent: str
     partition: int
@@ -38,14 +38,14 @@ class PartitionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """All partitions of an agent, and how long its transactions took."""
+    """All partitions of an agent, and the duration of its transactions."""
 
     agent: str
     workers: list[str]
     state: State
-    """The worst of its partitions'."""
+    """The worst state of its partitions."""
     in_state: int
-    """How many partitions are in that state."""
+    """The number of partitions in that state."""
     records_per_s: float | None
     transactions_per_s: float | None
     records_per_transaction: float | None
@@ -60,14 +60,14 @@ class AgentRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerRow(msgspec.Struct, frozen=True):
-    """A worker's address, and whether it answers and is ready."""
+    """A worker's address, and whether it responds and is ready."""
 
     worker: str
     state: State
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is shown of an interval."""
+    """Everything that is shown for an interval."""
 
     records_per_s: float | None
     transactions_per_s: float | None
@@ -77,7 +77,7 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def agent_row(agent: str, partitions: Iterable[PartitionRow], commits: Iterable[Durations]) -> AgentRow:
-    """Add up an agent's partitions."""
+    """Sum up an agent's partitions."""
     rows = sorted(partitions, key=_by_concern)
     states = Counter(row.state for row in rows)
     state = next(state for state in WORST_FIRST if states[state])
@@ -104,7 +104,7 @@ def agent_row(agent: str, partitions: Iterable[PartitionRow], commits: Iterable[
 
 
 def board(agents: Sequence[AgentRow], workers: Sequence[WorkerRow]) -> Board:
-    """Add up all agents; those in trouble come first, then the busiest."""
+    """Sum up all agents. Those in trouble come first, then the busiest."""
     ordered = sorted(agents, key=lambda row: (WORST_FIRST.index(row.state), -(row.records_per_s or 0), row.agent))
     return Board(
         records_per_s=_sum(row.records_per_s for row in agents),
@@ -116,12 +116,12 @@ def board(agents: Sequence[AgentRow], workers: Sequence[WorkerRow]) -> Board:
 
 
 def ratio(dividend: float | None, divisor: float | None) -> float | None:
-    """None where there is nothing to divide by."""
+    """The quotient, or None if it is undefined."""
     return dividend / divisor if dividend is not None and divisor else None
 
 
 def _by_concern(row: PartitionRow) -> tuple[int, int, int]:
-    """Trouble first, then lag by its order of magnitude, so that rows do not change places all the time."""
+    """Sort key: trouble first, then lag by order of magnitude, so that rows do not constantly change places."""
     magnitude = len(str(row.lag)) if row.lag >= SMALL_LAG else 0
     return WORST_FIRST.index(row.state), -magnitude, row.partition
 

@@ -1,4 +1,4 @@
-"""A board for a terminal."""
+"""Draws a board on a terminal."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ STYLES: dict[State, str] = {
 }
 UNKNOWN = "-"
 HEADING_LINES = 6
-"""Title, totals, two empty lines, and a heading of two lines."""
+"""Title, totals, two empty lines, and a two-line heading."""
 WITHOUT_TERMINAL = 10_000
-"""Columns enough for any table."""
+"""Wide enough for any table."""
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
@@ -41,18 +41,18 @@ class Column(NamedTuple):
     heading: str
     cell: Callable[[AgentRow | PartitionRow], str]
     dispensable: int = 0
-    """On a narrow terminal, those with the highest figure go first; 0 stays."""
+    """On a narrow terminal, columns with the highest number are dropped first. Columns with 0 always stay."""
 
 
 def rate(value: float | None) -> str:
-    """`12,345`, or `9.8` where a digit more says something."""
+    """A rate such as `12,345`, or `9.8` below 10."""
     if value is None:
         return UNKNOWN
     return f"{value:.1f}" if 0 < value < 10 else f"{value:,.0f}"  # noqa: PLR2004 - two digits are enough
 
 
 def size(value: float) -> str:
-    """Bytes as `1.2 MB`."""
+    """Bytes in a unit such as `1.2 MB`."""
     for unit, name in UNITS:
         if value >= unit:
             return f"{value / unit:.1f} {name}"
@@ -76,18 +76,18 @@ LEAST_IMPORTANT = max(column.dispensable for column in COLUMNS)
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """How a board is drawn."""
+    """How to draw a board."""
 
     by: By | None
-    """None: by partition where that fits on the screen."""
+    """None draws one row per partition if they fit on the screen."""
     interval_s: float
     history: Sequence[float]
-    """Total rates, the latest last."""
+    """Total rates, latest last."""
     hint: str = ""
 
 
 def draw(board: Board, view: View, console: Console, *, lines: int | None = None) -> RenderableType:
-    """The board, at most so many lines of it."""
+    """The board in at most `lines` lines."""
     silent = [worker for worker in board.workers if worker.state != "running"]
     fit = None if lines is None else max(lines - HEADING_LINES - len(silent), 1)
     all_rows = sum(1 + len(agent.partitions) for agent in board.agents)
@@ -97,7 +97,7 @@ def draw(board: Board, view: View, console: Console, *, lines: int | None = None
     parts: list[RenderableType] = [_title(board, view), _totals(board, view), ""]
     parts.append(_fitting_table(shown, board, console))
     if len(shown) < len(rows):
-        parts.append(Text(f"  and {len(rows) - len(shown):,} more; --by agent adds them up", style="dim"))
+        parts.append(Text(f"  and {len(rows) - len(shown):,} more; --by agent shows one row per agent", style="dim"))
     parts += [Text.assemble(f"{worker.worker}  ", (worker.state, STYLES[worker.state])) for worker in silent]
     return Group(*parts)
 
@@ -135,7 +135,7 @@ def _rows(board: Board, by: By) -> Iterator[AgentRow | PartitionRow]:
 
 
 def _fitting_table(rows: Sequence[AgentRow | PartitionRow], board: Board, console: Console) -> Table:
-    """The table with as many columns as the terminal is wide enough for."""
+    """The table with as many columns as fit the terminal's width."""
     several = len(board.workers) > 1
     width = console.width if console.is_terminal else WITHOUT_TERMINAL
     for level in range(LEAST_IMPORTANT + 1, 0, -1):

@@ -1,4 +1,4 @@
-"""By how much counts grew between two looks at a worker, which may have started anew in between."""
+"""How much counters grew between two looks at a worker, which may have restarted in between."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 from shieldx.top.metrics_page import Durations, Figures
 
 if TYPE_CHECKING:
-    from shieldx.top.metrics_page import Page, Place
+    from shieldx.top.metrics_page import AgentPartition, Page
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What one worker did in an interval."""
+    """The work of one worker in an interval."""
 
     elapsed_s: float
-    records: dict[Place, float]
-    transactions: dict[Place, float]
+    records: dict[AgentPartition, float]
+    transactions: dict[AgentPartition, float]
     commits: dict[str, Durations]
 
 
 def growth(before: Page, now: Page, elapsed_s: float) -> Growth:
-    """What was done between two pages. A place or an agent that is new was counted from 0."""
-    records: dict[Place, float] = {}
-    transactions: dict[Place, float] = {}
-    for place, figures in now.places.items():
-        earlier = before.places.get(place, Figures())
+    """The work between two pages. A new partition or agent counts from 0."""
+    records: dict[AgentPartition, float] = {}
+    transactions: dict[AgentPartition, float] = {}
+    for place, figures in now.partitions.items():
+        earlier = before.partitions.get(place, Figures())
         if figures.counted_since_s != earlier.counted_since_s:
             earlier = Figures()
         records[place] = increase(earlier.records, figures.records)
@@ -36,12 +36,12 @@ def growth(before: Page, now: Page, elapsed_s: float) -> Growth:
 
 
 def increase(before: float, now: float) -> float:
-    """What a count grew by; one that fell began again at 0."""
+    """The growth of a counter. A counter that fell was reset to 0."""
     return now - before if now >= before else now
 
 
 def durations_since(before: Durations | None, now: Durations) -> Durations:
-    """The durations that were measured after `before`."""
+    """The durations measured after `before`."""
     if before is None or before.counted_since_s != now.counted_since_s or before.counts.keys() != now.counts.keys():
         return now
     if any(now.counts[bound] < count for bound, count in before.counts.items()):

@@ -1,4 +1,4 @@
-"""What stands on a worker's page of metrics."""
+"""Parses a worker's metrics page."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ COMMITS = "shieldx_commit_seconds"
 
 
 @dataclass(frozen=True, order=True)
-class Place:
-    """A partition of an agent."""
+class AgentPartition:
+    """One partition of one agent."""
 
     agent: str
     partition: int
@@ -36,7 +36,7 @@ class Place:
 
 @dataclass
 class Figures:
-    """What a worker says of one partition that it has, or had. Counts are since it started."""
+    """A worker's figures for a partition that it has or had. Counters count from the worker's start."""
 
     records: float = 0
     transactions: float = 0
@@ -48,12 +48,12 @@ class Figures:
     waiting: float = 0
     """1 while it waits for memory."""
     counted_since_s: float = 0
-    """Unix time at which the counts began; 0 where the page does not say."""
+    """Unix time at which the counters started; 0 if the page does not say."""
 
 
 @dataclass
 class Durations:
-    """A histogram: to each upper bound in seconds, how many took no longer."""
+    """A histogram: for each upper bound in seconds, the number of durations up to it."""
 
     counts: dict[float, float] = field(default_factory=dict)
     counted_since_s: float = 0
@@ -61,24 +61,24 @@ class Durations:
 
 @dataclass
 class Page:
-    """A page of metrics."""
+    """The parsed page."""
 
-    places: dict[Place, Figures] = field(default_factory=dict)
+    partitions: dict[AgentPartition, Figures] = field(default_factory=dict)
     commits: dict[str, Durations] = field(default_factory=dict)
-    """How long transactions took, by agent."""
+    """Transaction durations by agent."""
 
 
 def parse(text: str) -> Page:
-    """Read a page. Metrics that are not the engine's are passed over.
+    """Parse a page. Metrics of other programs are ignored.
 
     Raises:
-        ValueError: it is no page of metrics.
+        ValueError: The text is not a metrics page.
     """
     page = Page()
     for sample in _samples(text):
         if sample.name in FIELDS:
-            place = Place(sample.labels["agent"], int(sample.labels["partition"]))
-            setattr(page.places.setdefault(place, Figures()), FIELDS[sample.name], sample.value)
+            place = AgentPartition(sample.labels["agent"], int(sample.labels["partition"]))
+            setattr(page.partitions.setdefault(place, Figures()), FIELDS[sample.name], sample.value)
         elif sample.name.startswith(COMMITS):
             durations = page.commits.setdefault(sample.labels["agent"], Durations())
             if sample.name == f"{COMMITS}_bucket":

@@ -1,4 +1,4 @@
-"""Quantiles of durations that are counted in buckets."""
+"""Quantiles of durations counted in buckets."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def together(parts: Iterable[Durations]) -> Durations:
-    """The durations of several workers. Where their buckets differ, each counts in the next bound that it knows."""
+    """The durations of several workers. If their buckets differ, each counts towards its next known bound."""
     parts = [part for part in parts if part.counts]
     bounds = sorted({bound for part in parts for bound in part.counts})
     return Durations({bound: sum(_no_longer_than(part, bound) for part in parts) for bound in bounds})
 
 
 def quantile_s(durations: Durations, share: float) -> float | None:
-    """The duration that a share of all did not exceed, interpolated within its bucket; None if there is none.
+    """The duration that the given share of all does not exceed, interpolated within its bucket; None if empty.
 
-    As in Prometheus, what lies beyond the last finite bound is given as that bound.
+    As in Prometheus, a value above the last finite bound is reported as that bound.
     """
     bounds = sorted(durations.counts)
     if not bounds or not durations.counts[bounds[-1]]:
@@ -36,7 +36,7 @@ def quantile_s(durations: Durations, share: float) -> float | None:
                 lower_s if bound_s == inf else lower_s + (bound_s - lower_s) * max(0.0, rank - below) / (count - below)
             )
         lower_s, below = bound_s, count
-    raise ValueError(f"a share is from 0 to 1, not {share}")
+    raise ValueError(f"expected a share from 0 to 1, got {share}")
 
 
 def _no_longer_than(durations: Durations, bound_s: float) -> float:

@@ -1,4 +1,4 @@
-"""A row of figures as a row of bars."""
+"""A series of figures as a row of bars."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A bar a value, from 0 to the largest."""
+    """One bar per value, scaled from 0 to the largest."""
     largest = max(values, default=0)
     if largest <= 0:
         return BARS[0] * len(values)

@@ -1,4 +1,4 @@
-"""What several workers say, one look after another, brought together."""
+"""Combines the answers of several workers over time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shieldx.top.board import AgentRow, Board, PartitionRow, State, WorkerRow, agent_row, board, ratio
 from shieldx.top.increase import Growth, growth
-from shieldx.top.metrics_page import Page, Place
+from shieldx.top.metrics_page import AgentPartition, Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker said when it was asked."""
+    """A worker's answer to one request."""
 
     at_s: float
-    """By a clock that never goes back."""
+    """In the time of a monotonic clock."""
     page: Page | None
-    """None: it did not answer."""
+    """None if the worker did not respond."""
     ready: bool = True
 
 
@@ -30,23 +30,23 @@ class _Look:
     answers: bool
     ready: bool
     page: Page
-    """The last that it gave."""
+    """The last page that it returned."""
     growth: Growth | None
 
 
 class Watch:
-    """Compares each worker's answers with its last, and gives every partition to the worker that has it now."""
+    """Compares each worker's answer with its previous one, and assigns each partition to its current owner."""
 
     def __init__(self) -> None:
         self._answered: dict[str, Answer] = {}
-        self._owners: dict[Place, str] = {}
+        self._owners: dict[AgentPartition, str] = {}
 
     def look(self, answers: Mapping[str, Answer]) -> Board:
-        """The figures since the last look, from one answer a worker."""
+        """The figures since the last look, from one answer per worker."""
         looks = [self._look_at(worker, answer) for worker, answer in answers.items()]
-        holders: dict[Place, list[_Look]] = {}
+        holders: dict[AgentPartition, list[_Look]] = {}
         for look in looks:
-            for place in look.page.places:
+            for place in look.page.partitions:
                 holders.setdefault(place, []).append(look)
         rows: dict[str, list[PartitionRow]] = {}
         for place in sorted(holders):
@@ -66,10 +66,10 @@ class Watch:
             worker, True, answer.ready, answer.page, growth(before.page, answer.page, answer.at_s - before.at_s)
         )
 
-    def _row(self, place: Place, holders: Sequence[_Look]) -> PartitionRow:
+    def _row(self, place: AgentPartition, holders: Sequence[_Look]) -> PartitionRow:
         owner = self._owner(place, holders)
-        figures = [look.page.places[place] for look in holders]
-        own = owner.page.places[place]
+        figures = [look.page.partitions[place] for look in holders]
+        own = owner.page.partitions[place]
         measured = [look.growth for look in holders if look.growth is not None]
         records_per_s = sum(grown.records[place] / grown.elapsed_s for grown in measured) if measured else None
         transactions_per_s = (
@@ -90,8 +90,8 @@ class Watch:
             restarts=int(sum(each.restarts for each in figures)),
         )
 
-    def _owner(self, place: Place, holders: Sequence[_Look]) -> _Look:
-        """Whoever has worked on a partition last: a worker's page goes on showing those that it has lost."""
+    def _owner(self, place: AgentPartition, holders: Sequence[_Look]) -> _Look:
+        """The worker that last worked on a partition. A worker's page still lists partitions that it has lost."""
         active = max(holders, key=lambda look: look.growth.transactions[place] if look.growth else 0)
         if active.growth and active.growth.transactions[place]:
             self._owners[place] = active.worker
@@ -100,7 +100,7 @@ class Watch:
             key=lambda look: (
                 look.answers,
                 self._owners.get(place) == look.worker,
-                look.page.places[place].counted_since_s,
+                look.page.partitions[place].counted_since_s,
             ),
         )
 
@@ -110,14 +110,14 @@ def _agent_row(agent: str, partitions: Sequence[PartitionRow], looks: Sequence[_
     return agent_row(agent, partitions, commits)
 
 
-def _state(place: Place, look: _Look) -> State:
-    """A worker that is not ready says not for which partition: one that waits, or commits, has its own answer."""
+def _state(place: AgentPartition, look: _Look) -> State:
+    """A worker does not report which partition is not ready. A partition that waits or commits shows its own state."""
     if not look.answers:
         return "no answer"
-    if look.page.places[place].waiting:
+    if look.page.partitions[place].waiting:
         return "waiting for memory"
     works = look.growth is not None and look.growth.transactions[place] > 0
-    explained = any(figures.waiting for figures in look.page.places.values())
+    explained = any(figures.waiting for figures in look.page.partitions.values())
     return "running" if look.ready or works or explained else "not ready"
 
 

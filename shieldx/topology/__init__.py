@@ -1,1 +1,1 @@
-"""The graph of agents and topics, from their declarations, and its drawings."""
+"""The graph of agents and topics, built from their declarations, and its drawings."""

@@ -1,4 +1,4 @@
-"""Which agent reads, writes and keeps which topic, as agents and manifests declare it."""
+"""Which agent reads, writes and keeps which topic, according to agents and manifests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What a node is. The order is the one in which nodes are drawn, from the top."""
+    """The kind of a node. Nodes are drawn from top to bottom in this order."""
 
     PRODUCERS = "producers"
     INPUT = "input"
@@ -37,16 +37,16 @@ class Kind(StrEnum):
 
 
 class Verb(StrEnum):
-    """What an edge says of its source."""
+    """The relation of an edge's source to its target."""
 
     READS = "is read by"
     LOOKS_UP = "is looked up by"
-    """Read without a position."""
+    """Read without a committed position."""
     WRITES = "writes"
     KEEPS = "keeps"
-    """A table, which the agent writes, and reads again when it starts."""
+    """A table that the agent writes, and reads again when it starts."""
     FORWARDS = "forwards to"
-    """A misplaced record goes back to its topic, once."""
+    """A misplaced record is returned to its topic, once."""
 
 
 KINDS = {
@@ -60,21 +60,21 @@ AGENTS = tuple(KINDS.values())
 
 @dataclass(frozen=True)
 class Node:
-    """A topic, an agent, or what stands outside."""
+    """A topic, an agent, or something outside ShieldX."""
 
     kind: Kind
     name: str
     note: str = ""
-    """A few words below the name."""
+    """A few words shown below the name."""
     about: str = ""
-    """A sentence, for whoever points at the node."""
+    """One sentence, shown as a tooltip."""
     lines: tuple[str, ...] = ()
     """The tables of a database."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """One way for records, from `source` to `target`."""
+    """A flow of records from `source` to `target`."""
 
     source: Node
     verb: Verb
@@ -83,7 +83,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order of their kinds; edges in the order of their agents."""
+    """Nodes in the order of their kinds, edges in the order of their agents."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -99,7 +99,7 @@ def draw_up(agents: Iterable[Agent], topics: Mapping[str, Topic]) -> Graph:
     """The graph of agents, the topics that manifests declare, and those that agents have of their own.
 
     Raises:
-        FixConfiguration: an agent names a topic that no manifest declares.
+        FixConfiguration: An agent names a topic that no manifest declares.
     """
     agents = list(agents)
     topics = internal_topics(agents) | dict(topics)
@@ -159,7 +159,7 @@ def _edges_of(agent: Agent, topics: Mapping[str, Node]) -> Iterator[Edge]:
 def _reply_edges(
     agents: Iterable[Agent], nodes: Mapping[str, Node], inside: Iterable[Edge], topics: Mapping[str, Topic]
 ) -> Iterator[Edge]:
-    """What agents answer to other agents, in the topics where these read replies of that kind."""
+    """Answers of agents to other agents, in the topics where those read replies of that kind."""
     working = {edge.target.name: edge.target for edge in inside if edge.verb is Verb.READS}
     replies = [name for agent in agents for name in agent.reads if topics[name].accepts_replies]
     for agent in agents:

@@ -1,6 +1,6 @@
-"""Nodes in layers, so that edges run from left to right and cross seldom.
+"""Assigns nodes to layers so that edges run from left to right and rarely cross.
 
-Longest paths give the layers, barycentres the order within one: Sugiyama, Tagawa and Toda, 1981.
+Longest paths determine the layers, and barycentres the order within a layer: Sugiyama, Tagawa and Toda, 1981.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from shieldx.topology.graph import Graph
 
 SWEEPS = 12
-"""Further ones have not been seen to remove a crossing from graphs of this size."""
+"""More sweeps have never removed another crossing from graphs of this size."""
 OUTSIDE = (Kind.PRODUCERS, Kind.CONSUMERS)
 
 
 @dataclass(frozen=True, eq=False)
 class Stop:
-    """A place in a layer: a node, a copy of an outside node, or a bend (None) of an edge that passes by."""
+    """A position in a layer: a node, a copy of an outside node, or a bend (None) of a passing edge."""
 
     node: Node | None
 
 
 @dataclass(frozen=True)
 class Path:
-    """An edge through the layers: its stops from left to right."""
+    """An edge through the layers, as its stops from left to right."""
 
     edge: Edge
     stops: tuple[Stop, ...]
@@ -49,7 +49,7 @@ class Layers:
 
 
 def arrange(graph: Graph) -> Layers:
-    """Give every node that has an edge a layer and a place in it."""
+    """Assign every node that has an edge to a layer and a position in it."""
     outside = [edge for edge in graph.edges if edge.source.kind in OUTSIDE or edge.target.kind in OUTSIDE]
     inside = [edge for edge in graph.edges if edge.source.kind not in OUTSIDE and edge.target.kind not in OUTSIDE]
     nodes = [node for node in graph.nodes if node.kind not in OUTSIDE and node.kind is not Kind.UNUSED]
@@ -67,7 +67,7 @@ def arrange(graph: Graph) -> Layers:
 
 
 def crossings(columns: Sequence[Sequence[Stop]], paths: Iterable[Path]) -> int:
-    """How many pairs of edges cross."""
+    """The number of pairs of edges that cross."""
     place = {stop: index for column in columns for index, stop in enumerate(column)}
     layer = {stop: index for index, column in enumerate(columns) for stop in column}
     links: dict[int, list[tuple[int, int]]] = {}
@@ -77,7 +77,7 @@ def crossings(columns: Sequence[Sequence[Stop]], paths: Iterable[Path]) -> int:
 
 
 def _inversions(places: Iterable[int]) -> int:
-    """How many pairs stand in the wrong order."""
+    """The number of pairs in the wrong order."""
     passed: list[int] = []
     count = 0
     for place in places:
@@ -113,7 +113,7 @@ def _predecessors(pairs: Iterable[tuple[Node, Node]]) -> dict[Node, list[Node]]:
 
 
 def _layer_numbers(nodes: Iterable[Node], pairs: Sequence[tuple[Node, Node]]) -> dict[Node, int]:
-    """The longest way from the left; what nothing leads to stands close to what it leads to."""
+    """The longest path from the left. A node without predecessors is placed close to its successors."""
     predecessors = _predecessors(pairs)
     numbers = dict.fromkeys(nodes, 0)
     for node in TopologicalSorter(predecessors).static_order():
@@ -126,7 +126,7 @@ def _layer_numbers(nodes: Iterable[Node], pairs: Sequence[tuple[Node, Node]]) ->
 
 
 class _Columns:
-    """The stops of each layer while they are found."""
+    """The stops of each layer, as they are added."""
 
     def __init__(self) -> None:
         self._stops: dict[tuple[Node, int], Stop] = {}
@@ -139,11 +139,11 @@ class _Columns:
         return self._stops[node, number]
 
     def bend(self, number: int) -> Stop:
-        """A new bend in a layer."""
+        """Add a bend to a layer."""
         return self._add(number, Stop(None))
 
     def from_left(self) -> list[list[Stop]]:
-        """The layers in their order."""
+        """The layers from left to right."""
         return [self._columns[number] for number in sorted(self._columns)]
 
     def _add(self, number: int, stop: Stop) -> Stop:
@@ -160,26 +160,26 @@ def _path(edge: Edge, numbers: Mapping[Node, int], columns: _Columns, *, backwar
 
 
 def _path_outside(edge: Edge, numbers: Mapping[Node, int], columns: _Columns) -> Path:
-    """An edge to what stands outside: each layer that needs it has a copy of it beside it, so no such edge is long."""
+    """An edge to an outside node. Each layer that needs the node gets a copy next to it, so such edges are short."""
     source, target = edge.source, edge.target
     first = numbers[target] - 1 if source.kind in OUTSIDE else numbers[source]
     return Path(edge, (columns.stop(source, first), columns.stop(target, first + 1)), backward=False)
 
 
 def _links(paths: Iterable[Path]) -> list[tuple[Stop, Stop]]:
-    """The stretches of all paths between neighbouring layers."""
+    """The segments of all paths between adjacent layers."""
     return [link for path in paths for link in pairwise(path.stops)]
 
 
 def _ordered(columns: list[list[Stop]], paths: Sequence[Path]) -> list[list[Stop]]:
-    """Sort each layer by where its neighbours stand, to and fro; the first order with the fewest crossings wins."""
+    """Sort each layer by the positions of its neighbours, back and forth, and keep the order with fewest crossings."""
     links = _links(paths)
     sides = _neighbours(links), _neighbours([(right, left) for left, right in links])
     best, fewest = columns, crossings(columns, paths)
     for sweep in range(SWEEPS):
         if fewest == 0:
             break
-        flip = sweep % 4 >= 2  # noqa: PLR2004 - the second to and fro of two
+        flip = sweep % 4 >= 2  # noqa: PLR2004 - every second pass back and forth
         columns = _swept(columns, sides[sweep % 2], to_the_right=sweep % 2 == 0, flip=flip)
         _exchange(columns, sides)
         count = crossings(columns, paths)
@@ -189,7 +189,7 @@ def _ordered(columns: list[list[Stop]], paths: Sequence[Path]) -> list[list[Stop
 
 
 def _neighbours(links: Iterable[tuple[Stop, Stop]]) -> dict[Stop, list[Stop]]:
-    """What stands on the left of each stop, from pairs of left and right."""
+    """The left neighbours of each stop, from pairs of left and right."""
     found: dict[Stop, list[Stop]] = {}
     for left, right in links:
         found.setdefault(right, []).append(left)
@@ -199,7 +199,7 @@ def _neighbours(links: Iterable[tuple[Stop, Stop]]) -> dict[Stop, list[Stop]]:
 def _swept(
     columns: list[list[Stop]], neighbours: Mapping[Stop, Sequence[Stop]], *, to_the_right: bool, flip: bool
 ) -> list[list[Stop]]:
-    """`flip` turns ties around, which else would keep an order that only two exchanges at once would mend."""
+    """`flip` reverses ties. Otherwise they may keep an order that only two simultaneous exchanges would improve."""
     place = {stop: float(index) for column in columns for index, stop in enumerate(column)}
     swept = []
     for column in columns if to_the_right else reversed(columns):
@@ -210,7 +210,7 @@ def _swept(
 
 
 def _exchange(columns: list[list[Stop]], sides: Iterable[Mapping[Stop, Sequence[Stop]]]) -> None:
-    """Let two that stand together change places where that saves a crossing: barycentres say nothing of ties."""
+    """Swap adjacent stops if this saves a crossing, since barycentres do not resolve ties."""
     place = {stop: index for column in columns for index, stop in enumerate(column)}
 
     def cross(above: Stop, below: Stop) -> int:

@@ -1,4 +1,4 @@
-"""A graph as a Mermaid flowchart, which GitHub and many editors draw."""
+"""The graph as a Mermaid flowchart, which GitHub and many editors render."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ ARROWS = {
     Verb.FORWARDS: "-. misplaced, once .->",
 }
 INK = "#1f2328"
-"""Text on the fills, which are light in GitHub's dark mode too."""
+"""Text on the fills, which are light even in GitHub's dark mode."""
 
 
 def mermaid(graph: Graph) -> str:
-    """The flowchart's source, with a line end at its end."""
+    """The flowchart's source, ending with a newline."""
     ids = _ids(graph)
     lines = ["flowchart LR"]
     lines += [f"  {ids[node]}{_label(node)}:::{_class(node.kind)}" for node in graph.nodes]
@@ -47,7 +47,7 @@ def mermaid(graph: Graph) -> str:
 
 
 def _ids(graph: Graph) -> dict[Node, str]:
-    """Ids of letters, digits and `_`; a number keeps apart what would be one (`a.b` and `a-b`), and `end` legal."""
+    """Ids of letters, digits and `_`. A number distinguishes `a.b` from `a-b` and makes `end` legal."""
     return {node: f"n{number}_{re.sub(r'[^A-Za-z0-9]', '_', node.name)}" for number, node in enumerate(graph.nodes, 1)}
 
 

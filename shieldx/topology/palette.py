@@ -1,4 +1,4 @@
-"""The colours of a drawing, by day and by night."""
+"""The colours of a drawing in light and dark mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the nodes and edges of a layered graph stand, in pixels."""
+"""Computes the positions of nodes and edges of a layered graph, in pixels."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 NAME_PX, NOTE_PX, LINE_PX = 13.0, 11.0, 17.0
 MONOSPACED, PROPORTIONAL = 0.61, 0.54
-"""Width of a character, of the size of its font; no common one is wider, over a few words."""
+"""Width of a character relative to its font size; an upper bound for common fonts, averaged over a few words."""
 PADDING_PX = 15.0
 NODE_HEIGHT_PX, OUTSIDE_HEIGHT_PX, BEND_HEIGHT_PX = 46.0, 34.0, 4.0
 LID_PX = 6.0
 """Half the height of a cylinder's lid."""
 PORT_PX = 15.0
-"""Between two edges that end at the same side of a node."""
+"""Distance between two edges that end at the same side of a node."""
 ROW_GAP_PX, GROUP_GAP_PX = 14.0, 30.0
 COLUMN_GAP_PX, GAP_PER_EDGE_PX, WIDEST_GAP_PX = 44.0, 6.0, 86.0
 TURN_SHARE = 0.2
-"""How far from the middle of a gap a line may turn, of the gap."""
+"""How far a line may turn from the middle of a gap, as a share of the gap."""
 ROUNDS = 40
 CYLINDERS = frozenset({Kind.TABLE, Kind.DATABASE})
 
@@ -42,18 +42,18 @@ class Box:
 
     @property
     def middle_px(self) -> float:
-        """The height of its middle."""
+        """The vertical position of its middle."""
         return self.y_px + self.height_px / 2
 
     @property
     def right_px(self) -> float:
-        """Its right side."""
+        """The horizontal position of its right side."""
         return self.x_px + self.width_px
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A line through the gap between two columns, and where it turns from level to level."""
+    """A line through the gap between two columns, and where it turns from one level to another."""
 
     from_px: tuple[float, float]
     to_px: tuple[float, float]
@@ -62,7 +62,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Line:
-    """A path as it is drawn, from left to right: a stretch through each gap, level through the columns between."""
+    """A drawn path from left to right: a stretch through each gap, and horizontal lines through the columns."""
 
     path: Path
     stretches: tuple[Stretch, ...]
@@ -70,7 +70,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Placement:
-    """Boxes of nodes (a node outside may have several) and lines of edges."""
+    """Boxes of nodes (an outside node may have several) and lines of edges."""
 
     boxes: tuple[tuple[Node, Box], ...]
     lines: tuple[Line, ...]
@@ -79,7 +79,7 @@ class Placement:
 
 
 def place(layers: Layers) -> Placement:
-    """Columns from left to right, each node as close to its neighbours as its own column lets it."""
+    """Place columns from left to right, and each node as close to its neighbours as its column allows."""
     sides = _sides(layers)
     sizes = {stop: _size(stop, sides) for column in layers.columns for stop in column}
     middles = _middles(layers, sizes)
@@ -91,12 +91,12 @@ def place(layers: Layers) -> Placement:
 
 
 def note_width_px(text: str) -> float:
-    """The most that a few words take."""
+    """An upper bound for the width of a few words."""
     return len(text) * NOTE_PX * PROPORTIONAL
 
 
 def size_px(node: Node, edges_at_a_side: int = 0) -> tuple[float, float]:
-    """Width and height of a node that holds its words and its edges' ends."""
+    """Width and height of a node that fits its words and the ends of its edges."""
     words_px = max(len(node.name) * NAME_PX * MONOSPACED, *map(note_width_px, (node.note, *node.lines)))
     height_px = OUTSIDE_HEIGHT_PX if node.kind in OUTSIDE else NODE_HEIGHT_PX + LINE_PX * len(node.lines)
     lid_px = 2 * LID_PX if node.kind in CYLINDERS else 0.0
@@ -123,9 +123,9 @@ def _size(stop: Stop, sides: Ends) -> tuple[float, float]:
 
 
 def _middles(layers: Layers, sizes: Mapping[Stop, tuple[float, float]]) -> dict[Stop, float]:
-    """The height of each stop's middle: that of its neighbours, and at last that of those to its right.
+    """The vertical middle of each stop: the average of its neighbours, and finally of its right neighbours.
 
-    Without the last turn a chain on the left would stand askew, as the columns pull each other up or down for ever.
+    Without the final pass a chain on the left would be crooked, because columns pull each other up or down endlessly.
     """
     left_of, right_of = _neighbours(layers)
     middles: dict[Stop, float] = {}
@@ -143,7 +143,7 @@ def _middles(layers: Layers, sizes: Mapping[Stop, tuple[float, float]]) -> dict[
 
 
 def _neighbours(layers: Layers) -> tuple[dict[Stop, list[Stop]], dict[Stop, list[Stop]]]:
-    """What each stop is linked with, on its left and on its right."""
+    """The left and right neighbours of each stop."""
     left_of: dict[Stop, list[Stop]] = {}
     right_of: dict[Stop, list[Stop]] = {}
     for path in layers.paths:
@@ -156,9 +156,9 @@ def _neighbours(layers: Layers) -> tuple[dict[Stop, list[Stop]], dict[Stop, list
 def _spread(
     column: Sequence[Stop], sizes: Mapping[Stop, tuple[float, float]], wanted: Mapping[Stop, float]
 ) -> dict[Stop, float]:
-    """Middles that keep the order and the gaps of a column, and are least far from what is wanted.
+    """Middles that keep the order and gaps of a column and deviate least from the wanted positions.
 
-    With the gaps taken off, that is isotonic regression, by pooling neighbours that stand in the wrong order.
+    After subtracting the gaps this is isotonic regression, solved by pooling adjacent violators.
     """
     offsets, reach_px = [], 0.0
     for index, stop in enumerate(column):
@@ -178,7 +178,7 @@ def _spread(
 
 
 def _gap_px(above: Stop, below: Stop) -> float:
-    """Tables stand apart from what flows."""
+    """Tables are set apart from topics that data flows through."""
     tables = [stop.node is not None and stop.node.kind is Kind.TABLE for stop in (above, below)]
     return GROUP_GAP_PX if tables[0] != tables[1] else ROW_GAP_PX
 
@@ -186,7 +186,7 @@ def _gap_px(above: Stop, below: Stop) -> float:
 def _boxes(
     layers: Layers, sizes: Mapping[Stop, tuple[float, float]], middles: Mapping[Stop, float]
 ) -> tuple[dict[Stop, Box], float]:
-    """The boxes with the top at 0, and the width of all columns."""
+    """The boxes, with the top at 0, and the total width of all columns."""
     top_px = min((middles[stop] - sizes[stop][1] / 2 for stop in middles), default=0.0)
     boxes: dict[Stop, Box] = {}
     x_px = 0.0
@@ -204,14 +204,14 @@ def _boxes(
 
 
 def _column_gap_px(layers: Layers, column: Iterable[Stop]) -> float:
-    """Wider the more edges fan out in it."""
+    """Wider if more edges fan out in the gap."""
     stops = set(column)
     links = sum(stop in stops for path in layers.paths for stop in path.stops[:-1])
     return min(COLUMN_GAP_PX + GAP_PER_EDGE_PX * (links - 1), WIDEST_GAP_PX)
 
 
 def _ports(sides: Ends, boxes: Mapping[Stop, Box]) -> dict[tuple[Stop, str, Path], float]:
-    """The height at which each path meets a side of a stop: in the order of the other ends, so that none cross."""
+    """The height at which each path meets a side of a stop: ordered by the other ends, so that paths do not cross."""
     ports: dict[tuple[Stop, str, Path], float] = {}
     for (stop, side), ends in sides.items():
         ordered = sorted(ends, key=lambda end: boxes[end[1]].middle_px)
@@ -230,7 +230,7 @@ def _stretches(
 
 
 def _stretch(left: Box, from_y_px: float, right: Box, to_y_px: float) -> Stretch:
-    """Lines that fan out or in turn one after another, so that they keep apart where they are steep."""
+    """Lines that fan out or in turn one after another, so that steep lines keep their distance."""
     gap_px = right.x_px - left.right_px
     off_middle_px = (from_y_px - left.middle_px) + (to_y_px - right.middle_px)
     late_px = off_middle_px * (-1 if to_y_px > from_y_px else 1)

@@ -1,4 +1,4 @@
-"""A graph as a self-contained SVG, the same bytes for the same graph, for light and dark pages."""
+"""The graph as a self-contained SVG for light and dark pages. The same graph gives the same bytes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ LEGEND = {
     Kind.RESULT: "result topic",
     Kind.REPLIES: "replies",
     Kind.DEAD_LETTERS: "dead letters",
-    Kind.TABLE: "table, a topic too",
+    Kind.TABLE: "table (also a topic)",
     Kind.DATABASE: "database",
 }
 WAYS = {
     Verb.WRITES: "records",
     Verb.LOOKS_UP: "looked up",
-    Verb.KEEPS: "table: written, and read at a start",
+    Verb.KEEPS: "table (written, and read at start-up)",
     Verb.FORWARDS: "misplaced records, once",
 }
 
@@ -47,7 +47,7 @@ DASHED_WAYS = frozenset({Verb.FORWARDS, Verb.LOOKS_UP})
 
 
 def svg(graph: Graph) -> str:
-    """The drawing, with a line end at its end."""
+    """The drawing, ending with a newline."""
     placement = place(arrange(graph))
     drawing = Element("g", {"transform": f"translate({MARGIN_PX:g} {MARGIN_PX:g})"})
     for line in placement.lines:
@@ -68,7 +68,7 @@ def svg(graph: Graph) -> str:
 
 
 def _with_unused(graph: Graph, placement: Placement) -> tuple[list[tuple[Node, Box]], float]:
-    """All boxes, those of unused topics below the others, and where they end."""
+    """All boxes, with unused topics below the others, and the bottom edge."""
     boxes, below_px = list(placement.boxes), placement.height_px
     for node in graph.nodes:
         if node.kind is Kind.UNUSED:
@@ -146,7 +146,7 @@ def _write(parent: Element, text: str, x_px: float, y_px: float, kind: str) -> N
 
 
 def _draw_shape(parent: Element, kind: Kind, box: Box) -> None:
-    """Agents are rounded boxes, topics pills, what keeps state a cylinder."""
+    """Draw agents as rounded boxes, topics as pills, and stores of state as cylinders."""
     classes = {"class": f"shape {_class(kind)}{' dashed' if kind in DASHED else ''}"}
     if kind in CYLINDERS:
         _draw_cylinder(parent, classes, box)
@@ -176,7 +176,7 @@ def _draw_cylinder(parent: Element, classes: dict[str, str], box: Box) -> None:
 
 
 def _draw_line(parent: Element, line: Line) -> None:
-    """A line that ends below the tips of its arrows, which lie level as its ends do."""
+    """Draw a line that ends below the tips of its arrows; they are horizontal, as the line's ends are."""
     verb = line.path.edge.verb
     to_left = line.path.backward or verb is Verb.KEEPS
     to_right = not line.path.backward
@@ -194,7 +194,7 @@ def _draw_line(parent: Element, line: Line) -> None:
 
 
 def _curve(stretch: Stretch) -> str:
-    """Level at both ends, for as long as an arrow is."""
+    """A curve that is horizontal at both ends for the length of an arrow."""
     (from_x, from_y), (to_x, to_y) = stretch.from_px, stretch.to_px
     begin_px, end_px, turn_px = from_x + ARROW_PX[0], to_x - ARROW_PX[0], stretch.turn_px
     return f"H{begin_px:g}C{turn_px:g} {from_y:g} {turn_px:g} {to_y:g} {end_px:g} {to_y:g}"
@@ -207,7 +207,7 @@ def _draw_arrow(parent: Element, x_px: float, y_px: float, back_px: float) -> No
 
 
 def _legend_rows(graph: Graph, width_px: float) -> list[list[tuple[Kind | Verb, float]]]:
-    """What occurs in the graph, in rows that fit, each with its distance from the left."""
+    """The kinds that occur in the graph, in rows that fit, each with its distance from the left."""
     kinds = {node.kind for node in graph.nodes}
     verbs = {edge.verb for edge in graph.edges}
     entries: list[Kind | Verb] = [kind for kind in LEGEND if kind in kinds]

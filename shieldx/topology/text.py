@@ -1,4 +1,4 @@
-"""A graph for a terminal: a tree an agent, in aligned columns."""
+"""The graph for a terminal: one tree per agent, in aligned columns."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
     from shieldx.topology.graph import Graph
 
-Row = tuple[str, str, str, str]
-"""What the agent does, with which topic, what that is, and who is at its other side."""
+TreeRow = tuple[str, str, str, str]
+"""What the agent does, the topic, the topic's kind, and the agents at its other end."""
 
 
 def text(graph: Graph) -> str:
-    """The drawing, with a line end at its end. It is plain: no colour, no width to heed."""
+    """The drawing as plain text, ending with a newline. It has no colours and ignores the terminal's width."""
     agents = [node for node in graph.nodes if node.kind in AGENTS]
     trees = {agent: _rows(graph, agent) for agent in agents}
     unused = [("", node.name, node.note, "") for node in graph.nodes if node.kind is Kind.UNUSED]
@@ -27,8 +27,8 @@ def text(graph: Graph) -> str:
     return "\n".join(parts)
 
 
-def _rows(graph: Graph, agent: Node) -> list[Row]:
-    rows: list[Row] = []
+def _rows(graph: Graph, agent: Node) -> list[TreeRow]:
+    rows: list[TreeRow] = []
     for edge in graph.edges:
         if edge.target == agent:
             others = _others("◀", _writers(graph, edge.source), agent)
@@ -55,17 +55,17 @@ def _readers(graph: Graph, topic: Node) -> list[Node]:
 
 
 def _others(arrow: str, nodes: Iterable[Node], agent: Node) -> str:
-    """Agents first, and then whoever is outside."""
+    """Agents first, then outside nodes."""
     outside = (PRODUCERS, CONSUMERS)
     names = [node.name for node in sorted(nodes, key=outside.__contains__) if node != agent]
     return f"{arrow} {', '.join(names)}" if names else ""
 
 
-def _widths(rows: Iterable[Row]) -> list[int]:
+def _widths(rows: Iterable[TreeRow]) -> list[int]:
     return [max(map(len, cells), default=0) for cells in zip(*rows, strict=True)]
 
 
-def _tree(rows: list[Row], widths: list[int]) -> str:
+def _tree(rows: list[TreeRow], widths: list[int]) -> str:
     lines = []
     for index, row in enumerate(rows):
         cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

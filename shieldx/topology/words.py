@@ -1,4 +1,4 @@
-"""A graph in a sentence an agent."""
+"""The graph as text, with one sentence per agent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def describe(graph: Graph) -> str:
-    """What each agent reads, writes and keeps, for those who cannot see a drawing."""
+    """What each agent reads, writes and keeps, for readers who cannot see a drawing."""
     sentences = []
     for agent in graph.nodes:
         if agent.kind not in AGENTS:

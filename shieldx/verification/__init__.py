@@ -1,1 +1,1 @@
-"""Verifying an audit log where it is kept: in Kafka, in Postgres or in an exported file; in parallel, by segment."""
+"""Verification of an audit log in Kafka, in Postgres or in an exported file, in parallel by segment."""

@@ -1,4 +1,4 @@
-"""An exported audit log, cut into segments by bytes."""
+"""An exported audit log, cut into segments by byte offset."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 READ_BYTES = 64 * 1024
-"""At a time: what a megabyte of lines is decoded to falls out of the processor's cache, which costs a quarter."""
+"""Read size. The decoded content of a megabyte of lines exceeds the CPU cache, which costs a quarter of the speed."""
 _LAST_LINE = b'{"manifest"'
 
 
 class CheckFile(ShieldXError):
-    """A file cannot be read."""
+    """A file cannot be read or written."""
 
 
 class ExportSegment(msgspec.Struct, frozen=True):
-    """The lines of a file that begin in a range of its bytes."""
+    """The lines of a file that begin in a range of bytes."""
 
     path: Path
     begin: int
@@ -39,11 +39,11 @@ class ExportSegment(msgspec.Struct, frozen=True):
 
     @property
     def weight(self) -> int:
-        """How many bytes it spans."""
+        """The number of bytes in the range."""
         return self.end - self.begin
 
     async def read(self) -> AsyncIterator[Iterable[Observation]]:
-        """Its lines; each stands where it begins. Raises CheckFile."""
+        """Yield the lines; the place of a line is the offset where it begins. Raises CheckFile."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self.begin)
@@ -55,21 +55,21 @@ class ExportSegment(msgspec.Struct, frozen=True):
                     yield _observed(lines, place, self.end)
                     place += sum(map(len, lines))
         except OSError as error:
-            raise CheckFile(f"{self.path} cannot be read: {error}") from error
+            raise CheckFile(f"cannot read {self.path}: {error}") from error
 
 
 class Export(NamedTuple):
-    """An exported file: its segments, and its manifest if it has one."""
+    """An exported file: its segments, and its manifest, if it has one."""
 
     segments: list[ExportSegment]
     manifest: Manifest | None
 
 
 def open_export(path: Path) -> Export:
-    """Look at a file.
+    """Open an exported file.
 
     Raises:
-        CheckFile: it cannot be read.
+        CheckFile: The file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -86,13 +86,13 @@ def open_export(path: Path) -> Export:
                     file.readline()
                 cuts.append(min(file.tell(), end))
     except OSError as error:
-        raise CheckFile(f"{path} cannot be read: {error}") from error
+        raise CheckFile(f"cannot read {path}: {error}") from error
     segments = [ExportSegment(path, begin, stop) for begin, stop in pairwise(cuts)]
     return Export(segments, manifest)
 
 
 def line_number(path: Path, place: int) -> int:
-    """The number of the line that begins at a place in a file."""
+    """The number of the line that begins at the offset `place`."""
     number, left = 1, place
     with path.open("rb") as file:
         while left > 0 and (block := file.read(min(left, READ_BYTES))):
@@ -102,7 +102,7 @@ def line_number(path: Path, place: int) -> int:
 
 
 def _observed(lines: list[bytes], place: int, end: int) -> Iterable[Observation]:
-    """Lines as entries, as far as they begin before the end; each stands where it begins."""
+    """The entries of the lines that begin before `end`; the place of an entry is the offset where its line begins."""
     places = list(accumulate(map(len, lines), initial=place))
     count = bisect_left(places, end, hi=len(lines))
     entries = decode_lines(b"".join(lines[:count]))
@@ -118,7 +118,7 @@ def _one_by_one(lines: list[bytes], places: list[int]) -> Iterator[Observation]:
 
 
 def _last_line_start(file: BinaryIO, size: int) -> int:
-    """Where the last line begins: behind the last line feed but the one that ends it."""
+    """The offset where the last line begins: after the last line feed that does not end the file."""
     start = end = size - 1
     while start > 0:
         start = max(0, start - READ_BYTES)
@@ -131,7 +131,7 @@ def _last_line_start(file: BinaryIO, size: int) -> int:
 
 
 def _manifest_in(line: bytes) -> Manifest | None:
-    """The manifest, if the line is one, and whole: its end says that the file was finished."""
+    """The manifest, if the line is a complete one. Its presence shows that the file was finished."""
     if not line.startswith(_LAST_LINE) or not line.endswith(b"\n"):
         return None
     try:

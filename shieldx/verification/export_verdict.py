@@ -1,4 +1,4 @@
-"""What is wrong with an export as a whole: its manifest."""
+"""Checks an export as a whole by its manifest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def manifest_breaks(
     manifest: Manifest | None, reports: Sequence[SegmentReport], keys: Mapping[str, bytes]
 ) -> Iterator[Break]:
-    """Whether the manifest is there, is genuine, and speaks of these entries in this order."""
+    """Check that the manifest exists, is genuine, and describes exactly these entries in this order."""
     if manifest is None:
         yield _break("the file does not end with its manifest: lines were cut off")
         return
@@ -28,16 +28,16 @@ def manifest_breaks(
     elif not manifest.is_genuine(keys):
         yield _break(f"the manifest is not signed by key {manifest.key_id!r}")
     if not manifest.is_consistent:
-        yield _break("the manifest contradicts itself, or leaves out entries without a filter")
+        yield _break("the manifest contradicts itself, or omits entries without a filter")
     digest = sha256()
     for report in reports:
         digest.update(report.hashes)
     if digest.hexdigest() != manifest.digest:
-        yield _break("the entries, or their order, are not those that were exported")
+        yield _break("the entries or their order differ from those that were exported")
 
 
 def expected_entries(manifest: Manifest | None) -> dict[int, Ranges] | Extent:
-    """The sequence numbers that the file must have."""
+    """The sequence numbers that the file must contain."""
     if manifest is None:
         return Extent.ANYTHING
     return {shard: part.sequences for shard, part in manifest.shards.items()}

@@ -1,4 +1,4 @@
-"""Writing an export: the values of entries line by line, and behind them a manifest that says which they are."""
+"""Writes an export: one entry per line, followed by a manifest that lists them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from shieldx.domains.audit.manifest import Filter
 
 _LAST = -1
-"""Where the range is that still grows."""
+"""The index of the range that is still growing."""
 
 
 class NotExportable(ValueError):
-    """An export's format has no place for it; the message says why, without a word of its content."""
+    """The export format cannot represent this record. The message gives the reason and quotes no content."""
 
     def __init__(self, kind: Kind, detail: str) -> None:
         super().__init__(detail)
@@ -31,7 +31,7 @@ class NotExportable(ValueError):
 
 
 class ExportWriter:
-    """Takes entries shard by shard, each shard's in the order of their sequences. Memory grows with gaps only."""
+    """Takes entries shard by shard, each shard in order of sequence. Memory grows only with the number of gaps."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -41,22 +41,22 @@ class ExportWriter:
 
     @property
     def entries(self) -> int:
-        """How many were written."""
+        """The number of entries written."""
         return sum(self._entries.values())
 
     def add(self, shard: int, entry: AuditEntry, value: bytes) -> None:
-        """Write an entry as it stands in the log.
+        """Write an entry unchanged.
 
         Raises:
-            NotExportable: it is not written; the next one may be.
+            NotExportable: The entry was not written; the next one may be valid.
         """
         ranges = self._ranges.get(shard, [])
         if entry.shard != shard:
-            raise NotExportable(Kind.MISPLACED, f"it says that it is of shard {entry.shard}")
+            raise NotExportable(Kind.MISPLACED, f"its shard is {entry.shard}")
         if ranges and entry.sequence <= ranges[_LAST][1]:
-            raise NotExportable(Kind.ORDER, "it comes after a later one, or is there a second time")
+            raise NotExportable(Kind.ORDER, "it follows a later one, or is a duplicate")
         if b"\n" in value:
-            raise NotExportable(Kind.MALFORMED, "its value has more than one line")
+            raise NotExportable(Kind.MALFORMED, "its value has several lines")
         if (hash_ := digest_of(entry.hash)) is None:
             raise NotExportable(Kind.HASH, "its hash is not 64 lower-case hexadecimal digits")
         self._digest.update(hash_)
@@ -68,7 +68,7 @@ class ExportWriter:
             self._ranges.setdefault(shard, ranges).append((entry.sequence, entry.sequence))
 
     def finish(self, chosen: Filter, keys: Mapping[str, bytes], key_id: str) -> Manifest:
-        """Write the manifest, signed by that key; `chosen` is what the entries were chosen by."""
+        """Write the manifest, signed with that key. `chosen` is the filter that selected the entries."""
         shards = {
             shard: ShardPart(entries=self._entries[shard], sequences=tuple(ranges))
             for shard, ranges in sorted(self._ranges.items())

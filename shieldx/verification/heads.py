@@ -1,4 +1,4 @@
-"""Heads that were seen before: in a file that somebody kept, in the topic of heads, and by the mirror."""
+"""Previously seen heads: from a saved file, from the topic of heads, and from the mirror."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Heads(NamedTuple):
-    """Genuine heads, and what is wrong with the others."""
+    """Genuine heads, and the problems of the others."""
 
     seen: list[SeenHead]
     breaks: list[Break]
@@ -28,7 +28,7 @@ NO_HEADS = Heads([], [])
 
 
 class NotGenuine(ValueError):
-    """A head that this log did not write: do not rely on it. It names the shard and sequence that the head claims."""
+    """A head that this log did not write. It names the shard and sequence that the head claims."""
 
     def __init__(self, shard: int | None, sequence: int | None, reason: str) -> None:
         super().__init__(reason)
@@ -37,16 +37,16 @@ class NotGenuine(ValueError):
 
 
 def genuine(value: bytes | None, shard: int | None, keys: Mapping[str, bytes]) -> Head:
-    """The head in a value, which must be of that shard, if one is given.
+    """Parse a head, which must belong to `shard` if one is given.
 
     Raises:
-        NotGenuine: it is none, is of another shard, or has not been signed by the log.
+        NotGenuine: The value is not a head, belongs to another shard, or was not signed by the log.
     """
     try:
         head = msgspec.json.decode(value or b"", type=Head)
         check_spelling(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Malformed) as error:
-        raise NotGenuine(shard, None, f"is no head ({str(error).partition(' - ')[0]})") from None
+        raise NotGenuine(shard, None, f"is not a head ({str(error).partition(' - ')[0]})") from None
     if shard not in (None, head.shard):
         raise NotGenuine(head.shard, head.sequence, "is another shard's head")
     if head.next_key_id not in keys:
@@ -58,7 +58,7 @@ def genuine(value: bytes | None, shard: int | None, keys: Mapping[str, bytes]) -
 
 
 def judge(values: Iterable[tuple[str, int | None, bytes | None]], keys: Mapping[str, bytes]) -> Heads:
-    """Tell genuine heads from others; each comes with where it stands, and the shard that it must be of, if any."""
+    """Separate genuine heads from others. Each value comes with its location and, if known, its required shard."""
     heads = Heads([], [])
     for where, shard, value in values:
         try:
@@ -72,17 +72,17 @@ def judge(values: Iterable[tuple[str, int | None, bytes | None]], keys: Mapping[
 
 
 def read_heads(path: Path, keys: Mapping[str, bytes]) -> Heads:
-    """The heads in a file, as `shieldx audit heads` writes it.
+    """Read the heads from a file that `shieldx audit heads` wrote.
 
     Raises:
-        CheckFile: it cannot be read.
+        CheckFile: The file cannot be read.
     """
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise CheckFile(f"{path} cannot be read: {error}") from error
+        raise CheckFile(f"cannot read {path}: {error}") from error
     if not lines:
-        return Heads([], [Break(Kind.HEAD, None, None, None, None, f"{path} has no head")])
+        return Heads([], [Break(Kind.HEAD, None, None, None, None, f"{path} contains no head")])
     return judge(((f"line {number} of {path}", None, line) for number, line in enumerate(lines, 1)), keys)
 
 

@@ -1,4 +1,4 @@
-"""An audit log in Kafka, cut into segments by offsets."""
+"""An audit log in Kafka, cut into segments by offset."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _cluster(settings: Settings, bootstrap: str) -> Cluster:
 
 
 async def kafka_segments(settings: Settings, bootstrap: str, topic: str, partitions: int) -> list[KafkaSegment]:
-    """All that a topic has now.
+    """The segments of everything that a topic has now.
 
     Raises:
         FixConfiguration: an ACL is missing.
@@ -86,7 +86,7 @@ async def kafka_segments(settings: Settings, bootstrap: str, topic: str, partiti
 async def heads_below(
     settings: Settings, bootstrap: str, topic: str, positions: Mapping[int, int], keys: Mapping[str, bytes]
 ) -> list[SeenHead]:
-    """The last genuine entry of each partition below a position: who has come so far must have seen it.
+    """The last genuine entry of each partition below a position. A reader at that position must have seen it.
 
     Raises:
         FixConfiguration: an ACL is missing.

@@ -1,4 +1,4 @@
-"""What a verification found, for Prometheus: a file that node_exporter's textfile collector reads."""
+"""The results of a verification for Prometheus, as a file for node_exporter's textfile collector."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from shieldx.domains.audit.joining import Verdict
 
 
-def write_metrics(path: Path, verdicts: Mapping[str, Verdict], books: Mapping[str, int] | None, *, at_s: float) -> None:
-    """Write the verdicts on logs by name, and the faults of the books by check if they were looked at.
+def write_metrics(
+    path: Path, verdicts: Mapping[str, Verdict], reconciliation: Mapping[str, int] | None, *, at_s: float
+) -> None:
+    """Write the verdicts by log name and, if the ledger was reconciled, its faults by check.
 
-    `at_s` is when they were given, in seconds since the epoch.
+    `at_s` is the time of the verdicts in seconds since the epoch.
 
     Raises:
-        CheckFile: it cannot be written.
+        CheckFile: The file cannot be written.
     """
     registry = CollectorRegistry()
     failures = Gauge(
@@ -40,13 +42,15 @@ def write_metrics(path: Path, verdicts: Mapping[str, Verdict], books: Mapping[st
         found = Counter[Kind]()
         for each in verdict.breaks:
             found[each.kind] += each.entries
-        for kind in Kind:  # also those that there are none of: an alert needs a series that was 0
+        for kind in Kind:  # includes kinds without breaks: an alert needs a series that was 0
             failures.labels(log, kind).set(found[kind])
-    if books is not None:
-        faults = Gauge("audit_books_faults", "Faults found by replaying the ledger", ("check",), registry=registry)
-        for check, count in books.items():
+    if reconciliation is not None:
+        faults = Gauge(
+            "audit_books_faults", "Faults found by reconciliation with the ledger", ("check",), registry=registry
+        )
+        for check, count in reconciliation.items():
             faults.labels(check).set(count)
     try:
         write_to_textfile(str(path), registry)
     except OSError as error:
-        raise CheckFile(f"{path} cannot be written: {error}") from error
+        raise CheckFile(f"cannot write {path}: {error}") from error

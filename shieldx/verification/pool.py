@@ -1,4 +1,4 @@
-"""Checking segments side by side, each in one of a few processes; with one job, here."""
+"""Checks segments in parallel in several processes, or in this process if there is one job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TryAgain(ShieldXError):
-    """A process that verified was ended from outside."""
+    """A verification process was killed from outside."""
 
 
 async def check_segments(
@@ -31,14 +31,14 @@ async def check_segments(
     jobs: int,
     progress: Callable[[int], None],
 ) -> list[SegmentReport]:
-    """The reports of all segments in their order, or one of all; `progress` is told the weight of each as it is done.
+    """Check all segments. Returns their reports in order, or one for all; `progress` gets each finished weight.
 
     Raises:
-        ShieldXError: a segment cannot be read, or a process was ended.
+        ShieldXError: A segment cannot be read, or a process was killed.
     """
     if jobs == 1 or len(segments) == 1:
         return [await check_in_order(segments, keys, watch=watch, keep_hashes=keep_hashes, progress=progress)]
-    # Not forked: this process has threads and connections, which a copy of it would break.
+    # No fork: this process has threads and connections that do not survive it.
     context = get_context("spawn")
     loop = asyncio.get_running_loop()
     secrets = {key_id: keys[key_id] for key_id in keys}
@@ -54,7 +54,7 @@ async def check_segments(
             tasks = [group.create_task(check(segment)) for segment in segments]
         return [task.result() for task in tasks]
     except* BrokenProcessPool as broken:
-        raise TryAgain("a process that verified was ended, for want of memory perhaps: try fewer --jobs") from broken
+        raise TryAgain("a verification process was killed, perhaps for lack of memory: try fewer --jobs") from broken
     except* ShieldXError as errors:
         raise errors.exceptions[0] from None
     finally:
@@ -69,10 +69,10 @@ async def check_in_order(
     keep_hashes: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> SegmentReport:
-    """One report of all segments, read here, one after the other.
+    """One report of all segments, read sequentially in this process.
 
     Raises:
-        ShieldXError: one cannot be read.
+        ShieldXError: A segment cannot be read.
     """
     check = SegmentCheck(keys, watch, keep_hashes=keep_hashes)
     for segment in segments:

@@ -1,4 +1,4 @@
-"""The port between a log that is kept somewhere and those who check it."""
+"""The interface between stored logs and the code that checks them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 class Segment(Protocol):
-    """A part of a log that one process reads by itself; it can be pickled."""
+    """A part of a log that one process can read independently. It can be pickled."""
 
     @property
     def weight(self) -> int:
-        """About how many entries it has, or bytes; in the unit of its log."""
+        """The approximate number of entries, or bytes, depending on the log."""
 
     def read(self) -> AsyncIterator[Iterable[Observation]]:
-        """What it holds, in its order.
+        """Yield its content in order.
 
         Raises:
-            ShieldXError: it cannot be read; says what to do.
+            ShieldXError: It cannot be read; the error says what to do.
         """

@@ -1,4 +1,4 @@
-"""Verifying a whole log, wherever it is kept."""
+"""Verifies a whole log, wherever it is stored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Verifier:
-    """Checks logs with one keyring, in some processes. `progress` is told what is done, and of how much."""
+    """Checks logs with one keyring in several processes. `progress` gets the finished and the total weight."""
 
     def __init__(self, keys: Mapping[str, bytes], *, jobs: int, progress: Callable[[int, int], None]) -> None:
         self._keys = keys
@@ -30,10 +30,10 @@ class Verifier:
         self._progress = progress
 
     async def log(self, segments: Sequence[Segment], heads: Heads = NO_HEADS) -> Verdict:
-        """A log that should be whole: in Kafka, or its mirror.
+        """Verify a log that should be complete: in Kafka, or its mirror.
 
         Raises:
-            ShieldXError: it cannot be read; says what to do.
+            ShieldXError: The log cannot be read; the error says what to do.
         """
         reports = await self._check(segments, heads.seen, keep_hashes=False)
         verdict = join(reports, heads.seen, Extent.WHOLE)
@@ -43,10 +43,10 @@ class Verifier:
         return _with_breaks(heads.breaks, verdict)
 
     async def export(self, path: Path, heads: Heads = NO_HEADS) -> Verdict:
-        """An exported file, which may be a part of a log; only heads of the entries that it has say anything.
+        """Verify an exported file, which may be a part of a log. Heads of entries outside the file are ignored.
 
         Raises:
-            CheckFile: it cannot be read.
+            CheckFile: The file cannot be read.
         """
         export = open_export(path)
         reports = await self._check(export.segments, heads.seen, keep_hashes=True)

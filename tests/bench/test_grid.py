@@ -18,7 +18,7 @@ def test_the_terminal_shows_the_same_cells() -> None:
     assert all(cell in captured.get() for cell in ("rates", "who", "a|b", "2"))
 
 
-def test_a_reason_with_brackets_is_shown_as_it_is() -> None:
+def test_a_reason_with_brackets_is_shown_unchanged() -> None:
     console = Console(width=60)
     with console.capture() as captured:
         console.print(Grid("t", ("who",), [["failed: [Errno 2] no file [/x]"]]).terminal())

@@ -74,8 +74,9 @@ def test_a_block_stays_within_what_the_ledger_writes(count: int) -> None:
 def test_preloaded_blocks_hold_as_many_keys_as_were_asked_for_over_24_hours_oldest_first() -> None:
     preloaded = State(tenants=10, keys=50 * ENTRIES_A_BLOCK + 3, partitions=4)
     blocks = list(remembered(preloaded, HOUR))
-    hours = [int.from_bytes(record.value[2:HEAD_BYTES]) for record, _ in blocks]
-    assert sum((len(record.value) - HEAD_BYTES) // ENTRY_BYTES for record, _ in blocks) == preloaded.keys
+    values = [record.value or b"" for record, _ in blocks]
+    hours = [int.from_bytes(value[2:HEAD_BYTES]) for value in values]
+    assert sum((len(value) - HEAD_BYTES) // ENTRY_BYTES for value in values) == preloaded.keys
     assert hours == sorted(hours)
     assert (hours[0], hours[-1]) == (HOUR - HOURS + 1, HOUR)
     assert all(home_partition(command.tenant_id, 4) == record.partition for record, command in blocks)
@@ -85,10 +86,10 @@ def test_a_restored_fold_gives_the_first_result_again_and_goes_on_from_the_prelo
     fold = credits_partition(0)
     preloaded = State(tenants=3, keys=1000, partitions=1)
     for record in accounts(preloaded):
-        fold.restore(ACCOUNTS, record.key, record.value)
+        fold.restore(ACCOUNTS, record.key or b"", record.value)
     commands = []
     for record, command in remembered(preloaded, HOUR):
-        fold.restore(OUTCOMES, record.key, record.value)
+        fold.restore(OUTCOMES, record.key or b"", record.value)
         commands.append(command)
     again = fold.apply(commands[0], source())[0].value
     assert isinstance(again, Result)

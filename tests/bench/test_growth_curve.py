@@ -29,7 +29,7 @@ def test_each_figure_is_a_point_and_higher_figures_are_higher() -> None:
     assert all(0 < x < WIDTH and 0 < y < HEIGHT for x, y in first)
 
 
-def test_what_was_not_measured_is_no_point() -> None:
+def test_missing_measurements_are_not_points() -> None:
     assert [x for x, _ in points(CHART, 1)] == [x for x, _ in points(CHART, 0)][1:]
 
 

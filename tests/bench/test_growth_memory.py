@@ -11,7 +11,7 @@ STATUS = "Name:\tpython\nVmPeak:\t 9999 kB\nVmHWM:\t  4096 kB\nVmRSS:\t  2048 kB
 SMAPS_ROLLUP = "5600-7ffc ---p 00000000 00:00 0 [rollup]\nRss:  2048 kB\nPss:  1536 kB\nPss_Dirty:  100 kB\n"
 
 
-def test_memory_is_read_from_what_linux_says() -> None:
+def test_memory_is_read_from_proc() -> None:
     memory = memory_of(STATUS, SMAPS_ROLLUP)
     assert (memory.rss_mib, memory.peak_mib, memory.pss_mib) == (2.0, 4.0, 1.5)
     assert memory.shown() == "2 MiB RSS, 2 MiB PSS, peak 4 MiB"

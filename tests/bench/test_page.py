@@ -21,7 +21,7 @@ What a person wrote.
 """
 
 
-def test_only_what_stands_between_the_markers_is_replaced() -> None:
+def test_only_the_text_between_the_markers_is_replaced() -> None:
     page = with_part(PAGE_TEXT, "peers", ["new", "lines"])
     assert page == PAGE_TEXT.replace("old", "new\nlines")
 

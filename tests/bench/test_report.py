@@ -6,7 +6,7 @@ from bench.report import Entry, abouts, latency_grid, peers_grid, short_reason
 LEDGER = Entry("shieldx", "all of it", (30_000.0, 32_000.0, 31_000.0), None, None)
 
 
-def test_a_peer_is_shown_with_how_many_times_faster_the_ledger_is_and_whether_that_is_what_was_wanted() -> None:
+def test_a_peer_is_shown_with_the_ratio_and_whether_it_meets_the_wanted_one() -> None:
     grid = peers_grid(
         [
             LEDGER,
@@ -23,17 +23,17 @@ def test_a_peer_is_shown_with_how_many_times_faster_the_ledger_is_and_whether_th
     ]
 
 
-def test_a_contestant_that_failed_in_any_round_is_shown_with_the_reason_and_no_rate() -> None:
+def test_a_failed_contestant_is_shown_with_the_reason_and_no_rate() -> None:
     grid = peers_grid([LEDGER, Entry("broken", "plain", (5.0,), "Stalled: 3 of 9 results", 2.0)])
     assert grid.rows[1] == ["broken", "failed: Stalled: 3 of 9 results", "", "≥ 2 times", ""]
 
 
-def test_without_the_ledger_there_are_rates_and_no_ratios() -> None:
+def test_without_the_ledger_there_are_rates_but_no_ratios() -> None:
     grid = peers_grid([Entry("alone", "plain", (5.0,), None, 2.0)])
     assert grid.rows == [["alone", "5", "", "≥ 2 times", ""]]
 
 
-def test_latencies_are_held_against_what_is_wanted_of_their_median() -> None:
+def test_median_latencies_are_compared_with_the_wanted_ones() -> None:
     grid = latency_grid(
         {
             "steady 1,000/s": [Latency(1.0, 2.0, 3.0, 9)],
@@ -53,5 +53,5 @@ def test_a_reason_in_a_table_is_the_last_line_of_the_error() -> None:
     assert len(short_reason(RuntimeError("x" * 1000))) < 200
 
 
-def test_what_each_contestant_did_is_told_below_the_table() -> None:
+def test_each_contestant_is_described_below_the_table() -> None:
     assert abouts([LEDGER]) == ["- shieldx: all of it."]

@@ -33,7 +33,7 @@ def test_one_result_for_each_command_and_balances_that_add_up_are_right() -> Non
         ([*RIGHT[:2], result("a", "k2", 7, "insufficient_funds")], "insufficient_funds"),
     ],
 )
-def test_what_is_wrong_is_said(values: list[bytes], says: str) -> None:
+def test_faults_are_reported(values: list[bytes], says: str) -> None:
     with pytest.raises(WrongResults, match=says):
         check_results(values, EXPECTED)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHARDS = 3
 ENTRIES = 240
-"""Of each shard but the last one, which has some more and damaged ones among them."""
+"""Entries of each shard except the last one, which has some more and damaged ones among them."""
 ROTATION = 100
 DAMAGED = 2
 KEYS = {"k1": b"1" * 32, "k2": b"2" * 32}
@@ -39,7 +39,7 @@ Record = tuple[str, bytes | None]
 
 
 def entry(sequence: int, prev_hash: str, *, shard: int, key_id: str) -> AuditEntry:
-    """One of a second of stream time of its own."""
+    """An entry with its own second of stream time."""
     rotates = sequence == ROTATION
     return signed(
         AuditEntry(
@@ -78,7 +78,7 @@ def chain(shard: int) -> list[AuditEntry]:
 
 
 def everything() -> list[AuditEntry]:
-    """All entries but those in damaged records, in the order of stream time."""
+    """All entries except those in damaged records, in the order of stream time."""
     whole = [each for shard in range(SHARDS) for each in chain(shard)[:ENTRIES]]
     return sorted([*whole, chain(DAMAGED)[-1]], key=lambda each: each.at)
 
@@ -88,7 +88,7 @@ def record(of: AuditEntry) -> Record:
 
 
 def damaged() -> list[Record]:
-    """In the place of five entries: none, rubbish, one under another's key, one of many lines, and a repeated one."""
+    """Replacements for five entries: none, rubbish, one with a wrong key, one with several lines, and a duplicate."""
     *_, _, _, misplaced, long, last = chain(DAMAGED)
     return [
         (f"{DAMAGED}/{ENTRIES}", None),
@@ -105,7 +105,7 @@ def head(shard: int) -> bytes:
 
 
 async def write(platform: Platform) -> None:
-    """Make the topics anew, and write all that this page has; of each transaction two entries a shard."""
+    """Recreate the topics, and write everything that this module defines, two entries per shard and transaction."""
     topics = {name: platform.topics[name] for name in (LOG, CHECKPOINTS)}
     await delete(platform)
     await platform.topic_admin.create(topics, partitions=SHARDS, replication=1)
@@ -132,7 +132,7 @@ async def send(producer: AIOKafkaProducer, shard: int, *records: Record) -> None
 
 
 async def delete(platform: Platform) -> None:
-    """Delete the topics, which other tests may have left too, and return once they are gone."""
+    """Delete the topics, which other tests may have left too, and return when they are gone."""
     names = (LOG, CHECKPOINTS)
     there = await platform.topic_admin.describe(names)
     admin = AIOKafkaAdminClient(**platform.connection)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from shieldx.cli.main import main
 from shieldx.keyring.file import add_key, new_keyring
-from tests.cli.place import PARTITIONS, TIMEOUT_S, Place
+from tests.cli.cli_stack import PARTITIONS, TIMEOUT_S, CliStack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,9 +49,9 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory, ring: Path, kafka_installed: None) -> Iterator[Place]:  # noqa: ARG001 - quietly
+def place(tmp_path_factory: pytest.TempPathFactory, ring: Path, kafka_installed: None) -> Iterator[CliStack]:  # noqa: ARG001 - quietly
     """One stack with every agent, for all tests that leave it as they found it; each has tenants of its own."""
-    place = Place(tmp_path_factory.mktemp("cli") / "stack")
+    place = CliStack(tmp_path_factory.mktemp("cli") / "stack")
     place.environment |= {"SHIELDX_AUDIT_KEYRING_FILE": str(ring), "SHIELDX_SHADOW_PROCESSES": "1"}
     process = place.up("--partitions", str(PARTITIONS))
     yield place

@@ -1,4 +1,4 @@
-"""What of an audit log can be read, on a real broker and from a real mirror."""
+"""Reading an audit log on a real broker and from a real mirror."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ KEYRING = msgspec.json.encode({"first": "k1", "keys": KEYS}).decode()
 TIMEOUT_S = 60
 EDITED = EntryId(0, 7)
 MIRRORED = 200
-"""Entries of each shard that the mirror has."""
+"""Entries of each shard in the mirror."""
 LEFT_OUT = ["240 tombstone", "241 malformed", "242 misplaced", "243 malformed", "5 order"]
-"""Sequences and kinds of what `damaged` has."""
+"""Sequences and kinds of the records in `damaged`."""
 ADD_POSITION = """
 INSERT INTO shieldx.positions (sink, topic, partition, next_offset, cluster_id, record_at)
 VALUES ('audit-mirror', 'audit.log', $1, $2, 'one', '2026-01-01T13:00:00Z')
@@ -82,7 +82,7 @@ VALUES ('audit-mirror', 'audit.log', $1, $2, 'one', '2026-01-01T13:00:00Z')
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def written(kafka: str) -> AsyncIterator[str]:
-    """The address of a broker that has the log of `audit_topics`, which is damaged: nothing of it stays."""
+    """The address of a broker with the damaged log of `audit_topics`; the topics are deleted afterwards."""
     platform = Platform(load_settings({"SHIELDX_KAFKA_BOOTSTRAP": kafka}))
     await write(platform)
     yield kafka
@@ -100,7 +100,7 @@ def log(written: str, stack_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def mirrored(written: str, postgres: str) -> AsyncIterator[str]:
-    """The address of a mirror that is behind, and in which somebody has edited an entry."""
+    """The address of a mirror that lags and that contains an edited entry."""
     async with new_database(postgres) as dsn:
         connection = await asyncpg.connect(dsn)
         await connection.execute("SELECT audit.make_partition('2026-01-01')")
@@ -139,7 +139,7 @@ def entries_in(result: Result) -> list[AuditEntry]:
 
 
 def readable() -> list[AuditEntry]:
-    """What `tail` takes for entries: those in records under a wrong key or with line feeds too."""
+    """What `tail` accepts as entries, including those with a wrong key or with line feeds."""
     repeated = [each for each in chain(DAMAGED) if each.sequence in (5, ENTRIES + 2, ENTRIES + 3)]
     return sorted([*everything(), *repeated], key=lambda each: each.at)
 
@@ -149,7 +149,7 @@ def test_the_last_entries_of_all_shards_come_in_the_order_of_log_time(shieldx: S
     result = shieldx("audit", "tail", "-n", "9")
     assert result.exit_code == 0
     assert entries_in(result) == readable()[-9:]
-    assert "is no entry: a tombstone" in result.stderr
+    assert "is not an entry: a tombstone" in result.stderr
 
 
 @pytest.mark.usefixtures("log")
@@ -211,7 +211,7 @@ def test_an_entry_from_kafka_is_verified(shieldx: Shieldx) -> None:
 @pytest.mark.parametrize(
     ("keyring", "reason"),
     [
-        (None, "no keyring is known"),
+        (None, "no keyring is configured"),
         ({"first": "k1", "keys": {"k1": KEYS["k1"]}}, "the keyring has no key 'k2'"),
         ({"first": "k1", "keys": {"k1": b"short"}}, "SHIELDX_AUDIT_KEYRING: key 'k1' has 5 bytes"),
     ],
@@ -241,14 +241,12 @@ def test_another_secret_of_the_same_id_did_not_sign_it(shieldx: Shieldx, monkeyp
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (f"0/{ENTRIES}", f"0/{ENTRIES} is not there: shard 0 goes to {ENTRIES - 1}, of {chain(0)[-1].at}"),
-        (f"{DAMAGED}/{ENTRIES}", f"was not found, though shard {DAMAGED} goes to {ENTRIES + 4}"),
-        (f"{SHARDS}/0", f"there is no shard {SHARDS}: audit.log has 0 to {SHARDS - 1}"),
+        (f"0/{ENTRIES}", f"0/{ENTRIES} does not exist: shard 0 ends at {ENTRIES - 1}, {chain(0)[-1].at}"),
+        (f"{DAMAGED}/{ENTRIES}", f"was not found although shard {DAMAGED} ends at {ENTRIES + 4}"),
+        (f"{SHARDS}/0", f"shard {SHARDS} does not exist: audit.log has shards 0 to {SHARDS - 1}"),
     ],
 )
-def test_an_entry_that_is_not_in_the_log_is_told_from_how_far_it_goes(
-    shieldx: Shieldx, name: str, message: str
-) -> None:
+def test_a_missing_entry_is_reported_with_the_end_of_its_shard(shieldx: Shieldx, name: str, message: str) -> None:
     result = shieldx("audit", "show", name)
     assert result.exit_code == 1
     assert message in result.stderr
@@ -271,7 +269,7 @@ def test_an_entry_is_read_from_postgres_if_one_is_known(shieldx: Shieldx) -> Non
 
 
 @pytest.mark.usefixtures("mirror")
-def test_what_somebody_has_edited_in_postgres_is_not_what_was_hashed(shieldx: Shieldx) -> None:
+def test_an_edit_in_postgres_breaks_the_hash(shieldx: Shieldx) -> None:
     edited, logged = shieldx("audit", "show", str(EDITED)), shieldx("audit", "show", str(EDITED), "--from", "kafka")
     assert (edited.exit_code, logged.exit_code) == (1, 0)
     answer = json.loads(edited.stdout)
@@ -279,11 +277,14 @@ def test_what_somebody_has_edited_in_postgres_is_not_what_was_hashed(shieldx: Sh
 
 
 @pytest.mark.usefixtures("mirror")
-def test_an_entry_that_the_mirror_lacks_is_told_from_how_far_both_go(shieldx: Shieldx) -> None:
+def test_an_entry_missing_from_the_mirror_is_reported_with_both_ends(shieldx: Shieldx) -> None:
     result = shieldx("audit", "show", f"1/{MIRRORED}")
     assert result.exit_code == 1
     assert f"which has shard 1 up to {MIRRORED - 1} and is " in result.stderr
-    assert " records behind the log; last applied 2026-01-01T13:00:00.000Z. --from kafka asks the log" in result.stderr
+    assert (
+        " records behind the log; last applied 2026-01-01T13:00:00.000Z. Use --from kafka to read the log"
+        in result.stderr
+    )
 
 
 @pytest.mark.usefixtures("mirror")
@@ -299,7 +300,7 @@ def test_an_entry_that_the_mirror_lacks_is_told_from_how_far_both_go(shieldx: Sh
         Criteria(start=datetime(2026, 1, 1, 12, 5, 3, tzinfo=UTC), end=datetime(2026, 1, 1, 12, 6, 4, tzinfo=UTC)),
     ],
 )
-def test_a_search_finds_what_has_all_that_is_asked_for(shieldx: Shieldx, criteria: Criteria) -> None:
+def test_a_search_finds_entries_that_match_all_criteria(shieldx: Shieldx, criteria: Criteria) -> None:
     mirrored = [each for shard in range(SHARDS) for each in chain(shard)[:MIRRORED] if (shard, each.sequence) != EDITED]
     expected = [each for each in sorted(mirrored, key=lambda each: each.at) if criteria.predicate()(each)]
     arguments = arguments_of(criteria)
@@ -317,9 +318,7 @@ def arguments_of(criteria: Criteria) -> list[str]:
     return [text for name, value in given.items() for text in (options.get(name, f"--{name}"), str(value))]
 
 
-def test_a_search_says_how_far_the_mirror_is_behind(
-    shieldx: Shieldx, mirror: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_reports_the_lag_of_the_mirror(shieldx: Shieldx, mirror: str, monkeypatch: pytest.MonkeyPatch) -> None:
     offsets = asyncio.run(offsets_behind(mirror))
     found = shieldx("audit", "search", "--tenant", TENANTS[0])
     assert f"the mirror is {offsets} records behind the log; last applied 2026-01-01T13:00:00.000Z" in found.stderr
@@ -330,7 +329,7 @@ def test_a_search_says_how_far_the_mirror_is_behind(
 
 
 async def offsets_behind(dsn: str) -> int:
-    """Offsets of the log that the mirror has not passed; so many that their markers are counted too."""
+    """Offsets of the log that the mirror has not passed, including the markers of transactions."""
     async with committed_consumer(Platform(load_settings(os.environ))) as consumer:
         ends = await ranges_of(consumer, LOG, range(SHARDS))
     return sum(held.end for held in ends.values()) - sum(await positions(dsn))
@@ -350,12 +349,12 @@ def test_an_export_of_a_tenant_is_whole_and_verbatim(shieldx: Shieldx, tmp_path:
     span = ("--from", "2026-01-01T12:00:09Z", "--to", "2026-01-01T12:06:00Z")
     result = shieldx("audit", "export", "-o", str(path), "--tenant", TENANTS[0], *span)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "exported 116 entries" in result.stderr, "3 to 119, and the rotation is no tenant's"
+    assert "exported 116 entries" in result.stderr, "3 to 119, and the rotation has no tenant"
     *lines, last = path.read_bytes().splitlines()
     assert lines == [encode(each) for each in chain(0)[3:120] if each.tenant_id is not None]
     manifest = msgspec.json.decode(last, type=LastLine).manifest
     assert manifest.shards[0].sequences == ((3, ROTATION - 1), (ROTATION + 1, 119))
-    assert manifest.key_id == "k2", "the key that signs now"
+    assert manifest.key_id == "k2", "the current signing key"
     assert manifest.filter == Filter(
         tenant_id=TENANTS[0], start="2026-01-01T12:00:09.000Z", end="2026-01-01T12:06:00.000Z"
     )
@@ -371,7 +370,7 @@ def breaks_of(path: Path) -> list[Break]:
 
 
 @pytest.mark.usefixtures("log")
-def test_an_export_says_what_of_a_damaged_log_it_leaves_out(shieldx: Shieldx, tmp_path: Path) -> None:
+def test_an_export_of_a_damaged_log_reports_what_it_skips(shieldx: Shieldx, tmp_path: Path) -> None:
     path = tmp_path / "audit.ndjson"
     result = shieldx("audit", "export", "-o", str(path))
     assert result.exit_code == 1
@@ -381,9 +380,9 @@ def test_an_export_says_what_of_a_damaged_log_it_leaves_out(shieldx: Shieldx, tm
     manifest = msgspec.json.decode(last, type=LastLine).manifest
     assert manifest.shards[DAMAGED].sequences == ((0, ENTRIES - 1), (ENTRIES + 4, ENTRIES + 4))
     assert manifest.shards[0].sequences == ((0, ENTRIES - 1),)
-    left_out = re.findall(rf"^left out {DAMAGED}/(\d+), at \d+: (\w+), ", result.stderr, re.MULTILINE)
+    left_out = re.findall(rf"^skipped {DAMAGED}/(\d+), at \d+: (\w+), ", result.stderr, re.MULTILINE)
     assert [" ".join(found) for found in left_out] == LEFT_OUT
-    assert f"left out {len(LEFT_OUT)} records: no export can hold them. Run `shieldx audit verify`" in result.stderr
+    assert f"skipped {len(LEFT_OUT)} records that cannot be exported. Run `shieldx audit verify`" in result.stderr
 
 
 @pytest.mark.usefixtures("mirror")
@@ -409,13 +408,13 @@ def test_an_export_from_postgres_needs_no_kafka(
 
 
 @pytest.mark.usefixtures("log")
-def test_an_export_without_a_keyring_is_not_begun(
+def test_an_export_without_a_keyring_does_not_start(
     shieldx: Shieldx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SHIELDX_AUDIT_KEYRING")
     result = shieldx("audit", "export", "-o", str(tmp_path / "audit.ndjson"))
     assert result.exit_code == 2
-    assert "the audit log's keys are not known" in result.stderr
+    assert "no keyring is configured" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -439,8 +438,8 @@ def test_the_heads_are_the_last_ones_that_were_stored(shieldx: Shieldx, tmp_path
         (head(1).replace(b'"sequence":239', b'"sequence":1'), "was not signed by this log"),
         (head(1).replace(b"k2", b"k3"), "is signed by key 'k3', which is not in the keyring"),
         (head(0), "is another shard's head"),
-        (b"[]", "is no head (Expected `object`, got `array`)"),
-        (None, "is no head ("),
+        (b"[]", "is not a head (Expected `object`, got `array`)"),
+        (None, "is not a head ("),
     ],
 )
 def test_a_head_that_is_of_no_use_is_left_out(
@@ -451,7 +450,7 @@ def test_a_head_that_is_of_no_use_is_left_out(
     asyncio.run(store_head(log, 1, head(1)))
     assert result.exit_code == 1
     assert result.stdout.encode().splitlines() == [head(0), head(2)]
-    assert re.search(rf"^audit.checkpoints/1/\d+ {re.escape(reason)}.*: left out", result.stderr)
+    assert re.search(rf"^audit.checkpoints/1/\d+ {re.escape(reason)}.*: skipped", result.stderr)
 
 
 async def store_head(platform: Platform, shard: int, value: bytes | None) -> None:
@@ -460,7 +459,7 @@ async def store_head(platform: Platform, shard: int, value: bytes | None) -> Non
 
 
 def test_an_export_ends_where_the_log_ended_when_it_began(log: Platform) -> None:
-    """Near the end of this page, since it adds to the log."""
+    """Near the end of this module, since it adds to the log."""
     before, after = asyncio.run(exported_while_the_log_goes_on(log))
     assert [len(before), len(after)] == [ENTRIES, ENTRIES + 1]
 
@@ -476,8 +475,8 @@ async def exported_while_the_log_goes_on(platform: Platform) -> list[list[Candid
     return found
 
 
-def test_what_comes_is_followed_from_where_the_tail_has_ended(log: Platform) -> None:
-    """The last of this page, since it adds to the log."""
+def test_follow_continues_where_the_tail_ended(log: Platform) -> None:
+    """The last test of this module, since it adds to the log."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SHIELDX_")}
     tail = programs.start(
         [SHIELDX, "audit", "tail", "-f", "-n", "1", "--tenant", TENANTS[1]],

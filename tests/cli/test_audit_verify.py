@@ -1,4 +1,4 @@
-"""What `shieldx audit verify` says of a log on a real broker, of its mirror in Postgres, and of exports of it."""
+"""`shieldx audit verify` on a log on a real broker, on its mirror in Postgres, and on exports of it."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ KAFKA, POSTGRES = "audit.log in Kafka", "the mirror in Postgres"
 SHARD, EDITED = 1, 7
 """The entry that most tests tamper with."""
 LINE = SHARD * ENTRIES + EDITED
-"""Its place among the lines of an export of all."""
+"""Its position among the lines of a complete export."""
 LEFT = 9
-"""How many entries of a shard are left where its tail is cut off."""
+"""How many entries of a shard are left after its tail was cut off."""
 FURTHEST = 2**53 - 1
 TIMEOUT_S = 60
-"""For what would else wait for as long as somebody's transaction is open."""
+"""The timeout for calls that would otherwise wait for an open transaction."""
 
 Found = list[tuple[str, int | None, int | None, int | None]]
 """Kind, shard, first and last sequence."""
@@ -60,7 +60,7 @@ NO_HEAD: Found = [("head", None, None, None)]
 
 
 class Verified(NamedTuple):
-    """What a verification has said."""
+    """The result of a verification."""
 
     exit_code: int
     logs: dict[str, Found]
@@ -99,7 +99,7 @@ async def made() -> list[Shard]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def written(kafka: str, made: list[Shard]) -> AsyncIterator[list[int]]:
-    """How far its mirror has read the log that is on the broker; a test that changes the log puts it back."""
+    """The mirror's positions in the log on the broker. A test that changes the log restores it."""
     platform = Platform(load_settings({"SHIELDX_KAFKA_BOOTSTRAP": kafka}))
     yield await write(platform, made)
     await delete(platform)
@@ -124,7 +124,7 @@ async def mirrored(postgres: str, made: list[Shard], written: list[int]) -> Asyn
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def mirror(log: Platform, mirrored: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """The address of a mirror of a test's own, which commands in this process know too."""
+    """The address of a test's own mirror, which commands in this process use too."""
     assert not log.knows_postgres
     name = f"test_{uuid4().hex}"
     await copy(mirrored, urlsplit(mirrored).path.removeprefix("/"), name)
@@ -168,7 +168,7 @@ def test_the_mirror_by_itself_is_verified_without_kafka(shieldx: Shieldx, monkey
     assert verify(shieldx, "--only", "postgres")[:2] == (0, {POSTGRES: []})
 
 
-# What is done to the mirror
+# Changes to the mirror
 
 
 def update(sequence: int, assignment: str) -> str:
@@ -180,7 +180,7 @@ def delete_from(sequence: int, to: int = LAST) -> str:
 
 
 def insert(sequence: int) -> str:
-    """A row that is like the last one of its shard, but for its sequence."""
+    """A copy of the last row of its shard with another sequence."""
     columns = ", ".join(COLUMNS)
     return (
         f"INSERT INTO {TABLE} ({', '.join(KEY)}, {columns}) "  # noqa: S608 - constants
@@ -189,7 +189,7 @@ def insert(sequence: int) -> str:
 
 
 async def as_owner(dsn: str, statement: str) -> None:
-    """Do what only the table's owner can: the triggers refuse every change."""
+    """Do what only the table's owner can do: the triggers reject every change."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(f"ALTER TABLE {TABLE} DISABLE TRIGGER USER")
@@ -223,14 +223,12 @@ async def as_owner(dsn: str, statement: str) -> None:
         pytest.param(delete_from(0), here("truncated", 0, LAST), id="no shard"),
     ],
 )
-def test_what_is_done_in_postgres_is_found_there_alone(
-    shieldx: Shieldx, mirror: str, statement: str, found: Found
-) -> None:
+def test_changes_in_postgres_are_found_only_there(shieldx: Shieldx, mirror: str, statement: str, found: Found) -> None:
     asyncio.run(as_owner(mirror, statement))
     assert verify(shieldx)[:2] == (1, {KAFKA: [], POSTGRES: sorted(found)})
 
 
-def test_a_row_is_named_where_it_stands(shieldx: Shieldx, mirror: str) -> None:
+def test_a_row_is_located_by_shard_and_sequence(shieldx: Shieldx, mirror: str) -> None:
     asyncio.run(as_owner(mirror, update(EDITED, "outcome = 'forged'")))
     assert verify(shieldx, "--only", "postgres").places == [f"row {SHARD}/{EDITED}"]
 
@@ -239,7 +237,7 @@ def test_a_mirror_without_its_tail_is_found_by_saved_heads_without_kafka(
     shieldx: Shieldx, mirror: str, saved: Path
 ) -> None:
     asyncio.run(as_owner(mirror, delete_from(LEFT)))
-    assert verify(shieldx, "--only", "postgres")[:2] == (0, {POSTGRES: []}), "by itself it is a whole one"
+    assert verify(shieldx, "--only", "postgres")[:2] == (0, {POSTGRES: []}), "alone it looks intact"
     found = here("truncated", LEFT, LAST)
     assert verify(shieldx, "--only", "postgres", "--heads", str(saved))[:2] == (1, {POSTGRES: found})
 
@@ -253,12 +251,12 @@ def test_positions_in_partitions_that_are_not_there_are_passed_over(shieldx: Shi
     assert verify(shieldx)[:2] == (0, {KAFKA: [], POSTGRES: []})
 
 
-# What is done to the log
+# Changes to the log
 
 
 @contextmanager
 def cut(log: Platform, made: list[Shard], *, heads: int) -> Iterator[None]:
-    """While somebody has made the topics anew, without the tails and with so many heads."""
+    """Recreate the topics without the tails, and with only some of the heads."""
     asyncio.run(write(log, made, entries=LEFT, heads=heads))
     try:
         yield
@@ -267,11 +265,11 @@ def cut(log: Platform, made: list[Shard], *, heads: int) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("mirror")
-def test_a_log_without_its_tail_is_found_by_who_has_seen_it(
+def test_a_truncated_log_is_found_by_a_saved_head(
     shieldx: Shieldx, log: Platform, made: list[Shard], saved: Path
 ) -> None:
     with cut(log, made, heads=LEFT):
-        assert verify(shieldx, "--only", "kafka")[:2] == (0, {KAFKA: []}), "by itself it is a whole one"
+        assert verify(shieldx, "--only", "kafka")[:2] == (0, {KAFKA: []}), "alone it looks intact"
         by_mirror = verify(shieldx)
         by_file = verify(shieldx, "--only", "kafka", "--heads", str(saved))
     assert by_mirror[:2] == (1, {KAFKA: TRUNCATED, POSTGRES: []})
@@ -326,7 +324,7 @@ async def test_an_open_transaction_is_not_waited_for(shieldx: Shieldx, log: Plat
 
 
 @pytest.mark.usefixtures("mirror")
-def test_a_topic_that_is_not_there_is_named(shieldx: Shieldx) -> None:
+def test_a_missing_topic_is_reported(shieldx: Shieldx) -> None:
     result = shieldx("audit", "verify", "--topic", "audit.lgo")
     assert result.exit_code == 2
     assert "topic 'audit.lgo' does not exist; run `shieldx topics create`" in result.stderr
@@ -341,7 +339,7 @@ def test_all_partitions_are_read_whatever_the_settings_say(
     assert verify(shieldx)[:3] == (0, {KAFKA: [], POSTGRES: []}, [SHARDS * ENTRIES] * 2)
 
 
-# Heads that nobody should rely on
+# Forged heads
 
 
 def forged(made: list[Shard]) -> bytes:
@@ -350,7 +348,7 @@ def forged(made: list[Shard]) -> bytes:
 
 HEADS = [
     pytest.param(forged, here("head", LAST + 9, LAST + 9), "was not signed by this log", id="forged"),
-    pytest.param(lambda _: b'{"\xff":1}', here("head", None, None), "is no head", id="rubbish"),
+    pytest.param(lambda _: b'{"\xff":1}', here("head", None, None), "is not a head", id="rubbish"),
 ]
 
 
@@ -359,7 +357,7 @@ HEADS = [
     ("head", "found", "detail"),
     [
         *HEADS,
-        pytest.param(lambda _: None, here("head", None, None), "is no head", id="deleted"),
+        pytest.param(lambda _: None, here("head", None, None), "is not a head", id="deleted"),
         pytest.param(
             lambda made: made[0].heads[LAST], [("head", 0, LAST, LAST)], "is another shard's head", id="of another"
         ),
@@ -407,15 +405,15 @@ def test_a_forged_head_in_a_file_is_a_break(
 
 
 @pytest.mark.usefixtures("log")
-def test_a_file_without_a_head_says_nothing_and_is_a_break(shieldx: Shieldx, tmp_path: Path) -> None:
+def test_a_file_without_a_head_is_a_break(shieldx: Shieldx, tmp_path: Path) -> None:
     path = tmp_path / "heads.ndjson"
     path.touch()
     assert verify(shieldx, "--only", "kafka", "--heads", str(path))[:2] == (1, {KAFKA: NO_HEAD})
     missing = shieldx("audit", "verify", "--only", "kafka", "--heads", str(tmp_path / "nowhere"))
-    assert (missing.exit_code, f"{tmp_path / 'nowhere'} cannot be read" in missing.stderr) == (1, True)
+    assert (missing.exit_code, f"cannot read {tmp_path / 'nowhere'}" in missing.stderr) == (1, True)
 
 
-# Exports, and the log itself, by both verifiers
+# Exports and the log itself, checked by both verifiers
 
 
 def export(shieldx: Shieldx, folder: Path, *arguments: str) -> Path:
@@ -430,7 +428,7 @@ def export(shieldx: Shieldx, folder: Path, *arguments: str) -> Path:
     [
         ((), SHARDS * ENTRIES),
         (("--source", "postgres"), SHARDS * ENTRIES),
-        (("--tenant", TENANTS[SHARD]), ENTRIES - 1),  # the rotation is nobody's
+        (("--tenant", TENANTS[SHARD]), ENTRIES - 1),  # the rotation has no tenant
         (("--from", "2026-01-01T12:00:03Z", "--to", "2026-01-01T12:00:08Z"), SHARDS * 5),
     ],
 )

@@ -1,4 +1,4 @@
-"""Pages that are written from the source are as the source has them."""
+"""Generated pages are up to date with their sources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_page_of_settings_is_that_of_the_source() -> None:
     assert (DOCS / "reference" / "settings.md").read_text(encoding="utf-8") == written, "run `make docs`"
 
 
-def test_the_page_of_dead_letters_is_that_of_the_source() -> None:
+def test_the_dead_letters_page_is_up_to_date() -> None:
     written = CliRunner().invoke(main, ["dead-letters", "reasons", "--markdown"]).stdout
     assert (DOCS / "reference" / "dead-letters.md").read_text(encoding="utf-8") == written, "run `make docs`"
 
@@ -38,7 +38,7 @@ def test_every_reason_for_a_dead_letter_is_on_the_page() -> None:
     assert missing == []
 
 
-def test_the_picture_of_the_topology_is_what_is_drawn_now() -> None:
+def test_the_topology_picture_is_up_to_date() -> None:
     drawn = CliRunner().invoke(main, ["topology", "--format", "svg"]).stdout
     assert (DOCS / "reference" / "topology.svg").read_text(encoding="utf-8") == drawn, "run `make docs`"
 

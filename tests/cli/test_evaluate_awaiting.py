@@ -1,4 +1,4 @@
-"""What is taken for the answer to an evaluation; the test is the agent."""
+"""Which records count as the answer to an evaluation; the test plays the agent."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.integration
 TIMEOUT_S = 30.0
 
 
-class Place:
-    """A broker without agents, where the test answers a tenant that nobody else has."""
+class ShadowTopics:
+    """A broker without agents, where the test answers for a tenant of its own."""
 
     def __init__(self, platform: Platform, partitions: int) -> None:
         self.platform = platform
@@ -43,7 +43,7 @@ class Place:
         return asyncio.create_task(evaluate(self.platform, self.request, TIMEOUT_S, scored))
 
     async def asked(self) -> Any:
-        """The request's record, once it has come."""
+        """The request's record, after waiting for it."""
         async with AIOKafkaConsumer(**self.platform.connection, auto_offset_reset="earliest") as consumer:
             consumer.assign([TopicPartition(EVALUATIONS, self._home)])
             while (record := await consumer.getone()).key != self.request.tenant_id.encode():
@@ -61,13 +61,13 @@ class Place:
 
 
 @pytest.fixture
-async def place(kafka: str) -> Place:
+async def place(kafka: str) -> ShadowTopics:
     platform = Platform(Settings(), bootstrap=kafka)
     await platform.topic_admin.create(platform.topics, partitions=3, replication=1)
-    return Place(platform, (await platform.topic_admin.describe([EVALUATIONS]))[EVALUATIONS].partitions)
+    return ShadowTopics(platform, (await platform.topic_admin.describe([EVALUATIONS]))[EVALUATIONS].partitions)
 
 
-async def test_the_report_is_the_one_that_answers_this_content(place: Place) -> None:
+async def test_the_report_is_the_one_that_answers_this_content(place: ShadowTopics) -> None:
     scored: asyncio.Queue[bytes] = asyncio.Queue()
     evaluation = place.evaluate(scored.put_nowait)
     asked = await place.asked()
@@ -85,20 +85,20 @@ async def test_the_report_is_the_one_that_answers_this_content(place: Place) -> 
     assert await evaluation == (report, encode(report))
 
 
-async def test_a_request_that_was_set_aside_says_why(place: Place) -> None:
+async def test_a_dead_lettered_request_reports_the_reason(place: ShadowTopics) -> None:
     evaluation = place.evaluate()
     await place.write(DEAD_LETTERS, place.letter((await place.asked()).offset))
-    with pytest.raises(CorrectRequest, match="the request was set aside as a dead letter: unreadable: why"):
+    with pytest.raises(CorrectRequest, match="the request was dead-lettered: unreadable: why"):
         await evaluation
 
 
-async def test_without_an_answer_it_ends_although_others_are_answered(place: Place) -> None:
+async def test_without_an_answer_it_ends_although_others_are_answered(place: ShadowTopics) -> None:
     others = asyncio.create_task(_answer_others(place))
     with pytest.raises(StartAgent, match=r"no report within 0\.5 s: .* with --eval-id e waits for the same"):
         await evaluate(place.platform, place.request, 0.5)
     others.cancel()
 
 
-async def _answer_others(place: Place) -> None:
+async def _answer_others(place: ShadowTopics) -> None:
     while True:
         await place.write(REPORTS, completed())

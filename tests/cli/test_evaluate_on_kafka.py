@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.cli.place import Place
+    from tests.cli.cli_stack import CliStack
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +26,7 @@ REQUEST: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def imported(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
+def imported(place: CliStack, tmp_path_factory: pytest.TempPathFactory) -> None:
     samples = tmp_path_factory.mktemp("evaluate") / "samples.ndjson"
     samples.write_text("".join(json.dumps(each) + "\n" for each in made_samples()))
     done = place.call("samples", "import", "--tenant", "org-1", "--ndjson", str(samples))
@@ -48,7 +48,7 @@ def request(tmp_path: Path, **fields: Any) -> str:
     return str(path)
 
 
-def test_a_good_rule_is_approved_and_its_page_written(place: Place, tmp_path: Path) -> None:
+def test_a_good_rule_is_approved_and_its_page_written(place: CliStack, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     done = place.call("evaluate", request(tmp_path), "--html", str(page))
     assert done.returncode == 0, done.stderr
@@ -63,7 +63,7 @@ def test_a_good_rule_is_approved_and_its_page_written(place: Place, tmp_path: Pa
     assert "(?i)union\\\\s+select" in written
 
 
-def test_a_bad_rule_is_rejected_with_an_exit_code_of_its_own(place: Place) -> None:
+def test_a_bad_rule_is_rejected_with_an_exit_code_of_its_own(place: CliStack) -> None:
     given = json.dumps(REQUEST | {"rule_config": {"type": "signature", "pattern": "page"}})
     done = place.call("evaluate", "-", "--json", given=given)
     assert done.returncode == 3, done.stderr
@@ -72,7 +72,7 @@ def test_a_bad_rule_is_rejected_with_an_exit_code_of_its_own(place: Place) -> No
     assert report["categories"][0]["category"] == "browsing"
 
 
-def test_options_decide_what_is_drawn_and_what_is_enough(place: Place, tmp_path: Path) -> None:
+def test_options_decide_what_is_drawn_and_what_is_enough(place: CliStack, tmp_path: Path) -> None:
     options = (
         "--samples",
         "30",
@@ -93,7 +93,7 @@ def test_options_decide_what_is_drawn_and_what_is_enough(place: Place, tmp_path:
     assert done.returncode == 0
 
 
-def test_the_same_again_is_the_same_report_and_another_request_is_not(place: Place, tmp_path: Path) -> None:
+def test_a_repeated_request_gets_the_same_report_and_a_different_one_does_not(place: CliStack, tmp_path: Path) -> None:
     path = request(tmp_path)
     first, again = (place.read("evaluate", path, "--eval-id", "mine", "--json")[0] for _ in range(2))
     assert again == first | {"replayed": True}
@@ -102,16 +102,19 @@ def test_the_same_again_is_the_same_report_and_another_request_is_not(place: Pla
     assert other.stdout.startswith("refused: eval_id_conflict\n")
 
 
-def test_outcomes_that_are_known_serve_another_evaluation(place: Place, tmp_path: Path) -> None:
+def test_outcomes_that_are_known_serve_another_evaluation(place: CliStack, tmp_path: Path) -> None:
     path = request(tmp_path, seed=11)
     found, known = (place.read("evaluate", path, "--eval-id", name, "--json")[0] for name in ("finds", "knows"))
     assert (found["cached_from"], known["cached_from"]) == (None, "finds")
-    assert "outcomes from  evaluation finds, which judged the same" in place.call("evaluate", path).stdout.splitlines()
+    assert (
+        "outcomes from  evaluation finds of the same rule and samples"
+        in place.call("evaluate", path).stdout.splitlines()
+    )
     figures = {"true_positives", "false_positives", "categories", "confidence", "decision"}
     assert {name: known[name] for name in figures} == {name: found[name] for name in figures}
 
 
-def test_who_did_not_wait_gets_the_report_later(place: Place, tmp_path: Path) -> None:
+def test_a_report_can_be_fetched_later(place: CliStack, tmp_path: Path) -> None:
     path = request(tmp_path)
     early = place.call("evaluate", path, "--eval-id", "late", "--seed", "2", "--timeout-s", "0.001")
     assert (early.returncode, early.stdout) == (1, "")
@@ -121,7 +124,7 @@ def test_who_did_not_wait_gets_the_report_later(place: Place, tmp_path: Path) ->
     assert (report["eval_id"], report["status"]) == ("late", "completed")
 
 
-def test_a_rule_that_was_put_is_compared_with_its_other_version(place: Place, tmp_path: Path) -> None:
+def test_a_rule_that_was_put_is_compared_with_its_other_version(place: CliStack, tmp_path: Path) -> None:
     for pattern in ("select [0-9]$", "union select"):
         path = request(tmp_path, rule_config={"type": "signature", "pattern": pattern})
         put = place.call("rule", "put", "--tenant", "org-1", path)
@@ -130,11 +133,11 @@ def test_a_rule_that_was_put_is_compared_with_its_other_version(place: Place, tm
     named = ("--tenant", "org-1", "--rule", "sqli-1@2", "--compare-with", "1", "--samples", "750")
     done = place.call("evaluate", *named, "--html", str(page))
     assert done.returncode == 0, done.stderr
-    assert "240 judged rightly by this rule alone, 0 by version 1 alone; McNemar's p < 0.0001" in done.stdout
+    assert "240 judged correctly only by this rule, 0 only by version 1; McNemar's p < 0.0001" in done.stdout
     assert '"pattern": "union select"' in page.read_text(encoding="utf-8"), "found by its version"
 
 
-def test_what_is_refused_has_its_reason_and_no_decision(place: Place, tmp_path: Path) -> None:
+def test_a_refused_evaluation_has_a_reason_and_no_decision(place: CliStack, tmp_path: Path) -> None:
     done = place.call("evaluate", request(tmp_path), "--set", "none")
     assert done.returncode == 1
     assert done.stdout.splitlines()[0] == "refused: unknown_sample_set"

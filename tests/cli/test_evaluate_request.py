@@ -38,8 +38,8 @@ def test_options_come_before_fields_and_leave_the_others() -> None:
     ("change", "said"),
     [
         ({"sample_size": 0}, "`$.sample_size`"),
-        ({"sample_sise": 5}, "there is no field 'sample_sise' - at `$.sample_sise`; did you mean `sample_size`?"),
-        ({"zzz": 5}, "there is no field 'zzz' - at `$.zzz`; leave it out"),
+        ({"sample_sise": 5}, "unknown field 'sample_sise' - at `$.sample_sise`; did you mean `sample_size`?"),
+        ({"zzz": 5}, "unknown field 'zzz' - at `$.zzz`; remove it"),
         ({"rule_config": RULE | {"patern": "x"}}, "Object contains unknown field `patern` - at `$.rule_config`"),
         ({"rule_config": {"type": "regex"}}, "`$.rule_config.type`"),
         ({"targets": {"max_fpr": 0.1}}, "Object contains unknown field `max_fpr` - at `$.targets`"),
@@ -53,7 +53,7 @@ def test_a_wrong_field_is_named_by_its_path(change: dict[str, Any], said: str) -
     assert said in str(caught.value)
 
 
-def test_an_option_that_is_no_text_is_refused() -> None:
+def test_an_option_that_is_not_utf8_is_rejected() -> None:
     with pytest.raises(CorrectRequest, match="not UTF-8"):
         request_of(FIELDS, {"ground_truth": "\udcff"}, {})
 
@@ -61,14 +61,14 @@ def test_an_option_that_is_no_text_is_refused() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'{"a":', "is no JSON: Input data was truncated"),
-        (b"\xff", "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
-        (b"[1]", "holds no JSON object"),
-        (b" " * 1_000_001, "is longer than 1,000,000 bytes"),
+        (b'{"a":', "is not JSON: Input data was truncated"),
+        (b"\xff", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"[1]", "is not a JSON object"),
+        (b" " * 1_000_001, "exceeds 1,000,000 bytes"),
     ],
 )
-def test_what_is_no_request_is_refused_with_its_file(tmp_path: Path, content: bytes, said: str) -> None:
+def test_an_invalid_request_is_rejected_with_its_file_name(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "rule.json"
     path.write_bytes(content)
     with pytest.raises(CorrectRequest) as caught:
@@ -79,18 +79,18 @@ def test_what_is_no_request_is_refused_with_its_file(tmp_path: Path, content: by
 @pytest.mark.parametrize(
     ("arguments", "given", "said"),
     [
-        ([], None, "give RULE.json, or --rule ID[@N]"),
-        (["FILE", "--rule", "r"], "{}", "give RULE.json or --rule, not both"),
-        (["--rule", "r"], None, "Give --tenant T, or `tenant_id` in the file"),
+        ([], None, "specify RULE.json, or --rule ID[@N]"),
+        (["FILE", "--rule", "r"], "{}", "use either RULE.json or --rule, not both"),
+        (["--rule", "r"], None, "specify --tenant T, or `tenant_id` in the file"),
         (["FILE"], '{"tenant_id": "t"}', "missing required field `rule_id`"),
-        (["FILE"], "no", "request.json is no JSON: "),
-        (["missing.json"], None, "missing.json cannot be read: No such file or directory"),
-        (["FILE", "--html", "no/such/page.html"], "{}", "--html: there is no folder"),
+        (["FILE"], "no", "request.json is not JSON: "),
+        (["missing.json"], None, "cannot read missing.json: No such file or directory"),
+        (["FILE", "--html", "no/such/page.html"], "{}", "--html: folder "),
         (["FILE", "--max-fpr", "2"], "{}", "2.0 is not in the range"),
         (["FILE", "--set", ""], json.dumps(FIELDS), "`$.sample_set`"),
     ],
 )
-def test_what_cannot_be_sent_ends_with_what_to_do(
+def test_an_invalid_request_fails_with_a_remedy(
     shieldx: Callable[..., Result], tmp_path: Path, arguments: list[str], given: str | None, said: str
 ) -> None:
     path = tmp_path / "request.json"

@@ -17,13 +17,13 @@ def test_a_report_is_printed_from_its_decision_to_its_recommendations(capsys: py
     lines = [line.rstrip() for line in printed(capsys).splitlines()]
     assert lines[0] == "APPROVE_CANARY, confidence 73.78 %, risk MEDIUM"
     assert "rule           sqli-1, union select, signature, version 3" in lines
-    assert "targets        false positive rate 1 % at most, recall 80 % at least" in lines
+    assert "targets        false positive rate at most 1 %, recall at least 80 %" in lines
     assert "charge         1,000 committed, reservation shadow/e1" in lines
     assert "rule latency   p50 6.0 µs, p95 10.5 µs, p99 10.9 µs" in lines
     assert ["should", "fire", "479", "21"] in [line.split() for line in lines]
     assert ["recall", "95.80", "%", "93.66", "–", "97.24", "%"] in [line.split() for line in lines]  # noqa: RUF001 - as shown
     assert any(line.startswith("xss") and "····├──●───┤·····" in line for line in lines)
-    assert "479 judged rightly by this rule alone, 3 by version 2 alone; McNemar's p < 0.0001" in lines
+    assert "479 judged correctly only by this rule, 3 only by version 2; McNemar's p < 0.0001" in lines
     assert "1. Narrow the rule: it fires on 3 of 500 negatives in browsing" in lines
     assert "   made.yaml#997, made.yaml#998, made.yaml#999" in lines
 
@@ -38,7 +38,7 @@ def test_a_refused_evaluation_says_why_and_has_no_figures(capsys: pytest.Capture
     assert not any(line.startswith(("figure", "samples that", "rule latency")) for line in lines)
 
 
-def test_nothing_that_users_chose_reaches_the_terminal_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_user_input_is_never_printed_with_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     bad = "\x1b]0;title\x07[red]"
     category = Category(category=bad, positive=True, samples=1, fired=1, rate=1.0, interval=(0.2, 1.0))
     advice = Recommendation(advice=bad, samples=(bad,), samples_total=12)

@@ -13,7 +13,7 @@ from shieldx.cli.keys import quit_key
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> int:
-    """The side of a terminal on which someone types."""
+    """The side of a terminal that the user types on."""
     typing, read = pty.openpty()
     monkeypatch.setattr(sys, "stdin", os.fdopen(read))
     return typing

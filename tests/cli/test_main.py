@@ -76,7 +76,7 @@ def test_errors_end_as_a_message_and_an_exit_code(
 @pytest.mark.parametrize(
     "arguments", [["status"], ["topics", "list"], ["results"], ["dead-letters", "list"], ["worker", "credits"]]
 )
-def test_without_any_kafka_a_command_says_what_to_do(shieldx: Callable[..., Result], arguments: list[str]) -> None:
+def test_without_kafka_a_command_names_the_remedy(shieldx: Callable[..., Result], arguments: list[str]) -> None:
     result = shieldx(*arguments)
     assert result.exit_code == 2
     assert "Run `shieldx up`, or set SHIELDX_KAFKA_BOOTSTRAP" in result.stderr

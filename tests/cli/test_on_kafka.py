@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from shieldx.engine.tasks.partitioner import home_partition
-from tests.cli.place import PARTITIONS, TIMEOUT_S, Place
+from tests.cli.cli_stack import PARTITIONS, TIMEOUT_S, CliStack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def test_bad_lines_are_named_and_good_ones_answered_in_their_order(place: Place, tmp_path: Path) -> None:
+def test_bad_lines_are_named_and_good_ones_answered_in_their_order(place: CliStack, tmp_path: Path) -> None:
     file = tmp_path / "commands.ndjson"
     file.write_text(
         command("purchase", "s", "k1", amount=10)
@@ -62,12 +62,12 @@ def test_bad_lines_are_named_and_good_ones_answered_in_their_order(place: Place,
     assert place.read("results", "--tenant", "s") == answers
 
 
-def test_refusals_are_results_and_stdin_is_a_file(place: Place) -> None:
+def test_refusals_are_results_and_stdin_is_a_file(place: CliStack) -> None:
     done = place.call("send", "-", given=command("consume", "nobody", "k1", amount=1))
     assert (done.returncode, json.loads(done.stdout)["code"]) == (0, "tenant_unknown")
 
 
-def test_a_result_is_printed_while_the_input_is_open(place: Place) -> None:
+def test_a_result_is_printed_while_the_input_is_open(place: CliStack) -> None:
     process = place.start("send", "-")
     assert process.stdin is not None
     assert process.stdout is not None
@@ -80,7 +80,7 @@ def test_a_result_is_printed_while_the_input_is_open(place: Place) -> None:
     process.communicate()
 
 
-def test_what_is_not_awaited_is_followed(place: Place) -> None:
+def test_results_of_unawaited_commands_can_be_followed(place: CliStack) -> None:
     done = place.call("send", "--no-wait", "-", given=command("purchase", "f", "k1", amount=1))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "sent 1 command\n")
     follower = place.start("results", "--follow", "--from", "beginning", "--tenant", "f")
@@ -91,20 +91,20 @@ def test_what_is_not_awaited_is_followed(place: Place) -> None:
     assert follower.communicate()[1] == ""
 
 
-def test_a_command_that_nobody_answers_is_an_error(place: Place) -> None:
+def test_a_command_that_nobody_answers_is_an_error(place: CliStack) -> None:
     done = place.call("send", "--timeout-s", "0.001", "-", given=command("purchase", "late", "k1", amount=1))
     assert done.returncode == 1
     assert "line 1: no result for idempotency key 'k1' within 0.001 s" in done.stderr
 
 
-def test_topics_are_as_declared(place: Place) -> None:
+def test_topics_are_as_declared(place: CliStack) -> None:
     assert place.read("topics", "diff", "--json") == []
     assert place.read("topics", "create", "--json") == []
     assert {topic["partitions"] for topic in place.read("topics", "list", "--json")} == {PARTITIONS}
 
 
-def test_another_partition_count_is_a_difference_and_stops_a_worker(place: Place) -> None:
-    elsewhere = Place(place.folder)
+def test_another_partition_count_is_a_difference_and_stops_a_worker(place: CliStack) -> None:
+    elsewhere = CliStack(place.folder)
     elsewhere.environment |= {"SHIELDX_KAFKA_BOOTSTRAP": place.stack["bootstrap"], "SHIELDX_PARTITIONS": "9"}
     done = elsewhere.call("topics", "diff", "--json")
     assert done.returncode == 1
@@ -117,7 +117,7 @@ def test_another_partition_count_is_a_difference_and_stops_a_worker(place: Place
     assert "has 2 partitions, SHIELDX_PARTITIONS says 9" in worker.stderr
 
 
-def test_status_finds_everything_in_order(place: Place) -> None:
+def test_status_finds_everything_in_order(place: CliStack) -> None:
     place.call("send", "-", given=command("purchase", "status", "k1", amount=1))
     status = place.status_without_lag()
     assert status["ok"]
@@ -131,7 +131,7 @@ def test_status_finds_everything_in_order(place: Place) -> None:
     assert "agent    credits: group shieldx.credits stable, 1 member, lag 0" in place.call("status").stdout
 
 
-def test_a_worker_joins_and_leaves(place: Place) -> None:
+def test_a_worker_joins_and_leaves(place: CliStack) -> None:
     worker = place.start("worker", "credits")
     assert worker.stderr is not None
     lines = (json.loads(line) for line in worker.stderr)
@@ -141,7 +141,7 @@ def test_a_worker_joins_and_leaves(place: Place) -> None:
     worker.communicate()
 
 
-def test_a_dead_letter_is_listed_shown_and_replayed_once(place: Place) -> None:
+def test_a_dead_letter_is_listed_shown_and_replayed_once(place: CliStack) -> None:
     tenant = "d"
     wrong_key = command("purchase", tenant, "d1", amount=5).encode()
     place.append(wrong_key, b"other", [("correlation-id", b"c1"), ("shieldx-hop", b"1")], tenant)
@@ -165,7 +165,7 @@ def test_a_dead_letter_is_listed_shown_and_replayed_once(place: Place) -> None:
     assert results["d1"]["code"] == "ok"
 
 
-def test_all_that_can_be_replayed_is(place: Place) -> None:
+def test_all_that_can_be_replayed_is(place: CliStack) -> None:
     tenant = "a"
     refused = command("purchase", tenant, "a1", amount=5).encode()
     place.append(refused, tenant.encode(), [("reply-to", b"nowhere")], tenant)
@@ -177,10 +177,10 @@ def test_all_that_can_be_replayed_is(place: Place) -> None:
     assert len(executed) == 1
     assert replayed == {letter["place"] for letter in before} - set(executed)
     done = place.call("dead-letters", "replay", *executed)
-    assert f"{executed[0]} is left alone: it was executed" in done.stderr
+    assert f"skipped {executed[0]}: it was executed" in done.stderr
 
 
-def test_what_its_topic_no_longer_keeps_is_named_and_the_rest_replayed(place: Place) -> None:
+def test_records_deleted_by_retention_are_reported_and_the_others_replayed(place: CliStack) -> None:
     tenant = "g"
     home = home_partition(tenant, PARTITIONS)
     for number in range(2):
@@ -197,13 +197,13 @@ def test_what_its_topic_no_longer_keeps_is_named_and_the_rest_replayed(place: Pl
     assert shown["source"].startswith(f"{gone} is gone")
 
 
-def test_a_letter_that_does_not_exist_is_named(place: Place) -> None:
+def test_a_letter_that_does_not_exist_is_named(place: CliStack) -> None:
     done = place.call("dead-letters", "show", "credits.commands/0/999")
     assert done.returncode == 1
-    assert "no dead letter is about credits.commands/0/999" in done.stderr
+    assert "credits.commands/0/999 has no dead letter" in done.stderr
 
 
-def test_a_running_stack_is_neither_reset_nor_started_twice(place: Place) -> None:
+def test_a_running_stack_is_neither_reset_nor_started_twice(place: CliStack) -> None:
     pid = place.stack["pid"]
     assert f"process {pid} runs the stack" in place.call("reset", "--yes").stderr
     done = place.call("up")
@@ -213,7 +213,7 @@ def test_a_running_stack_is_neither_reset_nor_started_twice(place: Place) -> Non
 
 
 def test_a_stack_leaves_nothing_running_keeps_its_partitions_and_is_reset(tmp_path: Path) -> None:
-    place = Place(tmp_path / "stack")
+    place = CliStack(tmp_path / "stack")
     process = place.up("--partitions", "1", "--agent", "credits")
     broker_pid = int((place.folder / "kafka" / "pid").read_text())
     assert place.stack["pid"] == process.pid
@@ -238,7 +238,7 @@ def test_a_stack_leaves_nothing_running_keeps_its_partitions_and_is_reset(tmp_pa
     process.communicate()
 
 
-def test_a_statement_has_every_movement_and_says_how_far_behind_it_is(place: Place) -> None:
+def test_a_statement_has_every_movement_and_its_lag(place: CliStack) -> None:
     lines = [
         command("purchase", "st", "k1", amount=1000, description="a card \x1b[31m, " + "and a long text" * 9),
         command("consume", "st", "k2", amount=300),
@@ -275,10 +275,10 @@ def test_a_statement_has_every_movement_and_says_how_far_behind_it_is(place: Pla
     assert (opening["opening"], closing["closing"]) == (699, 699)
     cut = place.call("statement", "st", "--limit", "1", "--json")
     assert [json.loads(line).get("amount") for line in cut.stdout.splitlines()] == [None, -1, None]
-    assert cut.stderr == "the last 1 movement of the span; --limit shows more\n"
+    assert cut.stderr == "the last 1 movement of the period; --limit shows more\n"
 
 
-def test_a_balance_is_that_of_now_or_of_then(place: Place) -> None:
+def test_a_balance_is_that_of_now_or_of_then(place: CliStack) -> None:
     lines = [
         command("purchase", "ba", "k1", amount=100),
         command("reserve", "ba", "k2", amount=30, reservation_id="r", ttl_s=3600),
@@ -295,23 +295,23 @@ def test_a_balance_is_that_of_now_or_of_then(place: Place) -> None:
     assert "available        20" in place.call("balance", "ba").stdout
 
 
-def test_a_tenant_that_postgres_does_not_know_is_an_error(place: Place) -> None:
+def test_a_tenant_that_postgres_does_not_know_is_an_error(place: CliStack) -> None:
     for name in ("balance", "statement"):
         done = place.call(name, "nobody-at-all")
         assert done.returncode == 1
-        assert "tenant 'nobody-at-all' is unknown to Postgres (0 records behind the ledger" in done.stderr
+        assert "unknown tenant 'nobody-at-all' (0 records behind the ledger" in done.stderr
 
 
-def test_the_schema_is_listed_and_not_taken_back_unasked(place: Place) -> None:
+def test_the_schema_is_listed_and_not_taken_back_unasked(place: CliStack) -> None:
     assert {row["state"] for row in place.read("migrate", "status", "--json")} == {"applied"}
     assert place.read("migrate", "up", "--json") == []
     done = place.call("migrate", "down")
     assert done.returncode == 2
-    assert "say --yes" in done.stderr
+    assert "use --yes" in done.stderr
 
 
-def test_a_sink_does_not_start_on_another_schema(place: Place) -> None:
-    elsewhere = Place(place.folder)
+def test_a_sink_does_not_start_on_another_schema(place: CliStack) -> None:
+    elsewhere = CliStack(place.folder)
     without_schema = place.stack["postgres"].replace("/shieldx?", "/postgres?")
     elsewhere.environment |= {"SHIELDX_POSTGRES_DSN": without_schema}
     done = elsewhere.call("worker", "credits-statements")
@@ -320,7 +320,7 @@ def test_a_sink_does_not_start_on_another_schema(place: Place) -> None:
     assert "Run `shieldx migrate up`" in done.stderr
 
 
-def test_a_killed_postgres_is_started_again_and_the_agents_go_on(place: Place) -> None:
+def test_a_killed_postgres_is_restarted_and_the_agents_continue(place: CliStack) -> None:
     pid = int((place.folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
     os.kill(pid, signal.SIGKILL)
     done = place.call("send", "-", given=command("purchase", "kp", "k1", amount=7))
@@ -329,18 +329,22 @@ def test_a_killed_postgres_is_started_again_and_the_agents_go_on(place: Place) -
     assert place.read("balance", "kp", "--json")[0]["balance"] == 7
 
 
-def test_the_audit_log_and_the_books_of_all_that_was_done_here_are_right(place: Place) -> None:
+def test_audit_log_and_reconciliation_find_no_faults(place: CliStack) -> None:
     done = place.call("audit", "verify", "--against-ledger", "--json")
-    log, mirror, books = [json.loads(line) for line in done.stdout.splitlines()]
+    log, mirror, reconciliation = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr + done.stdout
-    assert (log["whole"], mirror["whole"], books["books"]) == (True, True, "right")
+    assert (log["whole"], mirror["whole"], reconciliation["books"]) == (True, True, "right")
     assert log["entries"] > 0
-    assert {check["check"] for check in books["checks"]} >= {"results", "audit entries", "accounts in Postgres"}
+    assert {check["check"] for check in reconciliation["checks"]} >= {
+        "results",
+        "audit entries",
+        "accounts in Postgres",
+    }
     alone = place.call("audit", "verify", "--only", "kafka")
     assert [json.loads(line)["log"] for line in alone.stdout.splitlines()] == ["audit.log in Kafka"]
 
 
-def test_a_forged_entry_is_found_and_located(place: Place, tmp_path: Path) -> None:
+def test_a_forged_entry_is_found_and_located(place: CliStack, tmp_path: Path) -> None:
     before = place.call("audit", "heads", "-o", str(tmp_path / "heads.ndjson"))
     assert before.returncode == 0, before.stderr
     (entry,) = place.read("audit", "tail", "-n", "1", "--json")
@@ -360,4 +364,4 @@ def test_a_forged_entry_is_found_and_located(place: Place, tmp_path: Path) -> No
     found = {(each["kind"], each["shard"], each["first"]) for each in log["breaks"]}
     assert found == {(kind, entry["shard"], entry["sequence"]) for kind in ("hash", "duplicate")}
     assert 'audit_verification_failures{kind="hash",log="audit.log in Kafka"} 1.0' in metrics.read_text()
-    assert "its content is not what was hashed" in {each["detail"] for each in log["breaks"]}
+    assert "its content does not match its hash" in {each["detail"] for each in log["breaks"]}

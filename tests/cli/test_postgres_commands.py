@@ -1,4 +1,4 @@
-"""Commands that need Postgres, where there is none or not the right one."""
+"""Commands that need Postgres, without Postgres or with a wrong one."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def test_a_moment_is_an_offset_or_a_time_in_utc(text: str, moment: object) -> No
     ("text", "reason"),
     [
         ("yesterday", "neither an offset nor a time"),
-        (str(2**63), "no offset: the greatest is 9223372036854775807"),
-        ("9" * 5000, "no offset: the greatest is 9223372036854775807"),
+        (str(2**63), "not an offset: the maximum is 9223372036854775807"),
+        ("9" * 5000, "not an offset: the maximum is 9223372036854775807"),
         ("0001-01-01T00:00:00+01:00", "not within the years 1 to 9999"),
     ],
 )
@@ -87,7 +87,7 @@ def test_no_moment_is_refused(text: str, reason: str) -> None:
 def test_an_offset_beyond_the_greatest_is_named(shieldx: Callable[..., Result], arguments: tuple[str, ...]) -> None:
     result = shieldx(*arguments, "99999999999999999999")
     assert result.exit_code == 2
-    assert "99999999999999999999 is no offset" in result.stderr
+    assert "99999999999999999999 is not an offset" in result.stderr
 
 
 def test_a_time_is_shown_as_results_show_it() -> None:

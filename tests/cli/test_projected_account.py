@@ -1,4 +1,4 @@
-"""Balance and statement over a Postgres of the test's own, where Kafka does not answer or rows change meanwhile."""
+"""Balance and statement on a test's own Postgres, without Kafka or with concurrent changes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ UPDATE shieldx.positions SET next_offset = next_offset + 1, record_at = '2026-11
 
 @pytest.fixture
 def ledger(postgres: str, stack_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a database with one tenant of partition 1, to which the settings lead; they lead to no Kafka."""
+    """The address of a database with one tenant of partition 1. The settings lead to it, but to no Kafka."""
     assert not stack_folder.exists()
     name = f"test_{uuid4().hex}"
     address = urlunsplit(urlsplit(postgres)._replace(path=f"/{name}"))

@@ -4,7 +4,7 @@ import pytest
 from click import BadParameter
 
 from shieldx.cli.letters import Letter
-from shieldx.cli.place import Place, PlaceType
+from shieldx.cli.record_place import RecordPlace, RecordPlaceType
 from shieldx.cli.replay import key_of, replayable
 from shieldx.messages import Coordinates, DeadLetter
 
@@ -13,7 +13,7 @@ def letter(offset: int, reason: str = "unreadable", *, replayed: bool = False) -
     content = DeadLetter(
         reason=reason, detail="", source=Coordinates("t", 0, offset), length=1, sha256="", at="2026-01-01T00:00:00.000Z"
     )
-    return Letter(Place("t", 0, offset), content, replayed)
+    return Letter(RecordPlace("t", 0, offset), content, replayed)
 
 
 def test_each_record_is_replayed_once_unless_it_was_executed_or_replayed() -> None:
@@ -35,12 +35,12 @@ def test_the_body_names_the_key(value: bytes | None, key: bytes) -> None:
     assert key_of(value, b"old") == key
 
 
-def test_a_place_reads_as_it_is_written() -> None:
-    place = Place("credits.commands", 3, 17)
-    assert PlaceType().convert(str(place), None, None) == place
+def test_a_place_is_parsed_as_it_is_printed() -> None:
+    place = RecordPlace("credits.commands", 3, 17)
+    assert RecordPlaceType().convert(str(place), None, None) == place
 
 
 @pytest.mark.parametrize("text", ["", "t", "t/1", "t/1/", "t/x/1", "t/1/-1", "/1/2", "t/1/2/3"])
 def test_no_other_text_is_a_place(text: str) -> None:
     with pytest.raises(BadParameter, match="topic/partition/offset"):
-        PlaceType().convert(text, None, None)
+        RecordPlaceType().convert(text, None, None)

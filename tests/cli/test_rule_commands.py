@@ -15,7 +15,7 @@ from shieldx.cli.shadow.commands import CorrectCommand, carry_out
 from shieldx.domains.shadow.messages import PutRule
 from shieldx.domains.shadow.rule import Keywords, Signature, rule_hash
 from shieldx.settings import load_settings
-from tests.cli.place import TIMEOUT_S, Place
+from tests.cli.cli_stack import TIMEOUT_S, CliStack
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ CRS = Path(__file__).parents[2] / "../shared/data/crs/rules.json"
 FIRST, SECOND = Signature(pattern="' or 1=1"), Keywords(keywords=("union", "select"))
 
 
-def put(place: Place, tenant: str, config: Signature | Keywords, *options: str) -> dict[str, Any]:
+def put(place: CliStack, tenant: str, config: Signature | Keywords, *options: str) -> dict[str, Any]:
     done = place.call(
         "rule", "put", "-", "--id", "r", "--tenant", tenant, *options, given=msgspec.json.encode(config).decode()
     )
@@ -32,13 +32,13 @@ def put(place: Place, tenant: str, config: Signature | Keywords, *options: str) 
     return answer
 
 
-def refused(place: Place, *arguments: str, given: str = "") -> str:
+def refused(place: CliStack, *arguments: str, given: str = "") -> str:
     done = place.call("rule", *arguments, given=given)
     assert (done.returncode, done.stdout) == (1, "")
     return done.stderr
 
 
-def test_a_rule_is_put_shown_compared_and_rolled_back(place: Place) -> None:
+def test_a_rule_is_put_shown_compared_and_rolled_back(place: CliStack) -> None:
     assert put(place, "acme", FIRST, "--name", "tautology") == {
         "rule_id": "r",
         "version": 1,
@@ -64,10 +64,10 @@ def test_a_rule_is_put_shown_compared_and_rolled_back(place: Place) -> None:
     (last,) = place.read("rule", "show", "r", "--tenant", "acme")
     assert (last["name"], last["note"], last["parent"]) == ("tautology", "rollback to version 1", 2)
     same = place.call("rule", "diff", "r@1", "r@3", "--tenant", "acme")
-    assert (same.stdout, same.stderr) == ("", "they say the same\n")
+    assert (same.stdout, same.stderr) == ("", "no differences\n")
 
 
-def test_what_is_shown_can_be_put_for_another_tenant(place: Place) -> None:
+def test_the_output_of_show_can_be_put_for_another_tenant(place: CliStack) -> None:
     put(place, "from", FIRST, "--name", "tautology")
     shown = place.call("rule", "show", "r", "--tenant", "from").stdout
     done = place.call("rule", "put", "-", "--tenant", "to", given=shown)
@@ -75,14 +75,14 @@ def test_what_is_shown_can_be_put_for_another_tenant(place: Place) -> None:
     assert place.read("rule", "list", "--tenant", "to")[0]["name"] == "tautology"
 
 
-def test_an_unusable_rule_is_refused_with_the_place_of_its_fault(place: Place) -> None:
+def test_an_unusable_rule_is_refused_with_the_place_of_its_fault(place: CliStack) -> None:
     pattern = json.dumps({"type": "signature", "pattern": "select (a|b)(?=x)"})
     lines = refused(place, "put", "-", "--id", "bad", "--tenant", "acme", given=pattern).splitlines()
     assert lines[0].startswith("Error: rule 'bad': pattern, character 12: lookahead is not supported")
     assert lines[1:] == ["  select (a|b)(?=x)", "              ^"]
 
 
-def test_a_version_that_was_not_made_from_the_last_one_is_refused(place: Place) -> None:
+def test_a_version_that_was_not_made_from_the_last_one_is_refused(place: CliStack) -> None:
     for config in (FIRST, SECOND):
         put(place, "race", config)
     third = msgspec.json.encode(Signature(pattern="c")).decode()
@@ -91,14 +91,14 @@ def test_a_version_that_was_not_made_from_the_last_one_is_refused(place: Place) 
     assert len(place.read("rule", "list", "r", "--tenant", "race")) == 2
 
 
-def test_a_rule_or_version_that_is_not_there_is_told_from_what_there_is(place: Place) -> None:
+def test_a_missing_rule_or_version_is_reported_with_the_existing_ones(place: CliStack) -> None:
     put(place, "some", FIRST)
     assert "some has no rule 'other'" in refused(place, "show", "other", "--tenant", "some")
     assert "rule 'r' has no version 2; its last is 1" in refused(place, "rollback", "r@2", "--tenant", "some")
 
 
-@pytest.mark.skipif(not CRS.is_file(), reason=f"needs {CRS.name} in ../shared/data/crs beside the checkout")
-def test_the_rules_of_the_core_rule_set_are_put_once(place: Place) -> None:
+@pytest.mark.skipif(not CRS.is_file(), reason=f"needs {CRS.name} in ../shared/data/crs next to the checkout")
+def test_the_rules_of_the_core_rule_set_are_put_once(place: CliStack) -> None:
     everything = len(json.loads(CRS.read_text()))
     first = place.read("rule", "import", str(CRS), "--tenant", "crs", "--author", "crs")
     with_version = [each for each in first if each["version"] is not None]
@@ -107,17 +107,17 @@ def test_the_rules_of_the_core_rule_set_are_put_once(place: Place) -> None:
     assert all(each["reason"] for each in first if each["version"] is None)
     again = place.call("rule", "import", str(CRS), "--tenant", "crs")
     count = len(with_version)
-    assert again.stderr == (f"put {count} rules: {count} unchanged; {everything - count} cannot be judged\n")
+    assert again.stderr == (f"put {count} rules: {count} unchanged; {everything - count} cannot be evaluated\n")
     listed = place.read("rule", "list", "--tenant", "crs")
     assert sorted(each["rule_id"] for each in listed) == sorted(each["rule_id"] for each in with_version)
     (shown,) = place.read("rule", "show", f"{with_version[0]['rule_id']}@1", "--tenant", "crs")
     assert shown["author"] == "crs"
 
 
-def test_a_command_that_the_agent_cannot_read_is_told_of(place: Place) -> None:
+def test_a_command_that_the_agent_cannot_read_is_reported(place: CliStack) -> None:
     platform = Platform(load_settings({"SHIELDX_KAFKA_BOOTSTRAP": place.stack["bootstrap"]}))
     unreadable = PutRule(tenant_id="acme", rule_id="", config=FIRST)
-    with pytest.raises(CorrectCommand, match=r"set aside as a dead letter: .*rule_id"):
+    with pytest.raises(CorrectCommand, match=r"dead-lettered: .*rule_id"):
         asyncio.run(carry_out(platform, unreadable, timeout_s=TIMEOUT_S))
     done = place.call(
         "rule", "put", "-", "--id", "x" * 257, "--tenant", "acme", given='{"type":"signature","pattern":"a"}'

@@ -1,4 +1,4 @@
-"""A rule in a file, and how its faults and its changes are shown, without any Kafka."""
+"""A rule in a file, and how its faults and changes are shown, without Kafka."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_request_for_an_evaluation_holds_a_rule() -> None:
     assert found == (Signature(pattern="' OR '1'='1"), "rule-001", "SQL injection", "org-123")
 
 
-def test_what_rule_show_prints_holds_a_rule() -> None:
+def test_the_output_of_rule_show_is_a_rule_file() -> None:
     shown = row(Keywords(keywords=("union", "select")), name="words")
     assert read_rule(msgspec.json.encode(shown)) == (shown.config, "r", "words", "acme")
 
@@ -60,27 +60,27 @@ def test_the_content_alone_is_a_rule_without_an_id() -> None:
     ("content", "says"),
     [
         (b"{", "Input data was truncated"),
-        (b"\xff{}", "holds no rule"),
+        (b"\xff{}", "is not a rule"),
         (b"[]", "Expected `object`"),
         (encoded({"type": "signature", "patern": "x"}), "unknown field `patern`"),
         (encoded(REQUEST | {"rule_config": {"type": "signature"}}), "`pattern` - at `$.rule_config`"),
-        (encoded(REQUEST | {"rule_type": "scored"}), "type is 'scored', but it is 'signature'"),
-        (b'{"rule_config":' * 100_000, "holds no rule"),
+        (encoded(REQUEST | {"rule_type": "scored"}), "declares the rule type 'scored'"),
+        (b'{"rule_config":' * 100_000, "is not a rule"),
     ],
 )
-def test_what_is_no_rule_is_refused_with_its_place(content: bytes, says: str) -> None:
+def test_an_invalid_rule_is_rejected_with_its_location(content: bytes, says: str) -> None:
     with pytest.raises(CorrectRule) as refused:
         read_rule(content)
     assert says in str(refused.value)
 
 
-def test_a_caret_stands_below_the_fault() -> None:
+def test_a_caret_marks_the_fault() -> None:
     assert caret_lines(Signature(pattern="select (a|b)(?=x)")) == ["  select (a|b)(?=x)", "              ^"]
     within = Composite(operator="and", rules=(Keywords(keywords=("a",)), Signature(pattern="a[b")))
     assert caret_lines(within) == ["  a[b", "   ^"]
 
 
-def test_where_the_fault_has_no_place_in_a_text_there_is_no_caret() -> None:
+def test_a_fault_without_a_position_has_no_caret() -> None:
     assert caret_lines(Signature(pattern="a")) == []
     assert caret_lines(Keywords(keywords=("x" * 1000,))) == []
 
@@ -91,7 +91,7 @@ def test_of_a_long_pattern_its_surroundings_are_shown_and_no_control_character()
     assert shown[len(caret) - 1] == "["
 
 
-def test_a_diff_names_both_versions_and_what_each_says() -> None:
+def test_a_diff_names_both_versions_and_their_contents() -> None:
     before = row(Signature(pattern="a\x9b"), name="first")
     after = row(Signature(pattern="b"), name="first", version=2)
     lines = [click.unstyle(line) for line in diff_lines(before, after)]

@@ -1,4 +1,4 @@
-"""What docs/reference/rules.md tells authors is so."""
+"""The statements of docs/rules.md are true."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_every_type_has_an_example_that_fires_where_it_should() -> None:
         assert not compiled.judge(ParsedRequest(SILENT[name])).fired, name
 
 
-def test_every_target_and_transformation_is_listed_and_no_other() -> None:
+def test_exactly_the_existing_targets_and_transformations_are_listed() -> None:
     listed = first_column()
     one_of = [name for name in listed if ":" in name]
     assert {name.partition(":")[0] for name in one_of} == COLLECTIONS
@@ -105,7 +105,7 @@ def test_the_defaults_are_those_of_the_source() -> None:
         ("command_line", b'c^A\\T "x"', b"cat x"),
     ],
 )
-def test_a_transformation_does_what_its_row_says(name: str, before: bytes, after: bytes) -> None:
+def test_a_transformation_matches_its_table_row(name: str, before: bytes, after: bytes) -> None:
     assert apply((name,), before) == after
 
 
@@ -117,7 +117,7 @@ def test_the_limits_are_those_of_the_source() -> None:
     assert f"| {MAX_MATCH_NS // 1_000_000} ms: " in PAGE
 
 
-def test_as_many_bytes_are_looked_at_as_it_says_about() -> None:
+def test_the_reported_number_of_bytes_is_searched() -> None:
     told = re.findall(
         r"about ([\d,]+) with a program of 10 \w+,\s([\d,]+)\swith\s100, ([\d,]+) with 8,000; ([\d,]+) for", PAGE
     )
@@ -127,7 +127,7 @@ def test_as_many_bytes_are_looked_at_as_it_says_about() -> None:
         assert int(number.replace(",", "")) == pytest.approx(reach_of(cost_ns), rel=0.1)
 
 
-def test_composites_may_be_as_deep_as_it_says() -> None:
+def test_composites_may_be_nested_up_to_the_limit() -> None:
     rule: RuleConfig = Signature(pattern="a")
     for _ in range(MAX_DEPTH):
         rule = Composite(operator="or", rules=(rule,))

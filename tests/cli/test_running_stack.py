@@ -24,7 +24,7 @@ def settings(stack_folder: Path) -> Settings:
     return Settings(stack_folder=stack_folder)
 
 
-def test_what_is_published_is_read_and_withdrawn(settings: Settings) -> None:
+def test_stack_json_is_published_read_and_withdrawn(settings: Settings) -> None:
     with stack_lock(settings):
         publish(settings, STACK)
         assert read_stack_file(settings) == STACK
@@ -33,7 +33,7 @@ def test_what_is_published_is_read_and_withdrawn(settings: Settings) -> None:
     assert read_stack_file(settings) is None
 
 
-def test_only_who_holds_the_folder_runs(settings: Settings) -> None:
+def test_only_the_holder_of_the_folder_is_running(settings: Settings) -> None:
     assert holder_pid(settings) is None
     assert not settings.stack_folder.exists()  # asking leaves nothing behind
     with stack_lock(settings):
@@ -58,7 +58,7 @@ def test_down_forgets_a_stack_that_was_killed(shieldx: Callable[..., Result], se
     settings.stack_folder.mkdir()
     publish(settings, STACK)
     result = shieldx("down")
-    assert (result.exit_code, result.stderr) == (0, f"nothing runs in {settings.stack_folder}\n")
+    assert (result.exit_code, result.stderr) == (0, f"nothing is running in {settings.stack_folder}\n")
     assert read_stack_file(settings) is None
 
 
@@ -66,7 +66,7 @@ def test_reset_refuses_while_the_stack_runs(shieldx: Callable[..., Result], sett
     with stack_lock(settings):
         result = shieldx("reset", "--yes")
     assert result.exit_code == 2
-    assert f"process {os.getpid()} runs the stack; stop it with `shieldx down` first" in result.stderr
+    assert f"process {os.getpid()} is running the stack; stop it with `shieldx down` first" in result.stderr
 
 
 def test_reset_asks_first_and_deletes_the_stacks_data_only(shieldx: Callable[..., Result], stack_folder: Path) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.cli.place import Place
+    from tests.cli.cli_stack import CliStack
+
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +29,7 @@ ATTACKS, BENIGN = 30, 12
 
 
 def samples(begin: int = 0) -> list[Sample]:
-    """Some of two categories, with expectations and a body that is no text."""
+    """Samples of two categories, with expectations and a binary body."""
     attacks = [
         Sample(
             label="attack",
@@ -48,7 +49,7 @@ def samples(begin: int = 0) -> list[Sample]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Callable[[list[Sample]], str]:
-    """Writes samples as lines of JSON, and gives the path."""
+    """Writes samples as lines of JSON, and returns the path."""
 
     def write(content: list[Sample]) -> str:
         path = tmp_path / "samples.ndjson"
@@ -58,12 +59,12 @@ def file(tmp_path: Path) -> Callable[[list[Sample]], str]:
     return write
 
 
-def import_(place: Place, path: str, tenant: str, *options: str) -> dict[str, Any]:
+def import_(place: CliStack, path: str, tenant: str, *options: str) -> dict[str, Any]:
     (answer,) = place.read("samples", "import", "--tenant", tenant, "--ndjson", path, *options)
     return answer
 
 
-def test_a_set_is_imported_listed_and_shown(place: Place, file: Callable[[list[Sample]], str]) -> None:
+def test_a_set_is_imported_listed_and_shown(place: CliStack, file: Callable[[list[Sample]], str]) -> None:
     content = samples()
     made = import_(place, file(content), "acme", "--set", "tests")
     assert made == {
@@ -91,7 +92,7 @@ def test_a_set_is_imported_listed_and_shown(place: Place, file: Callable[[list[S
 
 
 def test_an_import_again_changes_nothing_and_an_earlier_version_becomes_the_last(
-    place: Place, file: Callable[[list[Sample]], str]
+    place: CliStack, file: Callable[[list[Sample]], str]
 ) -> None:
     first = import_(place, file(samples()), "again")
     listed = place.read("samples", "list", "--tenant", "again")
@@ -108,8 +109,8 @@ def test_an_import_again_changes_nothing_and_an_earlier_version_becomes_the_last
     assert len(place.read("samples", "show", "default", "--tenant", "again")) == ATTACKS + BENIGN
 
 
-def test_samples_that_were_not_sealed_are_no_set_until_they_are_imported_again(
-    place: Place, file: Callable[[list[Sample]], str]
+def test_unsealed_samples_are_not_a_set_until_they_are_imported_again(
+    place: CliStack, file: Callable[[list[Sample]], str]
 ) -> None:
     content = arranged(samples())
     platform = Platform(load_settings({"SHIELDX_KAFKA_BOOTSTRAP": place.stack["bootstrap"]}))
@@ -119,14 +120,14 @@ def test_samples_that_were_not_sealed_are_no_set_until_they_are_imported_again(
     assert place.read("samples", "list", "--tenant", "half") == []
     none = place.call("samples", "show", "default", "--tenant", "half")
     assert (none.returncode, none.stdout) == (1, "")
-    assert "half has no set 'default'; `shieldx samples import` makes one" in none.stderr
+    assert "half has no set 'default'; `shieldx samples import` creates one" in none.stderr
     assert import_(place, file(content), "half")["code"] == "ok"
     shown = place.read("samples", "show", "default", "--tenant", "half")
     assert [each["index"] for each in shown] == [*range(len(content))]
 
 
 def test_samples_of_many_batches_and_of_the_greatest_size_are_where_the_set_says(
-    place: Place, file: Callable[[list[Sample]], str]
+    place: CliStack, file: Callable[[list[Sample]], str]
 ) -> None:
     bodies = [b"\xff" * 700_000, *(b"x" * 3000 for _ in range(500)), b"\x00" * 700_000]
     content = [
@@ -147,11 +148,11 @@ def test_samples_of_many_batches_and_of_the_greatest_size_are_where_the_set_says
         (("nothing",), "named has no set 'nothing'; it has default"),
         (("default@0123456789abcdef",), "has no version 0123456789abcdef; it has "),
         (("default", "--category", "lfi"), "has no category 'lfi'; it has sqli, texts"),
-        (("default", "--index", "42"), "has samples 0 to 41, and no 42"),
+        (("default", "--index", "42"), "sample 42 does not exist"),
     ],
 )
-def test_what_is_not_there_is_told_from_what_there_is(
-    place: Place, file: Callable[[list[Sample]], str], arguments: tuple[str, ...], says: str
+def test_a_missing_set_or_sample_is_reported_with_the_existing_ones(
+    place: CliStack, file: Callable[[list[Sample]], str], arguments: tuple[str, ...], says: str
 ) -> None:
     import_(place, file(samples()), "named")
     done = place.call("samples", "show", *arguments, "--tenant", "named")

@@ -1,4 +1,4 @@
-"""What `shieldx samples import` finds in files, without any Kafka."""
+"""What `shieldx samples import` finds in files, without Kafka."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def line(number: int, label: str = "attack") -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with something of every format."""
+    """A folder with files of every format."""
     for name, text in [("942100.yaml", GO_FTW), ("lfi.yml", GOTESTWAF), ("traffic.csv", CSV)]:
         (tmp_path / name).write_text(text)
     (tmp_path / "own.ndjson").write_text(line(1) + "{\n" + line(2, "benign"))
@@ -104,7 +104,7 @@ def test_the_version_is_that_of_the_content_in_whatever_order_it_comes(shieldx: 
 
 
 @pytest.mark.skipif(
-    not (DATA / "crs").is_dir(), reason="needs crs/ and gotestwaf/ in ../shared/data beside the checkout"
+    not (DATA / "crs").is_dir(), reason="needs crs/ and gotestwaf/ in ../shared/data next to the checkout"
 )
 def test_the_tests_of_crs_and_gotestwaf_are_a_set(shieldx: Shieldx) -> None:
     options = ("--go-ftw", str(DATA / "crs/tests"), "--gotestwaf", str(DATA / "gotestwaf/testcases"))
@@ -117,14 +117,14 @@ def test_the_tests_of_crs_and_gotestwaf_are_a_set(shieldx: Shieldx) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ((), "say what to import: --go-ftw"),
+        ((), "no files: use --go-ftw"),
         (("--ndjson", "missing.ndjson"), "does not exist"),
         (("--csv", "traffic.csv", "--csv-column", "labl=class"), "labl"),
-        (("--csv", "traffic.csv", "--csv-column", "uri=a", "--csv-column", "uri=b"), "--csv-column has uri twice"),
+        (("--csv", "traffic.csv", "--csv-column", "uri=a", "--csv-column", "uri=b"), "--csv-column sets uri twice"),
         (("--csv", "traffic.csv", "--csv-delimiter", "::"), "delimiter"),
     ],
 )
-def test_what_cannot_be_meant_is_a_usage_error(
+def test_contradictory_options_are_a_usage_error(
     shieldx: Shieldx, folder: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], says: str
 ) -> None:
     monkeypatch.chdir(folder)
@@ -133,7 +133,7 @@ def test_what_cannot_be_meant_is_a_usage_error(
     assert says in result.stderr
 
 
-def test_a_column_that_is_not_there_is_named(shieldx: Shieldx, folder: Path) -> None:
+def test_a_missing_column_is_reported(shieldx: Shieldx, folder: Path) -> None:
     columns = ("--csv-column", "label=class", "--csv-constant", "category=shop")
     result = shieldx(
         "samples", "import", "--tenant", "acme", "--dry-run", "--csv", str(folder / "traffic.csv"), *columns
@@ -147,33 +147,33 @@ def test_a_set_is_neither_empty_nor_larger_than_can_be_judged(shieldx: Shieldx, 
     file.write_text("{\n")
     empty = shieldx("samples", "import", "--tenant", "acme", "--dry-run", "--ndjson", str(file))
     assert (empty.exit_code, empty.stdout) == (1, "")
-    assert "there is no sample in these files" in empty.stderr
+    assert "these files contain no samples" in empty.stderr
     file.write_text("".join(map(line, range(MAX_SAMPLES + 1))))
     large = shieldx("samples", "import", "--tenant", "acme", "--dry-run", "--ndjson", str(file))
     assert (large.exit_code, large.stdout) == (1, "")
-    assert "these are 100,001 samples, and a set has 100,000 at most" in large.stderr
+    assert "100,001 samples exceed the maximum of 100,000 per set" in large.stderr
 
 
 def test_a_set_of_too_many_kinds_of_samples_is_refused_before_any_is_written(
     shieldx: Shieldx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SHIELDX_KAFKA_BOOTSTRAP", "127.0.0.1:1")  # nobody is there
+    monkeypatch.setenv("SHIELDX_KAFKA_BOOTSTRAP", "127.0.0.1:1")  # nothing listens there
     file = tmp_path / "samples.ndjson"
     many = (line(number).replace('"c"', f'"{number:05}{"c" * 200}"') for number in range(4000))
     file.write_text("".join(many))
     result = shieldx("samples", "import", "--tenant", "acme", "--ndjson", str(file))
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "the samples are of 4,000 kinds" in result.stderr
+    assert "the samples have 4,000 distinct combinations" in result.stderr
 
 
 def test_samples_that_take_more_memory_than_an_evaluator_has_are_refused() -> None:
     sample = Sample(label="attack", category="c", source="s", request=Request(body=b"x" * MAX_BODY_BYTES))
     check_samples([sample] * (MAX_SET_BYTES // MAX_BODY_BYTES - 1))
-    with pytest.raises(ImportOtherSamples, match="make several sets"):
+    with pytest.raises(ImportOtherSamples, match="create several sets"):
         check_samples([sample] * (MAX_SET_BYTES // MAX_BODY_BYTES + 1))
 
 
-def test_a_column_named_as_its_field_is_named_once() -> None:
+def test_a_column_with_the_name_of_its_field_needs_one_name() -> None:
     mapping = mapping_of(Files(csv_column=("label", "uri=url"), csv_attack=("bad",), csv_header=("Host=host",)))
     assert (mapping.columns, mapping.attack) == ({"label": "label", "uri": "url"}, ("bad",))
     assert mapping.headers == {"host": "Host"}
@@ -182,7 +182,7 @@ def test_a_column_named_as_its_field_is_named_once() -> None:
         mapping_of(Files(csv_constant=("nothing=1",)))
 
 
-def test_a_request_is_shown_without_what_a_terminal_would_obey() -> None:
+def test_a_request_is_shown_without_terminal_control_characters() -> None:
     request = Request(method="POST", uri="/\x1b[2J", headers=(("Host", "a\x07"),), body=b"a=1\r\nb=\xff\x00\n")
     assert list(request_lines(request)) == [
         r"POST /\x1b[2J HTTP/1.1",

@@ -1,4 +1,4 @@
-"""What docs/how-to/samples.md tells producers is so."""
+"""The statements of docs/samples.md are true."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RULES: tuple[tuple[str, ...], ...] = ((), ("1",), ("1", "10"), ("10",), ("9",))
 
 
 def samples() -> list[Sample]:
-    """Of every text and list of rules; some are the same twice."""
+    """Samples with all kinds of texts and lists of rules; some are duplicates."""
     return [
         Sample(
             label="attack" if expected else "benign",

@@ -16,12 +16,12 @@ def test_one_schema_by_name() -> None:
     assert json.loads(result.stdout)["title"] == "credits.consume/1"
 
 
-def test_an_unknown_name_lists_those_there_are() -> None:
+def test_an_unknown_name_lists_the_known_ones() -> None:
     result = CliRunner().invoke(main, ["schemas", "credits.gift/1"])
     assert (result.exit_code, "credits.consume/1" in result.stderr) == (2, True)
 
 
-def test_writing_writes_what_is_missing(tmp_path: Path) -> None:
+def test_missing_schemas_are_written(tmp_path: Path) -> None:
     copytree(ROOT / "topics", tmp_path / "topics")
     copytree(ROOT / "schemas", tmp_path / "schemas")
     (tmp_path / "schemas" / "credits.consume.1.json").unlink()

@@ -59,4 +59,4 @@ def test_check_counts_and_needs_no_kafka(shieldx: Callable[..., Result], tmp_pat
 def test_a_missing_file_is_named(shieldx: Callable[..., Result], tmp_path: Path) -> None:
     result = shieldx("send", "--check", str(tmp_path / "none"))
     assert result.exit_code == 2
-    assert "none cannot be read: No such file or directory" in result.stderr
+    assert "none: No such file or directory" in result.stderr

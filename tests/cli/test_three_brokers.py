@@ -1,4 +1,4 @@
-"""`shieldx up --brokers 3` as processes: replicated topics, and a broker that dies beneath it."""
+"""`shieldx up --brokers 3` as processes: replicated topics, and a broker that dies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.place import Place
+from tests.cli.cli_stack import CliStack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,15 +21,15 @@ COMMAND = '{"type":"purchase","tenant_id":"t","idempotency_key":"%s","amount":1}
 
 @pytest.mark.usefixtures("kafka_installed")
 def test_a_broker_that_dies_is_named_and_started_again_and_commands_are_answered(tmp_path: Path) -> None:
-    place = Place(tmp_path / "stack")
+    place = CliStack(tmp_path / "stack")
     with place.running("--brokers", "3", "--partitions", "2", "--agent", "credits") as process:
         assert {topic["replication"] for topic in place.read("topics", "list", "--json")} == {3}
         assert place.stack["brokers"] == 3
         os.kill(int((place.folder / "kafka" / "2" / "pid").read_text()), signal.SIGKILL)
         assert process.stderr is not None
         said = [next(process.stderr) for _ in range(4)]
-        assert said[2].startswith("broker 2 of 3: the broker ended with exit status -9; its log ")
-        assert said[3] == "broker 2 of 3 is back\n"
+        assert said[2].startswith("broker 2 of 3: the broker exited with status -9; its log ")
+        assert said[3] == "broker 2 of 3 is running again\n"
         done = place.call("send", "-", given=COMMAND % "after")
         assert json.loads(done.stdout)["code"] == "ok"
     refused = place.call("up", "--brokers", "1")

@@ -1,4 +1,4 @@
-"""`shieldx top` beside a real stack."""
+"""`shieldx top` on a real stack."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_stack_is_watched_at_work_and_after_its_end(kafka_installed: None, tmp
     stop(top)
 
 
-def test_without_any_worker_it_says_what_to_do(shieldx: Callable[..., Result]) -> None:
+def test_without_a_worker_the_remedy_is_named(shieldx: Callable[..., Result]) -> None:
     result = shieldx("top", "--once")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Run `shieldx up`, or name workers" in result.stderr
+    assert "Run `shieldx up`, or specify workers" in result.stderr

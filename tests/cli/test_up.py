@@ -27,7 +27,7 @@ def test_existing_topics_decide_the_partition_count(existing: list[int], asked: 
     ("existing", "asked", "message"),
     [
         ([5, 5], 6, "the stack has 5 partitions, not 6, .* --partitions 5, or .* `shieldx reset`"),
-        ([5, 6], None, r"different partition counts \(5, 6\)\. `shieldx reset`"),
+        ([5, 6], None, r"different partition counts \(5, 6\)\. Use `shieldx reset`"),
     ],
 )
 def test_another_count_is_refused(existing: list[int], asked: int | None, message: str) -> None:
@@ -35,7 +35,7 @@ def test_another_count_is_refused(existing: list[int], asked: int | None, messag
         partition_count(topics(existing), asked, default=12)
 
 
-def test_up_refuses_beside_another_cluster(shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_up_is_refused_with_another_cluster(shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHIELDX_KAFKA_BOOTSTRAP", "localhost:9092")
     result = shieldx("up")
     assert result.exit_code == 2

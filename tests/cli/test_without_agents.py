@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from shieldx.domains.shadow.rule import Signature
-from tests.cli.place import PARTITIONS, Place
+from tests.cli.cli_stack import PARTITIONS, CliStack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ RULE = msgspec.json.encode(Signature(pattern="' or 1=1")).decode()
 def test_a_command_says_that_its_agent_may_not_be_running_and_what_was_sent_waits_for_it(
     tmp_path: Path, ring: Path
 ) -> None:
-    place = Place(tmp_path / "stack")
+    place = CliStack(tmp_path / "stack")
     with place.running("--agent", "credits", "--partitions", str(PARTITIONS)):
         put = place.call(*PUT, *BRIEFLY, given=RULE)
         assert (put.returncode, put.stdout) == (1, "")

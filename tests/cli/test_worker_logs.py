@@ -24,7 +24,7 @@ def record(message: str, *values: object) -> logging.LogRecord:
         ("other", (), True),
     ],
 )
-def test_only_the_verification_of_a_transaction_is_no_news(
+def test_only_the_transaction_verification_warning_is_suppressed(
     message: str, values: tuple[object, ...], news: bool
 ) -> None:
     assert is_news(record(message, *values)) is news

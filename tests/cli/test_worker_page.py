@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from shieldx.cli.worker_page import WorkerAddress, WorkerAddressType, ask
 from shieldx.engine.operations.health import HealthServer
 from shieldx.engine.operations.metrics import Metrics
-from shieldx.top.metrics_page import Place
+from shieldx.top.metrics_page import AgentPartition
 
 
 def address(text: str) -> WorkerAddress:
@@ -32,8 +32,8 @@ def test_an_address_is_host_and_port_or_a_url(text: str, expected: WorkerAddress
 
 
 @pytest.mark.parametrize("text", ["", "worker-1", "ftp://worker-1:21", "worker-1:port", "http://"])
-def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="is no address"):
+def test_invalid_addresses_are_rejected(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not an address"):
         address(text)
 
 
@@ -50,16 +50,16 @@ async def test_a_worker_answers_with_its_figures_and_whether_it_is_ready(*, read
     async with HealthServer("127.0.0.1", 0, metrics.registry, lambda: ready) as server:
         answer = await asyncio.to_thread(ask, address(server.address))
     assert answer.page is not None
-    assert answer.page.places[Place("credits", 1)].records == 3
+    assert answer.page.partitions[AgentPartition("credits", 1)].records == 3
     assert answer.ready is ready
 
 
-def test_nobody_answers_at_a_closed_port() -> None:
+def test_a_closed_port_does_not_answer() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         assert ask(address(f"127.0.0.1:{taken.getsockname()[1]}")).page is None
 
 
-async def test_what_has_no_metrics_there_is_no_answer() -> None:
+async def test_a_page_without_metrics_is_no_answer() -> None:
     async with HealthServer("127.0.0.1", 0, CollectorRegistry(), lambda: True) as server:
         assert (await asyncio.to_thread(ask, address(f"http://{server.address}/elsewhere"))).page is None

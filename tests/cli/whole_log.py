@@ -1,4 +1,4 @@
-"""A small audit log that the audit agent has made, undamaged: on a broker with its heads, and mirrored in Postgres."""
+"""A small intact audit log from the audit agent: on a broker with its heads, and mirrored in Postgres."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Record = tuple[int, bytes, bytes]
 """Partition, key and value."""
 ENTRIES = 12
-"""Of each shard."""
+"""Entries of each shard."""
 LAST = ENTRIES - 1
 ROTATION = 5
 ADD_POSITION = """
@@ -32,14 +32,14 @@ VALUES ('audit-mirror', 'audit.log', $1, $2, 'one', '2026-01-01T13:00:00Z')
 
 
 class Shard(NamedTuple):
-    """Records by sequence: of the log, key and value; and the head that each entry has left."""
+    """Records by sequence: key and value in the log, and the head after each entry."""
 
     entries: list[tuple[bytes, bytes]]
     heads: list[bytes]
 
 
 async def whole_log() -> list[Shard]:
-    """What the agent makes of some appends and a rotation; it stores a head after every entry."""
+    """The agent's output for some appends and a rotation. It stores a head after every entry."""
     ran = driver(SHARDS)
     for number in range(ENTRIES):
         for shard, tenant_id in enumerate(TENANTS):
@@ -61,7 +61,7 @@ async def whole_log() -> list[Shard]:
 
 
 async def write(platform: Platform, log: list[Shard], *, entries: int = ENTRIES, heads: int = ENTRIES) -> list[int]:
-    """Make both topics anew, with so many entries of each shard and so many heads; the positions of a mirror of it."""
+    """Recreate both topics with some entries and heads of each shard. Returns the positions of a mirror of it."""
     await delete(platform)
     await _make(platform, CHECKPOINTS, SHARDS)
     async with AIOKafkaProducer(**platform.connection) as producer:
@@ -74,9 +74,9 @@ async def write(platform: Platform, log: list[Shard], *, entries: int = ENTRIES,
 async def write_log(
     platform: Platform, log: list[Shard], topic: str, *, entries: int = ENTRIES, more: Sequence[Record] = ()
 ) -> list[int]:
-    """Make a topic with a partition a shard, and write so many entries of each; the positions of a mirror of it.
+    """Create a topic with one partition per shard, and write some entries of each. Returns the positions of a mirror.
 
-    Behind them stands a transaction that was given up: offsets go on where no entries do.
+    An aborted transaction follows the entries, so that offsets continue where there are no entries.
     """
     await _make(platform, topic, len(log))
     positions = []
@@ -100,7 +100,7 @@ async def _make(platform: Platform, name: str, partitions: int) -> None:
 
 
 async def fill_mirror(dsn: str, log: list[Shard], positions: list[int]) -> None:
-    """Write all entries to Postgres, as the mirror has them that has read up to these positions."""
+    """Write all entries to Postgres, as a mirror at these positions has them."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("SELECT audit.make_partition('2026-01-01')")

@@ -1,4 +1,4 @@
-"""Plays a story to the real fold without Kafka: one clock, one list for each partition's log."""
+"""Plays a story to the real fold without Kafka: one clock, and one list per partition's log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from shieldx.demo.comparison import Balances, Observed
 from shieldx.demo.recount import Appended, DeadLetterSeen
-from shieldx.demo.results import Answers, SeenResult
+from shieldx.demo.results import ResultTally, SeenResult
 from shieldx.domains.credits.messages import Batch, Result, Single
 from shieldx.domains.credits.tables import ACCOUNTS, RESULTS
 from shieldx.engine.tasks.partitioner import home_partition
@@ -36,7 +36,7 @@ class LedgerInMemory:
         self.sent: list[Step] = []
         self.log: list[list[Appended]] = [[] for _ in range(PARTITIONS)]
         self.results: list[Result] = []
-        self.answers = Answers()
+        self.answers = ResultTally()
         self.table: dict[str, Balances] = {}
         self.dead_letters: Counter[DeadLetterSeen] = Counter()
 

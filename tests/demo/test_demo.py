@@ -1,4 +1,4 @@
-"""The demo as its user meets it: progress, tables, an exit code, and nothing left behind."""
+"""The demo from its user's point of view: progress, tables, an exit code, and no remains."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests import programs
 from tests.demo.ledger_in_memory import PARTITIONS, LedgerInMemory
 
 if TYPE_CHECKING:
-    from shieldx.demo.trace import Row
+    from shieldx.demo.trace import TraceRow
 
 ROWS = 300
 WHOLE = Verdict(0, [], [])
@@ -114,8 +114,8 @@ def test_a_ledger_that_gives_one_credit_away_is_found(tmp_path: Path) -> None:
     assert differences[0].split(":")[0] == differences[1].split(":")[0]
 
 
-def is_consumed(row: Row) -> bool:
-    """Whether the row, alone in a trace, is a consume of a tenant with credits enough."""
+def is_consumed(row: TraceRow) -> bool:
+    """Whether the row, alone in a trace, is a consume of a tenant with enough credits."""
     steps = Story(PLAN.trace._replace(rows=[row]), PARTITIONS).next_row()
     return [step.kind for step in steps] == ["purchase", "consume"] and steps[1].tenant_id not in SHORT_OF_CREDITS
 
@@ -131,7 +131,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     demo.send_signal(signal.SIGTERM)
     _, err = demo.communicate(timeout=60)
     assert demo.returncode == EXIT_INTERRUPTED, err
-    assert "interrupted; everything is stopped" in err
+    assert "interrupted; everything has been stopped" in err
     assert list(tmp_path.iterdir()) == []
     assert processes_in(tmp_path) == []
 
@@ -143,12 +143,12 @@ def test_a_trace_that_cannot_be_used_is_named_before_anything_starts(tmp_path: P
     assert err == f"FixTrace: {tmp_path / 'none.csv'}: No such file or directory\n"
 
 
-async def test_an_agent_that_ends_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+async def test_an_agent_that_exits_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     empty = tmp_path / "home"
     empty.mkdir()
     environment = worker_environment(Settings(home=empty), "127.0.0.1:1")
     async with WorkerProcess("credits", tmp_path, environment) as agent:
-        with pytest.raises(ReadTheAgentLog, match="ended with status") as caught:
+        with pytest.raises(ReadTheAgentLog, match="exited with status") as caught:
             await agent.watch()
     last_line = (tmp_path / "agent.log").read_text().splitlines()[-1]
     assert last_line in str(caught.value)
@@ -166,8 +166,8 @@ def test_a_wrong_balance_is_reported_and_makes_the_exit_code_1(tmp_path: Path) -
     assert code == EXIT_DIFFERENCES == 1
     assert f"recount: {len(TENANTS) - 1} of {len(TENANTS)} tenants agree" in text
     assert "Differences (1):" in text
-    assert f"{tenant_id}: its last result says balance {last.balance + 1:,}" in text
-    assert (tmp_path / "run" / DIFFERENCES).read_text().startswith(f"{tenant_id}: its last result says")
+    assert f"{tenant_id}: its last result has balance {last.balance + 1:,}" in text
+    assert (tmp_path / "run" / DIFFERENCES).read_text().startswith(f"{tenant_id}: its last result has")
 
 
 def test_right_balances_make_the_exit_code_0(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_right_balances_make_the_exit_code_0(tmp_path: Path) -> None:
     ledger.play(ROWS)
     code, text = concluded(ledger, tmp_path)
     assert code == 0
-    assert "nothing is negative" in text
+    assert "no figure is negative" in text
     assert not (tmp_path / "run").exists()
 
 
@@ -185,7 +185,7 @@ def test_an_audit_log_that_is_not_whole_makes_the_exit_code_1(tmp_path: Path) ->
     lost = Break(Kind.GAP, 2, 17, 18, None, "missing")
     code, text = concluded(ledger, tmp_path, Verdict(100, [], [lost]))
     assert code == EXIT_DIFFERENCES
-    assert "audit log: 100 entries in 0 shards, NOT WHOLE" in text
+    assert "audit log: 100 entries in 0 shards, BROKEN" in text
     assert "gap in shard 2, entries 17 to 18: missing" in text
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from shieldx.demo.progress import Progress
 
 
-async def test_a_thread_may_say_what_it_does() -> None:
+async def test_a_thread_may_report_progress() -> None:
     console = Console(file=StringIO())
     async with Progress(console) as progress:
         await asyncio.to_thread(progress.note, "downloading Kafka")

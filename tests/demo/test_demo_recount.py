@@ -1,4 +1,4 @@
-"""The recount on an example that was worked out by hand, and what it says of a ledger that is wrong."""
+"""The recount on a manually calculated example, and its findings for a faulty ledger."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from shieldx.demo.comparison import Balances, Observed, compare
 from shieldx.demo.recount import Appended, DeadLetterSeen, Recount, recount
-from shieldx.demo.results import Answer, Answers, Figures, SeenResult
+from shieldx.demo.results import Answer, Figures, ResultTally, SeenResult
 from shieldx.demo.steps import misplaced, step_of
 from shieldx.domains.credits.messages import Abort, Batch, Command, Commit, Consume, Purchase, Refund, Reserve
 
@@ -98,8 +98,8 @@ def recount_of(records: list[Appended], elsewhere: list[Appended] | None = None)
 
 
 def observed() -> Observed:
-    """What a right ledger says of the example."""
-    answers = Answers()
+    """The output of a correct ledger for the example."""
+    answers = ResultTally()
     for sequence, (_, sent, answer, (balance, reserved, spent, purchased)) in enumerate(EXAMPLE):
         if answer is not None:
             figures = Figures(balance, reserved, balance - reserved, spent, purchased)
@@ -110,7 +110,7 @@ def observed() -> Observed:
 
 
 @pytest.mark.parametrize("end", range(1, len(EXAMPLE) + 1))
-def test_each_step_of_the_example_is_as_by_hand(end: int) -> None:
+def test_each_step_of_the_example_matches_a_manual_calculation(end: int) -> None:
     total = recount_of(LOG[:end])
     _, _, answer, figures = EXAMPLE[end - 1]
     account = total.accounts.get(T)
@@ -128,7 +128,7 @@ def test_each_step_of_the_example_is_as_by_hand(end: int) -> None:
     )
 
 
-def test_a_right_ledger_agrees() -> None:
+def test_a_correct_ledger_agrees() -> None:
     comparison = compare(recount_of(LOG), observed())
     assert comparison.differences == []
     assert comparison.agreeing == 1
@@ -207,28 +207,28 @@ def negative(seen: Observed) -> Observed:
 @pytest.mark.parametrize(
     ("tamper", "says"),
     [
-        (answer_changed, "record 2 was answered insufficient_funds, the recount says ok"),
-        (answer_missing, "record 2 was answered not at all, the recount says ok"),
+        (answer_changed, "record 2 was answered with insufficient_funds, but the recount expects ok"),
+        (answer_missing, "record 2 was answered with nothing, but the recount expects ok"),
         (answered_twice, "record 2 was answered more than once"),
-        (executed_twice, "record 3 was answered ok, the recount says ok (replayed)"),
-        (balance_changed, "acme: its last result says balance 1, reserved 0, spent 99, purchased 100, the recount"),
-        (never_answered, "acme: its last result says nothing, the recount balance 0"),
-        (row_changed, "acme: the table says balance 0, reserved 1, spent 100, purchased 100, the recount balance 0"),
-        (stranger_in_the_table, "org-x is in the table, but never purchased"),
-        (expired_twice, "expiry ('acme', 'h1'): 2 times, by the recount 1"),
-        (never_expired, "expiry ('acme', 'h1'): 0 times, by the recount 1"),
-        (not_set_aside, "0 times, by the recount 1"),
-        (negative, "figures that cannot be: other, consume k"),
+        (executed_twice, "record 3 was answered with ok, but the recount expects ok (replayed)"),
+        (balance_changed, "acme: its last result has balance 1, reserved 0, spent 99, purchased 100, but the"),
+        (never_answered, "acme: its last result has nothing, but the recount has balance 0"),
+        (row_changed, "acme: the table has balance 0, reserved 1, spent 100, purchased 100, but the recount has"),
+        (stranger_in_the_table, "org-x is in the table but never made a purchase"),
+        (expired_twice, "expiry ('acme', 'h1'): 2 times, but the recount expects 1"),
+        (never_expired, "expiry ('acme', 'h1'): 0 times, but the recount expects 1"),
+        (not_set_aside, "0 times, but the recount expects 1"),
+        (negative, "impossible figures: other, consume k"),
     ],
 )  # fmt: skip
-def test_a_wrong_ledger_is_told(tamper: Callable[[Observed], Observed], says: str) -> None:
+def test_a_wrong_ledger_is_reported(tamper: Callable[[Observed], Observed], says: str) -> None:
     (difference,) = compare(recount_of(LOG), tamper(observed())).differences
     assert says in difference
 
 
-def test_a_log_that_is_not_what_was_sent_is_told() -> None:
+def test_a_log_that_differs_from_what_was_sent_is_reported() -> None:
     altered = [*LOG[:2], LOG[2]._replace(value=msgspec.json.encode(consume("c", 29))), *LOG[3:]]
-    assert recount_of(altered).faults == [f"transaction {HOME}-2 is not what was sent as record 2"]
+    assert recount_of(altered).faults == [f"transaction {HOME}-2 differs from what was sent as record 2"]
     (lost,) = recount_of(LOG[:-1]).faults
     assert lost == f"record {len(LOG) - 1} (consume) is in the log 0 times"
     (twice,) = recount_of([*LOG, LOG[-1]._replace(offset=len(LOG))]).faults

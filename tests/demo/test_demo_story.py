@@ -1,4 +1,4 @@
-"""The story that a trace tells is the same every time, and has everything in it."""
+"""The story of a trace is always the same and contains every case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS = len(TRACE.rows)
 
 @pytest.fixture(scope="module")
 def played() -> LedgerInMemory:
-    """A round and a half."""
+    """One and a half rounds."""
     ledger = LedgerInMemory(Story(TRACE, PARTITIONS))
     ledger.play(ROWS * 3 // 2)
     return ledger
@@ -94,7 +94,7 @@ def test_short_tenants_run_out_of_credits(played: LedgerInMemory) -> None:
     assert played.table.keys() == set(TENANTS)
 
 
-def test_records_are_misplaced_and_set_aside(played: LedgerInMemory) -> None:
+def test_records_are_misplaced_and_dead_lettered(played: LedgerInMemory) -> None:
     assert any(step.partition != step.home for step in played.sent)
     assert {letter.reason for letter in played.dead_letters} == {"unreadable", "key_differs"}
 
@@ -111,14 +111,14 @@ def test_a_trace_of_one_row_is_enough() -> None:
     assert compare(recount(ledger.sent, ledger.log), ledger.observed).differences == []
 
 
-def test_rows_without_tokens_are_no_obstacle() -> None:
+def test_rows_without_tokens_are_accepted() -> None:
     rows = [row._replace(context_tokens=0, generated_tokens=0) for row in TRACE.rows[:600]]
     ledger = LedgerInMemory(Story(TRACE._replace(rows=rows), PARTITIONS))
     ledger.play(600)
     assert compare(recount(ledger.sent, ledger.log), ledger.observed).differences == []
 
 
-def test_values_are_json_but_for_those_cut_off(played: LedgerInMemory) -> None:
+def test_values_are_json_except_truncated_ones(played: LedgerInMemory) -> None:
     for step in played.sent:
         if step.dead_letter is None:
             assert msgspec.json.decode(step.value)["tenant_id"] == step.tenant_id

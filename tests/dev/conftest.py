@@ -1,4 +1,4 @@
-"""Where the tests of the stack find what it downloads, and another Java if one is asked for."""
+"""The cache folder for the tests of the stack, and another Java if requested."""
 
 import os
 from pathlib import Path

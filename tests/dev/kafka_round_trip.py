@@ -1,11 +1,11 @@
-"""The least a client does with Kafka, for tests that ask whether a broker works."""
+"""Minimal operations of a client, for tests that check whether a broker works."""
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 
 async def make_topic(bootstrap: str, topic: str) -> None:
-    """Make a topic of one partition, with a single try."""
+    """Create a topic with one partition in a single attempt."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -17,13 +17,13 @@ async def make_topic(bootstrap: str, topic: str) -> None:
 
 
 async def write(bootstrap: str, topic: str, value: bytes) -> None:
-    """Write one record and wait until the broker has it."""
+    """Write one record, and wait until the broker has acknowledged it."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         await producer.send_and_wait(topic, value, partition=0)
 
 
 async def read_all(bootstrap: str, topic: str) -> list[bytes]:
-    """Return the values that are in the topic's partition now."""
+    """Return the current values of the topic's partition."""
     partition = TopicPartition(topic, 0)
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer:
         consumer.assign([partition])

@@ -1,4 +1,4 @@
-"""A broker through its life: started, stopped, killed and frozen, with its data and address kept."""
+"""The life of a broker: started, stopped, killed and frozen, it keeps its data and address."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What a broker that cannot start tells, and that it leaves nothing behind."""
+"""A broker that cannot start reports the cause and leaves nothing behind."""
 
 import socket
 from pathlib import Path
@@ -26,7 +26,7 @@ async def test_the_log_of_a_refused_setting_is_quoted(tmp_path: Path, cache: Pat
 
 async def test_a_broker_that_does_not_answer_in_time_is_ended(tmp_path: Path, cache: Path, java: Path | None) -> None:
     broker = KafkaBroker(tmp_path, cache=cache, java=java)
-    with pytest.raises(BrokerDidNotStart, match=r"did not answer within 0\.1 s"):
+    with pytest.raises(BrokerDidNotStart, match=r"did not respond within 0\.1 s"):
         await broker.start(timeout_s=0.1)
     assert broker.pid is None
     assert not _processes_naming(tmp_path)

@@ -1,4 +1,4 @@
-"""Children that die with their parent, and leftovers of parents that could not see to it."""
+"""Children die with their parent, and remains of killed parents are cleaned up."""
 
 import asyncio
 import os
@@ -58,7 +58,7 @@ async def test_a_frozen_child_is_stopped_in_order(sleeper: Child) -> None:
     assert sleeper.returncode == -signal.SIGTERM
 
 
-async def test_a_child_deaf_to_sigterm_is_killed(tmp_path: Path) -> None:
+async def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     program = "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
     output = tmp_path / "output"
     child = start_child([sys.executable, "-c", program], folder=tmp_path, output=output)

@@ -1,10 +1,10 @@
-"""What the first start in a folder fixes, and what a later one may change."""
+"""What the first start in a folder fixes, and what later ones may change."""
 
 from pathlib import Path
 
 import pytest
 
-from shieldx.dev.cluster_plan import ALONE, ClusterFolder, Place, Ports
+from shieldx.dev.cluster_plan import ALONE, BrokerOrdinal, ClusterFolder, Ports
 from shieldx.errors import FixConfiguration
 
 
@@ -40,7 +40,7 @@ def test_ports_of_one_broker_may_change(tmp_path: Path) -> None:
 def test_one_broker_lives_in_the_folder_itself_and_several_in_folders_of_their_own(tmp_path: Path) -> None:
     folder = ClusterFolder(tmp_path)
     assert folder.broker(ALONE) == tmp_path
-    assert folder.broker(Place(2, 3)) == tmp_path / "2"
+    assert folder.broker(BrokerOrdinal(2, 3)) == tmp_path / "2"
 
 
 def test_a_broker_that_was_formatted_without_a_plan_keeps_its_identity(tmp_path: Path) -> None:

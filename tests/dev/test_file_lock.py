@@ -1,4 +1,4 @@
-"""A lock has one holder at a time, who is named."""
+"""A lock has a single holder, whose process id is known."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from shieldx.dev.file_lock import FileLock, StopTheOtherProcess
 
 
-def test_a_second_holder_is_refused_and_told_the_first(tmp_path: Path) -> None:
+def test_a_second_holder_is_refused_and_learns_the_first_holders_id(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "lock"
     with FileLock(path), pytest.raises(StopTheOtherProcess) as caught:
         FileLock(path).acquire()

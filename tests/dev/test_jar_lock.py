@@ -1,4 +1,4 @@
-"""The lock file: what it names, and what is refused in it."""
+"""The lock file: its content, and what is rejected."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Jars are used only when they are the locked ones, and appear in the cache only all at once."""
+"""Jars are used only if they match the lock, and appear in the cache all at once."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ _LOCK = JarLock((LockedJar(_sha256(b"the jar a"), "g", "a", "1"), LockedJar(_sha
 
 @dataclass
 class _Maven:
-    """Serves `content` as jgo would: each jar in a file of its own."""
+    """Serves `content` like jgo, with each jar in a file of its own."""
 
     folder: Path
     content: dict[str, bytes]
@@ -55,7 +55,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_what_was_not_downloaded_is_not_installed(cache: Path) -> None:
+def test_missing_downloads_are_not_installed(cache: Path) -> None:
     assert installed_jars(_LOCK, cache) is None
 
 
@@ -77,14 +77,14 @@ def test_a_download_that_is_not_the_locked_one_is_refused_and_nothing_kept(
     assert list(cache.iterdir()) == []
 
 
-def test_a_jar_that_cannot_be_had_is_named_and_nothing_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_reported_and_nothing_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _serve(monkeypatch, {"g:a:1": b"the jar a"})
     with pytest.raises(CheckTheNetworkAndTryAgain, match="g:b:2"):
         download_jars(_LOCK, cache)
     assert list(cache.iterdir()) == []
 
 
-def test_what_a_killed_download_left_is_removed(cache: Path) -> None:
+def test_remains_of_a_killed_download_are_removed(cache: Path) -> None:
     (cache / "unfinished-jars-x" / "maven").mkdir(parents=True)
     download_jars(_LOCK, cache)
     assert list(cache.iterdir()) == [jars_folder(_LOCK, cache)]
@@ -100,7 +100,7 @@ def test_a_changed_jar_is_named_with_what_to_delete(cache: Path) -> None:
     assert f"delete the folder {jars_folder(_LOCK, cache)}" in str(caught.value)
 
 
-def test_a_change_of_equal_size_and_set_back_times_is_noticed(cache: Path) -> None:
+def test_a_change_of_equal_size_with_reset_times_is_noticed(cache: Path) -> None:
     jar = download_jars(_LOCK, cache)[0]
     before = jar.stat()
     jar.write_bytes(b"The Jar A")

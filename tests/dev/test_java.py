@@ -1,4 +1,4 @@
-"""Which Java runs Kafka, and what is refused."""
+"""Which Java runs Kafka, and which are rejected."""
 
 from pathlib import Path
 

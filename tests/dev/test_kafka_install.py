@@ -70,9 +70,7 @@ async def test_waiting_for_another_process_can_be_cancelled(
     assert await install_kafka(tmp_path / "cache", java_17, lambda _: None)
 
 
-async def test_a_java_that_cannot_be_prepared_is_tried_once_and_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failed_aot_cache_is_tried_once_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     jar = tmp_path / "a.jar"
     program, told = KafkaProgram(Path("/bin/false"), (jar,)), list[str]()
     for _ in range(2):

@@ -83,7 +83,7 @@ async def test_a_killed_server_recovers_its_data(server: PostgresServer) -> None
     assert await add(server, 4) == [3, 4]
 
 
-async def test_one_that_is_killed_from_outside_while_frozen_is_noticed_and_leaves_nothing(
+async def test_a_frozen_server_killed_from_outside_is_noticed_and_leaves_nothing(
     server: PostgresServer,
 ) -> None:
     await add(server, 5)
@@ -99,9 +99,7 @@ async def test_one_that_is_killed_from_outside_while_frozen_is_noticed_and_leave
     assert not any(lives(pid) for pid in children)
 
 
-async def test_an_id_given_to_another_process_does_not_keep_it_from_starting(
-    server: PostgresServer, folder: Path
-) -> None:
+async def test_a_reused_process_id_does_not_prevent_a_start(server: PostgresServer, folder: Path) -> None:
     await server.kill()
     owner = (folder / "postgres" / "data").stat()
     other = await asyncio.create_subprocess_exec(  # noqa: TID251 - as another user, who may not read our Python
@@ -153,9 +151,7 @@ async def test_a_second_server_in_the_folder_is_refused(server: PostgresServer, 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")
-async def test_as_root_it_is_another_user_who_may_not_enter_the_folder_above(
-    server: PostgresServer, folder: Path
-) -> None:
+async def test_root_runs_it_as_a_user_that_cannot_enter_the_parent_folder(server: PostgresServer, folder: Path) -> None:
     await server.stop()
     os.chmod(folder, 0o700)  # noqa: PTH101 - as above
     await server.start()
@@ -201,7 +197,7 @@ async def test_it_dies_with_the_process_that_started_it_and_starts_again(tmp_pat
     await server.stop()
 
 
-async def test_what_lies_below_a_closed_folder_is_copied_to_where_all_may_read_it(tmp_path: Path) -> None:
+async def test_programs_below_a_closed_folder_are_copied_to_a_readable_one(tmp_path: Path) -> None:
     source = tmp_path / "closed" / "programs"
     (source / "bin").mkdir(parents=True)
     program = source / "bin" / "postgres"
@@ -219,5 +215,5 @@ async def test_what_lies_below_a_closed_folder_is_copied_to_where_all_may_read_i
 
 
 async def test_data_of_a_version_that_is_not_installed_are_refused() -> None:
-    with pytest.raises(InstallPostgres, match="made by Postgres 9, and there is"):
+    with pytest.raises(InstallPostgres, match="Postgres 9 created the data, but only"):
         find_postgres(9)

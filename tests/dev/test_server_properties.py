@@ -22,12 +22,12 @@ def test_every_address_is_on_loopback() -> None:
     assert properties["controller.quorum.bootstrap.servers"] == "127.0.0.1:5678"
 
 
-def test_one_broker_is_every_replica_there_is() -> None:
+def test_a_single_broker_has_all_replicas() -> None:
     properties = _lines(Node(ONE, 1))
     assert {value for name, value in properties.items() if "replication" in name or "isr" in name} == {"1"}
 
 
-def test_of_three_brokers_each_knows_all_and_one_may_be_missing() -> None:
+def test_three_brokers_know_each_other_and_one_may_be_down() -> None:
     properties = _lines(Node(THREE, 2))
     assert properties["node.id"] == "2"
     assert properties["advertised.listeners"] == "BROKER://127.0.0.1:2"
@@ -41,7 +41,7 @@ def test_an_override_wins() -> None:
 
 
 @pytest.mark.parametrize("name", ["listeners", "log.dirs", "advertised.listeners"])
-def test_what_the_broker_must_know_cannot_be_overridden(name: str) -> None:
+def test_the_brokers_own_settings_cannot_be_overridden(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         server_properties(Node(ONE, 1), {name: "x"})
 

@@ -1,4 +1,4 @@
-"""The stack as one thing: up inside its context, gone after it, alone in its folder."""
+"""The whole stack: running inside its context, gone afterwards, and alone in its folder."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ async def test_the_stack_is_up_inside_its_context_and_gone_after(
         pass
 
 
-async def test_a_stack_of_another_process_is_named(tmp_path: Path, cache: Path) -> None:
+async def test_a_stack_of_another_process_is_reported(tmp_path: Path, cache: Path) -> None:
     program = (
         "import pathlib, sys; from shieldx.dev.file_lock import FileLock\n"
         "FileLock(pathlib.Path(sys.argv[1]) / 'lock').acquire(); print(flush=True); sys.stdin.read()"

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shieldx.engine.tasks.position import VERSION, Position
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from shieldx.engine.tasks.log import Log, TopicPartition
+
+
+def positions(offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Position]:
+    """Position records with these next offsets, as a person would write them."""
+    return {tp: Position(version=VERSION, next_offset=offset) for tp, offset in offsets.items()}
 
 
 async def next_offsets(log: Log, inputs: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

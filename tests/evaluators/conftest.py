@@ -12,7 +12,7 @@ PARTITIONS = 3
 
 @pytest.fixture
 async def connection(kafka: str) -> dict[str, str]:
-    """The platform's real topics, which tests share; each has tenants of its own."""
+    """The platform's real topics, shared by tests with different tenants."""
     environment = {
         "SHIELDX_KAFKA_BOOTSTRAP": kafka,
         "SHIELDX_PARTITIONS": str(PARTITIONS),

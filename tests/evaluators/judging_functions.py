@@ -1,4 +1,4 @@
-"""What a process of a pool is made to do instead of judging. Found by name in the process, so it stands in a module."""
+"""What a process of a pool does instead of judging. The process imports it by name, so it needs a module."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _taken: list[bytes] = []
 
 
 def answer(work: Work) -> Judged:
-    """Judge that none fires, and name the process."""
+    """Judge that no sample fires, and return the process id."""
     sources = tuple(str(os.getpid()) for _ in work.samples)
     return Judged(Outcomes(fired="0" * len(work.samples)), None, sources, (1,) * len(work.samples))
 
 
 def weigh(work: Work) -> Judged:
-    """Say of each sample how many bytes all have that came with it."""
+    """Return for each sample the total size of the samples sent with it."""
     total = str(sum(map(len, work.samples)))
     return answer(work)._replace(sources=(total,) * len(work.samples))
 
@@ -38,27 +38,27 @@ def hang_on_command(work: Work) -> Judged:
 
 
 def die_on_command(work: Work) -> Judged:
-    """Be killed as the kernel does for want of memory, if the first sample says so."""
+    """Die as if killed by the kernel for lack of memory, if the first sample says so."""
     if work.samples[0] == b"die":
         _die()
     return answer(work)
 
 
 def die_of_quotes(work: Work) -> Judged:
-    """Be killed if there is a quote in the first sample."""
+    """Die if there is a quote in the first sample."""
     if b"'" in work.samples[0]:
         _die()
     return answer(work)
 
 
 def grow(work: Work) -> Judged:
-    """Take 64 MB for good."""
+    """Leak 64 MB."""
     _taken.append(b"1" * 64 * 1024 * 1024)
     return answer(work)
 
 
 def die_once(work: Work) -> Judged:
-    """Be killed, unless the file that the first sample names is there."""
+    """Die unless the file that the first sample names exists."""
     done = Path(work.samples[0].decode())
     if not done.exists():
         done.touch()
@@ -67,7 +67,7 @@ def die_once(work: Work) -> Judged:
 
 
 def wait_for_file(work: Work) -> Judged:
-    """Say that it has begun by the file that the first sample names; end when the other one is there."""
+    """Signal the start with the file that the first sample names, and end when the other one exists."""
     begun, end = (Path(sample.decode()) for sample in work.samples)
     begun.touch()
     while not end.exists():

@@ -1,4 +1,4 @@
-"""A process with a pool at work, for tests that send it signals. Arguments: the files of `wait_for_file`."""
+"""A process with a working pool, for tests that send it signals. Arguments: the files of `wait_for_file`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.evaluators.judging_functions import wait_for_file
 
 
 async def main() -> None:
-    """Judge once; signals to stop are ignored until then, as a worker finishes what it does."""
+    """Judge once. Stop signals are ignored until then, as a worker finishes its work."""
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, lambda: None)
     async with Pool(2, EvaluatorMetrics(CollectorRegistry()), judging=wait_for_file) as pool:

@@ -1,4 +1,4 @@
-"""Sets of samples, and how they come into `shadow.samples`."""
+"""Sample sets, and how they are written to `shadow.samples`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Written(NamedTuple):
-    """Where the samples of a set's version stand."""
+    """The location of the samples of a set's version."""
 
     tenant_id: str
     sample_set: str
@@ -27,7 +27,7 @@ class Written(NamedTuple):
     first_offset: int
     last_offset: int
     strata: str
-    """A digest of them."""
+    """A digest of the strata."""
 
 
 def sample(number: int, uri: str = "/?q=hello", body: bytes = b"") -> Sample:
@@ -41,7 +41,7 @@ def sample(number: int, uri: str = "/?q=hello", body: bytes = b"") -> Sample:
 
 
 def mixed(count: int) -> list[Sample]:
-    """As a set has them: every third is an attack."""
+    """Samples in the order of a set; every third one is an attack."""
     return arranged(sample(number, f"/?q=' OR {number}" if number % 3 == 0 else "/?q=hello") for number in range(count))
 
 
@@ -57,7 +57,7 @@ def stored(
 
 
 def in_turn(*records: Sequence[StoredSample]) -> list[StoredSample]:
-    """The records of several sets, one of each in turn."""
+    """The records of several sets, interleaved."""
     return [record for record in chain.from_iterable(zip_longest(*records)) if record is not None]
 
 
@@ -72,7 +72,7 @@ async def write_set(
 async def write_records(
     connection: Mapping[str, Any], records: Iterable[StoredSample], *, partition: int = 0
 ) -> list[Written]:
-    """Write records in their order, and say where the samples of each version stand, in the order of the versions."""
+    """Write records in order, and return the location of each version's samples."""
     async with AIOKafkaProducer(**connection) as producer:
         return await append_records(producer, records, partition=partition)
 
@@ -80,7 +80,7 @@ async def write_records(
 async def append_records(
     producer: AIOKafkaProducer, records: Iterable[StoredSample], *, partition: int = 0
 ) -> list[Written]:
-    """Write records by a producer that there is already, in a transaction of its own perhaps."""
+    """Write records with an existing producer, perhaps in its transaction."""
     records = list(records)
     sent = [
         await producer.send(

@@ -1,4 +1,4 @@
-"""Batches answered from the samples that stand in a real topic."""
+"""Batches answered from samples in a real topic."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_batches_of_a_set_at_once_read_it_once(connection: dict[str, str],
     assert given.registry.get_sample_value("shadow_samples_judged_total") == 300
 
 
-async def test_sets_of_several_tenants_stand_among_each_other(connection: dict[str, str], tenant: str) -> None:
+async def test_sets_of_several_tenants_may_be_interleaved(connection: dict[str, str], tenant: str) -> None:
     sets = {name: mixed(count) for name, count in ((f"{tenant}-a", 10), (f"{tenant}-b", 30), (f"{tenant}-c", 20))}
     again = stored(f"{tenant}-a", mixed(12), sample_set="other")
     records = in_turn(*(stored(name, samples) for name, samples in sets.items()), again)
@@ -177,7 +177,7 @@ async def test_a_set_that_lacks_its_last_samples_is_not_judged(connection: dict[
     assert f"the 8 samples there are version {version_of(mixed(10)[:8])}" in error
 
 
-async def test_a_set_with_another_content_than_its_version_says_is_not_judged(
+async def test_a_set_whose_content_does_not_match_its_version_is_not_judged(
     connection: dict[str, str], tenant: str
 ) -> None:
     (written,) = await write_records(connection, stored(tenant, mixed(10), version="0" * 16), partition=PARTITION)
@@ -199,7 +199,7 @@ async def test_a_sample_that_cannot_be_decoded_is_missing(connection: dict[str, 
     assert "sample 1 is missing, 2 are there, 2 records cannot be decoded" in error
 
 
-async def test_a_set_that_is_not_there_is_not_judged(connection: dict[str, str], tenant: str) -> None:
+async def test_a_missing_set_is_not_judged(connection: dict[str, str], tenant: str) -> None:
     written = await write_set(connection, tenant, mixed(3), partition=PARTITION)
     assert "it has no sample there" in await error_of(connection, batch(written._replace(sample_set="other"), [0]))
     beyond = written._replace(first_offset=10_000_000, last_offset=10_000_002)
@@ -224,7 +224,7 @@ async def test_a_set_that_was_sealed_with_strata_of_other_samples_is_not_judged(
     lies = written._replace(strata=strata_digest(strata_of(mixed(7))))
     async with Evaluators(resources(connection), shadow_processes=1) as evaluators:
         error = (await score(evaluators, batch(lies, [0]))).error
-        assert (await score(evaluators, batch(written, [0]))).error is None, "as soon as it is sealed with its own"
+        assert (await score(evaluators, batch(written, [0]))).error is None, "once it is sealed with its own strata"
     assert error == (
         f"set default version {written.version} was sealed with strata that its samples do not have: seal it again, "
         "with those that they have"
@@ -233,7 +233,7 @@ async def test_a_set_that_was_sealed_with_strata_of_other_samples_is_not_judged(
 
 async def test_an_index_beyond_the_set_is_an_error(connection: dict[str, str], tenant: str) -> None:
     written = await write_set(connection, tenant, mixed(3), partition=PARTITION)
-    assert "asks for samples 0 to 3, and set default" in await error_of(connection, batch(written, [0, 3]))
+    assert "asks for samples 0 to 3, but set default" in await error_of(connection, batch(written, [0, 3]))
 
 
 async def test_a_rule_that_cannot_run_is_an_error_that_says_why(connection: dict[str, str], tenant: str) -> None:
@@ -242,9 +242,7 @@ async def test_a_rule_that_cannot_run_is_an_error_that_says_why(connection: dict
     assert error.startswith("pattern")
 
 
-async def test_an_evaluation_that_killed_processes_is_given_up_and_no_other(
-    connection: dict[str, str], tenant: str
-) -> None:
+async def test_only_the_evaluation_that_killed_processes_is_given_up(connection: dict[str, str], tenant: str) -> None:
     samples = mixed(6)
     attack = next(index for index, each in enumerate(samples) if each.label == "attack")
     harmless = next(index for index, each in enumerate(samples) if each.label == "benign")
@@ -260,9 +258,7 @@ async def test_an_evaluation_that_killed_processes_is_given_up_and_no_other(
     assert lost.error.startswith("3 processes died")
 
 
-async def test_a_broker_that_does_not_answer_is_an_outage_and_no_answer(
-    connection: dict[str, str], tenant: str
-) -> None:
+async def test_an_unresponsive_broker_is_an_outage_and_not_an_answer(connection: dict[str, str], tenant: str) -> None:
     written = Written(tenant, "default", "0" * 16, 0, 9, "0" * 16)
     gone = {**connection, "bootstrap_servers": "127.0.0.1:1"}
     async with Evaluators(resources(gone), shadow_processes=1) as evaluators:

@@ -1,4 +1,4 @@
-"""What a process of the pool makes of samples and a rule."""
+"""The result of a pool process for samples and a rule."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_rule_that_cannot_run_says_why() -> None:
     assert compared == found
 
 
-def test_a_defect_is_told_without_what_the_sample_says() -> None:
+def test_an_unexpected_exception_is_reported_without_quoting_the_sample() -> None:
     found = judge(Work(encode_rule(QUOTE), None, [b"\xa6secret"]))
     assert isinstance(found, Defect)
     assert "decode_sample" in found.stack

@@ -66,10 +66,10 @@ async def test_a_batch_whose_process_dies_under_it_is_judged_by_the_next(tmp_pat
         assert judged.outcomes.fired == "0"
 
 
-async def test_a_batch_that_kills_again_and_again_is_given_up_and_no_other_suffers() -> None:
+async def test_a_batch_that_repeatedly_kills_its_process_is_given_up_without_affecting_others() -> None:
     async with pool_of(2, judging_functions.die_on_command) as pool:
         others = [asyncio.create_task(pool.judge(work(b"a"))) for _ in range(20)]
-        with pytest.raises(AnswerWithError, match="3 processes died or hung one after the other judging 1 samples"):
+        with pytest.raises(AnswerWithError, match="3 processes in a row died or hung while judging 1 samples"):
             await pool.judge(work(b"die"))
         assert {judged.outcomes.fired for judged in await asyncio.gather(*others)} == {"0"}
         assert (await pool.judge(work(b"a"))).outcomes.fired == "0"
@@ -78,7 +78,7 @@ async def test_a_batch_that_kills_again_and_again_is_given_up_and_no_other_suffe
 async def test_a_batch_that_makes_every_process_hang_is_given_up_and_the_next_is_judged() -> None:
     async with pool_of(1, judging_functions.hang_on_command, hangs_after_s=0.5) as pool:
         (before,) = pool.pids
-        with pytest.raises(AnswerWithError, match=r"3 processes died or hung one after the other judging 1 samples"):
+        with pytest.raises(AnswerWithError, match=r"3 processes in a row died or hung while judging 1 samples"):
             await pool.judge(work(b"hang"))
         await until(lambda: not is_there(before))
         assert (await pool.judge(work(b"a"))).sources == (str(pool.pids[0]),)
@@ -94,7 +94,7 @@ async def test_a_process_that_takes_too_much_memory_is_replaced_after_its_batch(
     assert len(set(judges)) < len(judges)
 
 
-async def test_a_batch_that_nobody_waits_for_any_more_keeps_no_process(tmp_path: Path) -> None:
+async def test_a_cancelled_batch_frees_its_process(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     async with pool_of(1, judging_functions.wait_for_file) as pool:
         waiting = asyncio.create_task(pool.judge(work(str(begun).encode(), str(tmp_path / "never").encode())))
@@ -137,25 +137,25 @@ if "--multiprocessing-fork" in sys.orig_argv and len(deaths.read_bytes()) < {dea
 
 
 def let_processes_die_as_they_start(folder: Path, deaths: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many in all; by what each Python imports before anything else."""
+    """The number of such processes, identified by what each Python imports first."""
     (folder / "sitecustomize.py").write_text(DYING.format(deaths=deaths))
     (folder / "deaths").touch()
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
-async def test_a_process_that_dies_as_it_starts_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_dies_during_start_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     let_processes_die_as_they_start(tmp_path, 2, monkeypatch)
     async with pool_of(1, judging_functions.answer) as pool:
         assert (tmp_path / "deaths").read_bytes() == b".."
         assert (await pool.judge(work(b"a"))).outcomes.fired == "0"
 
 
-async def test_a_pool_whose_processes_die_again_and_again_as_they_start_is_none(
+async def test_a_pool_whose_processes_repeatedly_die_during_start_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     let_processes_die_as_they_start(tmp_path, 3, monkeypatch)
     pool = pool_of(1, judging_functions.answer)
-    with pytest.raises(RestoreTask, match="a judging process died as it started"):
+    with pytest.raises(RestoreTask, match="a judging process died during its start"):
         await pool.__aenter__()
     assert pool.pids == []
 
@@ -173,7 +173,7 @@ async def test_processes_end_with_one_that_is_killed(tmp_path: Path) -> None:
     process = await pool_at_work(tmp_path)
     process.kill()
     async with asyncio.timeout(30):
-        output, _ = await process.communicate()  # it ends when no process has it open any more
+        output, _ = await process.communicate()  # it ends when no process has it open
     assert output == b""
 
 

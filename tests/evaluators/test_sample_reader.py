@@ -1,4 +1,4 @@
-"""Sets that a real topic does not give."""
+"""Sets that cannot be read from a real topic."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_set_behind_an_open_transaction_is_read_when_it_has_ended(
     assert len((await reader.read(place)).samples) == 5
 
 
-async def test_a_set_that_the_topic_ends_before_is_not_whole_and_that_is_said_at_once(
+async def test_a_set_beyond_the_end_of_the_topic_is_incomplete_and_reported_at_once(
     connection: dict[str, str], tenant: str
 ) -> None:
     place = place_of(await write_set(connection, tenant, mixed(5)))

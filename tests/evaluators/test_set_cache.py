@@ -1,4 +1,4 @@
-"""Sets in memory, and who waits for whom."""
+"""Cached sets, and concurrent requests for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shieldx.evaluators.set_cache import SetCache
 
 
 class Topic:
-    """What stands in it, by the name of the set; an exception is raised once."""
+    """Its content by set name; an exception is raised once."""
 
     def __init__(self, **sets: EncodedSet | Exception) -> None:
         self.sets = sets
@@ -45,7 +45,7 @@ def cache_of(topic: Topic, *, max_bytes: int = 10_000) -> SetCache:
     return SetCache(topic.read, EvaluatorMetrics(CollectorRegistry()), max_bytes=max_bytes)
 
 
-async def test_those_who_want_the_same_set_wait_for_one_load() -> None:
+async def test_requests_for_the_same_set_wait_for_one_load() -> None:
     topic = Topic(a=set_of(b"1"))
     topic.readable.clear()
     async with cache_of(topic) as cache:

@@ -43,7 +43,7 @@ def driver(**given: Any) -> AgentDriver:
 def counts(ran: AgentDriver) -> dict[str, int | None]:
     """The table as a reader of the compacted topic has it in the end."""
     last = {(record.key or b"").decode(): record.value for record in ran.read(COUNTS)}
-    return {key: value and msgspec.json.decode(value).get("count", 0) for key, value in last.items()}
+    return {key: None if value is None else msgspec.json.decode(value).get("count", 0) for key, value in last.items()}
 
 
 def test_it_is_as_short_as_it_is_said_to_be() -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 AT_MS = 1_767_268_800_000
 FIGURES = Figures(900, 50, 100, 1000)
-KEYS = {"tenant_id": "org-123", "idempotency_key": "k1"}
+KEYS: dict[str, Any] = {"tenant_id": "org-123", "idempotency_key": "k1"}
 COMMANDS: dict[str, Command] = {
     "purchase": Purchase(**KEYS, amount=1000, actor="alice"),
     "consume": Consume(**KEYS, amount=7, description="tokens"),

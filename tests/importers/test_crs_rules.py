@@ -42,7 +42,7 @@ def test_a_rule_becomes_a_signature() -> None:
     assert rule.config.transformations == ("url_decode", "remove_comment_characters")
 
 
-def test_names_that_an_expression_leaves_out() -> None:
+def test_names_excluded_by_an_expression() -> None:
     rule = read_one(variables=["ARGS_NAMES", r"!ARGS_NAMES:/^[\w]+\[\]$/"], pattern=r"\[")
     assert isinstance(rule, ImportedRule)
     judge = compile_rule(rule.config).judge
@@ -50,7 +50,7 @@ def test_names_that_an_expression_leaves_out() -> None:
     assert not judge(ParsedRequest(Request(uri="/?a[]=1"))).fired
 
 
-def test_what_a_rule_reads_of_requests_is_kept_beside_what_it_reads_of_responses() -> None:
+def test_request_targets_are_kept_if_a_rule_also_reads_responses() -> None:
     rule = read_one(variables=["RESPONSE_BODY", "ARGS"])
     assert isinstance(rule, ImportedRule)
     assert rule.config.targets == ("args",)
@@ -65,7 +65,7 @@ def test_what_a_rule_reads_of_requests_is_kept_beside_what_it_reads_of_responses
         ({"variables": ["&ARGS"]}, "reads &ARGS"),
         ({"variables": ["ARGS:/^a/"]}, "by an expression"),
         ({"variables": ["QUERY_STRING:x"]}, r"targets\[0\]"),
-        ({"transformations": ["sha1", "hexEncode"]}, "transforms by sha1"),
+        ({"transformations": ["sha1", "hexEncode"]}, "uses the transformation sha1"),
         ({"pattern": r"\s+a(?=b)"}, "unusable: at character 4: lookahead"),
     ],
 )
@@ -122,13 +122,13 @@ def test_only_escapes_for_white_space_are_written_out(pattern: str, rewritten: s
 
 @pytest.mark.parametrize("content", [b"{}", b"[", b"\xff", b'[{"id":"x"}]'])
 def test_a_file_of_another_kind_is_refused(content: bytes) -> None:
-    with pytest.raises(FixInput, match="no list of rules"):
+    with pytest.raises(FixInput, match="not a JSON list of rules"):
         read_crs_rules(content)
 
 
 def test_the_published_rules() -> None:
     if not PUBLISHED.exists():
-        pytest.skip(f"needs the published rules {PUBLISHED.name} in ../shared/data/crs beside the checkout")
+        pytest.skip(f"needs the published rules {PUBLISHED.name} in ../shared/data/crs next to the checkout")
     rules = read_crs_rules(PUBLISHED.read_bytes())
     reasons = Counter(rule.reason.partition(":")[0] for rule in rules if isinstance(rule, NotEvaluable))
     assert sum(isinstance(rule, ImportedRule) for rule in rules) == 197

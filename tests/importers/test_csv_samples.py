@@ -1,4 +1,4 @@
-"""Samples from tables of others, by a mapping of their columns."""
+"""Samples from CSV tables, with a mapping of their columns."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_mapping_may_be_written_as_json() -> None:
     assert isinstance(good, Sample)
     assert isinstance(bad, Sample)
     assert (good.label, bad.label) == ("benign", "attack")
-    detail = "column 'class': neither a value for attack nor one for benign"
+    detail = "column 'class': value is not a label for attack or benign"
     assert other == Skipped("traffic.csv#4", "unknown label", detail)
 
 
@@ -109,13 +109,13 @@ def test_a_bad_row_is_skipped_with_its_line(row: bytes, reason: str, detail: str
     assert detail in result.detail
 
 
-def test_lines_of_headers_that_are_none_are_malformed() -> None:
+def test_invalid_header_lines_are_malformed() -> None:
     mapping = Mapping(columns={"headers": "h"}, constants={"label": "attack", "category": "c"})
     (result,) = read("h\nno colon\n", mapping)
     assert result == Skipped("traffic.csv#2", "malformed", "column 'h': a line is not `Name: value`")
 
 
-def test_after_a_quote_that_is_not_closed_nothing_is_taken_for_a_sample() -> None:
+def test_nothing_after_an_unclosed_quote_becomes_a_sample() -> None:
     endless = b'1,/,"' + b"a,b,c\n" * (MAX_LINE_BYTES // 6 + 1)
     first, rest = read(b"class,url,content\n0,/,c\n" + endless + b"0,/,c\n")
     assert isinstance(first, Sample)
@@ -135,13 +135,17 @@ def test_a_line_that_is_too_long_ends_the_reading() -> None:
 @pytest.mark.parametrize(
     ("text", "mapping", "message"),
     [
-        ("", PLAIN, "traffic.csv, line 1: the file is empty; its first row must name the columns"),
+        ("", PLAIN, "traffic.csv, line 1: the file is empty; the first row must name the columns"),
         ('"class', PLAIN, "traffic.csv, line 1: unexpected end of data; the first row must name the columns"),
         ("class,url,x\n", PLAIN, "traffic.csv, line 1: no column 'content'; map one of: class, url, x"),
         ("class,url,url,content\n", PLAIN, "line 1: more than one column 'url'; map one of: class, content, url"),
-        ("class\n", Mapping(columns={"label": "class"}), "no category; name its column, or give a constant for it"),
-        ("a\n", Mapping(columns={"category": "a"}), "no label; name its column, or give a constant for it"),
-        ("a\n", Mapping(columns={"label": "a"}, constants={"label": "1", "category": "c"}), "label: both a column and"),
+        ("class\n", Mapping(columns={"label": "class"}), "no category; map a column to it, or set a constant"),
+        ("a\n", Mapping(columns={"category": "a"}), "no label; map a column to it, or set a constant"),
+        (
+            "a\n",
+            Mapping(columns={"label": "a"}, constants={"label": "1", "category": "c"}),
+            "label: set by both a column and",
+        ),
         ("a\n", Mapping(columns={"label": "a"}, constants={"category": "c"}, attack=("NO",)), "label no: means both"),
     ],
 )

@@ -16,7 +16,7 @@ CORE_RULE_SET = Path(__file__).parents[2] / "../shared/data/crs/tests"
 
 
 def stage(stage_input: str, output: str = "{log: {expect_ids: [942100]}}") -> Sample | Skipped:
-    """The one stage of a file, its input and output in YAML's flow style."""
+    """The only stage of a file, with its input and output in YAML's flow style."""
     content = f"tests: [{{test_id: 7, stages: [{{input: {stage_input}, output: {output}}}]}}]"
     (result,) = samples_of_go_ftw(content.encode(), "942100.yaml", "sqli")
     return result
@@ -99,7 +99,7 @@ def test_a_stage_that_says_nothing_about_rules_is_skipped(output: str) -> None:
     assert skipped("{}", output)[0] == "no expectation"
 
 
-def test_older_stages_are_nested_once_more() -> None:
+def test_older_stages_have_one_more_level() -> None:
     content = b"tests: [{stages: [{stage: {input: {uri: /a}, output: {log_contains: 'id \"1\"'}}}]}]"
     (sample,) = samples_of_go_ftw(content, "1.yaml", "c")
     assert isinstance(sample, Sample)
@@ -112,7 +112,7 @@ def test_defaults_are_go_ftws() -> None:
 
 
 @pytest.mark.parametrize("switch", ["autocomplete_headers: false", "stop_magic: true"])
-def test_headers_are_completed_unless_they_shall_not_be(switch: str) -> None:
+def test_headers_are_completed_unless_this_is_turned_off(switch: str) -> None:
     assert sent("{method: POST, data: a=b}").headers == (
         ("Content-Type", "application/x-www-form-urlencoded"),
         ("Connection", "close"),
@@ -156,7 +156,7 @@ def test_a_template_is_expanded() -> None:
     assert skipped("""{data: '{{ "x" | repeat 999999999 }}'}""")[0] == "too large"
 
 
-def test_scalars_are_the_text_that_stands_there() -> None:
+def test_scalars_keep_their_text() -> None:
     request = sent("{version: 1.0, method: NO, uri: 0x1F, headers: {A: 07, B: 1e3, C: ~, D: !!binary w7w=}}")
     assert (request.protocol, request.method, request.uri) == ("1.0", "NO", "0x1F")
     assert request.headers[:-1] == (("A", "07"), ("B", "1e3"), ("C", ""), ("D", "\u00fc"))
@@ -176,14 +176,14 @@ def test_data_may_be_any_bytes() -> None:
     encoded = base64.b64encode(b"\x00\xff").decode()
     assert sent(f"{{encoded_data: {encoded}, autocomplete_headers: false}}").body == b"\x00\xff"
     assert sent(f"{{data: !!binary {encoded}, autocomplete_headers: false}}").body == b"\x00\xff"
-    assert sent(f"{{encoded_data: {encoded}}}").body == b"%00%FF", "a form, as go-ftw has it"
+    assert sent(f"{{encoded_data: {encoded}}}").body == b"%00%FF", "a form, as in go-ftw"
 
 
 def encoded_request(raw: bytes) -> str:
     return f"{{encoded_request: {base64.b64encode(raw).decode()}}}"
 
 
-def test_an_encoded_request_is_parsed_as_it_stands() -> None:
+def test_an_encoded_request_is_parsed_unchanged() -> None:
     raw = b"POST /a b HTTP/1.0\r\nHost:\r\nX-A:  \xc3\xbc \r\nX-A: 2\r\n\r\n3\r\n\x00\xff\r\n\r\n"
     assert sent(encoded_request(raw)) == Request(
         method="POST",
@@ -214,15 +214,15 @@ def test_an_encoded_request_is_parsed_as_it_stands() -> None:
         (f"{{data: {'a' * MAX_BODY_BYTES}, headers: {{A: {'b' * 40_000}}}}}", "too large", "bytes in JSON"),
     ],
 )
-def test_what_is_no_request_is_skipped_and_says_why(stage_input: str, reason: str, detail: str) -> None:
+def test_an_invalid_request_is_skipped_with_a_reason(stage_input: str, reason: str, detail: str) -> None:
     assert skipped(stage_input)[0] == reason
     assert detail in skipped(stage_input)[1]
 
 
-def test_ids_that_are_no_numbers_are_malformed() -> None:
+def test_ids_that_are_not_numbers_are_malformed() -> None:
     assert skipped("{}", "{log: {expect_ids: [a]}}") == (
         "malformed",
-        "output.log.expect_ids: not a list of whole numbers",
+        "output.log.expect_ids: not a list of integers",
     )
 
 
@@ -235,7 +235,7 @@ def test_ids_that_are_no_numbers_are_malformed() -> None:
         (b"a: \xff", "unreadable", "UTF-8"),
         (b'a: "\\ud800"', "unreadable", "line 1, column 7"),
         (b"a: !!python/name:os.system", "unreadable", "line 1, column 4"),
-        (b"a: {<<: {b: c}}", "unreadable", "a merge key"),
+        (b"a: {<<: {b: c}}", "unreadable", "merge keys"),
         (b"[" * 100_000, "unreadable", "nested deeper than 50"),
         (b"- " * 100_000, "unreadable", "nested deeper than 50"),
     ],
@@ -269,9 +269,7 @@ def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path: Path) -> None:
     ]
     assert broken == Skipped("4.yaml", "unreadable", "No such file or directory")
     assert list(import_go_ftw(tmp_path / "a/3.yaml")) == samples[2:]
-    with pytest.raises(
-        FixInput, match=r"nowhere: neither a file nor a folder with .yaml or .yml files in it; give one"
-    ):
+    with pytest.raises(FixInput, match=r"nowhere is neither a file nor a folder that contains .yaml or .yml files"):
         list(import_go_ftw(tmp_path / "nowhere"))
 
 
@@ -282,7 +280,7 @@ def test_a_category_is_the_folder_without_phase_and_number() -> None:
 
 def test_the_core_rule_set_is_imported() -> None:
     if not CORE_RULE_SET.exists():
-        pytest.skip("needs the Core Rule Set's tests in ../shared/data/crs/tests beside the checkout")
+        pytest.skip("needs the Core Rule Set's tests in ../shared/data/crs/tests next to the checkout")
     results = list(import_go_ftw(CORE_RULE_SET))
     samples = [result for result in results if isinstance(result, Sample)]
     skips = [result for result in results if isinstance(result, Skipped)]

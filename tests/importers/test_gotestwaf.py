@@ -1,4 +1,4 @@
-"""Payloads of gotestwaf become samples, in every encoder and placeholder that their file lists."""
+"""Payloads of gotestwaf become samples, for every encoder and placeholder in their file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_every_payload_goes_through_every_encoder_and_placeholder() -> None:
     assert third.request.uri == f"/?{sha256(b'<a>').hexdigest()[:10]}=%3Ca%3E"
 
 
-def test_a_set_of_false_positives_is_benign() -> None:
+def test_a_false_positive_set_is_benign() -> None:
     (sample,) = samples_of_gotestwaf(
         b"{payload: [a], encoder: [URL], placeholder: [URLPath]}", "false-pos", "texts.yml"
     )
@@ -80,13 +80,13 @@ def test_what_is_not_imported_says_why(content: bytes, source: str, reason: str,
 
 
 def test_a_folder_without_cases_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FixInput, match="give one that holds tests"):
+    with pytest.raises(FixInput, match="neither a file nor a folder"):
         list(import_gotestwaf(tmp_path))
 
 
 def test_gotestwafs_own_cases_are_imported() -> None:
     if not CASES.exists():
-        pytest.skip("needs gotestwaf's test cases in ../shared/data/gotestwaf/testcases beside the checkout")
+        pytest.skip("needs gotestwaf's test cases in ../shared/data/gotestwaf/testcases next to the checkout")
     results = list(import_gotestwaf(CASES))
     samples = [result for result in results if isinstance(result, Sample)]
     skips = [result for result in results if isinstance(result, Skipped)]

@@ -1,4 +1,4 @@
-"""gotestwaf's encoders; the expected texts are what its own gives."""
+"""gotestwaf's encoders; the expected texts come from gotestwaf."""
 
 from __future__ import annotations
 

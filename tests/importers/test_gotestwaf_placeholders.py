@@ -50,7 +50,7 @@ def test_a_payload_is_posted(placeholder: str, options: dict[str, object], conte
     assert header(request, "Content-Length") == [str(len(body))]
 
 
-def test_a_payload_stands_in_an_envelope_of_soap() -> None:
+def test_a_payload_is_placed_in_a_soap_envelope() -> None:
     request = sent("SOAPBody", "<p>")
     assert f"<ab{NAME}><string>&lt;p&gt;</string></ab{NAME}>".encode() in request.body
     assert header(request, "Content-Type") == ["text/xml"]
@@ -69,7 +69,7 @@ def test_a_payload_stands_in_an_envelope_of_soap() -> None:
         ("URLPath", "a?b<c", "/a?b<c"),
     ],
 )
-def test_a_payload_stands_in_the_target(placeholder: str, payload: str, uri: str) -> None:
+def test_a_payload_is_placed_in_the_target(placeholder: str, payload: str, uri: str) -> None:
     request = sent(placeholder, payload)
     assert (request.method, request.uri, request.body) == ("GET", uri, b"")
     assert header(request, "Content-Length") == []
@@ -79,7 +79,7 @@ def test_graphql_may_be_asked_by_get() -> None:
     assert sent("GraphQL", "{a b}%20", method="GET").uri == "/graphql?query=%7Ba+b%7D%2520"
 
 
-def test_a_payload_stands_in_a_header() -> None:
+def test_a_payload_is_placed_in_a_header() -> None:
     assert header(sent("Header", " <p>\u00fc "), f"X-{NAME}") == ["<p>\u00fc"]
     assert header(sent("UserAgent", "sqlmap"), "User-Agent") == ["sqlmap"]
 
@@ -112,8 +112,8 @@ def test_headers_are_a_browsers_in_the_order_in_which_go_writes_them() -> None:
     ("draft", "detail"),
     [
         (Draft(target="/a\nb"), "a control character in its URL"),
-        (Draft(target="/a%zz"), "begins no escape"),
-        (Draft(target="/a#%"), "begins no escape"),
+        (Draft(target="/a%zz"), "does not start an escape"),
+        (Draft(target="/a#%"), "does not start an escape"),
         (Draft(headers={"X-A": "a\r\nb"}), "in the value of a header"),
         (Draft(headers={"X A": "a"}), "a header's name"),
         (Draft(method="A B"), "method"),

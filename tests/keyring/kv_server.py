@@ -1,4 +1,4 @@
-"""A server on loopback that answers as the documentation of Vault's KV engine, version 2, says."""
+"""A server on loopback that responds as documented for Vault's KV engine, version 2."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 TOKEN = "hvs.right"  # noqa: S105 - of the server below
 
 HANGS_S = 5.0
-"""Then it answers after all: whoever waited without a bound would see a keyring."""
+"""After this time it does respond: a client without a timeout would get a keyring."""
 
 
 class KvServer(ThreadingHTTPServer):
-    """What it holds, by `mount/data/path`; `answer` replaces every answer, `hangs` delays them."""
+    """Its content by `mount/data/path`. `answer` replaces every response, and `hangs` delays them."""
 
     daemon_threads = True
 
@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Leave stderr alone."""
+        """Do not log to stderr."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A keyring in a file, made and added to."""
+"""Creating a keyring file and adding keys to it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def test_a_file_that_exists_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "ring.json"
     new_keyring(path, "one")
     before = path.read_bytes()
-    with pytest.raises(ChooseAnotherFile, match=r"ring\.json exists: `shieldx audit keys add`"):
+    with pytest.raises(ChooseAnotherFile, match=r"ring\.json already exists; use `shieldx audit keys add`"):
         new_keyring(path, "two")
     make_keyring(path)
     assert path.read_bytes() == before
 
 
-def test_a_key_is_added_and_the_first_one_stays_first(tmp_path: Path) -> None:
+def test_an_added_key_does_not_become_the_first(tmp_path: Path) -> None:
     path = tmp_path / "ring.json"
     new_keyring(path, "one")
     secret = read_keyring(path)["one"]
@@ -52,11 +52,11 @@ def test_a_key_is_added_and_the_first_one_stays_first(tmp_path: Path) -> None:
     assert ring["two"] != secret
     assert mode(path) == 0o640
     assert (tmp_path / "link.json").is_symlink()
-    with pytest.raises(ChooseAnotherId, match="a key 'two' already"):
+    with pytest.raises(ChooseAnotherId, match="already has a key 'two'"):
         add_key(path, "two")
 
 
-def test_no_key_is_lost_of_many_that_are_added_at_once(tmp_path: Path) -> None:
+def test_no_key_is_lost_if_many_are_added_at_once(tmp_path: Path) -> None:
     path = tmp_path / "ring.json"
     new_keyring(path, "first")
     ids = [f"key-{number}" for number in range(40)]
@@ -82,8 +82,8 @@ def test_an_id_that_no_rotation_could_name_is_refused_and_changes_nothing(tmp_pa
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (b"", "no keyring"),
-        (b"[]", "no keyring"),
+        (b"", "not a keyring"),
+        (b"[]", "not a keyring"),
         (b'{"first":"k","keys":{"k":"c2VjcmV0"}}', "key 'k' has 6 bytes"),
         (b'{"first":"k","keys":{"k":"=secret="}}', "Invalid base64"),
         (b'{"secret":"secret"}', "an unknown field"),
@@ -91,7 +91,7 @@ def test_an_id_that_no_rotation_could_name_is_refused_and_changes_nothing(tmp_pa
         (b'{"first":"k","keys":{}}', "`first` names key 'k'"),
     ],
 )
-def test_what_is_no_keyring_is_named_without_a_word_of_it(tmp_path: Path, text: bytes, says: str) -> None:
+def test_an_invalid_keyring_is_reported_without_quoting_it(tmp_path: Path, text: bytes, says: str) -> None:
     path = tmp_path / "ring.json"
     path.write_bytes(text)
     with pytest.raises(FixConfiguration) as refused:

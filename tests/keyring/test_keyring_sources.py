@@ -1,4 +1,4 @@
-"""Where a keyring comes from: one source, which the settings name."""
+"""A keyring comes from exactly one source, which the settings name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_same_json_in_the_environment() -> None:
 
 @pytest.mark.parametrize("text", ["rubbish", '{"first":"k1","keys":{"k1":"c2hvcnQ="}}', '{"first":"\udcff"}'])
 def test_rubbish_in_the_environment_is_named_by_its_variable_and_never_shown(text: str) -> None:
-    with pytest.raises(FixConfiguration, match=r"^SHIELDX_AUDIT_KEYRING(:| is no keyring)") as refused:
+    with pytest.raises(FixConfiguration, match=r"^SHIELDX_AUDIT_KEYRING(:| is not a keyring)") as refused:
         keyring(load_settings({"SHIELDX_AUDIT_KEYRING": text}))
     assert "rubbish" not in str(refused.value)
     assert "c2hvcnQ" not in str(refused.value)
@@ -76,16 +76,16 @@ def test_another_mount_and_a_token_as_vault_agent_writes_it(server: KvServer, tm
     assert list(keyring(settings)) == ["k1"]
 
 
-def test_what_vault_refuses_is_named_by_what_to_do(server: KvServer) -> None:
-    with pytest.raises(RenewVaultToken, match="policy with `read` on secret/data/shieldx/audit") as refused:
+def test_a_rejection_by_vault_is_named_after_the_remedy(server: KvServer) -> None:
+    with pytest.raises(RenewVaultToken, match="grant it `read` on secret/data/shieldx/audit") as refused:
         keyring(at(server, token=WRONG_TOKEN))
     assert WRONG_TOKEN not in str(refused.value)
-    with pytest.raises(CheckVaultPath, match="there is no secret/shieldx/none of Vault at http://127"):
+    with pytest.raises(CheckVaultPath, match="secret/shieldx/none of Vault at http://127"):
         keyring(at(server, path="shieldx/none"))
 
 
 @pytest.mark.parametrize("token", [f"{TOKEN}\nX-Other: 1", "hvs.é", "two tokens"])
-def test_a_token_that_is_none_is_never_sent_nor_shown(server: KvServer, token: str) -> None:
+def test_an_invalid_token_is_never_sent_or_shown(server: KvServer, token: str) -> None:
     with pytest.raises(RenewVaultToken) as refused:
         keyring(at(server, token=token))
     assert token not in str(refused.value)
@@ -109,15 +109,15 @@ def test_a_token_file_that_is_missing_or_empty_is_named(server: KvServer, tmp_pa
     ("status", "body", "remedy", "says"),
     [
         (503, b'{"errors":["Vault is sealed"]}', CheckVault, "unseal it"),
-        (429, b"{}", CheckVault, "cannot answer for now"),
-        (500, b"{}", CheckVault, "cannot answer for now"),
-        (418, b"{}", CheckVaultAddress, "refuses the request"),
-        (200, b"<html>hunter2</html>", CheckVaultAddress, "does not speak as a KV engine of version 2"),
-        (200, b'{"data":{"first":"k1","keys":{}}}', CheckVaultAddress, "does not speak as a KV engine of version 2"),
-        (200, b"[]", CheckVaultAddress, "does not speak"),
-        (200, b'{"data":{"data":{"first":"k1"}}}', FixConfiguration, "is no keyring"),
-        (200, b'{"data":{"data":null}}', FixConfiguration, "is no keyring"),
-        (200, b'{"data":{"data":{"password":"hunter2"}}}', FixConfiguration, "is no keyring"),
+        (429, b"{}", CheckVault, "is temporarily unavailable"),
+        (500, b"{}", CheckVault, "is temporarily unavailable"),
+        (418, b"{}", CheckVaultAddress, "rejected the request"),
+        (200, b"<html>hunter2</html>", CheckVaultAddress, "does not come from a KV engine of version 2"),
+        (200, b'{"data":{"first":"k1","keys":{}}}', CheckVaultAddress, "does not come from a KV engine of version 2"),
+        (200, b"[]", CheckVaultAddress, "does not come from"),
+        (200, b'{"data":{"data":{"first":"k1"}}}', FixConfiguration, "is not a keyring"),
+        (200, b'{"data":{"data":null}}', FixConfiguration, "is not a keyring"),
+        (200, b'{"data":{"data":{"password":"hunter2"}}}', FixConfiguration, "is not a keyring"),
     ],
 )
 def test_other_answers_are_named_and_never_quoted(
@@ -129,26 +129,26 @@ def test_other_answers_are_named_and_never_quoted(
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_server_that_hangs_is_given_up(server: KvServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_hangs_times_out(server: KvServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vault, "TIMEOUT_S", (0.2, 0.2))
     server.hangs = True
-    with pytest.raises(CheckVault, match=r"does not answer \(ReadTimeout\)"):
+    with pytest.raises(CheckVault, match=r"does not respond \(ReadTimeout\)"):
         keyring(at(server))
 
 
-def test_nobody_at_the_address_is_named(server: KvServer) -> None:
+def test_an_unreachable_address_is_reported(server: KvServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    with pytest.raises(CheckVault, match=r"does not answer \(ConnectionError\): start it"):
+    with pytest.raises(CheckVault, match=r"does not respond \(ConnectionError\): start it"):
         keyring(at(server, address=f"http://127.0.0.1:{port}"))
     with pytest.raises(CheckVaultAddress, match="SHIELDX_AUDIT_VAULT_CA_FILE"):
         keyring(at(server, address=server.address.replace("http:", "https:")))
-    with pytest.raises(CheckVaultAddress, match=r"/nowhere/ca\.pem cannot be read"):
+    with pytest.raises(CheckVaultAddress, match=r"/nowhere/ca\.pem"):
         keyring(at(server, address=server.address.replace("http:", "https:"), ca_file="/nowhere/ca.pem"))
 
 
 def test_without_the_extra_the_error_says_how_to_install_it(server: KvServer) -> None:
-    """In a Python of its own that finds no hvac."""
+    """In a separate Python that cannot import hvac."""
     program = f"""
 import sys
 sys.modules["hvac"] = None
@@ -164,7 +164,7 @@ except InstallVaultClient as error:
 
 def test_nobody_waits_for_hvac_who_does_not_use_it() -> None:
     program = "import sys, shieldx.bootstrap.keyring_source; print('hvac' in sys.modules, 'requests' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = programs.run_python(program, check=True)
     assert done.stdout == "False False\n"
 
 
@@ -193,14 +193,14 @@ def test_settings_that_contradict_each_other_are_named(given: dict[str, str], na
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_cluster_without_a_keyring_is_told_every_way_to_name_one() -> None:
+def test_the_error_for_a_missing_keyring_lists_all_ways_to_configure_one() -> None:
     settings = Settings(kafka_bootstrap="k:9092")
     assert not knows_keyring(settings)
     with pytest.raises(FixConfiguration, match=r"_KEYRING_FILE, SHIELDX_AUDIT_KEYRING or SHIELDX_AUDIT_VAULT_ADDRESS"):
         keyring(settings)
 
 
-def test_a_worker_beside_this_process_gets_the_file_of_keys_and_no_secret(tmp_path: Path) -> None:
+def test_a_worker_of_this_process_gets_the_key_file_and_no_secret(tmp_path: Path) -> None:
     def given_to(**settings: Any) -> str | None:
         environment = worker_environment(Settings(**settings), "b:1")
         assert SECRET not in str(environment)

@@ -1,4 +1,4 @@
-"""What a ledger and an audit log have written, in lists that a test may tamper with."""
+"""The output of a ledger and an audit log, in lists that a test may tamper with."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.engine.testing.memory_log import MemoryRecord
 from shieldx.keyring.keyring import Keyring
-from shieldx.reconciliation.check import check_ledger
+from shieldx.reconciliation.check import reconcile_ledger
 from shieldx.reconciliation.ledger import Ledger
-from shieldx.reconciliation.report import BooksReport
+from shieldx.reconciliation.report import ReconciliationReport
 from shieldx.reconciliation.topics import Bounds
 from tests.engine.next_offsets import next_offsets
 
@@ -48,7 +48,7 @@ class StoredTopics:
         self.positions: dict[tuple[str, TopicPartition], int] = {}
         self.first: dict[TopicPartition, int] = {}
         self.committed: dict[TopicPartition, int] = {}
-        """Where an open transaction begins."""
+        """The offset where an open transaction begins."""
 
     async def bounds(self, tp: TopicPartition) -> Bounds:
         records = self.records.get(tp, [])
@@ -69,7 +69,7 @@ class StoredTopics:
             yield records[at : at + 7]
 
     def delete_before(self, topic: str, offset: int) -> None:
-        """What retention does, in every partition."""
+        """Delete old records in every partition, as retention does."""
         for partition in range(PARTITIONS):
             tp = TopicPartition(topic, partition)
             self.first[tp] = offset
@@ -79,7 +79,7 @@ class StoredTopics:
         return [record for tp, records in self.records.items() if tp.topic == topic for record in records]
 
     def edit(self, record: MemoryRecord, old: bytes, new: bytes) -> None:
-        """Replace a piece of a record's value."""
+        """Replace a part of a record's value."""
         assert record.value is not None
         assert old in record.value
         self._put(record, [record._replace(value=record.value.replace(old, new, 1))])
@@ -88,13 +88,13 @@ class StoredTopics:
         self._put(record, [])
 
     def insert_behind(self, record: MemoryRecord, added: MemoryRecord) -> None:
-        """The offset behind a record must be free: transactions' ends take some."""
+        """Insert a record. The next offset must be free, as it is after a transaction."""
         records = self.records[TopicPartition(record.topic, record.partition)]
         assert all(each.offset != record.offset + 1 for each in records)
         self._put(record, [record, added._replace(offset=record.offset + 1)])
 
     def append(self, topic: str, partition: int, value: bytes | None, key: bytes | None = None) -> MemoryRecord:
-        """Write one more record at a topic's end."""
+        """Append one more record to a topic."""
         records = self.records.setdefault(TopicPartition(topic, partition), [])
         offset, at_ms = (records[-1].offset + 1, records[-1].timestamp) if records else (0, 0)
         records.append(MemoryRecord(topic, partition, offset, at_ms, key, value, ()))
@@ -107,7 +107,7 @@ class StoredTopics:
 
 
 async def audited(ran: AgentDriver, *, unchained: int = 0) -> StoredTopics:
-    """What a ledger wrote, and what the audit agent makes of it, but for the last appends of each partition."""
+    """The output of a ledger, and the audit agent's output for it except for the last appends of each partition."""
     audit = AgentDriver(agent("audit"), MANIFESTS, partitions=ran.partitions)
     stored = StoredTopics()
     for partition in range(ran.partitions):
@@ -131,19 +131,19 @@ async def audited(ran: AgentDriver, *, unchained: int = 0) -> StoredTopics:
     return stored
 
 
-async def check(stored: StoredTopics, stores: TaskStores | None = None) -> BooksReport:
+async def check(stored: StoredTopics, stores: TaskStores | None = None) -> ReconciliationReport:
     ledger = Ledger(
         topics=stored,
         agent=agent("credits"),
         manifests=MANIFESTS,
         partitions=PARTITIONS,
-        report=BooksReport(),
+        report=ReconciliationReport(),
         stores=stores,
     )
-    return await check_ledger(ledger, None)
+    return await reconcile_ledger(ledger, None)
 
 
-def found(report: BooksReport, check_name: str) -> list[tuple[str, int, int | None]]:
+def found(report: ReconciliationReport, check_name: str) -> list[tuple[str, int, int | None]]:
     """The faults of one check: kind, partition and offset."""
     faults: list[Fault] = report.check(check_name).faults
     return [(str(fault.kind), fault.partition, fault.offset) for fault in faults]

@@ -1,4 +1,4 @@
-"""Everything that a ledger may meet, in two partitions."""
+"""Everything that a ledger may receive, in two partitions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def home(tenant_id: str) -> int:
 
 
 async def ledger_that_ran(records_at_a_time: int = 3) -> AgentDriver:
-    """A ledger that has met every command, refusal, expiry, repetition and misplaced record, and was restarted."""
+    """A restarted ledger that has received every command, refusal, expiry, repeat and misplaced record."""
     driver = AgentDriver(agent("credits"), MANIFESTS, partitions=PARTITIONS, records_at_a_time=records_at_a_time)
     for tenant_id in TENANTS:
         await _spend(driver, tenant_id)

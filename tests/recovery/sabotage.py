@@ -7,13 +7,14 @@ from uuid import uuid4
 
 from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
 
-from shieldx.domains.audit.fold import AuditFold
+from shieldx.domains.audit.shard_head import ShardHead
 from shieldx.domains.audit.tables import REMEMBERED
 from shieldx.engine.kafka.kafka_log import KafkaLog, KafkaTransactions
 from shieldx.engine.runtime.partition_buffer import PartitionBuffer
 from shieldx.engine.runtime.worker import Worker
 from shieldx.engine.tasks.task import Task
 from shieldx.errors import LeaveTask, RestoreTask
+from shieldx.state.deduplication import DeduplicationWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from aiokafka import TopicPartition as KafkaTopicPartition
 
     from shieldx.domains.audit.head import Head
-    from shieldx.domains.audit.messages import Rotate
+    from shieldx.domains.audit.keys import Keyring
     from shieldx.engine.tasks.log import Record, TopicPartition, Write
-    from shieldx.messages import AuditAppend, Output, Source
+    from shieldx.engine.tasks.position import Position
 
 
 def no_fence() -> None:
@@ -61,8 +62,9 @@ def no_seek() -> None:
         return True
 
     async def drop_nothing(task: Task, records: Sequence[Record]) -> int:
-        for tp in task.positions:
-            task.positions[tp] = 0
+        next_offsets = task._positions.next_offsets  # noqa: SLF001 - sabotage reaches inside
+        for tp in next_offsets:
+            next_offsets[tp] = 0
         return await process(task, records)
 
     Worker.on_partitions_assigned = leave_positions  # type: ignore[assignment, method-assign]
@@ -76,7 +78,7 @@ def no_await() -> None:
     async def commit(
         transactions: KafkaTransactions,
         writes: Mapping[TopicPartition, Sequence[Write]],
-        positions: Mapping[TopicPartition, int],
+        positions: Mapping[TopicPartition, Position],
     ) -> dict[TopicPartition, int]:
         producer: Any = transactions._producer  # noqa: SLF001 - sabotage reaches inside
         try:
@@ -97,32 +99,30 @@ def no_await() -> None:
 
 def no_recall() -> None:
     """Let a shard that is restored know nothing of what it has chained before."""
-    restore = AuditFold.restore
+    restore = DeduplicationWindow.restore
 
-    def restore_head(fold: AuditFold, topic: str, key: bytes, value: bytes | None) -> None:
-        if topic != REMEMBERED:
-            restore(fold, topic, key, value)
+    def restore_others(window: DeduplicationWindow, key: bytes, value: bytes | None) -> None:
+        if window._topic != REMEMBERED:  # noqa: SLF001 - sabotage reaches inside
+            restore(window, key, value)
 
-    AuditFold.restore = restore_head  # type: ignore[assignment, method-assign]
+    DeduplicationWindow.restore = restore_others  # type: ignore[assignment, method-assign]
 
 
 def kept_head() -> None:
-    """Let a shard that is restored go on from the entry that this process signed last, committed or not."""
-    apply, check = AuditFold.apply, AuditFold._check_head  # noqa: SLF001 - sabotage reaches inside
+    """Let a shard that is restored continue from the entry that this process signed last, committed or not."""
+    put, trust = ShardHead.put, ShardHead.trust
     heads: dict[int, Head] = {}
 
-    def keep(fold: AuditFold, message: AuditAppend | Rotate, source: Source) -> list[Output]:
-        outputs = apply(fold, message, source)
-        heads[fold._shard] = fold._head  # noqa: SLF001 - sabotage reaches inside
-        return outputs
+    def keep(head: ShardHead, moved: Head) -> None:
+        put(head, moved)
+        heads[moved.shard] = moved
 
-    def go_on(fold: AuditFold) -> None:
-        if not fold._trusted and fold._shard in heads:  # noqa: SLF001 - sabotage reaches inside
-            fold._head, fold._trusted = heads[fold._shard], True  # noqa: SLF001 - sabotage reaches inside
-        check(fold)
+    def trust_the_kept(head: ShardHead, keyring: Keyring) -> Head:
+        restored = trust(head, keyring)
+        return heads.get(restored.shard, restored)
 
-    AuditFold.apply = keep  # type: ignore[assignment, method-assign]
-    AuditFold._check_head = go_on  # type: ignore[assignment, method-assign] # noqa: SLF001 - sabotage reaches inside
+    ShardHead.put = keep  # type: ignore[assignment, method-assign]
+    ShardHead.trust = trust_the_kept  # type: ignore[assignment, method-assign]
 
 
 VARIANTS: dict[str, Callable[[], None]] = {

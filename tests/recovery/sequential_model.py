@@ -11,8 +11,8 @@ import msgspec
 
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve, Single
-from shieldx.domains.credits.reservations import State as HoldState
 from shieldx.domains.credits.tables import AccountRow, ReservationRow, TransactionRow
+from shieldx.domains.credits.tables import State as HoldState
 from shieldx.engine.tasks.codec import HOP, REPLY_TO, TICK_VALUE
 from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter, Output, Source, rfc3339
 from shieldx.state.row_key import row_key

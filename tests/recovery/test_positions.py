@@ -13,7 +13,7 @@ from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.topics.admin import TopicAdmin
 from shieldx.errors import RestoreTask
-from tests.engine.next_offsets import next_offsets
+from tests.engine.next_offsets import next_offsets, positions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ async def test_a_position_asked_for_while_the_broker_comes_up_is_right_or_refuse
         await TopicAdmin(connection).create({TP.topic: TOPIC, POSITIONS: TOPIC}, partitions=1, replication=1)
         await log.start()
         transactions = await log.fence("task")
-        await transactions.commit({}, {TP: COMMITTED})
+        await transactions.commit({}, positions({TP: COMMITTED}))
         await transactions.close()
         # A commit is answered before its marker stands in the topic; a fence waits for that as well.
         await _answers_until_right(log)

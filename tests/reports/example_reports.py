@@ -1,4 +1,4 @@
-"""Reports as the domain makes them, of samples that are said in a line."""
+"""Reports made by the domain from samples that are described in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RULE = Signature(pattern="(?i)union\\s+select")
 BEGUN_MS = 1_795_000_000_000
 
 Row = tuple[str, bool, bool, int]
-"""Category, whether the rule should fire, whether it did, and on how many samples."""
+"""Category, whether the rule should fire, whether it did, and the number of samples."""
 
 USUAL: tuple[Row, ...] = (
     ("sql-injection", True, True, 470),
@@ -33,7 +33,7 @@ USUAL: tuple[Row, ...] = (
 def judged_of(
     rows: Iterable[Row], *, scores: Sequence[float] | None = None, compared: Sequence[bool] | None = None
 ) -> Judged:
-    """Samples as they stand in the rows, each from `made.yaml`."""
+    """Samples in the order of the rows, each from `made.yaml`."""
     each = [(category, positive, fired) for category, positive, fired, number in rows for _ in range(number)]
     drawn = Drawn(tuple(range(len(each))), tuple(row[1] for row in each), tuple(row[0] for row in each))
     return Judged(
@@ -46,7 +46,7 @@ def judged_of(
 
 
 def completed(judged: Judged | None = None, **fields: Any) -> Report:
-    """The report on samples that were judged."""
+    """The report on judged samples."""
     judged = judged_of(USUAL) if judged is None else judged
     targets = fields.get("targets", Targets())
     compared_with = None if judged.compared is None else (2, "c" * 64)
@@ -67,7 +67,7 @@ def completed(judged: Judged | None = None, **fields: Any) -> Report:
 
 
 def refused(code: EvaluationCode = EvaluationCode.UNKNOWN_SAMPLE_SET, **fields: Any) -> Report:
-    """The report of an evaluation that did not begin."""
+    """The report of an evaluation that did not start."""
     usual = {
         "status": "refused",
         "code": code,
@@ -82,7 +82,7 @@ def refused(code: EvaluationCode = EvaluationCode.UNKNOWN_SAMPLE_SET, **fields: 
 
 
 def scored(number: int = 400) -> Judged:
-    """A scored rule that separates well, and not wholly: scores rise, and most of the high ones are positives."""
+    """A scored rule that separates well but not perfectly: scores rise, and most high ones are positives."""
     rows: list[Row] = []
     scores = []
     for place in range(number):

@@ -45,7 +45,7 @@ def test_a_page_needs_and_may_load_nothing_but_itself(report: Report) -> None:
     assert page.named("html") == [{"lang": "en"}]
 
 
-def test_every_picture_has_a_title_or_stands_beside_its_figures(report: Report) -> None:
+def test_every_picture_has_a_title_or_is_next_to_its_figures(report: Report) -> None:
     page = ParsedPage(html_page(report))
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -58,12 +58,12 @@ def test_every_picture_has_a_title_or_stands_beside_its_figures(report: Report) 
     assert all("scope" in heading for heading in page.named("th"))
 
 
-def test_no_page_has_a_figure_that_is_none(report: Report) -> None:
+def test_no_page_shows_a_missing_figure(report: Report) -> None:
     page = ParsedPage(html_page(report))
     assert not {"None", "nan", "inf"} & set(page.text.replace("\n", " ").split())
 
 
-def test_what_users_chose_is_text_wherever_it_stands() -> None:
+def test_user_input_is_always_text() -> None:
     judged = judged_of([(ATTACK, True, True, 3), (ATTACK, False, True, 2), ("b", False, False, 5)])
     judged = msgspec.structs.replace(judged, sources=tuple(f"{ATTACK}#{number}" for number in range(10)))
     rule = Signature(pattern=ATTACK)
@@ -79,7 +79,7 @@ def test_what_users_chose_is_text_wherever_it_stands() -> None:
     assert json.dumps(ATTACK) in page.text, "the rule's content"
 
 
-def test_what_would_turn_or_end_text_is_shown_instead() -> None:
+def test_control_and_bidirectional_characters_are_made_visible() -> None:
     written = html_page(completed(rule_name="a\u202eb\x00c\x1b[31m\ud800\n"))
     assert "a\\u202eb\\x00c\\x1b[31m\\ud800" in written
     assert not {"\u202e", "\x00", "\x1b"} & set(written)
@@ -122,7 +122,7 @@ def test_a_scored_rule_has_its_curves_and_their_points_in_figures() -> None:
     assert len(page.named("details")) == 2
 
 
-def test_a_yes_or_no_rule_is_a_point_on_the_line_between_never_and_always() -> None:
+def test_a_yes_no_rule_is_a_point_between_never_and_always_firing() -> None:
     page = ParsedPage(html_page(completed()))
     assert [len((line["points"] or "").split()) for line in page.named("polyline")] == [3, 0]
     assert "ROC curve, AUC-ROC (balanced accuracy) 0.9760" in page.texts
@@ -133,7 +133,7 @@ def test_a_yes_or_no_rule_is_a_point_on_the_line_between_never_and_always() -> N
 )
 def test_without_both_kinds_of_samples_there_is_no_curve(name: str, missing: str) -> None:
     page = ParsedPage(html_page(PAGES[name]))
-    assert f"There are none: no sample is a {missing}." in page.texts
+    assert f"There are no curves: no sample is {missing}." in page.texts
     assert page.named("polyline") == []
 
 

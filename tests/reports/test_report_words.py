@@ -21,7 +21,7 @@ from tests.reports.example_reports import completed, refused
         (1.0, "100.00 %"),
     ],
 )
-def test_only_none_is_0_percent_and_only_all_is_100(share: float, shown: str) -> None:
+def test_only_exact_shares_are_shown_as_0_or_100_percent(share: float, shown: str) -> None:
     assert percent(share) == shown
 
 
@@ -37,7 +37,7 @@ def test_every_figure_is_shown_but_the_counts() -> None:
     figures = figures_of(completed())
     assert figures is not None
     assert len(figure_rows(figures)) == len(Figures.__struct_fields__) - len(
-        ["the four counts", "", "", "", "p, beside chi-square", "what the AUC is, in its name", "the intervals"]
+        ["the four counts", "", "", "", "p, next to chi-square", "what the AUC is, in its name", "the intervals"]
     )
     assert {row.name for row in figure_rows(figures) if row.interval} == {
         "precision",
@@ -55,11 +55,21 @@ def test_every_figure_is_shown_but_the_counts() -> None:
             "APPROVE_FULL_DEPLOYMENT",
             0.8,
             0.01,
-            "Confidence is 80.00 %, 75 % at least, and the false positive rate 1.00 %",
+            "Confidence is 80.00 % (required: 75 %), and the false positive rate is 1.00 %",
         ),
-        ("APPROVE_CANARY", 0.6, 0.0, "Confidence is 60.00 %: 50 % at least, but below the 75 % of a full deployment."),
-        ("APPROVE_CANARY", 0.9, 0.02, "the false positive rate 2.00 % is above the 1 % of a full deployment."),
-        ("REJECT", 0.1, 0.0, "Confidence is 10.00 %, below the 50 % of a canary."),
+        (
+            "APPROVE_CANARY",
+            0.6,
+            0.0,
+            "Confidence is 60.00 %: enough for a canary (50 %), but not for full deployment (75 %).",
+        ),
+        (
+            "APPROVE_CANARY",
+            0.9,
+            0.02,
+            "the false positive rate of 2.00 % is above the 1 % allowed for full deployment.",
+        ),
+        ("REJECT", 0.1, 0.0, "Confidence is 10.00 %, below the 50 % required for a canary."),
     ],
 )
 def test_a_decision_has_its_reason(decision: str, confidence: float, rate: float, said: str) -> None:
@@ -79,8 +89,8 @@ def test_a_risk_says_what_it_means(level: RiskLevel) -> None:
 def test_where_figures_are_from_is_said_without_what_is_unknown() -> None:
     facts = dict(provenance(completed(cached_from="e0", ground_truth="942100"), whole_hash=True))
     assert facts["samples"] == "1,000 of default, version 0123456789abcdef at offsets 12 to 1,011, seed 7"
-    assert facts["outcomes from"] == "evaluation e0, which judged the same"
-    assert facts["truth"] == "what samples expect of rule 942100"
+    assert facts["outcomes from"] == "evaluation e0 of the same rule and samples"
+    assert facts["truth"] == "expectations for rule 942100 in the samples"
     assert facts["charge"] == "1,000 committed, reservation shadow/e1"
     assert len(facts["rule hash"]) == 64
     facts = dict(provenance(refused(rule_hash=None, rule_version=None), whole_hash=False))

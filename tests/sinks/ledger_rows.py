@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS, AccountRow, TransactionRow
+from shieldx.engine.kafka.cluster import Cluster
 from shieldx.engine.kafka.offset_range import OffsetRange
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from shieldx.engine.tasks.log import TopicPartition
 
 AT_MS = 1_767_268_800_000
@@ -25,15 +28,15 @@ class Record(NamedTuple):
     headers: tuple[()] = ()
 
 
-class UnchangingCluster:
+class UnchangingCluster(Cluster):
     """A cluster to which nothing is written."""
 
-    id = "one"
-
-    def __init__(self, beginning: int = 0, end: int = 1_000_000) -> None:
+    def __init__(self, beginning: int = 0, end: int = 1_000_000, *, cluster_id: str = "one") -> None:
+        super().__init__({})
+        self._id = cluster_id
         self._held = OffsetRange(beginning, end)
 
-    async def bounds(self, partitions: tuple[TopicPartition, ...]) -> dict[TopicPartition, OffsetRange]:
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetRange]:
         return dict.fromkeys(partitions, self._held)
 
 

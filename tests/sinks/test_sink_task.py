@@ -164,7 +164,9 @@ async def test_records_that_were_deleted_unread_stop_the_sink_with_what_to_do(ds
         await (await started(database)).process([account(0, "a", 7), transaction(0, "a")])
         with pytest.raises(FixConfiguration, match=r"up to offset 1, but records below 5 are deleted: 4 were never"):
             await started(database, cluster=UnchangingCluster(beginning=5))
-        assert (await started(database, 1, UnchangingCluster(beginning=5))).positions[TRANSACTIONS, 1] == 5
+        assert (await started(database, 1, UnchangingCluster(beginning=5))).positions[
+            TopicPartition(TRANSACTIONS, 1)
+        ] == 5
 
 
 async def test_a_database_of_another_log_stops_the_sink_with_what_to_do(dsn: str) -> None:
@@ -172,8 +174,7 @@ async def test_a_database_of_another_log_stops_the_sink_with_what_to_do(dsn: str
         await (await started(database)).process([transaction(7, "a")])
         with pytest.raises(FixConfiguration, match=r"from another log .* ends at 7"):
             await started(database, cluster=UnchangingCluster(end=7))
-        other = UnchangingCluster()
-        other.id = "two"
+        other = UnchangingCluster(cluster_id="two")
         with pytest.raises(FixConfiguration, match="in cluster one; this is two"):
             await started(database, cluster=other)
 
@@ -188,7 +189,7 @@ async def test_another_owner_that_moves_on_during_a_start_is_no_other_log(dsn: s
                 await former.process([transaction(7, "a")])
                 return held
 
-        assert (await started(database, cluster=SlowCluster(end=7))).positions[TRANSACTIONS, 0] == 8
+        assert (await started(database, cluster=SlowCluster(end=7))).positions[TopicPartition(TRANSACTIONS, 0)] == 8
 
 
 async def test_a_schema_that_is_missing_names_the_command(postgres: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from shieldx.top.drawing import View, draw, rate, size
-from shieldx.top.metrics_page import Figures, Page, Place
+from shieldx.top.metrics_page import AgentPartition, Figures, Page
 from shieldx.top.sparkline import sparkline
 from shieldx.top.watch import Answer, Watch
 
@@ -20,7 +20,7 @@ def board(partitions: int, *workers: str) -> Board:
     def page(worker: int, at_s: int) -> Page:
         mine = range(worker, partitions, len(workers) or 1)
         figures = Figures(records=60_000 * at_s, transactions=60 * at_s, lag=345, state_bytes=7e6)
-        return Page({Place("credits", number): figures for number in mine})
+        return Page({AgentPartition("credits", number): figures for number in mine})
 
     for at_s in (0, 1):
         found = watch.look({name: Answer(at_s, page(i, at_s)) for i, name in enumerate(workers or ["a:1"])})
@@ -53,7 +53,7 @@ def test_several_workers_are_named() -> None:
     assert [line.split()[1:3] for line in lines[-3:]] == [["2", "workers"], ["a:1", "running"], ["b:1", "running"]]
 
 
-def test_a_screenful_of_partitions_or_else_the_agents() -> None:
+def test_partitions_are_shown_if_they_fit_and_agents_otherwise() -> None:
     assert len(drawn(board(12), lines=20)) > 12
     assert drawn(board(500), lines=20)[5].startswith("credits")
     assert len(drawn(board(500), lines=20)) == 6
@@ -63,7 +63,7 @@ def test_partitions_that_do_not_fit_are_counted() -> None:
     lines = drawn(board(500), lines=20, by="partition")
     assert len(lines) <= 20
     shown = len(lines) - 6
-    assert lines[-1].strip() == f"and {501 - shown} more; --by agent adds them up"
+    assert lines[-1].strip() == f"and {501 - shown} more; --by agent shows one row per agent"
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])
@@ -75,14 +75,14 @@ def test_a_narrow_terminal_gets_fewer_columns_and_whole_figures(width: int) -> N
 
 
 def test_a_worker_without_an_answer_is_named_below() -> None:
-    silent = Watch().look({"a:1": Answer(0, None), "b:1": Answer(0, Page({Place("credits", 0): Figures()}))})
+    silent = Watch().look({"a:1": Answer(0, None), "b:1": Answer(0, Page({AgentPartition("credits", 0): Figures()}))})
     assert drawn(silent)[-1] == "a:1  no answer"
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "-"), (0, "0"), (0.25, "0.2"), (9.94, "9.9"), (12.5, "12"), (1234567.0, "1,234,567")]
 )
-def test_rates_have_the_digits_that_say_something(value: float | None, text: str) -> None:
+def test_rates_show_significant_digits(value: float | None, text: str) -> None:
     assert rate(value) == text
 
 
@@ -91,7 +91,7 @@ def test_sizes_have_the_units_of_the_settings(value: float, text: str) -> None:
     assert size(value) == text
 
 
-def test_a_sparkline_goes_from_nothing_to_the_largest() -> None:
+def test_a_sparkline_is_scaled_from_0_to_the_largest() -> None:
     assert sparkline([0, 50, 100]) == "▁▅█"
     assert sparkline([0, 0]) == "▁▁"
     assert sparkline([]) == ""

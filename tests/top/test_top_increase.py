@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shieldx.top.increase import durations_since, growth, increase
-from shieldx.top.metrics_page import Durations, Figures, Page, Place
+from shieldx.top.metrics_page import AgentPartition, Durations, Figures, Page
 
-PLACE = Place("credits", 0)
+PLACE = AgentPartition("credits", 0)
 INFINITY = float("inf")
 
 
@@ -16,7 +16,7 @@ def page(records: float, *, since_s: float = 1, commits: dict[float, float] | No
 
 
 @given(st.lists(st.lists(st.integers(0, 1000), min_size=1), min_size=1))
-def test_what_was_counted_is_found_however_often_a_worker_starts_anew(lives: list[list[int]]) -> None:
+def test_counts_survive_any_number_of_worker_restarts(lives: list[list[int]]) -> None:
     before, found = page(0, since_s=0), 0.0
     for since_s, steps in enumerate(lives, 1):
         for number in range(1, len(steps) + 1):
@@ -27,21 +27,21 @@ def test_what_was_counted_is_found_however_often_a_worker_starts_anew(lives: lis
 
 
 @given(st.floats(0, 1e9), st.floats(0, 1e9))
-def test_no_count_grows_by_less_than_nothing(before: float, now: float) -> None:
+def test_no_count_shrinks(before: float, now: float) -> None:
     assert 0 <= increase(before, now) <= now
 
 
-def test_a_place_that_is_new_was_counted_from_0() -> None:
+def test_a_new_partition_counts_from_0() -> None:
     assert growth(Page(), page(70), 1).records == {PLACE: 70}
 
 
-def test_durations_of_the_interval_alone() -> None:
+def test_durations_are_only_those_of_the_interval() -> None:
     before = page(0, commits={0.1: 5, INFINITY: 7})
     grown = growth(before, page(0, commits={0.1: 6, INFINITY: 10}), 1)
     assert grown.commits["credits"].counts == {0.1: 1, INFINITY: 3}
 
 
-def test_durations_of_a_worker_that_started_anew_are_all_new() -> None:
+def test_all_durations_of_a_restarted_worker_are_new() -> None:
     before = Durations({0.1: 5, INFINITY: 7}, counted_since_s=1)
     anew = Durations({0.1: 6, INFINITY: 8}, counted_since_s=2)
     assert durations_since(before, anew) is anew

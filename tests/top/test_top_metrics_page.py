@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from shieldx.engine.operations.metrics import Metrics
-from shieldx.top.metrics_page import FIELDS, Place, parse
+from shieldx.top.metrics_page import FIELDS, AgentPartition, parse
 
 
 def test_a_page_that_a_worker_wrote() -> None:
@@ -21,8 +21,8 @@ def test_a_page_that_a_worker_wrote() -> None:
     metrics.commit_s.labels("credits").observe(0.004)
     page = parse(generate_latest(metrics.registry).decode())
 
-    assert list(page.places) == [Place("credits", 3)]
-    figures = page.places[Place("credits", 3)]
+    assert list(page.partitions) == [AgentPartition("credits", 3)]
+    figures = page.partitions[AgentPartition("credits", 3)]
     assert (figures.records, figures.transactions, figures.dead_letters) == (50, 2, 1)
     assert (figures.fenced, figures.restarts, figures.lag) == (4, 5, 6)
     assert (figures.state_bytes, figures.waiting) == (7000, 1)
@@ -40,10 +40,10 @@ def test_every_metric_that_is_read_is_one_of_the_engine_s() -> None:
     assert [name for name in FIELDS if f"\n{name}{{" not in page] == []
 
 
-def test_metrics_of_others_are_passed_over() -> None:
-    assert parse('# TYPE up gauge\nup{job="x"} 1.0\ncredits_operations_total{op="consume"} 7.0\n').places == {}
+def test_other_metrics_are_ignored() -> None:
+    assert parse('# TYPE up gauge\nup{job="x"} 1.0\ncredits_operations_total{op="consume"} 7.0\n').partitions == {}
 
 
-def test_a_page_of_something_else() -> None:
+def test_a_page_without_metrics_is_rejected() -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse("<html><body>not found</body></html>\n")

@@ -37,25 +37,25 @@ def test_a_larger_share_takes_no_less_time(values: list[float], one: float, othe
     assert low <= high
 
 
-def test_within_a_bucket_durations_are_taken_to_be_even() -> None:
+def test_durations_are_assumed_uniform_within_a_bucket() -> None:
     assert quantile_s(Durations({0.1: 0, 0.2: 10, inf: 10}), 0.5) == pytest.approx(0.15)
 
 
-def test_beyond_the_last_bound_it_is_that_bound() -> None:
+def test_a_quantile_above_the_last_bound_is_that_bound() -> None:
     assert quantile_s(Durations({0.1: 0, inf: 3}), 0.5) == 0.1
 
 
 @pytest.mark.parametrize("nothing", [Durations(), Durations({0.1: 0, inf: 0})])
-def test_of_nothing_there_is_no_quantile(nothing: Durations) -> None:
+def test_no_durations_have_no_quantile(nothing: Durations) -> None:
     assert quantile_s(nothing, 0.5) is None
 
 
 @given(st.lists(st.lists(st.floats(0.0001, 2)), max_size=4))
-def test_workers_together_are_as_one(parts: list[list[float]]) -> None:
+def test_durations_of_several_workers_add_up(parts: list[list[float]]) -> None:
     all_of_them = [value for part in parts for value in part]
     assert together(map(counted, parts)).counts == (counted(all_of_them).counts if parts else {})
 
 
-def test_other_buckets_count_in_the_next_bound_that_they_know() -> None:
+def test_different_buckets_count_towards_the_next_known_bound() -> None:
     merged = together([Durations({0.1: 1, inf: 2}), Durations({0.2: 5, inf: 5})])
     assert merged.counts == {0.1: 1, 0.2: 6, inf: 7}

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shieldx.top.metrics_page import Durations, Figures, Page, Place
+from shieldx.top.metrics_page import AgentPartition, Durations, Figures, Page
 from shieldx.top.watch import Answer, Watch
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ INFINITY = float("inf")
 
 
 def page(*partitions: int, agent: str = "credits", **figures: Any) -> Page:
-    return Page({Place(agent, number): Figures(**figures) for number in partitions})
+    return Page({AgentPartition(agent, number): Figures(**figures) for number in partitions})
 
 
 def agent(board: Board) -> AgentRow:
@@ -28,7 +28,7 @@ def partition(board: Board) -> PartitionRow:
 
 
 def looks(*answers: dict[str, Answer]) -> Board:
-    """The board of the last of several looks."""
+    """The board after several looks."""
     watch = Watch()
     return [watch.look(each) for each in answers][-1]
 
@@ -57,12 +57,12 @@ def test_latency_is_that_of_the_interval_over_all_workers() -> None:
     assert agent(board).commit_p95_ms == pytest.approx(195)
 
 
-def test_a_worker_that_started_anew_has_no_negative_rate() -> None:
+def test_a_restarted_worker_has_no_negative_rate() -> None:
     board = looks({"a": Answer(0, page(0, records=500))}, {"a": Answer(2, page(0, records=50))})
     assert partition(board).records_per_s == 25
 
 
-def test_a_worker_that_falls_silent_keeps_its_place_and_catches_up() -> None:
+def test_a_worker_that_stops_answering_keeps_its_row_and_catches_up() -> None:
     watch = Watch()
     watch.look({"a": Answer(0, page(0, records=100, lag=7))})
     silent = watch.look({"a": Answer(1, None)})
@@ -77,7 +77,7 @@ def test_a_worker_that_never_answers_is_named() -> None:
     assert partition(board).worker == "b"
 
 
-def test_a_partition_is_its_last_worker_s_although_the_page_of_another_still_shows_it() -> None:
+def test_a_partition_belongs_to_its_last_worker_although_another_page_still_shows_it() -> None:
     watch = Watch()
     stale = page(0, lag=900, transactions=50, counted_since_s=1, waiting=1)
     watch.look({"a": Answer(0, stale), "b": Answer(0, page(0, transactions=1, counted_since_s=2))})
@@ -99,34 +99,36 @@ def test_counts_of_trouble_are_those_of_all_workers() -> None:
     assert (row.fenced, row.restarts, row.dead_letters) == (4, 2, 4)
 
 
-def test_a_worker_that_is_not_ready_says_it_of_what_neither_waits_nor_works() -> None:
-    before = Page({Place("credits", number): Figures(transactions=1) for number in range(2)})
-    working = Page({Place("credits", 0): Figures(transactions=2), Place("credits", 1): Figures(transactions=1)})
+def test_an_unready_worker_marks_partitions_that_neither_wait_nor_work() -> None:
+    before = Page({AgentPartition("credits", number): Figures(transactions=1) for number in range(2)})
+    working = Page(
+        {AgentPartition("credits", 0): Figures(transactions=2), AgentPartition("credits", 1): Figures(transactions=1)}
+    )
     board = looks({"a": Answer(0, before)}, {"a": Answer(1, working, ready=False)})
     assert {row.partition: row.state for row in agent(board).partitions} == {0: "running", 1: "not ready"}
     assert (agent(board).state, agent(board).in_state) == ("not ready", 1)
 
 
-def test_one_that_waits_for_memory_explains_why_its_worker_is_not_ready() -> None:
-    waiting = Page({Place("credits", 0): Figures(waiting=1), Place("credits", 1): Figures()})
+def test_a_partition_that_waits_for_memory_explains_an_unready_worker() -> None:
+    waiting = Page({AgentPartition("credits", 0): Figures(waiting=1), AgentPartition("credits", 1): Figures()})
     board = looks({"a": Answer(0, waiting, ready=False)})
     assert {row.partition: row.state for row in agent(board).partitions} == {0: "waiting for memory", 1: "running"}
 
 
 def test_agents_in_trouble_come_first_and_then_the_busiest() -> None:
     def pages(at_s: float) -> Page:
-        places = {
-            Place("idle", 0): Figures(),
-            Place("busy", 0): Figures(records=100 * at_s),
-            Place("stuck", 0): Figures(waiting=1),
+        partitions = {
+            AgentPartition("idle", 0): Figures(),
+            AgentPartition("busy", 0): Figures(records=100 * at_s),
+            AgentPartition("stuck", 0): Figures(waiting=1),
         }
-        return Page(places)
+        return Page(partitions)
 
     board = looks({"a": Answer(0, pages(0))}, {"a": Answer(1, pages(1))})
     assert [row.agent for row in board.agents] == ["stuck", "busy", "idle"]
 
 
-def test_partitions_stand_by_their_number_until_they_lag() -> None:
+def test_partitions_are_sorted_by_number_until_they_lag() -> None:
     lags = {0: 900, 1: 20_000, 2: 0, 3: 30_000}
-    board = looks({"a": Answer(0, Page({Place("credits", n): Figures(lag=lag) for n, lag in lags.items()}))})
+    board = looks({"a": Answer(0, Page({AgentPartition("credits", n): Figures(lag=lag) for n, lag in lags.items()}))})
     assert [row.partition for row in agent(board).partitions] == [1, 3, 0, 2]

@@ -1,4 +1,4 @@
-"""A small platform: what a page in agents/ and a manifest declare, without anything that would run."""
+"""A small platform: declarations of pages in agents/ and manifests, without anything that runs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.engine.table_specs import specs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from shieldx.engine.declarations.agent import Agent
     from shieldx.topology.graph import Graph
 
 
@@ -49,7 +50,7 @@ BILLING = agent("billing", reads=["orders"], writes=["bills"], tables=["totals"]
 MIRROR = sink("mirror", reads=["bills", "totals"], into=["billing.bills"])
 
 
-def drawn(agents: Sequence[TransactionalAgent], **more: Topic) -> Graph:
+def drawn(agents: Sequence[Agent], **more: Topic) -> Graph:
     """The graph of some agents where `TOPICS`, `more`, and the positions of each agent are declared."""
     positions = {each.positions: topic("compact") for each in agents if each.positions is not None}
     return draw_up(agents, TOPICS | positions | more)

@@ -28,7 +28,7 @@ def platform() -> Graph:
 
 
 def lettering(drawing: str) -> list[tuple[str, float, float, float, float]]:
-    """Each text with the rectangle that it takes in common fonts: left, top, right, bottom."""
+    """Each text with its rectangle in common fonts: left, top, right, bottom."""
     found = []
     for element in ET.fromstring(drawing).iter(f"{NAMESPACE}text"):  # noqa: S314 - our own drawing
         kind, words = element.attrib["class"], element.text or ""
@@ -39,7 +39,7 @@ def lettering(drawing: str) -> list[tuple[str, float, float, float, float]]:
     return found
 
 
-def test_a_tree_an_agent() -> None:
+def test_there_is_one_tree_per_agent() -> None:
     assert text(SMALL) == (
         "billing  transactional agent\n"
         "├─ reads     orders             input, kept 7 d             ◀ producers\n"
@@ -86,17 +86,17 @@ def test_a_flowchart_s_ids_are_words_and_differ() -> None:
 
 
 @pytest.mark.parametrize("graph", [SMALL, platform(), drawn([])], ids=["small", "own", "no agent"])
-def test_no_words_lie_on_others_or_leave_the_picture(graph: Graph) -> None:
+def test_no_texts_overlap_or_leave_the_picture(graph: Graph) -> None:
     drawing = svg(graph)
     found = lettering(drawing)
     for (a, *first), (b, *second) in combinations(found, 2):
         beside = first[2] <= second[0] or second[2] <= first[0]
-        assert beside or first[3] <= second[1] or second[3] <= first[1], f"{a!r} lies on {b!r}"
+        assert beside or first[3] <= second[1] or second[3] <= first[1], f"{a!r} overlaps {b!r}"
     width = float(ET.fromstring(drawing).attrib["width"])  # noqa: S314 - our own drawing
     assert all(left > -22 and right < width - 22 for _, left, _, right, _ in found)
 
 
-def test_every_kind_has_a_colour_by_day_and_by_night() -> None:
+def test_every_kind_has_a_colour_in_light_and_dark_mode() -> None:
     drawing = svg(SMALL)
     light, _, dark = drawing.partition("@media (prefers-color-scheme: dark)")
     for kind in {node.kind for node in SMALL.nodes}:

@@ -16,7 +16,7 @@ def kinds(graph: Graph) -> dict[str, Kind]:
     return {node.name: node.kind for node in graph.nodes}
 
 
-def test_an_agent_its_topics_and_who_stands_outside() -> None:
+def test_an_agent_with_its_topics_and_outside_nodes() -> None:
     graph = drawn([BILLING])
     assert edges(graph) == {
         ("producers", "writes", "orders"),
@@ -53,7 +53,7 @@ def test_notes_say_how_long_a_topic_is_kept() -> None:
     )
 
 
-def test_a_sink_writes_to_postgres_and_hides_no_consumer_of_results() -> None:
+def test_a_sink_writes_to_postgres_and_results_still_have_consumers() -> None:
     graph = drawn([BILLING, MIRROR])
     assert edges(graph) - edges(drawn([BILLING])) == {
         ("bills", "is read by", "mirror"),
@@ -64,7 +64,7 @@ def test_a_sink_writes_to_postgres_and_hides_no_consumer_of_results() -> None:
     assert next(node.lines for node in graph.nodes if node.kind is Kind.DATABASE) == ("billing.bills",)
 
 
-def test_between_two_agents_nobody_stands_outside() -> None:
+def test_a_topic_between_two_agents_has_no_outside_nodes() -> None:
     first = agent("first", reads=["orders"], writes=["bills", "checks"])
     second = agent("second", reads=["checks"], writes=["checked"])
     graph = drawn([first, second], checks=topic(), checked=topic())
@@ -81,7 +81,7 @@ def test_a_topic_that_no_manifest_declares(wrong: object) -> None:
         drawn([wrong])  # type: ignore[list-item]
 
 
-def test_a_sentence_an_agent() -> None:
+def test_there_is_one_sentence_per_agent() -> None:
     assert describe(drawn([BILLING, MIRROR])) == (
         "Transactional agent billing reads orders, writes bills, replies and dead-letters and keeps the tables totals "
         "and billing.positions. "

@@ -59,7 +59,7 @@ def test_an_edge_past_a_layer_bends_around_it() -> None:
     assert [stop.node and stop.node.name for stop in long.stops] == ["orders", None, None, "second"]
 
 
-def test_agents_in_a_circle_have_one_edge_that_runs_back() -> None:
+def test_a_cycle_of_agents_has_one_backward_edge() -> None:
     circle = [agent("there", reads=["orders"], writes=["bills"]), agent("back", reads=["bills"], writes=["orders"])]
     backward = [path.edge for path in arrange(drawn(circle)).paths if path.backward]
     assert [(e.source.name, e.target.name) for e in backward if e.verb == "writes"] == [("back", "orders")]
@@ -90,7 +90,7 @@ def test_each_path_goes_from_layer_to_layer(graph: Graph) -> None:
 
 @given(platforms())
 @settings(deadline=None, max_examples=50)
-def test_nothing_lies_on_anything(graph: Graph) -> None:
+def test_nothing_overlaps(graph: Graph) -> None:
     placement = place(arrange(graph))
     boxes = [box for _, box in placement.boxes]
     assert all(apart(a, b) for a, b in combinations(boxes, 2))

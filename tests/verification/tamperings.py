@@ -1,6 +1,6 @@
-"""Ways to tamper with a log, each on a shard of its own, and what must be found of each.
+"""Ways to tamper with a log, each on a shard of its own, and the expected findings.
 
-A shard is a list of records as Kafka has them. Its chain has twelve entries; the sixth rotates from k1 to k2.
+A shard is a list of records as in Kafka. Its chain has twelve entries; the sixth rotates from k1 to k2.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ Found = tuple[str, int, int, int]
 
 
 class Tampering(NamedTuple):
-    """What is done to a shard, and what must be found of it in each place where it can be done."""
+    """A change to a shard, and the expected findings in each place where it can be made."""
 
     name: str
     tamper: Callable[[Shard], Shard]
     breaks: dict[str, list[tuple[str, int, int]]]
     elsewhere: dict[str, list[tuple[str, int, int]]] = {}  # noqa: RUF012 - a constant
-    """What is found in shard `FAR_SHARD` plus this one's number."""
+    """The findings in shard `FAR_SHARD` plus this one's number."""
     head: int | None = None
-    """The sequence of a head that was seen before."""
+    """The sequence of a previously seen head."""
 
     @property
     def places(self) -> list[str]:
@@ -100,7 +100,7 @@ def entry_in(found: Record) -> AuditEntry:
 
 
 def edit(**fields: object) -> Callable[[Shard], Shard]:
-    """Edit one entry, and nothing else of it."""
+    """Edit one entry only."""
 
     def tamper(shard: Shard) -> Shard:
         changed = msgspec.structs.replace(entry_in(shard[EDITED]), **fields)
@@ -117,13 +117,13 @@ def move(field: str, by: int) -> Callable[[Shard], Shard]:
 
 
 def rehash(entry: AuditEntry, key: bytes) -> AuditEntry:
-    """Hash and sign as somebody would who has another secret under the same id."""
+    """Hash and sign as someone does who has another secret with the same id."""
     hashed = sha256(hashed_bytes(entry))
     return msgspec.structs.replace(entry, hash=hashed.hexdigest(), mac=digest(key, hashed.digest(), "sha256").hex())
 
 
 def rewrite(first: int, key: bytes, key_id: str | None = None) -> Callable[[Shard], Shard]:
-    """Write the chain anew from an entry on: a whole chain again, but for the key."""
+    """Rewrite the chain from an entry on, which makes it intact except for the key."""
 
     def tamper(shard: Shard) -> Shard:
         new = list(shard[:first])
@@ -149,7 +149,7 @@ def insert_forged(shard: Shard) -> Shard:
 
 
 def swap_key(shard: Shard) -> Shard:
-    """One entry signed, rightly, by the key that was in force before."""
+    """One entry correctly signed with the previous key."""
     swapped = msgspec.structs.replace(entry_in(shard[EDITED]), key_id="k1")
     return [*shard[:EDITED], record(rehash(swapped, KEYS["k1"])), *shard[EDITED + 1 :]]
 
@@ -159,12 +159,12 @@ def without(*sequences: int) -> Callable[[Shard], Shard]:
 
 
 def tombstone(shard: Shard) -> Shard:
-    """What is left after compaction, when somebody has deleted a key."""
+    """What compaction leaves after someone has deleted a key."""
     return [*without(EDITED)(shard), (shard[EDITED][0], None)]
 
 
 def add_far(shard: Shard) -> Shard:
-    """The last entry once more, numbered as no chain ever will be: nobody may count up to it."""
+    """The last entry again, with a sequence that no chain ever reaches: nothing may count up to it."""
     return [*shard, record(msgspec.structs.replace(entry_in(shard[-1]), sequence=FURTHEST))]
 
 
@@ -263,7 +263,7 @@ TAMPERINGS = [
         everywhere(("mac", 0, ROTATION), ("mac", ROTATION + 1, ENTRIES - 1)),  # of either key
     ),
     Tampering(
-        "the shard written anew from an entry on, with a key that is no longer in force",
+        "the shard rewritten from an entry on, with the previous key",
         rewrite(EDITED, KEYS["k1"], "k1"),
         everywhere(("key_change", EDITED, ENTRIES - 1)),
     ),
@@ -352,7 +352,7 @@ def _rewritten_with_the_keys(entries: list[AuditEntry]) -> list[AuditEntry]:
 
 
 def expected(place: str) -> list[Found]:
-    """All that must be found in a log in which shard n is tampered with as `TAMPERINGS[n]` says."""
+    """All expected findings in a log in which shard n is tampered with as described by `TAMPERINGS[n]`."""
     found: list[Found] = []
     for shard, tampering in enumerate(TAMPERINGS):
         found += [(kind, shard, first, last) for kind, first, last in tampering.breaks.get(place, [])]
@@ -362,7 +362,7 @@ def expected(place: str) -> list[Found]:
 
 
 def tampered(place: str) -> list[Shard]:
-    """The shards: those that cannot be tampered with in that way there are left whole."""
+    """The shards. Those that cannot be tampered with in that way there are left intact."""
     return [
         tampering.tamper(chain(shard)) if place in tampering.breaks else chain(shard)
         for shard, tampering in enumerate(TAMPERINGS)

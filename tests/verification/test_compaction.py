@@ -1,4 +1,4 @@
-"""What compaction does to a log whose topic lets it: a stray tombstone takes an entry away, and that is found."""
+"""The effect of compaction on a log whose topic allows it: a stray tombstone removes an entry, which is found."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ async def test_compaction_takes_entries_only_where_the_manifest_is_not_kept(kafk
             await asyncio.sleep(POLL_S)
 
     found = await breaks(kafka, PROTECTED)
-    assert ("tombstone", EDITED, EDITED) in found, "what is done to a log that is kept is found as well"
-    assert {kind for kind, _, _ in found} == {"tombstone", "duplicate"}, "and every entry is still there"
+    assert ("tombstone", EDITED, EDITED) in found, "changes to the retained log are found as well"
+    assert {kind for kind, _, _ in found} == {"tombstone", "duplicate"}, "every entry still exists"
 
 
 async def breaks(kafka: str, topic: str) -> list[tuple[str, int | None, int | None]]:

@@ -1,4 +1,4 @@
-"""An export has every entry as it stands in the log, and a manifest that says which they are."""
+"""An export contains every entry unchanged, and a manifest that lists them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_an_empty_export_can_be_verified(tmp_path: Path) -> None:
     assert (await verifier().export(path)).is_whole
 
 
-async def test_each_line_taken_out_is_missed(tmp_path: Path) -> None:
+async def test_every_removed_line_is_noticed(tmp_path: Path) -> None:
     path, cut = tmp_path / "audit.ndjson", tmp_path / "cut.ndjson"
     exported(path, [candidate(0, sequence) for sequence in (1, 2, 4, 5)])
     lines = path.read_bytes().splitlines(keepends=True)
@@ -79,15 +79,15 @@ async def test_each_line_taken_out_is_missed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "kind", "reason"),
     [
-        (candidate(0, 3), "order", "a second time"),
-        (candidate(0, 2), "order", "after a later one"),
-        ((1, *candidate(0, 4)[1:]), "misplaced", "of shard 0"),
-        ((*candidate(0, 4)[:2], msgspec.json.format(candidate(0, 4)[2], indent=1)), "malformed", "more than one line"),
+        (candidate(0, 3), "order", "is a duplicate"),
+        (candidate(0, 2), "order", "follows a later one"),
+        ((1, *candidate(0, 4)[1:]), "misplaced", "its shard is 0"),
+        ((*candidate(0, 4)[:2], msgspec.json.format(candidate(0, 4)[2], indent=1)), "malformed", "several lines"),
         ((0, msgspec.structs.replace(candidate(0, 4)[1], hash="E" * 64), b"{}"), "hash", "64 lower-case"),
         ((0, msgspec.structs.replace(candidate(0, 4)[1], hash="é" * 64), b"{}"), "hash", "64 lower-case"),
     ],
 )
-def test_what_the_format_has_no_place_for_is_refused_and_the_rest_goes_on(
+def test_what_the_format_cannot_represent_is_rejected_and_the_rest_is_written(
     wrong: Candidate, kind: str, reason: str
 ) -> None:
     file = BytesIO()

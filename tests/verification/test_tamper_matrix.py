@@ -1,4 +1,4 @@
-"""Every way to tamper with a log is found, and located, wherever the log is kept; and nothing else is."""
+"""Every tampering with a log is found and located, wherever the log is stored, and nothing else is."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ MALFORMED_LINES = [
     for shard, each in enumerate(TAMPERINGS)
     if ("malformed", EDITED, EDITED) in each.breaks.get(KAFKA, ()) and EXPORT in each.breaks
 ]
-"""Shards one line of which is no entry: in an export its break names the line only."""
+"""Shards with an invalid line: in an export its break names only the line."""
 
 
 def verifier(jobs: int = 1) -> Verifier:
@@ -89,7 +89,7 @@ async def test_in_kafka(kafka: str, jobs: int) -> None:
     assert found_in(verdict) == expected(KAFKA)
     assert len(verdict.breaks) == len(expected(KAFKA)), "all of them name an entry"
     (edited,) = [each for each in verdict.breaks if each.shard == 0]
-    assert edited.place == edited.first, "where it stands in its partition"
+    assert edited.place == edited.first, "its offset in the partition"
 
 
 @pytest.mark.integration
@@ -118,7 +118,7 @@ def _of_another_format() -> tuple[object, ...]:
 
 
 def export(path: Path, shards: list[list[bytes]]) -> None:
-    """A file whose manifest speaks of the log as it was, and whose lines somebody has tampered with."""
+    """A file with the manifest of the original log, but with lines that were tampered with."""
     whole = {shard: chain(shard) for shard in range(len(TAMPERINGS))}
     digest = sha256(b"".join(bytes.fromhex(entry_in(r).hash) for records in whole.values() for r in records))
     manifest = Manifest(

@@ -1,4 +1,4 @@
-"""`shieldx audit append`: one entry, by hand."""
+"""`shieldx audit append`: appends a single entry."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ if TYPE_CHECKING:
 
 
 class CorrectAppend(ShieldXError):
-    """The audit agent has set the append aside; the message says why."""
+    """The audit agent has dead-lettered the append. The message gives the reason."""
 
 
 class StartAuditAgent(ShieldXError):
-    """Nothing was heard of the append in time; it stays in its topic until an audit agent reads it."""
+    """No response arrived in time. The append stays in its topic until an audit agent reads it."""
 
 
 @click.command()
-@click.option("--tenant", "tenant_id", metavar="T", required=True, help="Whose log it is.")
-@click.option("--action", metavar="A", required=True, help="What was done, as in `user.delete`.")
-@click.option("--subject", metavar="S", required=True, help="To what, as in `user/7`.")
-@click.option("--outcome", metavar="O", default="ok", show_default=True, help="How it ended.")
-@click.option("--actor", metavar="N", help="Who did it.")
-@click.option("--at", type=TimeType(), help="When. Default: now.")
-@click.option("--key", metavar="KEY", help="Idempotency key, which makes a repeat known. Default: a random one.")
-@click.option("--payload", metavar="JSON", help="Any JSON value, kept byte for byte.")
-@click.option("--payload-file", type=click.File("rb"), help="A file that holds the payload; `-` is stdin.")
-@click.option("--personal", is_flag=True, help="The payload is personal: sealed, here or before.")
+@click.option("--tenant", "tenant_id", metavar="T", required=True, help="The tenant of the entry.")
+@click.option("--action", metavar="A", required=True, help="What was done, for example `user.delete`.")
+@click.option("--subject", metavar="S", required=True, help="The object of the action, for example `user/7`.")
+@click.option("--outcome", metavar="O", default="ok", show_default=True, help="The outcome of the action.")
+@click.option("--actor", metavar="N", help="Who performed the action.")
+@click.option("--at", type=TimeType(), help="Time of the action. Default: now.")
+@click.option("--key", metavar="KEY", help="Idempotency key, which identifies repeats. Default: random.")
+@click.option("--payload", metavar="JSON", help="Any JSON value, stored byte for byte.")
+@click.option("--payload-file", type=click.File("rb"), help="A file with the payload; `-` is stdin.")
+@click.option("--personal", is_flag=True, help="The payload is personal data and must be sealed.")
 @click.option("--seal-with", metavar="KEY_ID", help="Seal the payload with this key.")
 @click.option(
-    "--seal-keyring", type=click.Path(dir_okay=False, path_type=Path), help="The keyring of the keys that seal."
+    "--seal-keyring", type=click.Path(dir_okay=False, path_type=Path), help="The keyring with the sealing keys."
 )
 @click.option(
     "--timeout-s",
     type=click.FloatRange(0, min_open=True),
     default=30.0,
     show_default=True,
-    help="Wait so long for the entry.",
+    help="How long to wait for the entry.",
 )
 def command(
     *,
@@ -75,11 +75,10 @@ def command(
     at: datetime | None,
     **fields: Any,
 ) -> None:
-    """Append one entry and print it as JSON once it is chained.
+    """Append one entry, and print it as JSON once it is chained.
 
-    An append that was chained within the last 24 hours, the same key and all else the same (--at too), leads to no
-    second entry: then nothing is printed but a remark. Exit code 1 says that it was refused, or that nothing was heard
-    of it.
+    If the same append (same key and content, including --at) was chained within the last 24 hours, no second entry is
+    created, and only a note is printed. The exit code is 1 if the append was refused or no response arrived.
     """
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
@@ -94,13 +93,13 @@ def command(
 
 
 def _text(payload: str | None, file: BinaryIO | None) -> bytes | None:
-    """The payload's JSON.
+    """The payload as JSON.
 
     Raises:
-        click.UsageError: it was given twice, or is no JSON; never quoted, since it may be personal.
+        click.UsageError: The payload was given twice or is not JSON. It is never quoted, since it may be personal data.
     """
     if payload is not None and file is not None:
-        raise click.UsageError("give --payload or --payload-file, not both")
+        raise click.UsageError("use either --payload or --payload-file, not both")
     text = file.read() if file is not None else None if payload is None else os.fsencode(payload)
     if text is None:
         return None
@@ -108,28 +107,28 @@ def _text(payload: str | None, file: BinaryIO | None) -> bytes | None:
         msgspec.json.decode(text)
         text.decode()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise click.UsageError("the payload is no JSON value in UTF-8; a text is one in double quotes") from None
+        raise click.UsageError("the payload is not a JSON value in UTF-8; a JSON string needs double quotes") from None
     return text.strip()
 
 
 def _with_payload(
     append: AuditAppend, payload: bytes | None, seal_with: str | None, seal_keyring: Path | None
 ) -> AuditAppend:
-    """The append with its payload, sealed if it is to be.
+    """The append with its payload, sealed if requested.
 
     Raises:
-        click.UsageError: the options contradict each other, or a personal payload would be sent unsealed.
-        FixConfiguration: the keyring has no such key.
+        click.UsageError: The options conflict, or a personal payload would be sent unsealed.
+        FixConfiguration: The keyring does not contain the key.
     """
     if (seal_with is None) != (seal_keyring is None):
-        raise click.UsageError("--seal-with and --seal-keyring go together")
+        raise click.UsageError("--seal-with and --seal-keyring must be used together")
     if (append.personal or seal_with is not None) and payload is None:
-        raise click.UsageError("--personal and --seal-with are about a payload: give one")
+        raise click.UsageError("--personal and --seal-with require a payload")
     if payload is None:
         return append
     if seal_with is not None and seal_keyring is not None:
         if not append.personal:
-            raise click.UsageError("a payload that is sealed is personal: add --personal")
+            raise click.UsageError("a sealed payload is personal: add --personal")
         payload = encode(_sealed(append, payload, seal_with, seal_keyring))
     elif append.personal:
         _check_sealed(payload)
@@ -154,23 +153,21 @@ def _check_sealed(payload: bytes) -> None:
     try:
         msgspec.json.decode(payload, type=Sealed)
     except msgspec.MsgspecError:
-        raise click.UsageError(
-            "a personal payload is sealed before it is sent: add --seal-with and --seal-keyring"
-        ) from None
+        raise click.UsageError("a personal payload must be sealed: add --seal-with and --seal-keyring") from None
 
 
 def _check(codec: Codec, append: AuditAppend) -> None:
-    """Refuse at once what the audit agent could not read.
+    """Reject immediately what the audit agent could not read.
 
     Raises:
-        click.UsageError: says what is wrong.
+        click.UsageError: The message says what is wrong.
     """
     try:
         codec.decode(APPENDS, encode(append))
     except UnicodeEncodeError:
         raise click.UsageError("the options are not UTF-8") from None
     except Undecodable as error:
-        raise click.UsageError(f"this is no append: {error}") from error
+        raise click.UsageError(f"invalid append: {error}") from error
 
 
 async def _send(platform: Platform, tenant_id: str, record: Outgoing, timeout_s: float) -> Fate | None:
@@ -183,14 +180,14 @@ def _tell(fate: Fate | None, append: AuditAppend, timeout_s: float) -> None:
         case AuditEntry():
             print_json(fate)
         case DeadLetter(reason=reason, detail=detail):
-            raise CorrectAppend(f"the append was set aside as a dead letter: {reason}: {detail}")
+            raise CorrectAppend(f"the append was dead-lettered: {reason}: {detail}")
         case None:
             raise StartAuditAgent(
-                f"nothing was heard of the append within {timeout_s:g} s: the audit agent may not be running. What was "
-                f"sent is not lost: once it runs, it chains key {printable(append.idempotency_key)}"
+                f"no response to the append within {timeout_s:g} s: the audit agent may not be running. The append is "
+                f"not lost: the agent chains key {printable(append.idempotency_key)} once it runs"
             )
         case _:
             say(
-                f"the same append, key {printable(append.idempotency_key)}, was chained within the last 24 hours: no "
-                "second entry"
+                f"the same append, key {printable(append.idempotency_key)}, was already chained within the last 24 "
+                "hours: no second entry"
             )

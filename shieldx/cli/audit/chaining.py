@@ -1,4 +1,4 @@
-"""Sending records to the audit agent, and awaiting what becomes of each."""
+"""Sends records to the audit agent, and waits for the outcome of each."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 POLL_MS = 500
 POSITIONS = "audit.positions"
-"""How far the audit agent has read its inputs."""
+"""The audit agent's positions in its inputs."""
 
 
 class Repeated(NamedTuple):
-    """The audit agent has read the record and chained nothing: it had chained the same before."""
+    """The audit agent has read the record but chained nothing, because it had already chained the same append."""
 
 
 Fate = AuditEntry | DeadLetter | Repeated
@@ -54,7 +54,7 @@ class Outgoing(NamedTuple):
 async def send_and_await(
     platform: Platform, topic: str, records: Mapping[int, Outgoing], timeout_s: float
 ) -> dict[int, Fate]:
-    """What became of each record, one a partition; those of which nothing was heard in time are missing.
+    """The outcome of each record, at most one per partition. Records without an outcome in time are missing.
 
     Raises:
         FixConfiguration: a topic does not exist.
@@ -84,17 +84,17 @@ async def _send(producer: AIOKafkaProducer, topic: str, records: Mapping[int, Ou
 
 
 class _Watch:
-    """Reads what the audit agent writes, with a consumer that stands where it ended before the records were sent."""
+    """Reads the audit agent's output from where it ended before the records were sent."""
 
     def __init__(self, platform: Platform, consumer: AIOKafkaConsumer) -> None:
         self._platform = platform
         self._consumer = consumer
         self._ends: dict[int, dict[TopicPartition, int]] = {}
-        """Of partitions whose agent has read the record: how far log and dead letters had come then."""
+        """For partitions whose agent has read the record: the ends of log and dead letters at that time."""
         self.fates: dict[int, Fate] = {}
 
     async def read(self, sent: Mapping[int, Coordinates]) -> None:
-        """Return once the fate of every record is known."""
+        """Return when the outcome of every record is known."""
         passed: set[int] = set()
         while len(self.fates) < len(sent):
             for records in (await self._consumer.getmany(timeout_ms=POLL_MS)).values():
@@ -113,8 +113,8 @@ class _Watch:
         return all([await self._consumer.position(tp) >= end for tp, end in ends.items()])
 
     def _take(self, record: Any, sent: Coordinates, passed: set[int]) -> None:
-        """Learn the fate of a record, or that the agent has read it."""
-        if record.value is None:  # the mark of a letter that was replayed
+        """Determine the outcome of a record, or that the agent has read it."""
+        if record.value is None:  # marks a dead letter that was replayed
             return
         try:
             if record.topic == tables.LOG:
@@ -127,15 +127,15 @@ class _Watch:
                     self.fates[record.partition] = letter
             elif record.key == sent.topic.encode() and int(record.value) > sent.offset:
                 passed.add(record.partition)
-        except ValueError as error:  # msgspec's own among them
-            say(f"{record.topic}/{record.partition}/{record.offset} is not what belongs there: {error}")
+        except ValueError as error:  # includes msgspec's errors
+            say(f"{record.topic}/{record.partition}/{record.offset} is not a valid record of this topic: {error}")
 
 
 async def _uncommitted_ends(platform: Platform, number: int) -> dict[TopicPartition, int]:
-    """How far log and dead letters of a partition have come, open transactions included.
+    """The ends of log and dead letters of a partition, including open transactions.
 
-    A position can be seen a moment before the entry that was committed with it: each partition learns by itself that a
-    transaction has ended. Beyond this end there is no such entry any more.
+    A position may become visible a moment before the entry committed with it, since each partition learns separately
+    that a transaction has ended. Beyond these ends there cannot be such an entry.
     """
     partitions = [TopicPartition(topic, number) for topic in (tables.LOG, DEAD_LETTERS)]
     async with started(new_consumer(platform.connection, isolation_level="read_uncommitted")) as consumer:

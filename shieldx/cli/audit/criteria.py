@@ -1,4 +1,4 @@
-"""Which entries are wanted, as Python asks and as SQL asks."""
+"""Criteria for entries, as a Python predicate and as an SQL condition."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Criteria(NamedTuple):
-    """What an entry must have; None is anything. An action that ends with a star is a prefix.
+    """What an entry must match; None matches anything. An action that ends with a star is a prefix.
 
-    Stream time is from `start` on, and before `end`.
+    `start` is included and `end` excluded; both are stream time.
     """
 
     tenant_id: str | None = None
@@ -29,21 +29,21 @@ class Criteria(NamedTuple):
 
     @property
     def prefix(self) -> str | None:
-        """What the action must begin with, if not be."""
+        """The required prefix of the action, if the criterion is a prefix."""
         return self.action[:-1] if self.action is not None and self.action.endswith("*") else None
 
     @property
     def start_text(self) -> str | None:
-        """`start` as stream time is written: in one way, whose order as a text is that of time."""
+        """`start` in the log's format, in which text order is time order."""
         return None if self.start is None else rfc3339(self.start)
 
     @property
     def end_text(self) -> str | None:
-        """`end` likewise."""
+        """`end` in the same format."""
         return None if self.end is None else rfc3339(self.end)
 
     def predicate(self) -> Callable[[AuditEntry], bool]:
-        """Whether an entry is wanted."""
+        """A predicate for entries."""
         tenant_id, actor, action, outcome, subject, _, _ = self
         prefix, start, end = self.prefix, self.start_text, self.end_text
 
@@ -61,7 +61,7 @@ class Criteria(NamedTuple):
         return wanted
 
     def sql(self) -> tuple[str, list[Any]]:
-        """The same as a condition on rows of `audit.entries`, and its arguments."""
+        """The equivalent condition on rows of `audit.entries`, and its arguments."""
         prefix = self.prefix
         tests = {
             "tenant_id = ${}": self.tenant_id,

@@ -1,4 +1,4 @@
-"""Whether one entry is genuine by itself."""
+"""Checks whether a single entry is genuine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class EntryCheck(msgspec.Struct, frozen=True):
-    """What was found; None of the MAC where it was not verified, and `reason` says why."""
+    """The result. `mac_is_right` is None if the MAC was not verified, and `reason` says why."""
 
     hash_is_right: bool
     mac_is_right: bool | None
@@ -32,19 +32,19 @@ class EntryCheck(msgspec.Struct, frozen=True):
 
 
 def check_entry(platform: Platform, entry: AuditEntry) -> EntryCheck:
-    """Check hash and, where a keyring is at hand, MAC. The chain is for `shieldx audit verify`."""
+    """Check the hash and, if a keyring is available, the MAC. `shieldx audit verify` checks the chain."""
     keys, reason = _keys(platform)
     check = SegmentCheck(keys)
     check.take([(0, entry)])
     found = {each.kind: each.detail for each in check.report().breaks}
     if Kind.UNKNOWN_KEY in found:
-        return EntryCheck(Kind.HASH not in found, None, reason or f"the keyring has no key {entry.key_id!r}")
+        return EntryCheck(Kind.HASH not in found, None, reason or f"key {entry.key_id!r} is not in the keyring")
     return EntryCheck(Kind.HASH not in found, Kind.MAC not in found)
 
 
 def _keys(platform: Platform) -> tuple[Mapping[str, bytes], str | None]:
     if not knows_keyring(platform.settings):
-        return {}, "no keyring is known"
+        return {}, "no keyring is configured"
     try:
         return platform.keyring, None
     except ShieldXError as error:

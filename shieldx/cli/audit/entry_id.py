@@ -1,4 +1,4 @@
-"""An entry's name, written shard/sequence."""
+"""An entry's id, written shard/sequence."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import click
 
 LAST_SHARD = 2**31 - 1
 LAST_SEQUENCE = 2**53 - 1
-"""docs/reference/audit-format.md has no greater ones."""
+"""The largest sequence that docs/audit-format.md allows."""
 
 
 class EntryId(NamedTuple):
-    """Which entry."""
+    """The shard and sequence of an entry."""
 
     shard: int
     sequence: int
@@ -22,15 +22,15 @@ class EntryId(NamedTuple):
 
 
 class EntryIdType(click.ParamType):
-    """An entry as a command's argument."""
+    """An entry's id as a command argument."""
 
     name = "shard/sequence"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> EntryId:
-        """Read a name."""
+        """Parse an entry id."""
         shard, _, sequence = str(value).partition("/")
         if not (_is_number(shard, LAST_SHARD) and _is_number(sequence, LAST_SEQUENCE)):
-            self.fail(f"{value!r} is no shard/sequence, as in 3/17", param, ctx)
+            self.fail(f"{value!r} is not an entry id of the form shard/sequence, such as 3/17", param, ctx)
         return EntryId(int(shard), int(sequence))
 
 

@@ -1,4 +1,4 @@
-"""Finding an entry in its partition by halving, without reading the partition."""
+"""Finds an entry in its partition by binary search."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from shieldx.domains.audit.entry import AuditEntry
 
 FEW_OFFSETS = 200
-"""Reading so many takes no longer than seeking once more."""
+"""Reading this many records takes no longer than another seek."""
 
 
 class Found(NamedTuple):
-    """An entry as it stands in the log."""
+    """An entry and its location in the log."""
 
     entry: AuditEntry
     offset: int
@@ -31,9 +31,9 @@ class Found(NamedTuple):
 
 
 async def find_entry(consumer: AIOKafkaConsumer, wanted: EntryId) -> Found | None:
-    """An entry by its name, None where halving does not come upon it.
+    """Find an entry by its id. Returns None if binary search does not find it.
 
-    Sequences grow with offsets in a log that is whole; in one that is not, an entry may be missed.
+    In an intact log sequences grow with offsets. In a damaged log, an existing entry may be missed.
     """
     tp = TopicPartition(LOG, wanted.shard)
     within = (await ranges_of(consumer, LOG, [wanted.shard]))[tp]
@@ -50,7 +50,7 @@ async def find_entry(consumer: AIOKafkaConsumer, wanted: EntryId) -> Found | Non
 
 
 async def last_entry(consumer: AIOKafkaConsumer, shard: int) -> AuditEntry | None:
-    """The last entry of a shard, None where there is none."""
+    """The last entry of a shard, or None if it has none."""
     tp = TopicPartition(LOG, shard)
     held = (await ranges_of(consumer, LOG, [shard]))[tp]
     for step in held.steps_back(FEW_OFFSETS):

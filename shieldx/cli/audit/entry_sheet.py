@@ -1,4 +1,4 @@
-"""An entry for people: its fields one below the other, and its payload spread out."""
+"""Prints an entry for people: one field per line, with a formatted payload."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _sealed = msgspec.json.Decoder(Sealed)
 
 
 def print_entry(entry: AuditEntry, read_from: str, check: EntryCheck) -> None:
-    """Print it, and what is known of its genuineness."""
+    """Print the entry and the result of its check."""
     sealed = _sealed_in(entry.payload)
     fields = msgspec.structs.asdict(entry)
     if sealed is not None:
@@ -35,7 +35,7 @@ def print_entry(entry: AuditEntry, read_from: str, check: EntryCheck) -> None:
 
 
 def spread_out(payload: str) -> str:
-    """A payload with line breaks, all its values as they are written; one that is no JSON as it is."""
+    """A payload with line breaks and unchanged values. Invalid JSON is returned unchanged."""
     try:
         return msgspec.json.format(payload, indent=2)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -43,11 +43,11 @@ def spread_out(payload: str) -> str:
 
 
 def _findings(entry: AuditEntry, check: EntryCheck) -> list[tuple[str, str]]:
-    hash_ = "right" if check.hash_is_right else "WRONG: the content is not what was hashed"
+    hash_ = "right" if check.hash_is_right else "WRONG: the content does not match the hash"
     if check.mac_is_right is None:
         mac = f"not verified: {check.reason}"
     else:
-        mac = "right" if check.mac_is_right else f"WRONG: not signed by key {entry.key_id}"
+        mac = "right" if check.mac_is_right else f"WRONG: not signed with key {entry.key_id}"
     return [("the hash is", hash_), ("the mac is", mac)]
 
 
@@ -59,5 +59,5 @@ def _sealed_in(payload: str | None) -> Sealed | None:
 
 
 def _text(value: object) -> str:
-    """Null and the empty text told from each other; a number without thousands."""
+    """The value as text. Null and the empty text differ; numbers have no thousands separators."""
     return "null" if value is None else '""' if value == "" else str(value)

@@ -1,4 +1,4 @@
-"""Entries as rows of a table, and as lines."""
+"""Entries as table rows and as lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADINGS = ("entry", "at", "tenant", "actor", "action", "subject", "outcome")
 
 
 def row(entry: AuditEntry) -> tuple[str | None, ...]:
-    """An entry under the headings."""
+    """The row of an entry."""
     return (
         f"{entry.shard}/{entry.sequence}",
         entry.at,
@@ -26,7 +26,7 @@ def row(entry: AuditEntry) -> tuple[str | None, ...]:
 
 
 def line(entry: AuditEntry) -> str:
-    """An entry without a table, whose columns are as wide as its last row demands."""
+    """An entry as a line, since a table needs all rows to determine its column widths."""
     return "  ".join(printable(text) if text is not None else "-" for text in row(entry))
 
 

@@ -1,4 +1,4 @@
-"""`shieldx audit export`: entries in a file that can be verified by itself."""
+"""`shieldx audit export`: exports entries to a file that can be verified independently."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SHOWN = 20
 
 
 class Exported(NamedTuple):
-    """What became of an export."""
+    """The result of an export."""
 
     entries: int
     left_out: list[Break]
@@ -54,7 +54,7 @@ class Exported(NamedTuple):
 
 @click.command()
 @output_option
-@click.option("--tenant", metavar="T", help="This tenant's only.")
+@click.option("--tenant", metavar="T", help="Export only this tenant's entries.")
 @from_option
 @to_option
 @click.option(
@@ -62,16 +62,16 @@ class Exported(NamedTuple):
     type=SOURCES,
     default=KAFKA,
     show_default=True,
-    help="Read the log, or its mirror.",
+    help="Whether to read the log or its mirror.",
 )
 @click.pass_context
 def command(
     ctx: click.Context, output: Path, tenant: str | None, start: datetime | None, end: datetime | None, source: str
 ) -> None:
-    """Write entries as JSON lines and behind them a signed manifest, for `shieldx audit verify --file FILE`.
+    """Export entries as JSON lines with a signed manifest, for `shieldx audit verify --file FILE`.
 
-    What is appended meanwhile is not exported. Exit code 1: there are records that cannot be exported; the file has
-    the others.
+    Entries appended during the export are not included. The exit code is 1 if some records cannot be exported; the file
+    contains all others.
     """
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
@@ -84,7 +84,7 @@ def command(
         say(_left_out(each))
     if done.left_out:
         number = sum(each.entries for each in done.left_out)
-        say(f"left out {counted(number, 'record')}: no export can hold them. Run `shieldx audit verify`")
+        say(f"skipped {counted(number, 'record')} that cannot be exported. Run `shieldx audit verify`")
         ctx.exit(1)
 
 
@@ -106,7 +106,7 @@ async def _from_postgres(platform: Platform, criteria: Criteria, keys: Keyring, 
         key_id = await _signing_key(platform, keys)
     except (KafkaError, FixConfiguration) as error:
         key_id = keys.first
-        say(f"Kafka does not say which key signs now ({error}); key {key_id!r}, the keyring's first, signs the export")
+        say(f"cannot get the current signing key from Kafka ({error}); signing with the keyring's first key {key_id!r}")
     unusable = Breaks()
     async with mirror(platform) as found:
         say(f"the mirror is {(await found.behind()).log('log')}")
@@ -128,17 +128,17 @@ async def _write(
 
 
 async def _signing_key(platform: Platform, keys: Keyring) -> str:
-    """The id of the key that signs the log now, as its last genuine head says: a rotation leaves the first one behind.
+    """The id of the key that currently signs the log, from its last genuine head.
 
     Raises:
-        MissingKey: the keyring does not have a key that signs now.
+        MissingKey: The keyring does not contain the current signing key.
     """
     heads = []
     for _, shard, value in await stored_heads(platform):
-        with suppress(NotGenuine):  # `shieldx audit verify` says which
+        with suppress(NotGenuine):  # `shieldx audit verify` reports them
             heads.append(genuine(value, shard, keys))
     return max(heads, key=lambda head: head.at).next_key_id if heads else keys.first
 
 
 def _left_out(each: Break) -> str:
-    return printable(f"left out {each.shard}/{each.sequences or '?'}, at {each.place}: {each.kind}, {each.detail}")
+    return printable(f"skipped {each.shard}/{each.sequences or '?'}, at {each.place}: {each.kind}, {each.detail}")

@@ -1,4 +1,4 @@
-"""Where an export has its entries from: the log in Kafka, or its mirror. What cannot be exported is set aside."""
+"""The sources of an export: the log in Kafka, or its mirror. Records that cannot be exported are collected."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import TopicPartition
 
 REPORT_RECORDS = 1000
-"""Redrawing for every record would take longer than writing it."""
+"""How often to redraw: redrawing for every record would take longer than writing it."""
 
 
 class Candidate(NamedTuple):
-    """An entry that is wanted, its value in the log, and where it stands: an offset, or its sequence in the mirror."""
+    """A matching entry, its value in the log, and its place: an offset, or its sequence in the mirror."""
 
     shard: int
     place: int
@@ -59,7 +59,7 @@ async def in_kafka(
 
 
 async def in_postgres(mirror: Mirror, criteria: Criteria, unusable: Breaks) -> AsyncIterator[Candidate]:
-    """The entries in the mirror, as the log has written them."""
+    """Yield the entries of the mirror, encoded as in the log."""
     async for row in mirror.rows(criteria):
         shard, sequence, exact = row["shard"], row["sequence"], row["exact"]
         try:

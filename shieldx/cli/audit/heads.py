@@ -1,4 +1,4 @@
-"""`shieldx audit heads`: the signed head of every shard, to be kept elsewhere."""
+"""`shieldx audit heads`: prints the signed head of every shard for safekeeping."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @output_option
 @click.pass_context
 def command(ctx: click.Context, output: Path) -> None:
-    """Print the signed head of every shard as JSON lines: keep them elsewhere, for `shieldx audit verify --heads FILE`.
+    """Print the signed head of every shard as JSON lines. Keep them elsewhere for `shieldx audit verify --heads FILE`.
 
-    Where a keyring is known their signatures are checked.
+    If a keyring is configured, the signatures are checked.
     """
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
@@ -43,7 +43,7 @@ def command(ctx: click.Context, output: Path) -> None:
                 file.write((value or b"") + b"\n")
             except NotGenuine as error:
                 left_out += 1
-                say(f"{where} {error}: left out. Run `shieldx audit verify`")
+                say(f"{where} {error}: skipped. Run `shieldx audit verify`")
     if output != STDOUT:
         say(f"wrote {counted(len(found) - left_out, 'head')} to {output}")
     if left_out:

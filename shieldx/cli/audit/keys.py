@@ -1,4 +1,4 @@
-"""`shieldx audit keys`: keyrings in files, made and added to."""
+"""`shieldx audit keys`: creates keyring files and adds keys to them."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
 @click.group()
 def command() -> None:
-    """Make a keyring, or add a key to it. No secret is ever printed."""
+    """Create a keyring, or add a key to one. Secrets are never printed."""
 
 
 @command.command()
 @_file
-@click.option("--id", "key_id", metavar="ID", help="Of its first key. Default: a random one.")
+@click.option("--id", "key_id", metavar="ID", help="Id of its first key. Default: random.")
 def new(*, file: Path, key_id: str | None) -> None:
-    """Make FILE, a keyring with one random key, for your eyes alone, and print the key's id.
+    """Create FILE, a keyring with one random key that only you can read, and print the key's id.
 
-    A file that exists is left as it is.
+    An existing file is never changed.
     """
     key_id = key_id or random_id("key")
     new_keyring(file, key_id)
     click.echo(printable(key_id))
-    say(f"{file} has its first key. Keep a copy: without its keys nothing that they signed can be verified")
+    say(f"created {file}. Keep a copy: without its keys, what they signed cannot be verified")
 
 
 @command.command()
 @_file
-@click.option("--id", "key_id", metavar="ID", required=True, help="Of the new key.")
+@click.option("--id", "key_id", metavar="ID", required=True, help="Id of the new key.")
 def add(*, file: Path, key_id: str) -> None:
-    """Add a random key to the keyring FILE. It signs nothing until `shieldx audit rotate` says so."""
+    """Add a random key to the keyring FILE. It signs nothing until `shieldx audit rotate` selects it."""
     add_key(file, key_id)
     say(
-        f"{file} has a new key {printable(key_id)!r}. Start the audit agents anew with it; then "
-        "`shieldx audit rotate` has it sign"
+        f"added key {printable(key_id)!r} to {file}. Restart the audit agents with this file, then run "
+        "`shieldx audit rotate` to sign with it"
     )

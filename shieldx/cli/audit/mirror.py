@@ -1,4 +1,4 @@
-"""The mirror of the audit log in Postgres, and how far it is behind the log."""
+"""The mirror of the audit log in Postgres, and its lag."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ FETCH_ROWS = 2000
 _LAST = f"SELECT max(sequence) FROM {TABLE} WHERE shard = $1"  # noqa: S608 - a constant
 
 
-Row = Mapping[str, Any]
-"""A row of `audit.entries`, its columns by name."""
+EntryRow = Mapping[str, Any]
+"""A row of `audit.entries`, with its columns by name."""
 
 
 class Mirror:
-    """What Postgres has of the log, all of it as of one moment."""
+    """The log's copy in Postgres, in one consistent snapshot."""
 
     def __init__(
         self, platform: Platform, connection: asyncpg.Connection, positions: Mapping[TopicPartition, Position]
@@ -45,18 +45,20 @@ class Mirror:
         self._connection = connection
         self._positions = positions
 
-    async def rows_of(self, entry_id: EntryId) -> list[Row]:
-        """The rows of one entry: one, none, or several where somebody has added some."""
+    async def rows_of(self, entry_id: EntryId) -> list[EntryRow]:
+        """The rows of one entry: one, none, or several if someone has added rows."""
         condition = "WHERE shard = $1 AND sequence = $2 ORDER BY logged_at"
-        return [cast("Row", row) for row in await self._connection.fetch(f"{SELECT_COLUMNS} {condition}", *entry_id)]
+        return [
+            cast("EntryRow", row) for row in await self._connection.fetch(f"{SELECT_COLUMNS} {condition}", *entry_id)
+        ]
 
     async def last_sequence(self, shard: int) -> int | None:
-        """How far a shard goes here, None where there is nothing of it."""
+        """The last sequence of a shard in the mirror, or None if it has no entries."""
         last = await self._connection.fetchval(_LAST, shard)
         return None if last is None else int(last)
 
-    async def last_rows(self, criteria: Criteria, limit: int) -> list[Row]:
-        """The last rows that are wanted, in the order of stream time."""
+    async def last_rows(self, criteria: Criteria, limit: int) -> list[EntryRow]:
+        """The last matching rows, in the order of stream time."""
         condition, arguments = criteria.sql()
         rows = await self._connection.fetch(
             f"{SELECT_COLUMNS} WHERE {condition} "
@@ -64,37 +66,38 @@ class Mirror:
             *arguments,
             limit,
         )
-        return [cast("Row", row) for row in reversed(rows)]
+        return [cast("EntryRow", row) for row in reversed(rows)]
 
-    async def rows(self, criteria: Criteria) -> AsyncIterator[Row]:
-        """All rows that are wanted, by shard and sequence."""
+    async def rows(self, criteria: Criteria) -> AsyncIterator[EntryRow]:
+        """All matching rows, by shard and sequence."""
         condition, arguments = criteria.sql()
         statement = f"{SELECT_COLUMNS} WHERE {condition} ORDER BY shard, sequence, logged_at"
-        # Of a declared cursor Postgres plans for the first rows: it goes along the index and never sorts the mirror.
+        # For a declared cursor, Postgres optimizes for the first rows: it uses the index and never sorts the whole
+        # mirror.
         await self._connection.execute(f"DECLARE export NO SCROLL CURSOR FOR {statement}", *arguments)
         while rows := await self._connection.fetch(f"FETCH {FETCH_ROWS} FROM export"):
             for row in rows:
-                yield cast("Row", row)
+                yield cast("EntryRow", row)
 
     async def behind(self) -> Behind:
-        """How far what is read here is behind the ends that the log has by now."""
+        """How far this snapshot is behind the current ends of the log."""
         records: int | None = None
         try:
             count = await partitions_of(self._platform, LOG)
             inputs = [TopicPartition(LOG, number) for number in range(count)]
             records = await records_behind(self._platform, inputs, self._positions)
         except (KafkaError, FixConfiguration):
-            pass  # then the number is unknown
+            pass  # the number stays unknown
         return Behind(records, last_applied(self._positions.values()))
 
 
 @asynccontextmanager
 async def mirror(platform: Platform) -> AsyncIterator[Mirror]:
-    """The mirror, with the positions that belong to its rows: one snapshot of the database.
+    """The mirror and the positions that belong to its rows, in one database snapshot.
 
     Raises:
-        FixConfiguration: no Postgres is known, its schema is not this program's, or it refuses to be read.
-        CheckPostgres: Postgres does not answer.
+        FixConfiguration: No Postgres is configured, its schema belongs to another version, or access is denied.
+        CheckPostgres: Postgres does not respond.
     """
     (await platform.schema.state()).check()
     try:

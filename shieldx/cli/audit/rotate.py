@@ -1,4 +1,4 @@
-"""`shieldx audit rotate`: another key signs from now on."""
+"""`shieldx audit rotate`: makes another key sign from now on."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from shieldx.settings import load_settings
 if TYPE_CHECKING:
     from shieldx.cli.audit.chaining import Fate
 
-SILENCE = "no answer in time: the audit agent may not be running; its worker chains the rotation once it does"
+SILENCE = "no response in time: the audit agent may not be running; it will chain the rotation once it runs"
 
 
 class AddKey(FixConfiguration):
-    """The keyring that this command is configured with lacks the key."""
+    """The keyring configured for this command does not contain the key."""
 
 
 class Shard(msgspec.Struct, frozen=True):
-    """How the rotation of a shard ended: its sequence number there, or why there is none."""
+    """The result of a shard's rotation: its sequence number, or the reason for its failure."""
 
     shard: int
     sequence: int | None = None
@@ -46,32 +46,32 @@ class Shard(msgspec.Struct, frozen=True):
 
 @click.command()
 @click.argument("key_id")
-@click.option("--actor", metavar="NAME", help="Who rotates, as the entry says. Default: your user's name.")
+@click.option("--actor", metavar="NAME", help="Name of the actor in the entry. Default: your user name.")
 @click.option(
     "--timeout-s",
     type=click.FloatRange(0, min_open=True),
     default=30.0,
     show_default=True,
-    help="Wait so long for all shards.",
+    help="How long to wait for all shards.",
 )
 @as_json
 @click.pass_context
 def command(ctx: click.Context, *, key_id: str, actor: str | None, timeout_s: float, as_json: bool) -> None:
-    """Have the key KEY_ID sign every shard from now on.
+    """Sign every shard with the key KEY_ID from now on.
 
-    The rotation is itself an entry, the last one that the former key signs. Give every audit agent a keyring that has
-    the key first, and start it anew. Exit code 1 says that a shard still signs with its former key, or is not known to
-    have changed.
+    The rotation is itself an entry, the last one signed with the old key. First give every audit agent a keyring that
+    contains the new key, and restart it. The exit code is 1 if a shard still signs with its old key, or if its state is
+    unknown.
     """
     silence_aiokafka()
     settings = load_settings(os.environ)
     platform = Platform(settings)
     if not knows_keyring(settings):
-        say("this command has no keyring of its own: the workers' decide whether there is such a key")
+        say("this command has no keyring configured; the workers check whether the key exists")
     elif key_id not in platform.keyring:
         raise AddKey(
             f"key {printable(key_id)!r} is not in the keyring, which has {', '.join(platform.keyring)}: add it with "
-            "`shieldx audit keys add`, and start the audit agents anew with it"
+            "`shieldx audit keys add`, and restart the audit agents with it"
         )
     with named_kafka_errors(platform.connection):
         shards = asyncio.run(_rotate(platform, key_id, actor or _user(), timeout_s))
@@ -87,8 +87,8 @@ def command(ctx: click.Context, *, key_id: str, actor: str | None, timeout_s: fl
 def _user() -> str:
     try:
         return getuser()
-    except (KeyError, ImportError, OSError) as error:  # a container's user that has no name
-        raise click.UsageError("your user has no name: say who rotates with --actor") from error
+    except (KeyError, ImportError, OSError) as error:  # a container's user without a name
+        raise click.UsageError("your user has no name: specify --actor") from error
 
 
 async def _rotate(platform: Platform, key_id: str, actor: str, timeout_s: float) -> list[Shard]:
@@ -114,4 +114,4 @@ def _shard(number: int, fate: Fate | None) -> Shard:
             return Shard(number, reason=f"{reason}: {detail}")
         case None:
             return Shard(number, reason=SILENCE)
-    return Shard(number, reason="the agent has passed the rotation over: this is a defect of ShieldX")
+    return Shard(number, reason="the agent skipped the rotation: this is a bug in ShieldX")

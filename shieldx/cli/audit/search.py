@@ -1,4 +1,4 @@
-"""`shieldx audit search`: entries by what they have, from the mirror in Postgres."""
+"""`shieldx audit search`: finds entries in the mirror in Postgres."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shieldx.settings import load_settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from shieldx.cli.audit.mirror import Row
+    from shieldx.cli.audit.mirror import EntryRow
     from shieldx.cli.behind import Behind
     from shieldx.domains.audit.entry import AuditEntry
 
@@ -30,11 +30,11 @@ DEFAULT_LIMIT = 100
 
 
 @click.command()
-@click.option("--tenant", "tenant_id", metavar="T", help="Of this tenant.")
-@click.option("--actor", metavar="A", help="By this actor.")
-@click.option("--action", metavar="X", help="Of this action; `credits.*` is all that begin so.")
-@click.option("--outcome", metavar="O", help="That ended so.")
-@click.option("--subject", metavar="S", help="On this subject.")
+@click.option("--tenant", "tenant_id", metavar="T", help="Only this tenant.")
+@click.option("--actor", metavar="A", help="Only this actor.")
+@click.option("--action", metavar="X", help="Only this action; `credits.*` matches a prefix.")
+@click.option("--outcome", metavar="O", help="Only this outcome.")
+@click.option("--subject", metavar="S", help="Only this subject.")
 @from_option
 @to_option
 @click.option(
@@ -42,22 +42,20 @@ DEFAULT_LIMIT = 100
     type=click.IntRange(1, 1_000_000),
     default=DEFAULT_LIMIT,
     show_default=True,
-    help="The last N of them.",
+    help="Print at most the last N.",
 )
 @as_json
 @click.pass_context
 def command(ctx: click.Context, /, *, limit: int, as_json: bool, **given: Any) -> None:
-    """Print entries from Postgres, the newest last, and how far that is behind the log."""
+    """Print entries from Postgres, newest last, and the lag of the mirror."""
     criteria = Criteria(**given)
     if criteria == Criteria():
-        raise click.UsageError(
-            "say what to search for: --tenant, --actor, --action, --outcome, --subject, --from or --to"
-        )
+        raise click.UsageError("no criteria: use --tenant, --actor, --action, --outcome, --subject, --from or --to")
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     if not platform.knows_postgres:
         raise FixConfiguration(
-            "there is no Postgres to search in: set SHIELDX_POSTGRES_DSN, or run `shieldx up`. `shieldx audit tail` "
+            "no Postgres is configured: set SHIELDX_POSTGRES_DSN, or run `shieldx up`. `shieldx audit tail` "
             "reads the log itself, from its end"
         )
     rows, behind = asyncio.run(_read(platform, criteria, limit + 1))
@@ -77,14 +75,14 @@ def command(ctx: click.Context, /, *, limit: int, as_json: bool, **given: Any) -
         ctx.exit(1)
 
 
-async def _read(platform: Platform, criteria: Criteria, limit: int) -> tuple[list[Row], Behind]:
+async def _read(platform: Platform, criteria: Criteria, limit: int) -> tuple[list[EntryRow], Behind]:
     async with mirror(platform) as found:
         return await found.last_rows(criteria, limit), await found.behind()
 
 
-def _entries(rows: Iterable[Row], edited: list[str]) -> Iterator[AuditEntry]:
+def _entries(rows: Iterable[EntryRow], edited: list[str]) -> Iterator[AuditEntry]:
     for found in rows:
         try:
             yield entry_of(found)
         except ValueError as error:
-            edited.append(f"{found['shard']}/{found['sequence']} is left out: {error}. Run `shieldx audit verify`")
+            edited.append(f"{found['shard']}/{found['sequence']} is skipped: {error}. Run `shieldx audit verify`")

@@ -1,4 +1,4 @@
-"""`shieldx audit show`: one entry, whole."""
+"""`shieldx audit show`: prints one entry with all its fields."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 
 class CheckTheEntry(ShieldXError):
-    """No entry of that name is there, or somebody has edited it."""
+    """The entry does not exist, or has been edited."""
 
 
 class Shown(NamedTuple):
-    """An entry, where it was read, and what is wrong with its place."""
+    """An entry, where it was read, and what is wrong with its location."""
 
     entry: AuditEntry
     read_from: str
@@ -47,12 +47,12 @@ class Shown(NamedTuple):
     "--from",
     "source",
     type=SOURCES,
-    help="Where to read it. Default: Postgres, if one is known.",
+    help="Where to read it. Default: Postgres, if configured.",
 )
 @as_json
 @click.pass_context
 def command(ctx: click.Context, entry_id: EntryId, source: str | None, *, as_json: bool) -> None:
-    """Print one entry with every field, and whether its hash and its signature are right."""
+    """Print one entry with every field, and whether its hash and signature are right."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     if source is None:
@@ -76,26 +76,26 @@ async def _in_postgres(platform: Platform, entry_id: EntryId) -> Shown:
         if not rows:
             last, behind = await found.last_sequence(entry_id.shard), (await found.behind()).log("log")
             far = (
-                f"has nothing of shard {entry_id.shard}" if last is None else f"has shard {entry_id.shard} up to {last}"
+                f"has no entries of shard {entry_id.shard}"
+                if last is None
+                else f"has shard {entry_id.shard} up to {last}"
             )
             raise CheckTheEntry(
-                f"{entry_id} is not in the mirror, which {far} and is {behind}. --from kafka asks the log"
+                f"{entry_id} is not in the mirror, which {far} and is {behind}. Use --from kafka to read the log"
             )
     try:
         entry = entry_of(rows[0])
     except ValueError as error:
         raise CheckTheEntry(
-            f"{entry_id} has been edited in Postgres: {error}. --from kafka shows what the log has"
+            f"{entry_id} has been edited in Postgres: {error}. Use --from kafka to read the log"
         ) from error
-    return Shown(
-        entry, TABLE, None if len(rows) == 1 else f"there are {len(rows)} rows of {entry_id}; this is the first"
-    )
+    return Shown(entry, TABLE, None if len(rows) == 1 else f"{entry_id} has {len(rows)} rows; this is the first")
 
 
 async def _in_kafka(platform: Platform, entry_id: EntryId) -> Shown:
     partitions = await partitions_of(platform, LOG)
     if entry_id.shard >= partitions:
-        raise CheckTheEntry(f"there is no shard {entry_id.shard}: {LOG} has 0 to {partitions - 1}")
+        raise CheckTheEntry(f"shard {entry_id.shard} does not exist: {LOG} has shards 0 to {partitions - 1}")
     async with committed_consumer(platform) as consumer:
         found = await find_entry(consumer, entry_id)
         last = None if found is not None else await last_entry(consumer, entry_id.shard)
@@ -104,10 +104,10 @@ async def _in_kafka(platform: Platform, entry_id: EntryId) -> Shown:
             raise CheckTheEntry(f"shard {entry_id.shard} has no entries yet")
         if entry_id.sequence > last.sequence:
             raise CheckTheEntry(
-                f"{entry_id} is not there: shard {entry_id.shard} goes to {last.sequence}, of {printable(last.at)}"
+                f"{entry_id} does not exist: shard {entry_id.shard} ends at {last.sequence}, {printable(last.at)}"
             )
         raise CheckTheEntry(
-            f"{entry_id} was not found, though shard {entry_id.shard} goes to {last.sequence}: the log is not whole. "
+            f"{entry_id} was not found although shard {entry_id.shard} ends at {last.sequence}: the log is damaged. "
             "Run `shieldx audit verify`"
         )
     place = f"{LOG}/{entry_id.shard}/{found.offset}"

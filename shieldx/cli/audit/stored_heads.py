@@ -1,4 +1,4 @@
-"""The head of each shard, as the audit agent has stored it last."""
+"""The latest stored head of each shard."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from shieldx.bootstrap.platform import Platform
 
 STEP_OFFSETS = 16
-"""A head is the last record but for the marker of its transaction."""
+"""A head is the last record except for its transaction's marker."""
 
 
 async def stored_heads(platform: Platform) -> list[tuple[str, int, bytes | None]]:
-    """Where the last record of each shard's key stands, the shard, and its value, by shard; for `judge`.
+    """For each shard: the location of the last record with its key, the shard, and the record's value; for `judge`.
 
     Raises:
-        FixConfiguration: there is no such topic, or no broker answers.
+        FixConfiguration: The topic does not exist, or no broker responds.
     """
     partitions = await partitions_of(platform, CHECKPOINTS)
     found: dict[int, tuple[str, int, bytes | None]] = {}

@@ -1,4 +1,4 @@
-"""A time in the log as an option."""
+"""Command options for stream time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class LogTimeType(TimeType):
-    """A bound on stream time, which has milliseconds: one within a millisecond is as good as the next one's begin."""
+    """A bound on stream time, which has milliseconds. A fraction of a millisecond is rounded up."""
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Read a time in ISO 8601, which is UTC unless it says otherwise."""
+        """Parse an ISO 8601 time, in UTC by default."""
         at = super().convert(value, param, ctx)
         try:
             return at + timedelta(microseconds=-at.microsecond % 1000)
         except OverflowError:
-            self.fail(f"{value} is not within the years 1 to 9999 of UTC", param, ctx)
+            self.fail(f"{value} is not within the years 1 to 9999 in UTC", param, ctx)
 
 
-from_option = click.option("--from", "start", type=LogTimeType(), help="Stream time from then on.")
-to_option = click.option("--to", "end", type=LogTimeType(), help="Stream time before then.")
+from_option = click.option("--from", "start", type=LogTimeType(), help="Start of stream time, included.")
+to_option = click.option("--to", "end", type=LogTimeType(), help="End of stream time, excluded.")

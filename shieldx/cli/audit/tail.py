@@ -1,4 +1,4 @@
-"""`shieldx audit tail`: the last entries, and those to come."""
+"""`shieldx audit tail`: prints the last entries, and optionally new ones."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import TopicPartition
 
 FIRST_STEP_OFFSETS = 64
-"""Beside the records, for the markers of their transactions."""
+"""Added to the first step back, because transaction markers take offsets too."""
 
 
 @click.command()
 @click.option(
-    "-n", "count", type=click.IntRange(0, 100_000), default=20, show_default=True, help="The last N entries of all."
+    "-n", "count", type=click.IntRange(0, 100_000), default=20, show_default=True, help="Print the last N entries."
 )
-@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
-@click.option("--tenant", metavar="T", help="This tenant's only.")
-@click.option("--actor", metavar="A", help="This actor's only.")
-@click.option("--action", metavar="X", help="Of this action only; `credits.*` is all that begin so.")
+@click.option("--follow", "-f", is_flag=True, help="Continue with new entries until Ctrl-C.")
+@click.option("--tenant", metavar="T", help="Only this tenant.")
+@click.option("--actor", metavar="A", help="Only this actor.")
+@click.option("--action", metavar="X", help="Only this action; `credits.*` matches a prefix.")
 @as_json
 def command(
     count: int, tenant: str | None, actor: str | None, action: str | None, *, follow: bool, as_json: bool
 ) -> None:
-    """Print the last entries of all shards in the order of stream time, as far as they are committed."""
+    """Print the last committed entries of all shards in the order of stream time."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     show = _shown_as(as_json=json_wanted(as_json=as_json), follow=follow)
@@ -91,9 +91,9 @@ async def last_entries(
     count: int,
     wanted: Callable[[AuditEntry], bool],
 ) -> list[AuditEntry]:
-    """The last entries that are wanted, in the order of stream time.
+    """The last matching entries, in the order of stream time.
 
-    All partitions are read backwards by growing steps, each until it cannot have a later one than those found.
+    All partitions are read backwards in growing steps, each until it cannot contain a later entry than those found.
     """
     found: list[AuditEntry] = []
     left = {tp: held.steps_back(count + FIRST_STEP_OFFSETS) for tp, held in ranges.items()} if count else {}
@@ -113,7 +113,7 @@ async def last_entries(
         left = {
             tp: left[tp]
             for tp in step
-            # Stream time does not go back within a partition.
+            # Stream time never decreases within a partition.
             if not enough or earliest.get(tp.partition, found[0].at) >= found[0].at
         }
     return found
@@ -130,5 +130,5 @@ def _entry(record: Any) -> AuditEntry | None:
             return decode(record.value)
         except Malformed as error:
             reason = printable(str(error))
-    say(f"{record.topic}/{record.partition}/{record.offset} is no entry: {reason}. Run `shieldx audit verify`")
+    say(f"{record.topic}/{record.partition}/{record.offset} is not an entry: {reason}. Run `shieldx audit verify`")
     return None

@@ -1,4 +1,4 @@
-"""A verdict on a log, for people and for programs."""
+"""A verdict on a log, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ HASH_SHOWN = 16
 
 
 def print_verdict(name: str, verdict: Verdict, where: Where) -> None:
-    """Print the shards, and whatever is wrong."""
+    """Print the shards and all breaks."""
     click.echo(name)
     print_table(
         ("shard", "entries", "first", "last", "hash of the last"),
         [(s.shard, s.entries, s.first, s.last, s.last_hash[:HASH_SHOWN]) for s in verdict.shards],
     )
     if verdict.is_whole:
-        click.echo(f"{entries_counted(verdict.entries)}: whole\n")
+        click.echo(f"{entries_counted(verdict.entries)}: intact\n")
         return
     broken = sum(each.entries for each in verdict.breaks)
-    click.echo(f"{entries_counted(verdict.entries)}: NOT WHOLE, {counted(broken, 'break')}\n")
+    click.echo(f"{entries_counted(verdict.entries)}: BROKEN, {counted(broken, 'break')}\n")
     print_table(
         ("break", "shard", "entries", "where", "what"),
         [(each.kind, each.shard, each.sequences, where(each), each.detail) for each in verdict.breaks],
@@ -43,7 +43,7 @@ def print_verdict(name: str, verdict: Verdict, where: Where) -> None:
 
 
 def verdict_json(name: str, verdict: Verdict, where: Where) -> dict[str, Any]:
-    """The same as one object."""
+    """The verdict as one JSON object."""
     return {
         "log": name,
         "whole": verdict.is_whole,
@@ -54,15 +54,15 @@ def verdict_json(name: str, verdict: Verdict, where: Where) -> dict[str, Any]:
 
 
 def in_partition(each: Break) -> str | None:
-    """Where a break stands in Kafka."""
+    """The location of a break in Kafka."""
     return None if each.place is None else f"offset {each.place}"
 
 
 def in_table(each: Break) -> str | None:
-    """Where a break stands in Postgres: its shard and sequence say all."""
+    """The location of a break in Postgres: its shard and sequence are sufficient."""
     return None if each.first is None else f"row {each.shard}/{each.first}"
 
 
 def in_file(path: Path) -> Where:
-    """Where a break stands in a file."""
+    """The location of a break in a file."""
     return lambda each: None if each.place is None else f"line {line_number(path, each.place)}"

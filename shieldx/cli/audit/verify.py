@@ -1,4 +1,4 @@
-"""`shieldx audit verify`: whether the log is whole, and the books are right."""
+"""`shieldx audit verify`: checks that the log is intact and, on request, reconciles the ledger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from shieldx.bootstrap.keyring_source import keyring, knows_keyring
 from shieldx.bootstrap.platform import Platform
-from shieldx.cli.audit.books import books, print_books
+from shieldx.cli.audit.reconciliation import print_reconciliation, reconcile_platform
 from shieldx.cli.audit.sources import KAFKA, POSTGRES, SOURCES
 from shieldx.cli.audit.stored_heads import stored_heads
 from shieldx.cli.audit.verdict_table import in_file, in_partition, in_table, print_verdict, verdict_json
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
     from shieldx.domains.audit.joining import Verdict
     from shieldx.keyring.keyring import Keyring
-    from shieldx.reconciliation.report import BooksReport
+    from shieldx.reconciliation.report import ReconciliationReport
     from shieldx.settings import Settings
 
 
 class Asked(NamedTuple):
-    """What to verify, and what it is compared with."""
+    """What to verify, and what to compare it with."""
 
     file: Path | None
     only: str | None
@@ -48,19 +48,21 @@ class Asked(NamedTuple):
 
 
 @click.command()
-@click.option("--file", type=click.Path(path_type=Path), help="An exported file, instead of Kafka and Postgres.")
-@click.option("--only", type=SOURCES, help="One of the two, by itself.")
+@click.option("--file", type=click.Path(path_type=Path), help="Verify an exported file instead of Kafka and Postgres.")
+@click.option("--only", type=SOURCES, help="Verify only this one.")
 @click.option(
     "--heads",
     "head_files",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Heads that `shieldx audit heads` has saved: what was there then must still be. Can be repeated.",
+    help="Heads saved by `shieldx audit heads`: their entries must still exist. Can be repeated.",
 )
-@click.option("--against-ledger", is_flag=True, help="Run the ledger again; ledger, log and Postgres must agree.")
-@click.option("--jobs", type=click.IntRange(1, 256), default=os.cpu_count() or 1, show_default=True, help="Processes.")
+@click.option("--against-ledger", is_flag=True, help="Replay the ledger; ledger, log and Postgres must agree.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), default=os.cpu_count() or 1, show_default=True, help="Number of processes."
+)
 @click.option("--topic", default=LOG, show_default=True, help="The topic of the log.")
-@click.option("--metrics-file", type=click.Path(path_type=Path), help="Write what was found for Prometheus.")
+@click.option("--metrics-file", type=click.Path(path_type=Path), help="Write the results for Prometheus.")
 @as_json
 def command(
     *,
@@ -73,13 +75,13 @@ def command(
     metrics_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Check every entry's hash and signature, every link, and that nothing is missing, in Kafka and in Postgres.
+    """Check every entry's hash, signature and link in Kafka and in Postgres, and that no entry is missing.
 
-    What the mirror in Postgres has seen, the log must have, and the mirror all that it says to have read. Exit code 1:
-    something is wrong.
+    The log must contain everything that the mirror in Postgres has seen, and the mirror everything that it claims to
+    have read. The exit code is 1 if anything is wrong.
     """
     if file is not None and (only or against_ledger):
-        raise click.UsageError("--file stands alone: it takes neither --only nor --against-ledger")
+        raise click.UsageError("--file cannot be combined with --only or --against-ledger")
     silence_aiokafka()
     settings = load_settings(os.environ)
     keys = _keys(settings)
@@ -94,7 +96,7 @@ def command(
             print_json(verdict_json(name, verdict, where))
         else:
             print_verdict(name, verdict, where)
-    report = _compare_books(settings, as_json=as_json) if against_ledger else None
+    report = _reconcile(settings, as_json=as_json) if against_ledger else None
     if metrics_file is not None:
         faults = None if report is None else {check: count for check, _, count, _ in report.rows()}
         write_metrics(metrics_file, verdicts, faults, at_s=time.time())
@@ -103,9 +105,9 @@ def command(
 
 
 def _keys(settings: Settings) -> Keyring:
-    if not knows_keyring(settings):  # asked for it, the embedded stack would make new ones
+    if not knows_keyring(settings):  # reading it would make the embedded stack create new keys
         raise FixConfiguration(
-            "the audit log's keys are not known: set SHIELDX_AUDIT_KEYRING_FILE, or run this where `shieldx up` does"
+            "no keyring is configured: set SHIELDX_AUDIT_KEYRING_FILE, or run this where `shieldx up` runs"
         )
     return keyring(settings)
 
@@ -124,7 +126,7 @@ async def _verify(settings: Settings, verifier: Verifier, keys: Keyring, asked: 
         asked = asked._replace(only=KAFKA)
     partitions = 0 if asked.only == POSTGRES else await partitions_of(platform, asked.topic)
     if asked.only != POSTGRES:
-        # Heads first: what anybody has seen by now, the log must have when it is read.
+        # Heads first: when the log is read, it must contain everything that anybody has seen by now.
         seen, broken = judge(await stored_heads(platform) if asked.topic == LOG else (), keys)
         if asked.only is None:
             seen += await mirrored_heads(platform.postgres_dsn, keys)
@@ -142,8 +144,8 @@ async def _verify(settings: Settings, verifier: Verifier, keys: Keyring, asked: 
     return verdicts
 
 
-def _compare_books(settings: Settings, *, as_json: bool) -> BooksReport:
+def _reconcile(settings: Settings, *, as_json: bool) -> ReconciliationReport:
     with work_progress("replaying the ledger") as progress:
-        report = asyncio.run(books(Platform(settings), progress))
-    print_books(report, as_json=as_json)
+        report = asyncio.run(reconcile_platform(Platform(settings), progress))
+    print_reconciliation(report, as_json=as_json)
     return report

@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all."""
+"""Writes a file atomically."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ output_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     default=STDOUT,
-    help="Write it there instead of stdout, for its owner's eyes alone.",
+    help="Write to this file instead of stdout; only its owner can read it.",
 )
 
 
@@ -36,10 +36,10 @@ class ChooseAnotherPlace(ShieldXError):
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, which has its name once all is written; `-` is stdout.
+    """A file that gets its name when it is complete; `-` is stdout.
 
     Raises:
-        ChooseAnotherPlace: it cannot be written; nothing of it remains.
+        ChooseAnotherPlace: The file cannot be written; nothing of it remains.
     """
     if path == STDOUT:
         yield sys.stdout.buffer
@@ -58,4 +58,4 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
-        raise ChooseAnotherPlace(f"{path} cannot be written: {error}") from error
+        raise ChooseAnotherPlace(f"cannot write {path}: {error}") from error

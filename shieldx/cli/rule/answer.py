@@ -1,4 +1,4 @@
-"""What the agent answers to a rule that was put."""
+"""The agent's answer to a rule that was put."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class LookAtLastVersion(ShieldXError):
-    """Somebody has put another version since the one that this one was made from."""
+    """Another version was put after the one that this version is based on."""
 
 
 def tell_answer(command: PutRule, result: CommandResult, *, as_json: bool) -> None:
-    """Print the version that there is now.
+    """Print the resulting version.
 
     Raises:
-        CorrectRule: the rule is unusable.
-        LookAtLastVersion: another version is the last.
+        CorrectRule: The rule is unusable.
+        LookAtLastVersion: Another version is the last one.
     """
     refuse(command, result)
     content = rule_hash(command.config)
@@ -35,11 +35,11 @@ def tell_answer(command: PutRule, result: CommandResult, *, as_json: bool) -> No
     else:
         click.echo(f"{printable(command.rule_id)}@{result.version}  {content}")
     if result.code is CommandCode.UNCHANGED:
-        say(f"version {result.version} says the same already")
+        say(f"version {result.version} already has this content")
 
 
 def refuse(command: PutRule, result: CommandResult) -> None:
-    """Raise what a refusal means to whoever put the rule."""
+    """Raise the error for a refused rule."""
     named = f"rule {printable(command.rule_id)!r}"
     if result.code is CommandCode.UNUSABLE_RULE:
         raise CorrectRule("\n".join([f"{named}: {printable(str(result.detail))}", *caret_lines(command.config)]))

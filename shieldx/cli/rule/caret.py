@@ -1,4 +1,4 @@
-"""Where in a rule the fault is that makes it unusable, for a person to see."""
+"""Shows the location of the fault in an unusable rule."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.rule import RuleConfig
 
 AROUND = 35
-"""Characters of a pattern to either side of its fault: with both, a line of a terminal."""
+"""Characters of a pattern on each side of its fault; both sides fit on a terminal's line."""
 _STEP = re.compile(r"(?P<name>\w+)|\[(?P<index>\d+)\]")
 
 
 def caret_lines(config: RuleConfig) -> list[str]:
-    """The text in which the fault stands, and a caret below it; none where the fault is not at a place in a text."""
+    """The text with the fault and a caret below it; empty if the fault has no location in a text."""
     try:
         compile_rule(config)
     except UnusableRule as unusable:
@@ -30,7 +30,7 @@ def caret_lines(config: RuleConfig) -> list[str]:
 
 
 def text_at(config: RuleConfig, where: str) -> str | None:
-    """The text at `rules[0].pattern`, or None where there is something else."""
+    """The text at a path such as `rules[0].pattern`, or None if there is no text."""
     value: Any = msgspec.to_builtins(config)
     for step in _STEP.finditer(where):
         value = value[step["name"] if step["index"] is None else int(step["index"])]
@@ -38,7 +38,7 @@ def text_at(config: RuleConfig, where: str) -> str | None:
 
 
 def pointed_at(text: str, position: int) -> list[str]:
-    """A line of the text around a position, and one with a caret below it."""
+    """An excerpt of the text around a position, and a line with a caret below it."""
     begin, end = max(0, position - AROUND), position + AROUND
     before = ("…" if begin else "") + printable(text[begin:position])
     after = printable(text[position:end]) + ("…" if end < len(text) else "")

@@ -1,4 +1,4 @@
-"""`shieldx rule diff`: what differs between two versions."""
+"""`shieldx rule diff`: prints the differences between two versions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("after", metavar="ID[@B]", type=RuleNameType())
 @tenant_option
 def command(before: RuleName, after: RuleName, tenant_id: str) -> None:
-    """Print what the second says and the first does not, and the reverse, as a unified diff of their JSON."""
+    """Print a unified diff of the JSON of two versions."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):
@@ -34,4 +34,4 @@ def command(before: RuleName, after: RuleName, tenant_id: str) -> None:
     for line in lines:
         click.echo(line)
     if not lines:
-        say("they say the same")
+        say("no differences")

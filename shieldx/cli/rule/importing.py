@@ -1,4 +1,4 @@
-"""`shieldx rule import`: the rules of the OWASP Core Rule Set."""
+"""`shieldx rule import`: imports the rules of the OWASP Core Rule Set."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What became of a rule: its version, or why it has none."""
+    """The result for a rule: its version, or why it has none."""
 
     rule_id: str
     version: int | str | None = None
@@ -39,13 +39,13 @@ class Imported(msgspec.Struct, frozen=True):
 @click.argument("file")
 @tenant_option
 @author_option
-@click.option("--note", metavar="TEXT", default="", help="Why there are new versions.")
+@click.option("--note", metavar="TEXT", default="", help="The reason for the new versions.")
 @timeout_option
 @as_json
 def command(file: str, tenant_id: str, author: str | None, note: str, timeout_s: float, *, as_json: bool) -> None:
-    """Put the rules in FILE, a JSON list, each under the id that it has there; say which cannot be judged, and why.
+    """Import the rules in FILE, a JSON list, each with its own id, and list those that cannot be evaluated.
 
-    A rule that its last version says already stays as it is, so that a file may be imported again.
+    A rule that equals its last version does not change, so a file may be imported again.
     """
     silence_aiokafka()
     with open_input(file) as opened:
@@ -77,7 +77,7 @@ def _imported(result: CommandResult) -> Imported:
 
 
 def _tell(put: Sequence[Imported], without: Sequence[Imported], *, as_json: bool) -> None:
-    """Print every rule as JSON; for people those alone that have no version."""
+    """Print every rule as JSON; for people only those without a version."""
     if json_wanted(as_json=as_json):
         for each in (*put, *without):
             print_json(each)
@@ -85,4 +85,6 @@ def _tell(put: Sequence[Imported], without: Sequence[Imported], *, as_json: bool
         refused = [each for each in put if each.version is None]
         print_table(("rule", "reason"), [(each.rule_id, each.reason) for each in (*refused, *without)])
     codes = ", ".join(f"{count:,} {code}" for code, count in Counter(each.code for each in put).most_common())
-    say(f"put {counted(len(put), 'rule')}" + (f": {codes}" if codes else "") + f"; {len(without):,} cannot be judged")
+    say(
+        f"put {counted(len(put), 'rule')}" + (f": {codes}" if codes else "") + f"; {len(without):,} cannot be evaluated"
+    )

@@ -1,4 +1,4 @@
-"""`shieldx rule list`: the rules of a tenant, or the versions of one."""
+"""`shieldx rule list`: lists a tenant's rules, or the versions of one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHOWN_DIGITS = 12
 @tenant_option
 @as_json
 def command(rule_id: str | None, tenant_id: str, *, as_json: bool) -> None:
-    """Print the last version of each rule, or with ID every version of that one."""
+    """Print the last version of each rule or, with ID, every version of that rule."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):

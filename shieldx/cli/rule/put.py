@@ -1,4 +1,4 @@
-"""`shieldx rule put`: a rule's next version, from a file."""
+"""`shieldx rule put`: creates a rule's next version from a file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from shieldx.domains.shadow.rule import MAX_RULE_BYTES
 from shieldx.settings import load_settings
 
 MAX_FILE_BYTES = 4 * MAX_RULE_BYTES
-"""A file of more holds no rule, however much space its author left in it."""
+"""The maximum size of a rule file, with generous whitespace."""
 
 
 @click.command()
 @click.argument("file")
-@click.option("--tenant", "tenant_id", metavar="T", help="Whose it is. Default: what the file says.")
-@click.option("--id", "rule_id", metavar="ID", help="The rule's id. Default: what the file says.")
-@click.option("--name", metavar="NAME", help="The rule's name. Default: what the file says.")
+@click.option("--tenant", "tenant_id", metavar="T", help="Tenant of the rule. Default: from the file.")
+@click.option("--id", "rule_id", metavar="ID", help="The rule's id. Default: from the file.")
+@click.option("--name", metavar="NAME", help="The rule's name. Default: from the file.")
 @author_option
-@click.option("--note", metavar="TEXT", default="", help="Why there is a new version.")
+@click.option("--note", metavar="TEXT", default="", help="The reason for the new version.")
 @click.option(
-    "--parent", type=click.IntRange(0), metavar="N", help="Only if N is the last version; 0: if there is none yet."
+    "--parent", type=click.IntRange(0), metavar="N", help="Only if N is the last version; 0 if there is none."
 )
 @timeout_option
 @as_json
@@ -47,23 +47,23 @@ def command(
     as_json: bool,
     **said: Any,
 ) -> None:
-    """Make the rule in FILE the next version of its rule, and print version and hash; `-` is stdin.
+    """Store the rule in FILE as its next version, and print version and hash; `-` is stdin.
 
-    The file holds a request for an evaluation, what `shieldx rule show --json` prints, or a rule's content alone, which
-    needs --id. A rule that says what its last version says stays as it is.
+    The file contains a request for an evaluation, the output of `shieldx rule show --json`, or only a rule's content,
+    which requires --id. A rule that equals its last version does not change.
     """
     silence_aiokafka()
     with open_input(file) as opened:
         content = opened.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise CorrectRule(f"the file has more than {MAX_FILE_BYTES:,} bytes: no rule has")
+        raise CorrectRule(f"the file exceeds {MAX_FILE_BYTES:,} bytes, the maximum for a rule")
     found = read_rule(content)
     rule_id = rule_id or found.rule_id
     if rule_id is None:
-        raise click.UsageError("the file does not say which rule it is: give --id")
+        raise click.UsageError("the file contains no rule id: specify --id")
     tenant_id = tenant_id or found.tenant_id
     if tenant_id is None:
-        raise click.UsageError("the file does not say whose rule it is: give --tenant")
+        raise click.UsageError("the file contains no tenant: specify --tenant")
     platform = Platform(load_settings(os.environ))
     rule = PutRule(
         tenant_id=tenant_id,

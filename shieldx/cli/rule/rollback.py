@@ -1,4 +1,4 @@
-"""`shieldx rule rollback`: an earlier version's content becomes the next version."""
+"""`shieldx rule rollback`: restores an earlier version as the next version."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="ID@N", type=RuleNameType(needs_version=True))
 @tenant_option
 @author_option
-@click.option("--note", metavar="TEXT", help="Why. Default: that it is a rollback.")
+@click.option("--note", metavar="TEXT", help="The reason. Default: a note about the rollback.")
 @timeout_option
 @as_json
 def command(
     name: RuleName, tenant_id: str, author: str | None, note: str | None, timeout_s: float, *, as_json: bool
 ) -> None:
-    """Make content and name of version N the next version; nothing is deleted.
+    """Store the content and name of version N as the next version; nothing is deleted.
 
-    It is refused if somebody puts another version meanwhile.
+    This is refused if another version is put at the same time.
     """
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))

@@ -1,4 +1,4 @@
-"""A rule in a file: a request for an evaluation, what `shieldx rule show --json` prints, or its content alone."""
+"""Reads a rule from a file: an evaluation request, the output of `shieldx rule show --json`, or only the content."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from shieldx.errors import ShieldXError
 
 
 class CorrectRule(ShieldXError):
-    """The rule cannot be used as it is; the message says where and why."""
+    """The rule is unusable. The message gives the location and the reason."""
 
 
 class RuleFile(NamedTuple):
-    """What a file says of a rule."""
+    """What a file says about a rule."""
 
     config: RuleConfig
     rule_id: str | None = None
@@ -25,7 +25,7 @@ class RuleFile(NamedTuple):
 
 
 class _Request(msgspec.Struct, frozen=True):
-    """As an evaluation is asked for; what else a request has is of no concern here."""
+    """An evaluation request; its other fields are ignored."""
 
     rule_config: RuleConfig
     rule_id: str | None = None
@@ -42,24 +42,24 @@ class _Row(msgspec.Struct, frozen=True):
 
 
 class _Keys(msgspec.Struct, frozen=True):
-    """By what a file's form is known."""
+    """The fields that distinguish the file formats."""
 
     rule_config: msgspec.Raw | UnsetType = UNSET
     config: msgspec.Raw | UnsetType = UNSET
 
 
 def read_rule(content: bytes) -> RuleFile:
-    """The rule in a file's content.
+    """Read the rule from a file's content.
 
     Raises:
-        CorrectRule: it is none, or another type than the file says.
+        CorrectRule: The content is not a rule, or its type differs from the declared one.
     """
     keys = _decoded(content, _Keys)
     if keys.rule_config is not UNSET:
         request = _decoded(content, _Request)
         tag = rule_type(request.rule_config)
         if request.rule_type not in (None, tag):
-            raise CorrectRule(f"the file says that the rule's type is {request.rule_type!r}, but it is {tag!r}")
+            raise CorrectRule(f"the file declares the rule type {request.rule_type!r}, but the rule's type is {tag!r}")
         return RuleFile(request.rule_config, request.rule_id, request.rule_name, request.tenant_id)
     if keys.config is not UNSET:
         row = _decoded(content, _Row)
@@ -71,6 +71,6 @@ def _decoded(content: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CorrectRule(f"the file holds no rule: {error}") from error
+        raise CorrectRule(f"the file is not a rule: {error}") from error
     except RecursionError as error:
-        raise CorrectRule("the file holds no rule: nested too deeply") from error
+        raise CorrectRule("the file is not a rule: nested too deeply") from error

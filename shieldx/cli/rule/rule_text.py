@@ -1,4 +1,4 @@
-"""A rule as a person reads it, and what differs between two."""
+"""A rule as readable text, and the diff of two rules."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def json_lines(value: Any) -> list[str]:
-    """JSON with sorted names, a value a line."""
+    """JSON with sorted names, one value per line."""
     text = json.dumps(msgspec.to_builtins(value), indent=2, sort_keys=True, ensure_ascii=False)
     return [printable(line) for line in text.split("\n")]
 
 
 def diff_lines(before: RuleRow, after: RuleRow) -> Iterator[str]:
-    """A unified diff of what two rules say, name included; coloured, which click takes out where it is no terminal."""
+    """A unified diff of two rules including their names. click removes the colours if stdout is not a terminal."""
     for line in unified_diff(_content(before), _content(after), _name(before), _name(after), lineterm=""):
         yield _coloured(line)
 

@@ -1,4 +1,4 @@
-"""`shieldx rule show`: a version of a rule."""
+"""`shieldx rule show`: prints a version of a rule."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @tenant_option
 @as_json
 def command(name: RuleName, tenant_id: str, *, as_json: bool) -> None:
-    """Print a version of a rule, or its last one."""
+    """Print a version of a rule, by default the last one."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):

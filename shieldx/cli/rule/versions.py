@@ -21,41 +21,41 @@ _WITH_VERSION = re.compile(r"(?P<rule_id>.+)@(?P<version>[1-9][0-9]{0,17})", re.
 
 
 class CheckRule(ShieldXError):
-    """The tenant has no such rule, or no such version of it; the message says what it has."""
+    """The tenant does not have the rule or the version. The message says what it has."""
 
 
 class RuleName(NamedTuple):
-    """A rule, and the version of it that is meant; None is the last."""
+    """A rule and the wanted version; None is the last one."""
 
     rule_id: str
     version: int | None
 
     @classmethod
     def of(cls, text: str) -> RuleName:
-        """`id@version` or `id`. What follows another `@` belongs to the id."""
+        """Parse `id@version` or `id`. Any further `@` belongs to the id."""
         match = _WITH_VERSION.fullmatch(text)
         return cls(text, None) if match is None else cls(match["rule_id"], int(match["version"]))
 
 
 class RuleNameType(click.ParamType):
-    """A rule's name as a command's argument."""
+    """A rule's name as a command argument."""
 
     name = "id[@n]"
 
     def __init__(self, *, needs_version: bool = False) -> None:
-        """With `needs_version`, a version has to be named."""
+        """With `needs_version`, the version is required."""
         self._needs_version = needs_version
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> RuleName:
-        """Read `id@3`, or `id` where no version has to be named."""
+        """Parse `id@3`, or `id` if no version is required."""
         found = value if isinstance(value, RuleName) else RuleName.of(str(value))
         if self._needs_version and found.version is None:
-            self.fail(f"say which version, as in {found.rule_id}@1; `shieldx rule list` has them", param, ctx)
+            self.fail(f"specify a version, such as {found.rule_id}@1; `shieldx rule list` lists them", param, ctx)
         return found
 
 
 async def rules_of(platform: Platform, tenant_id: str) -> list[RuleRow]:
-    """Every version of every rule: rules by id, their versions in order."""
+    """All versions of all rules: rules by id, and their versions in order."""
     rows = await rows_of(platform, RULES, tenant_id, RuleRow)
     return sorted(rows, key=lambda row: (row.rule_id, row.version))
 
@@ -64,7 +64,7 @@ def find_rule(rows: Sequence[RuleRow], tenant_id: str, name: RuleName) -> RuleRo
     """A version of a rule.
 
     Raises:
-        CheckRule: there is none such.
+        CheckRule: It does not exist.
     """
     versions = versions_of(rows, tenant_id, name.rule_id)
     found = [row for row in versions if name.version in (None, row.version)]
@@ -79,12 +79,12 @@ def versions_of(rows: Sequence[RuleRow], tenant_id: str, rule_id: str) -> list[R
     """The versions of one rule.
 
     Raises:
-        CheckRule: there is no such rule.
+        CheckRule: The rule does not exist.
     """
     versions = [row for row in rows if row.rule_id == rule_id]
     if not versions:
         raise CheckRule(
-            f"{printable(tenant_id)} has no rule {printable(rule_id)!r}; `shieldx rule list` prints those that it has"
+            f"{printable(tenant_id)} has no rule {printable(rule_id)!r}; `shieldx rule list` lists its rules"
         )
     return versions
 

@@ -1,4 +1,4 @@
-"""`shieldx samples`: labelled requests that rules are judged on, in sets."""
+"""`shieldx samples`: sets of labelled requests for evaluations."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import click
 from shieldx.cli.lazy_group import Entry, LazyGroup
 
 COMMANDS = {
-    "import": Entry("importing", "Make a version of a set from tests and traffic in files."),
-    "list": Entry("listing", "List the sets of a tenant, every version of each."),
-    "show": Entry("show", "Print what is known about the samples of a set, or one of them whole."),
+    "import": Entry("importing", "Create a version of a set from test and traffic files."),
+    "list": Entry("listing", "List a tenant's sets and their versions."),
+    "show": Entry("show", "List the samples of a set, or print one completely."),
 }
 
 
 @click.group(cls=LazyGroup, package="shieldx.cli.samples", table=COMMANDS)
 def command() -> None:
-    """Labelled requests that rules are judged on, in sets of which each version is named by its content."""
+    """Manage sets of labelled requests for evaluations. The version of a set is a hash of its content."""

@@ -1,4 +1,4 @@
-"""What a set must keep to so that it can be sealed and evaluated; checked before anything is written."""
+"""Limits that a set must respect to be sealed and evaluated; checked before anything is written."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.sample import Sample
 
 MAX_SEAL_BYTES = 950_000
-"""What is known about a set stays within a record of a megabyte, in the command and in the agent's table."""
+"""The summary of a set must fit into a record of a megabyte, in the command and in the agent's table."""
 
 
 class ImportOtherSamples(ShieldXError):
-    """What was found makes no set: it is nothing, or more than a set may have."""
+    """The samples do not form a valid set: there are none, or too many."""
 
 
 def check_samples(samples: Sequence[Sample]) -> None:
-    """Refuse what no evaluator could read.
+    """Reject samples that no evaluator could read.
 
     Raises:
-        ImportOtherSamples: there are none, too many, or too large ones.
+        ImportOtherSamples: There are none, too many, or too large ones.
     """
     if not samples:
-        raise ImportOtherSamples("there is no sample in these files; --skipped writes down why")
+        raise ImportOtherSamples("these files contain no samples; use --skipped to see why")
     if len(samples) > MAX_SAMPLES:
         raise ImportOtherSamples(
-            f"these are {len(samples):,} samples, and a set has {MAX_SAMPLES:,} at most: make several sets"
+            f"{len(samples):,} samples exceed the maximum of {MAX_SAMPLES:,} per set: create several sets"
         )
     size_bytes = sum(len(encode_sample(sample)) for sample in samples)
     if size_bytes > MAX_SET_BYTES:
         raise ImportOtherSamples(
-            f"these are samples of {size_bytes:,} bytes, and a set has {MAX_SET_BYTES:,} at most: make several sets"
+            f"samples of {size_bytes:,} bytes exceed the maximum of {MAX_SET_BYTES:,} per set: create several sets"
         )
 
 
 def check_seal(seal: SealSamples) -> None:
-    """Refuse what would not fit into a record.
+    """Reject a summary that does not fit into a record.
 
     Raises:
-        ImportOtherSamples: says what makes it so large.
+        ImportOtherSamples: The message says what makes it too large.
     """
     size_bytes = len(encode(seal))
     if size_bytes > MAX_SEAL_BYTES:
         raise ImportOtherSamples(
-            f"the samples are of {len(seal.strata):,} kinds, each a label, a category and rules: to list them takes "
-            f"{size_bytes:,} bytes, and {MAX_SEAL_BYTES:,} are the most; use fewer categories, or make several sets"
+            f"the samples have {len(seal.strata):,} distinct combinations of label, category and rules; their list "
+            f"takes {size_bytes:,} bytes, but the maximum is {MAX_SEAL_BYTES:,}; use fewer categories, or several sets"
         )

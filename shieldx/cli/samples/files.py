@@ -1,4 +1,4 @@
-"""The files that a set is made from: options that name them, and what the importers find in them."""
+"""The files that a set is created from: command options for them, and the importers' results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIELDS = Field.__args__  # type: ignore[attr-defined] # of a Literal: its values
 
 
 class Files(NamedTuple):
-    """Files and folders by format, and where the fields of a sample are in a row of CSV."""
+    """Files and folders by format, and the CSV columns of a sample's fields."""
 
     go_ftw: tuple[Path, ...] = ()
     gotestwaf: tuple[Path, ...] = ()
@@ -40,13 +40,13 @@ class Files(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the importers gave."""
+    """The importers' results."""
 
     samples: list[Sample]
     skipped: list[Skipped]
 
     def in_words(self) -> Iterator[str]:
-        """How many samples were imported, and how many were skipped and why, most frequent reason first."""
+        """Lines that say how many samples were imported, and how many were skipped for which reason."""
         labels = Counter(sample.label for sample in self.samples)
         yield f"imported {len(self.samples):,}: {labels['attack']:,} attack, {labels['benign']:,} benign"
         if self.skipped:
@@ -59,16 +59,31 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
     folder, file = click.Path(exists=True, path_type=Path), click.Path(exists=True, dir_okay=False, path_type=Path)
     for option in reversed(
         [
-            click.option("--go-ftw", type=folder, multiple=True, metavar="PATH", help="Tests of the OWASP CRS."),
+            click.option(
+                "--go-ftw",
+                type=folder,
+                multiple=True,
+                metavar="PATH",
+                help="Tests in go-ftw's format, as in the OWASP CRS.",
+            ),
             click.option("--gotestwaf", type=folder, multiple=True, metavar="PATH", help="Test cases of gotestwaf."),
-            click.option("--ndjson", type=file, multiple=True, metavar="FILE", help="Samples in JSON, one a line."),
-            click.option("--csv", type=file, multiple=True, metavar="FILE", help="A table with a row of headings."),
-            click.option("--csv-column", multiple=True, metavar="FIELD=COLUMN", help=f"Fields: {', '.join(FIELDS)}."),
-            click.option("--csv-constant", multiple=True, metavar="FIELD=VALUE", help="The same for every row."),
-            click.option("--csv-header", multiple=True, metavar="NAME=COLUMN", help="A column of a header's values."),
-            click.option("--csv-attack", multiple=True, metavar="VALUE", help="Values of `label` that say attack."),
-            click.option("--csv-benign", multiple=True, metavar="VALUE", help="Those that say benign."),
-            click.option("--csv-delimiter", default=",", metavar="C", help="Between columns. Default: a comma."),
+            click.option("--ndjson", type=file, multiple=True, metavar="FILE", help="Samples in JSON, one per line."),
+            click.option("--csv", type=file, multiple=True, metavar="FILE", help="A CSV file with a header row."),
+            click.option(
+                "--csv-column",
+                multiple=True,
+                metavar="FIELD=COLUMN",
+                help=f"The column of a field: {', '.join(FIELDS)}.",
+            ),
+            click.option(
+                "--csv-constant", multiple=True, metavar="FIELD=VALUE", help="The value of a field in every row."
+            ),
+            click.option(
+                "--csv-header", multiple=True, metavar="NAME=COLUMN", help="The column with a header's values."
+            ),
+            click.option("--csv-attack", multiple=True, metavar="VALUE", help="A value of `label` that means attack."),
+            click.option("--csv-benign", multiple=True, metavar="VALUE", help="A value of `label` that means benign."),
+            click.option("--csv-delimiter", default=",", metavar="C", help="The column separator. Default: a comma."),
         ]
     ):
         command = option(command)
@@ -76,11 +91,11 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_files(files: Files) -> Found:
-    """All samples in the files, and what in them is none.
+    """Read all samples in the files, and collect what was skipped.
 
     Raises:
-        FixInput: a file cannot be read, or the mapping does not fit it.
-        click.UsageError: there are no files, or the mapping is none.
+        FixInput: A file cannot be read, or the mapping does not fit it.
+        click.UsageError: There are no files, or the mapping is invalid.
     """
     found = Found([], [])
     for each in _imported(files):
@@ -93,7 +108,7 @@ def read_files(files: Files) -> Found:
 
 def _imported(files: Files) -> Imported:
     if not (files.go_ftw or files.gotestwaf or files.csv or files.ndjson):
-        raise click.UsageError("say what to import: --go-ftw, --gotestwaf, --ndjson or --csv, each as often as needed")
+        raise click.UsageError("no files: use --go-ftw, --gotestwaf, --ndjson or --csv; each can be repeated")
     for path in files.go_ftw:
         yield from import_go_ftw(path)
     for path in files.gotestwaf:
@@ -107,10 +122,10 @@ def _imported(files: Files) -> Imported:
 
 
 def mapping_of(files: Files) -> Mapping:
-    """What the options say about CSV.
+    """The CSV mapping from the options.
 
     Raises:
-        click.UsageError: it is no mapping.
+        click.UsageError: The mapping is invalid.
     """
     labels = {"attack": files.csv_attack, "benign": files.csv_benign}
     given = {
@@ -122,15 +137,15 @@ def mapping_of(files: Files) -> Mapping:
     try:
         return msgspec.convert(given, Mapping)
     except msgspec.ValidationError as error:
-        raise click.UsageError(f"the mapping of CSV: {error}. Fields are {', '.join(FIELDS)}") from error
+        raise click.UsageError(f"invalid CSV mapping: {error}. Fields are {', '.join(FIELDS)}") from error
 
 
 def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
-    """`name=value` of each; a name alone is its own value."""
+    """Parse `name=value` pairs. A name without a value is its own value."""
     pairs = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if name in pairs:
-            raise click.UsageError(f"{option} has {name} twice")
+            raise click.UsageError(f"{option} sets {name} twice")
         pairs[name] = value if equals else name
     return pairs

@@ -1,4 +1,4 @@
-"""`shieldx samples import`: a version of a set, from files."""
+"""`shieldx samples import`: creates a version of a set from files."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     "--skipped",
     "skipped_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write what was skipped to this file, one JSON object a line.",
+    help="Write skipped inputs to this file, one JSON object per line.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be imported; needs no Kafka.")
-@click.option("--again", is_flag=True, help="Write the samples even if the set has this version already.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be imported; does not need Kafka.")
+@click.option("--again", is_flag=True, help="Write the samples even if this version exists.")
 @timeout_option
 @as_json
 def command(
@@ -64,15 +64,15 @@ def command(
     as_json: bool,
     **files: Any,
 ) -> None:
-    """Make a version of a set from all files together, and print it.
+    """Create a version of a set from all the files together, and print it.
 
-    The version is named by its content: the same samples make the same version, wherever they are imported. Evaluations
-    draw from a version once it is sealed. An import that ends before has sealed nothing: import again.
+    The version is a hash of the content: the same samples always get the same version. Evaluations draw from a version
+    once it is sealed. An import that is interrupted has sealed nothing; run it again.
     """
     silence_aiokafka()
     samples = _samples(Files(**files), skipped_file)
     content = SetContent(tenant_id, sample_set, version_of(samples), samples)
-    seal = _seal(content, (0, len(samples) - 1), author)  # where they will stand is not known yet
+    seal = _seal(content, (0, len(samples) - 1), author)  # their offsets are not known yet
     check_seal(seal)
     if dry_run:
         say("nothing was written")
@@ -84,14 +84,14 @@ def command(
             code, sealed_at = asyncio.run(_import(platform, content, author, timeout_s, again=again))
     _tell(content, code, as_json=as_json)
     if code is CommandCode.UNCHANGED:
-        say(f"the set has this version already, sealed at {sealed_at}; --again writes its samples anew")
+        say(f"the set already has this version, sealed at {sealed_at}; use --again to rewrite its samples")
 
 
 def _samples(files: Files, skipped_file: Path | None) -> list[Sample]:
-    """Arranged samples.
+    """The arranged samples.
 
     Raises:
-        ImportOtherSamples: there are none, too many, or too large ones.
+        ImportOtherSamples: There are none, too many, or too large ones.
     """
     found = read_files(files)
     for line in found.in_words():
@@ -106,19 +106,22 @@ def _write(file: Path, skipped: Sequence[Skipped]) -> None:
     try:
         file.write_bytes(msgspec.json.Encoder().encode_lines(skipped))
     except OSError as error:
-        raise FixConfiguration(f"{file} cannot be written: {error.strerror}") from error
+        raise FixConfiguration(f"cannot write {file}: {error.strerror}") from error
 
 
 async def _import(
     platform: Platform, content: SetContent, author: str | None, timeout_s: float, *, again: bool
 ) -> tuple[CommandCode, str]:
-    """How it ended, and since when the version is sealed."""
+    """The result, and when the version was sealed."""
     versions = [row for row in await sets_of(platform, content.tenant_id) if row.sample_set == content.sample_set]
     known = next((row for row in versions if row.version == content.version), None)
     if known is not None and not again:
         if known is versions[-1]:
             return CommandCode.UNCHANGED, known.at
-        offsets = known.first_offset, known.last_offset  # its samples are there: it only has to become the last one
+        offsets = (
+            known.first_offset,
+            known.last_offset,
+        )  # its samples exist, so only seal it again to make it the last version
     else:
         offsets = None
     async with open_asking(platform, content.tenant_id, [RESULTS, DEAD_LETTERS]) as asking:
@@ -135,7 +138,7 @@ async def _written(platform: Platform, content: SetContent) -> tuple[int, int]:
         try:
             return await write_samples(platform, content, written)
         except asyncio.CancelledError:
-            say("the import was interrupted and nothing is sealed: give the same command again")
+            say("the import was interrupted and nothing was sealed: run the same command again")
             raise
 
 
@@ -157,7 +160,7 @@ def _refuse(result: CommandResult) -> None:
 
 
 def _tell(content: SetContent, code: CommandCode | None, *, as_json: bool) -> None:
-    """Print the version; without a code it was not written."""
+    """Print the version. Without a code it was not written."""
     if json_wanted(as_json=as_json):
         labels = Counter(sample.label for sample in content.samples)
         print_json(

@@ -1,4 +1,4 @@
-"""`shieldx samples list`: the sets of a tenant."""
+"""`shieldx samples list`: lists the sets of a tenant."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEADINGS = ("set", "version", "samples", "attack", "benign", "categories", "seal
 @tenant_option
 @as_json
 def command(tenant_id: str, *, as_json: bool) -> None:
-    """Print every version of every set, the one sealed last at the end: evaluations draw from it by default."""
+    """Print every version of every set. The last sealed one, which evaluations draw from by default, comes last."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):

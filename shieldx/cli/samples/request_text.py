@@ -1,4 +1,4 @@
-"""A request as a person reads it: as it was sent, without anything that a terminal would obey."""
+"""A request as it was sent, as text without terminal control characters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def request_lines(request: Request) -> Iterator[str]:
-    r"""The request line, the headers, and the body's lines; bytes that are no UTF-8 as `\xff`."""
+    r"""The request line, the headers, and the lines of the body. Bytes that are not UTF-8 are shown as `\xff`."""
     yield printable(f"{request.method} {request.uri} {request.protocol}")
     for name, value in request.headers:
         yield printable(f"{name}: {value}")

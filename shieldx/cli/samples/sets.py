@@ -1,4 +1,4 @@
-"""The sets of samples of a tenant."""
+"""The sample sets of a tenant."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ VERSION = re.compile(r"[0-9a-f]{16}")
 
 
 class CheckSampleSet(ShieldXError):
-    """The tenant has no such set, no such version of it or no such sample in it; the message says what it has."""
+    """The tenant does not have the set, version or sample. The message says what it has."""
 
 
 class SetName(NamedTuple):
-    """A set, and the version of it that is meant; None is the one that was sealed last."""
+    """A set and the wanted version; None is the last sealed one."""
 
     sample_set: str
     version: str | None
 
     @classmethod
     def of(cls, text: str) -> SetName:
-        """`set@version` or `set`. What follows another `@` belongs to the name."""
+        """Parse `set@version` or `set`. Any further `@` belongs to the name."""
         name, at, version = text.rpartition("@")
         return cls(name, version) if at and VERSION.fullmatch(version) else cls(text, None)
 
 
 async def sets_of(platform: Platform, tenant_id: str) -> list[SampleSetRow]:
-    """Every version of every set: sets by name, their versions in the order in which they were sealed."""
+    """All versions of all sets: sets by name, and their versions in the order of sealing."""
     rows = await rows_of(platform, SAMPLE_SETS, tenant_id, SampleSetRow)
     return sorted(rows, key=lambda row: (row.sample_set, row.sequence))
 
@@ -44,7 +44,7 @@ async def find_set(platform: Platform, tenant_id: str, name: SetName) -> SampleS
     """A version of a set.
 
     Raises:
-        CheckSampleSet: there is none such.
+        CheckSampleSet: It does not exist.
     """
     rows = await sets_of(platform, tenant_id)
     versions = [row for row in rows if row.sample_set == name.sample_set]
@@ -52,7 +52,7 @@ async def find_set(platform: Platform, tenant_id: str, name: SetName) -> SampleS
         names = ", ".join(printable(each) for each in sorted({row.sample_set for row in rows}))
         raise CheckSampleSet(
             f"{printable(tenant_id)} has no set {printable(name.sample_set)!r}; "
-            + (f"it has {names}" if names else "`shieldx samples import` makes one")
+            + (f"it has {names}" if names else "`shieldx samples import` creates one")
         )
     found = [row for row in versions if name.version in (None, row.version)]
     if not found:
@@ -62,12 +62,12 @@ async def find_set(platform: Platform, tenant_id: str, name: SetName) -> SampleS
 
 
 def label_counts(row: SampleSetRow) -> Counter[str]:
-    """How many samples of each label there are."""
+    """The number of samples of each label."""
     return _counted(row, "label")
 
 
 def category_counts(row: SampleSetRow) -> Counter[str]:
-    """How many samples of each category there are."""
+    """The number of samples of each category."""
     return _counted(row, "category")
 
 

@@ -1,4 +1,4 @@
-"""`shieldx samples show`: what is known about the samples of a set, or one of them whole."""
+"""`shieldx samples show`: lists the samples of a set, or prints one completely."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ HEADINGS = ("index", "label", "category", "source", "expected rules", "unexpecte
 @click.command()
 @click.argument("name", metavar="SET[@VERSION]")
 @tenant_option
-@click.option("--category", metavar="C", help="Of this category only.")
-@click.option("--limit", type=click.IntRange(1), default=DEFAULT_LIMIT, show_default=True, help="The first N of them.")
-@click.option("--index", type=click.IntRange(0), metavar="I", help="This one, with its whole request.")
+@click.option("--category", metavar="C", help="Only this category.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=DEFAULT_LIMIT, show_default=True, help="Print at most the first N."
+)
+@click.option("--index", type=click.IntRange(0), metavar="I", help="Print this sample with its whole request.")
 @as_json
 def command(name: str, tenant_id: str, category: str | None, limit: int, index: int | None, *, as_json: bool) -> None:
-    """Print where samples are from and what is known about them, in the order of the set."""
+    """Print the source of each sample and what is known about it, in the order of the set."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
     wanted = SetName.of(name)
@@ -62,7 +64,7 @@ async def _list(
 async def _one(platform: Platform, tenant_id: str, name: SetName, index: int) -> StoredSample:
     row = await find_set(platform, tenant_id, name)
     if index >= row.samples:
-        raise CheckSampleSet(f"{_named(row)} has samples 0 to {row.samples - 1}, and no {index}")
+        raise CheckSampleSet(f"sample {index} does not exist: {_named(row)} has samples 0 to {row.samples - 1}")
     found = await _first(platform, row, 1, lambda each: each.index == index)
     if not found:
         raise CheckSampleSet(

@@ -1,4 +1,4 @@
-"""The samples of a set's version, from their topic."""
+"""Reads the samples of a set's version from their topic."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 async def stored_samples(platform: Platform, row: SampleSetRow) -> AsyncGenerator[StoredSample, None]:
-    """Samples in the order of their offsets, which is that of their indices; each of them once.
+    """Yield the samples in the order of their offsets and indices, each once.
 
     Raises:
-        FixConfiguration: the topic does not exist, or no broker answers.
+        FixConfiguration: The topic does not exist, or no broker responds.
     """
     tp = TopicPartition(SAMPLES, home_partition(row.tenant_id, await partitions_of(platform, SAMPLES)))
     decode = msgspec.json.Decoder(StoredSample).decode
@@ -38,7 +38,7 @@ async def stored_samples(platform: Platform, row: SampleSetRow) -> AsyncGenerato
             try:
                 stored = decode(record.value)
             except msgspec.MsgspecError as error:
-                say(f"{SAMPLES}/{tp.partition}/{record.offset} is not what belongs there: {error}")
+                say(f"{SAMPLES}/{tp.partition}/{record.offset} is not a valid record of this topic: {error}")
                 continue
             if _version(stored) == _version(row) and stored.index not in seen:
                 seen.add(stored.index)

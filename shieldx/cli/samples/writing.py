@@ -1,4 +1,4 @@
-"""Writing the samples of a set's version to their topic, fast."""
+"""Writes the samples of a set's version to their topic in bulk."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.sample import Sample
 
 BATCH_BYTES = 256 * 1024
-"""Below the megabyte that brokers take by default. A sample that is larger makes a batch of its own."""
+"""Below the brokers' default limit of a megabyte. A larger sample gets a batch of its own."""
 
 
 class ImportAgain(ShieldXError):
-    """The samples may have been written, but where is not known; nothing was sealed."""
+    """The samples may have been written, but their offsets are unknown; nothing was sealed."""
 
 
 class SetContent(NamedTuple):
-    """Arranged samples, and the names of what they make."""
+    """Arranged samples, and the names of the set and version."""
 
     tenant_id: str
     sample_set: str
@@ -43,12 +43,12 @@ class SetContent(NamedTuple):
 async def write_samples(
     platform: Platform, content: SetContent, written: Callable[[int, int], None]
 ) -> tuple[int, int]:
-    """Write samples; the offsets of the first and the last. `written` is told how many, and of how many.
+    """Write samples, and return the offsets of the first and last. `written` gets the written and the total number.
 
     Raises:
-        FixConfiguration: the topic does not exist.
-        ImportAgain: the broker did not say where they are.
-        KafkaError: a delivery failed.
+        FixConfiguration: The topic does not exist.
+        ImportAgain: The broker did not return the offsets.
+        KafkaError: A delivery failed.
     """
     home = home_partition(content.tenant_id, await partitions_of(platform, SAMPLES))
     async with open_producer(platform, max_batch_size=BATCH_BYTES) as producer:
@@ -56,7 +56,7 @@ async def write_samples(
 
 
 class _Writer:
-    """Fills batches while those before are on their way: aiokafka's own `send` makes a future for each record."""
+    """Fills batches while previous ones are in flight. aiokafka's own `send` creates a future per record."""
 
     def __init__(
         self, platform: Platform, producer: AIOKafkaProducer, partition: int, written: Callable[[int, int], None]
@@ -80,12 +80,12 @@ class _Writer:
         await self._send(batch)
         offsets = [(await delivery).offset for delivery in self._deliveries]
         self._written(total, total)
-        if min(offsets) < 0:  # the broker had a batch already when aiokafka sent it again
-            raise ImportAgain("the broker has the samples but did not say where; nothing was sealed: import again")
+        if min(offsets) < 0:  # the broker already had a batch that aiokafka resent
+            raise ImportAgain("the broker did not return the samples' offsets; nothing was sealed: import again")
         return offsets[0], offsets[-1] + total - begin - 1
 
     async def _send(self, batch: object) -> None:
-        """Hand over a batch, which waits until the one before it is on its way."""
+        """Queue a batch, and wait until the previous one is in flight."""
         self._deliveries.append(await self._producer.send_batch(batch, SAMPLES, partition=self._partition))
 
 

@@ -1,1 +1,1 @@
-"""What `shieldx evaluate` is made of."""
+"""The parts of `shieldx evaluate`, and the client of the agent `shadow`."""

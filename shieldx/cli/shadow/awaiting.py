@@ -1,4 +1,4 @@
-"""Sending an evaluation, and awaiting its report."""
+"""Sends an evaluation, and waits for its report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Received(NamedTuple):
-    """A report, and its record's value."""
+    """A report, and the value of its record."""
 
     report: Report
     value: bytes
@@ -32,7 +32,7 @@ class Received(NamedTuple):
 async def evaluate(
     platform: Platform, request: Evaluate, timeout_s: float, scored: Callable[[bytes], None] | None = None
 ) -> Received:
-    """Send a request, and return its report. `scored` is told of the scores of evaluations meanwhile.
+    """Send a request and return its report. `scored` gets the scores of evaluations meanwhile.
 
     Raises:
         CorrectRequest: the agent could not read it.
@@ -40,7 +40,7 @@ async def evaluate(
         FixConfiguration: a topic does not exist.
         KafkaError: see `named_kafka_errors`.
     """
-    # Of the content: whoever sends the same again gets the same answer, and no one that of another request.
+    # Derived from the content: a repeated request matches the same answer, and never that of another request.
     correlation_id = sha256(encode(request)).hexdigest().encode()
     _, schema = Codec(platform.topics, []).schema_header(type(request))
     answers = [REPORTS, DEAD_LETTERS, *([] if scored is None else [SCORES])]
@@ -55,9 +55,7 @@ async def evaluate(
                     elif record.topic == DEAD_LETTERS:
                         letter = letter_about(record, [sent])
                         if letter is not None:
-                            raise CorrectRequest(
-                                f"the request was set aside as a dead letter: {letter.reason}: {letter.detail}"
-                            )
+                            raise CorrectRequest(f"the request was dead-lettered: {letter.reason}: {letter.detail}")
                     elif (CORRELATION_ID, correlation_id) in record.headers:
                         return Received(msgspec.json.decode(record.value, type=Report), record.value)
         except (TimeoutError, StartAgent):

@@ -1,4 +1,4 @@
-"""How many batches of an evaluation were judged."""
+"""The progress of an evaluation in judged batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Scored(msgspec.Struct, frozen=True):
-    """What of a score says whose it is."""
+    """The fields that identify a score."""
 
     tenant_id: str
     eval_id: str
@@ -23,18 +23,20 @@ class _Scored(msgspec.Struct, frozen=True):
 
 
 class BatchProgress:
-    """Counts scores of one evaluation, those of a batch once: evaluators may judge a batch again."""
+    """Counts the scores of one evaluation, once per batch, since evaluators may judge a batch again."""
 
     def __init__(self, request: Evaluate, tell: Callable[[int, int], None]) -> None:
         self._key = request.tenant_id, request.eval_id
-        self._total = -(-request.sample_size // BATCH_SAMPLES)  # fewer if the set is smaller: the report then ends it
+        self._total = -(
+            -request.sample_size // BATCH_SAMPLES
+        )  # fewer if the set is smaller; the report ends the progress then
         self._tell = tell
         self._judged: set[int] = set()
         self._decode = msgspec.json.Decoder(_Scored).decode
         tell(0, self._total)
 
     def take(self, value: bytes) -> None:
-        """Look at a record of `shadow.scores`, whoever's it is."""
+        """Process a record of `shadow.scores` of any evaluation."""
         score = self._decode(value)
         if (score.tenant_id, score.eval_id) == self._key:
             self._judged.add(score.batch)

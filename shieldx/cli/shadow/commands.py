@@ -1,4 +1,4 @@
-"""Commands to the agent `shadow`, and its answer to each."""
+"""Sends commands to the agent `shadow`, and waits for its answers."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 Command = PutRule | SealSamples
 
-tenant_option = click.option("--tenant", "tenant_id", metavar="T", required=True, help="Whose it is.")
-author_option = click.option("--author", metavar="NAME", help="Who says so. Default: nobody.")
+tenant_option = click.option("--tenant", "tenant_id", metavar="T", required=True, help="The tenant.")
+author_option = click.option("--author", metavar="NAME", help="Author of the change. Default: none.")
 timeout_option = click.option(
     "--timeout-s",
     type=click.FloatRange(0, min_open=True),
     default=30.0,
     show_default=True,
-    help="Give up once no answer has come for so long.",
+    help="How long to wait for the next answer.",
 )
 
 
 class CorrectCommand(ShieldXError):
-    """The agent could not read the command, or not carry it out, and has set it aside."""
+    """The agent could not read or execute the command, and has dead-lettered it."""
 
 
 def check_commands(platform: Platform, commands: Iterable[Command]) -> None:
-    """Refuse at once what the agent could not read.
+    """Reject immediately what the agent could not read.
 
     Raises:
-        click.UsageError: says what is wrong.
+        click.UsageError: The message says what is wrong.
     """
     codec = Codec(platform.topics, [COMMANDS])
     try:
@@ -52,11 +52,11 @@ def check_commands(platform: Platform, commands: Iterable[Command]) -> None:
     except UnicodeEncodeError:
         raise click.UsageError("the options are not UTF-8") from None
     except Undecodable as error:
-        raise click.UsageError(f"the agent would not read this: {error}") from error
+        raise click.UsageError(f"invalid command: {error}") from error
 
 
 async def carry_out(platform: Platform, command: Command, timeout_s: float) -> CommandResult:
-    """The answer to one command; for errors see `carry_out_all`."""
+    """The answer to one command. Raises the errors of `carry_out_all`."""
     (result,) = await carry_out_all(platform, command.tenant_id, [command], timeout_s)
     return result
 
@@ -68,7 +68,7 @@ async def carry_out_all(
     timeout_s: float,
     answered: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[CommandResult]:
-    """The answers to commands of one tenant, in their order. `answered` is told how many there are, and of how many.
+    """The answers to commands of one tenant, in order. `answered` gets the current and the total number.
 
     Raises:
         CorrectCommand: one was set aside as a dead letter.
@@ -87,7 +87,7 @@ async def ask_all(
     timeout_s: float,
     answered: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[CommandResult]:
-    """The same by a connection that is open, with RESULTS and DEAD_LETTERS as answers."""
+    """The same on an open connection whose response topics are RESULTS and DEAD_LETTERS."""
     sent: dict[bytes, Coordinates] = {}
     for command in commands:
         _, schema = codec.schema_header(type(command))
@@ -101,7 +101,7 @@ async def ask_all(
         if record.topic == DEAD_LETTERS:
             letter = letter_about(record, sent.values())
             if letter is not None:
-                raise CorrectCommand(f"the command was set aside as a dead letter: {letter.reason}: {letter.detail}")
+                raise CorrectCommand(f"the command was dead-lettered: {letter.reason}: {letter.detail}")
         elif (found := dict(record.headers).get(CORRELATION_ID)) in sent:
             results[found] = msgspec.json.decode(record.value, type=CommandResult)
             answered(len(results), len(sent))

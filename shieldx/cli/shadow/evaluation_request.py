@@ -1,4 +1,4 @@
-"""The request of an evaluation: a file of JSON, some of whose fields options override."""
+"""The request of an evaluation: a JSON file, whose fields options can override."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_REQUEST_BYTES = 1_000_000
-"""No record holds more. It keeps the wrong file from being read whole."""
+"""The maximum size of a record. Prevents reading a wrong file completely."""
 TARGETS = "targets"
 
 
 class CorrectRequest(FixConfiguration):
-    """It cannot be evaluated as it stands, and nothing was sent, or the agent has set it aside. Says what is wrong."""
+    """The request is invalid and was not sent, or the agent has dead-lettered it. The message says what is wrong."""
 
 
 def read_request(path: str) -> dict[str, Any]:
-    """The fields of a request in a file, or in stdin for `-`.
+    """Read the fields of a request from a file, or from stdin for `-`.
 
     Raises:
-        FixConfiguration: the file cannot be read.
-        CorrectRequest: it is no JSON object.
+        FixConfiguration: The file cannot be read.
+        CorrectRequest: The content is not a JSON object.
     """
     name = "stdin" if path == STDIN else path
     with open_input(path) as file:
         try:
             text = file.read(MAX_REQUEST_BYTES + 1)
         except OSError as error:
-            raise FixConfiguration(f"{name} cannot be read: {error.strerror}") from error
+            raise FixConfiguration(f"cannot read {name}: {error.strerror}") from error
     if len(text) > MAX_REQUEST_BYTES:
-        raise CorrectRequest(f"{name} is longer than {MAX_REQUEST_BYTES:,} bytes: no record holds it; shorten the rule")
+        raise CorrectRequest(f"{name} exceeds {MAX_REQUEST_BYTES:,} bytes, the maximum for a record; shorten the rule")
     try:
         fields = msgspec.json.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CorrectRequest(f"{name} is no JSON: {error}; give one object, as `shieldx evaluate -h` shows") from error
+        raise CorrectRequest(f"{name} is not JSON: {error}; expected an object as in `shieldx evaluate -h`") from error
     if not isinstance(fields, dict):
-        raise CorrectRequest(f"{name} holds no JSON object; give one, as `shieldx evaluate -h` shows")
+        raise CorrectRequest(f"{name} is not a JSON object; expected one as in `shieldx evaluate -h`")
     return fields
 
 
 def request_of(fields: Mapping[str, Any], options: Mapping[str, Any], targets: Mapping[str, float]) -> Evaluate:
-    """The request, where options come before fields.
+    """The request. Options override fields.
 
     Raises:
-        CorrectRequest: a field is missing, unknown or wrong; the message has its path.
+        CorrectRequest: A field is missing, unknown or invalid; the message has its path.
     """
     for name in fields:
         if name not in Evaluate.__struct_fields__:
             similar = get_close_matches(name, Evaluate.__struct_fields__, n=1)
-            hint = f"did you mean `{similar[0]}`?" if similar else "leave it out"
-            raise CorrectRequest(f"there is no field {name!r} - at `$.{name}`; {hint}")
+            hint = f"did you mean `{similar[0]}`?" if similar else "remove it"
+            raise CorrectRequest(f"unknown field {name!r} - at `$.{name}`; {hint}")
     asked = {**fields, **options}
     if not isinstance(asked.get(TARGETS, {}), dict):
         raise CorrectRequest(f"Expected `object` - at `$.{TARGETS}`")
@@ -68,4 +68,4 @@ def request_of(fields: Mapping[str, Any], options: Mapping[str, Any], targets: M
     except UnicodeEncodeError as error:
         raise CorrectRequest("the options are not UTF-8") from error
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise CorrectRequest(f"{error}; `shieldx schemas shadow.evaluation/1` prints what is allowed") from error
+        raise CorrectRequest(f"{error}; see `shieldx schemas shadow.evaluation/1`") from error

@@ -1,4 +1,4 @@
-"""A report for people, at a terminal."""
+"""Prints a report on a terminal."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 COLOURS = {Decision.APPROVE_FULL_DEPLOYMENT: "green", Decision.APPROVE_CANARY: "yellow", Decision.REJECT: "red"}
 NAME_WIDTH = 15
 WIDTH_WITH_BARS = 100
-"""Columns of a terminal; on a narrower one the bars would wrap."""
+"""Minimum number of columns of the terminal for bars; on a narrower one they would wrap."""
 CATEGORIES_SHOWN = 10
-"""Those with the most samples judged wrong: with a real set, the rest would take the verdict off the screen."""
+"""The categories with the most wrong decisions. In a real set, all of them would scroll the verdict off the screen."""
 
 
 def print_report(report: Report) -> None:
-    """Print everything but the curves."""
+    """Print everything except the curves."""
     _print_headline(report)
     latency = report.timings.rule_latency_ns
     for name, value in [*provenance(report, whole_hash=False), *([] if latency is None else [_latency(latency)])]:
@@ -90,7 +90,7 @@ def _print_categories(scaled: Scaled) -> None:
     print_table(headings, rows, whole=(kind, "95 % interval"))
     more = len(scaled.categories) - len(shown)
     if more:
-        click.echo(f"{counted(more, 'more category', 'more categories')}: --html and --json have them")
+        click.echo(f"{counted(more, 'more category', 'more categories')}: use --html or --json to see them")
 
 
 def _wrong(category: Category) -> int:
@@ -103,8 +103,8 @@ def _print_comparison(figures: Figures, comparison: Comparison) -> None:
     rows = [(this.name, this.value, other.value) for this, other in pairs]
     print_table(("figure", "this rule", f"version {comparison.rule_version}"), rows)
     click.echo(
-        f"{comparison.only_this_right:,} judged rightly by this rule alone, {comparison.only_other_right:,} by version "
-        f"{comparison.rule_version} alone; McNemar's p {p_value(comparison.p_value)}"
+        f"{comparison.only_this_right:,} judged correctly only by this rule, {comparison.only_other_right:,} only by "
+        f"version {comparison.rule_version}; McNemar's p {p_value(comparison.p_value)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""A tenant's rows in the tables of the agent `shadow`."""
+"""Reads a tenant's rows from the tables of the agent `shadow`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 async def rows_of(platform: Platform, topic: str, tenant_id: str, kind: type[Row]) -> list[Row]:
-    """The last value of each key that a tenant has in a table, in the order in which they were written.
+    """The last value of each key of a tenant in a table, in the order of writing.
 
     Raises:
-        FixConfiguration: the topic does not exist, or no broker answers.
+        FixConfiguration: The topic does not exist, or no broker responds.
     """
     home = home_partition(tenant_id, await partitions_of(platform, topic))
     decode = msgspec.json.Decoder(kind).decode
@@ -37,5 +37,5 @@ async def rows_of(platform: Platform, topic: str, tenant_id: str, kind: type[Row
             try:
                 rows[key] = decode(record.value)
             except msgspec.MsgspecError as error:
-                say(f"{topic}/{home}/{record.offset} is not what belongs there: {error}")
+                say(f"{topic}/{home}/{record.offset} is not a valid record of this topic: {error}")
     return list(rows.values())

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.report import Interval
 
 WIDTH = 17
-"""With its figures it fits a terminal of 80 columns."""
+"""Together with its figures the bar fits a terminal of 80 columns."""
 
 
 def text_bar(rate: float, interval: Interval, *, top: float) -> str:
-    """The bar on a scale from 0 to `top`: `···├──●─┤···`, where the rate hides an end that it stands on."""
+    """The bar on a scale from 0 to `top`, such as `···├──●─┤···`. The rate hides an end at the same position."""
     lower, upper, middle = (_place(share / top) for share in (*interval, rate))
     return "".join(_mark(place, lower, upper, middle) for place in range(WIDTH))
 

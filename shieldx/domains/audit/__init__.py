@@ -1,1 +1,1 @@
-"""The audit log: entries that are chained by hash and signed, so that nobody alters one unnoticed."""
+"""The audit log: entries chained by hash and signed, so that no alteration goes unnoticed."""

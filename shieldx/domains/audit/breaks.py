@@ -1,4 +1,4 @@
-"""What may be wrong with a log, and where."""
+"""The kinds of breaks in a log, and their locations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MOST_SAID = 120
 
 
 def brief(text: str) -> str:
-    """A text for a message, cut: what is said of a record may quote a megabyte of it."""
+    """A text shortened for a message, since it may quote a megabyte of a record."""
     return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}…"
 
 
 class Kind(StrEnum):
-    """Kinds of breaks, as docs/reference/audit-format.md lists them."""
+    """The kinds of breaks that docs/audit-format.md lists."""
 
     MALFORMED = "malformed"
     TOMBSTONE = "tombstone"
@@ -40,9 +40,9 @@ class Kind(StrEnum):
 
 
 class Break(msgspec.Struct, frozen=True):
-    """One thing that is wrong with the entries `first` to `last` of a shard; None where no entry can be named.
+    """One problem with the entries `first` to `last` of a shard. Both are None if no entry can be identified.
 
-    `place` is where the first of them stands in what was read: an offset in a partition or in a file, for instance.
+    `place` is where the first of them was read, for example its offset in a partition or a file.
     """
 
     kind: Kind
@@ -54,31 +54,31 @@ class Break(msgspec.Struct, frozen=True):
 
     @property
     def sequences(self) -> str | None:
-        """`7`, or `7 to 9`; None where no entry can be named."""
+        """`7` or `7 to 9`; None if no entry can be identified."""
         if self.first is None:
             return None
         return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
 
     @property
     def entries(self) -> int:
-        """How many entries it concerns; 1 where none can be named."""
+        """The number of affected entries, or 1 if none can be identified."""
         return 1 if self.first is None or self.last is None else self.last - self.first + 1
 
 
 class Breaks:
-    """Collects breaks in the order in which they are met; those of neighbours become one."""
+    """Collects breaks in the order of discovery, and merges those of adjacent entries."""
 
     def __init__(self) -> None:
         self._found: list[Break] = []
         self._last: dict[Kind, int] = {}
-        """Where the last break of each kind stands."""
+        """The index of the last break of each kind."""
 
     def add(self, kind: Kind, shard: int, sequence: int, place: int | None, detail: str) -> None:
-        """Add what is wrong with one entry."""
+        """Add a problem with one entry."""
         self.add_range(Break(kind, shard, sequence, sequence, place, detail))
 
     def add_range(self, found: Break) -> None:
-        """Add what is wrong with several."""
+        """Add a problem with several entries."""
         index = self._last.get(found.kind)
         if index is not None:
             last = self._found[index]
@@ -93,7 +93,7 @@ class Breaks:
         self._found.append(found)
 
     def extend(self, found: Iterable[Break]) -> None:
-        """Add those that others have found."""
+        """Add breaks that were found elsewhere."""
         for each in found:
             self.add_range(each)
 

@@ -1,4 +1,4 @@
-"""An entry of the audit log and the bytes that its hash covers; docs/reference/audit-format.md specifies both."""
+"""An entry of the audit log and the bytes that are hashed, as docs/audit-format.md specifies them."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MOST_SEQUENCE = 2**53 - 1
-"""JSON parsers that know doubles only read no larger integer exactly."""
+"""The largest integer that JSON parsers which only support doubles read exactly."""
 GENESIS = "0" * 64
-"""What the first entry of a shard has as the hash of its predecessor."""
+"""The `prev_hash` of the first entry of a shard."""
 ROTATE = "audit.rotate"
-"""The action of an entry after which another key signs. Actions that begin with `audit.` are the platform's own."""
+"""The action of an entry after which another key signs. Actions that begin with `audit.` belong to the platform."""
 _KEY_SUBJECT = "key/"
 _ABSENT = 0xFFFFFFFF
-"""The length that stands for a field without a value: no text is so long, so it never equals an empty one."""
+"""The length of a missing field. No text is as long, so a missing field never equals an empty one."""
 _LENGTHS = Struct(">B16I")
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """One link of a shard's chain. The hash covers every field above it, in this order.
 
-    `at` is stream time, `occurred_at` the appender's own; `source` is what the entry speaks of, `input` the record that
-    asked for it, both `topic/partition/offset`, with `/index` for a command of a batch. `payload` is the text of a JSON
-    value, `digest` a hexadecimal SHA-256 that stands for one that is kept elsewhere. `tenant_id` is null in the
-    platform's own entries only.
+    `at` is stream time and `occurred_at` the appender's own time. `source` is what the entry is about and `input` the
+    record that requested it; both are `topic/partition/offset`, with `/index` for a command of a batch. `payload` is
+    the text of a JSON value; `digest` is the hexadecimal SHA-256 of a payload that is stored elsewhere. `tenant_id` is
+    null only in the platform's own entries.
     """
 
     format: Annotated[int, msgspec.Meta(ge=FORMAT, le=FORMAT)]
@@ -58,7 +58,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unk
 
     @property
     def next_key_id(self) -> str:
-        """The id of the key that signs the next entry: a rotation names another one than its own."""
+        """The id of the key that signs the next entry. After a rotation it is the new key."""
         named = self.subject.removeprefix(_KEY_SUBJECT)
         rotates = self.action == ROTATE and self.tenant_id is None and named not in ("", self.subject)
         return named if rotates else self.key_id
@@ -70,10 +70,10 @@ def rotation_subject(key_id: str) -> str:
 
 
 def hashed_bytes(entry: AuditEntry) -> bytes:
-    """The format's number, the length of each field in bytes, and behind them the fields themselves.
+    """The format number, the length of each field in bytes, and then the fields themselves.
 
-    Injective: the lengths say where each field ends, and an absent one differs from an empty one. Written out field by
-    field, since a loop over them takes twice as long, and chaining and verifying spend their time here.
+    Injective: the lengths delimit the fields, and a missing field differs from an empty one. Written field by field,
+    because a loop takes twice as long and both chaining and verification spend their time here.
     """
     e, shard, sequence = entry, str(entry.shard), str(entry.sequence)
     tenant_id, actor, source, digest, payload = e.tenant_id, e.actor, e.source, e.digest, e.payload
@@ -82,7 +82,7 @@ def hashed_bytes(entry: AuditEntry) -> bytes:
         f"{e.occurred_at}{source or ''}{digest or ''}{payload or ''}{e.input}{e.key_id}{e.prev_hash}"
     )
     encoded = text.encode()
-    # Characters are bytes where all are ASCII.
+    # In ASCII text, every character is one byte.
     size = len if len(encoded) == len(text) else _utf8_length
     lengths = _LENGTHS.pack(
         e.format,
@@ -127,7 +127,7 @@ def _hash_and_mac(entry: AuditEntry, secret: bytes) -> tuple[str, str]:
 
 
 def digest_of(text: str) -> bytes | None:
-    """The bytes of a hash or MAC as entries write one; None of what is not 64 lower-case hexadecimal digits."""
+    """The bytes of a hash or MAC in an entry, or None if the text is not 64 lower-case hexadecimal digits."""
     try:
         found = bytes.fromhex(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Joining what the segments of a log hold to a verdict on every shard."""
+"""Joins the reports of a log's segments to a verdict on every shard."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from shieldx.domains.audit.segment import Run, SegmentReport
 
 Ranges = tuple[tuple[int, int], ...]
-"""First and last sequence numbers, in order, both included."""
+"""First and last sequence numbers in order, both included."""
 
 
 class Extent(Enum):
-    """What a log must have, where its sequence numbers are not known one by one."""
+    """What a log must contain if the sequence numbers are not known individually."""
 
     WHOLE = "from 0, without a gap"
     ANYTHING = "whatever it has"
 
 
 class SeenHead(msgspec.Struct, frozen=True):
-    """An entry that somebody has seen at a shard's end: the log must still have it, with the same hash."""
+    """An entry that was once seen at a shard's end. The log must still contain it with the same hash."""
 
     shard: int
     sequence: int
@@ -41,7 +41,7 @@ class SeenHead(msgspec.Struct, frozen=True):
 
 
 class ShardVerdict(msgspec.Struct, frozen=True):
-    """What a shard holds."""
+    """The content of a shard."""
 
     shard: int
     entries: int
@@ -51,23 +51,23 @@ class ShardVerdict(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What a log holds, and all that is wrong with it."""
+    """The content of a log, and all its problems."""
 
     entries: int
     shards: list[ShardVerdict]
     breaks: list[Break]
     is_certain: bool = True
-    """False where entries follow others that are there twice, in another segment: only reading all segments one after
-    the other says which ones they are linked to."""
+    """False if some entries follow duplicates in another segment. Only reading all segments in sequence shows which
+    of the duplicates they are linked to."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no problems."""
         return not self.breaks
 
 
 class _Piece(msgspec.Struct):
-    """A run, or what of it no earlier run had; then what is known of its ends may not be."""
+    """A run, or the part of it that no earlier run contained. The ends of a part may be unknown."""
 
     first: int
     last: int
@@ -83,10 +83,10 @@ def join(
     heads: Iterable[SeenHead] = (),
     expected: Mapping[int, Ranges] | Extent = Extent.WHOLE,
 ) -> Verdict:
-    """Check what no segment can see: order, gaps, repetitions, links between runs, and heads.
+    """Check what a single segment cannot show: order, gaps, duplicates, links between runs, and heads.
 
-    The reports come in the order in which their segments stand. `expected` are the sequence numbers that each shard
-    must have.
+    The reports must be in the order of their segments. `expected` is the set of sequence numbers that each shard must
+    contain.
     """
     breaks = Breaks()
     runs: dict[int, list[Run]] = defaultdict(list)
@@ -116,26 +116,26 @@ def join(
 
 
 class _ShardChain:
-    """The runs of a shard, put in order."""
+    """The runs of a shard in order."""
 
     def __init__(self, shard: int, breaks: Breaks) -> None:
         self._shard = shard
         self._breaks = breaks
         self.pieces: list[_Piece] = []
-        """In order, without overlap; of entries that are there twice, the one that came first."""
+        """In order and without overlap; of duplicate entries, the first one read."""
         self.is_certain = True
 
     def add(self, run: Run) -> None:
-        """Add what comes next."""
+        """Add the next run."""
         if self.pieces and run.first <= self.pieces[-1].last:
             self._add_late(run)
         else:
             self.pieces.append(_piece(run, run.first, run.last))
 
     def check_links(self) -> None:
-        """Check the links between pieces that follow each other, and that the chain's key signs all of them.
+        """Check the links between adjacent pieces, and that the chain's key signed all of them.
 
-        The key stays what it is until an entry that it signs rotates: one that another key signs cannot.
+        The key only changes with an entry that it signed itself: an entry signed with another key cannot rotate.
         """
         key_id: str | None = None
         for before, piece in pairwise([None, *self.pieces]):
@@ -148,14 +148,14 @@ class _ShardChain:
                 key_id = piece.next_key_id
             else:
                 detail = brief(
-                    f"key {piece.first_key_id!r} signs, where the chain's is {key_id!r} and no entry rotates"
+                    f"signed with key {piece.first_key_id!r}, but the chain's key is {key_id!r} and no entry rotates it"
                 )
                 self._break(Kind.KEY_CHANGE, piece.first, piece.last, piece.place, detail)
         if self.pieces and self.pieces[0].first == 0 and self.pieces[0].prev_hash not in (GENESIS, None):
-            self._break(Kind.LINK, 0, 0, self.pieces[0].place, "it is the first, but its prev_hash is not zero")
+            self._break(Kind.LINK, 0, 0, self.pieces[0].place, "it is the first entry, but its prev_hash is not zero")
 
     def check_whole(self) -> None:
-        """Report what is missing from the first entry to the last that is there."""
+        """Report gaps between the first and the last existing entry."""
         after = 0
         for piece in self.pieces:
             if piece.first > after:
@@ -163,7 +163,7 @@ class _ShardChain:
             after = piece.last + 1
 
     def check_ranges(self, expected: Ranges) -> None:
-        """Report what is missing, and what should not be there."""
+        """Report missing and surplus entries."""
         there = [(piece.first, piece.last) for piece in self.pieces]
         for first, last in _without(expected, there):
             self._break(Kind.GAP, first, last, None, "missing")
@@ -171,14 +171,14 @@ class _ShardChain:
             self._break(Kind.EXTRA, first, last, None, "not among the entries that were exported")
 
     def _add_late(self, run: Run) -> None:
-        """Add a run that comes after later ones: what is new of it is out of order, the rest was there before."""
+        """Add a run that follows later ones: its new entries are out of order, the others are duplicates."""
         new = _without([(run.first, run.last)], [(piece.first, piece.last) for piece in self._overlapping(run)])
         for first, last in _without([(run.first, run.last)], new):
             self.is_certain &= run.first == run.last
-            self._break(Kind.DUPLICATE, first, last, run.place, "it is there a second time")
+            self._break(Kind.DUPLICATE, first, last, run.place, "duplicate")
         for first, last in new:
             if first < self.pieces[-1].last:
-                self._break(Kind.ORDER, first, last, run.place, "it comes after later ones")
+                self._break(Kind.ORDER, first, last, run.place, "it follows later ones")
             self.pieces.insert(bisect_right(self.pieces, first, key=_first), _piece(run, first, last))
 
     def _overlapping(self, run: Run) -> list[_Piece]:
@@ -207,7 +207,7 @@ def _piece(run: Run, first: int, last: int) -> _Piece:
 
 
 def _without(ranges: Iterable[tuple[int, int]], taken: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """What of the ranges none of the others has; both are in order."""
+    """The parts of the ranges that no other range covers; both arguments are in order."""
     left, index = [], 0
     for first, last in ranges:
         at = first
@@ -227,17 +227,17 @@ def _without(ranges: Iterable[tuple[int, int]], taken: Sequence[tuple[int, int]]
 def _check_heads(
     heads: Iterable[SeenHead], reports: Sequence[SegmentReport], lasts: Mapping[int, int], breaks: Breaks
 ) -> None:
-    """Find what was cut off since a head was seen, and chains that are another one than it was seen at the end of."""
+    """Find entries that were cut off after a head was seen, and chains that differ from the one that was seen."""
     hashes: dict[tuple[int, int], str] = {}
     for report in reports:
         for shard, sequence, hash_ in report.watched:
-            hashes.setdefault((shard, sequence), hash_)  # of an entry that is there twice, the first is the chain's
+            hashes.setdefault((shard, sequence), hash_)  # of duplicate entries, the first is in the chain
     furthest: dict[int, SeenHead] = {}
     for head in heads:
         if head.sequence > lasts.get(head.shard, -1):
             furthest[head.shard] = max(head, furthest.get(head.shard, head), key=lambda each: each.sequence)
         elif hashes.get((head.shard, head.sequence), head.hash) != head.hash:
-            detail = f"{head.seen_by} has seen another entry there"
+            detail = f"{head.seen_by} has seen a different entry there"
             breaks.add_range(Break(Kind.HEAD, head.shard, head.sequence, head.sequence, None, detail))
     for shard, head in furthest.items():
         detail = f"{head.seen_by} has seen them"

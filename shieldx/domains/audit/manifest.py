@@ -1,4 +1,4 @@
-"""The last line of an export: what the lines before it are, signed, so that none of them can be taken away."""
+"""The last line of an export, which describes and signs all lines before it, so that none can be removed unnoticed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONTEXT = "shieldx.audit.export/1\n"
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which entries were exported; times are RFC 3339, `start` included and `end` not."""
+    """The filter that selected the exported entries. Times are RFC 3339; `start` is included and `end` is not."""
 
     tenant_id: str | None = None
     start: str | None = msgspec.field(default=None, name="from")
@@ -26,14 +26,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ShardPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The entries of one shard in an export: how many, and the ranges of their sequence numbers, both ends included."""
+    """The entries of one shard in an export: their number, and the ranges of their sequence numbers, ends included."""
 
     entries: int
     sequences: tuple[tuple[int, int], ...]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an export holds. `digest` is the hexadecimal SHA-256 of the hashes of its entries, in their order."""
+    """The content of an export. `digest` is the hexadecimal SHA-256 of the hashes of its entries, in order."""
 
     format: Annotated[int, msgspec.Meta(ge=FORMAT, le=FORMAT)] = FORMAT
     filter: Filter
@@ -47,7 +47,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return msgspec.structs.replace(self, mac=self._mac(keys))
 
     def is_genuine(self, keys: Mapping[str, bytes]) -> bool:
-        """Whether the MAC is right. `keys` must have the manifest's."""
+        """Whether the MAC is correct. `keys` must contain the manifest's key."""
         return compare_digest(self.mac.encode(), self._mac(keys).encode())
 
     def _mac(self, keys: Mapping[str, bytes]) -> str:
@@ -60,12 +60,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def is_filtered(self) -> bool:
-        """Whether it speaks of a part of what there was."""
+        """Whether it describes only a part of the log."""
         return self.filter != Filter()
 
     @property
     def is_consistent(self) -> bool:
-        """Whether counts and ranges agree, ranges are as long as can be, and only a filter leaves holes."""
+        """Whether counts and ranges agree, ranges are as long as possible, and only a filter leaves gaps."""
         return all(
             part.entries == sum(last - first + 1 for first, last in part.sequences)
             and all(first <= last for first, last in part.sequences)

@@ -1,4 +1,4 @@
-"""What the audit agent is told beside the entries themselves."""
+"""Messages to the audit agent besides the entries themselves."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from shieldx.messages import ForPartition, Id
 
 
 class Rotate(ForPartition, frozen=True, kw_only=True, tag="rotate", tag_field="type"):
-    """From the next entry of this shard on, another key of the keyring signs. Operators alone may write it."""
+    """From the next entry of this shard on, another key of the keyring signs. Only operators may write this message."""
 
     key_id: Id
     actor: Id
-    """Who rotates."""
+    """The operator who rotates."""
     at: str
-    """When, by the operator's clock."""
+    """The time by the operator's clock."""

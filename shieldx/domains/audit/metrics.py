@@ -1,4 +1,4 @@
-"""What the log's metrics say of its entries, for Prometheus."""
+"""Prometheus labels and values derived from the log's entries."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def entries(entry: AuditEntry) -> tuple[tuple[str, ...]]:
-    """The shard. Appenders choose action and outcome, of which there may be more than series should be."""
+    """The shard. Action and outcome are chosen by appenders, so they could create too many series."""
     return ((str(entry.shard),),)
 
 
 def head(entry: AuditEntry) -> tuple[tuple[str, ...], int]:
-    """The shard, and the sequence number of its last entry."""
+    """The shard and the sequence number of its last entry."""
     return (str(entry.shard),), entry.sequence

@@ -1,4 +1,4 @@
-"""Entries of the audit log as rows of SQL, and back."""
+"""Converts entries of the audit log to SQL rows and back."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ COLUMNS = {
     "exact": "bytea",
 }
 SELECT_COLUMNS = f"SELECT {', '.join([*KEY, *COLUMNS])} FROM {TABLE}"  # noqa: S608 - constants
-"""All that `entry_of` needs."""
+"""Selects everything that `entry_of` needs."""
 MONTHS_OF = "logged_at"
 MAKE_PARTITION = "audit.make_partition"
 
@@ -46,16 +46,16 @@ Row = tuple[str, tuple[Any, ...], tuple[Any, ...]]
 
 _NUL, _STAND_IN = "\0", "\ufffd"
 _NUL_IN_JSON = b"\\u0000"
-"""JSON has no other way to write U+0000. It is also part of a backslash, escaped, and the letters `u0000`."""
+"""The only way to write U+0000 in JSON. It also occurs after an escaped backslash, followed by the letters `u0000`."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
 
-def rows(topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> tuple[Row]:  # noqa: ARG001 - what every sink is given
-    """The row of one record of `audit.log`.
+def rows(topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> tuple[Row]:  # noqa: ARG001 - the signature of every sink
+    """The row for one record of `audit.log`.
 
     Raises:
-        ValueError: it is no record that the audit log writes.
+        ValueError: The audit log never writes such a record.
     """
     if value is None:
         raise ValueError("a tombstone: an entry of the audit log is never deleted")
@@ -68,17 +68,17 @@ def rows(topic: str, partition: int, offset: int, key: bytes | None, value: byte
 
 
 def entry_of(row: Mapping[str, Any]) -> AuditEntry:
-    """The entry that a row of `audit.entries` holds, its columns named as there.
+    """The entry in a row of `audit.entries`, whose columns have the names of the table.
 
-    A row that somebody has edited leads to another entry than the log's, which its hash tells.
+    If a row was edited, the result differs from the log's entry, which its hash reveals.
 
     Raises:
-        ValueError: `exact` is not what the other columns show: somebody has edited either.
+        ValueError: `exact` does not match the other columns: one of them was edited.
     """
     if not (0 <= row["sequence"] <= MOST_SEQUENCE and row["shard"] >= 0):
-        raise ValueError("its shard or sequence is one that no entry has")
+        raise ValueError("its shard or sequence is out of range")
     if row["format"] != FORMAT:
-        raise ValueError(f"format {row['format']} is not known; this is format {FORMAT}")
+        raise ValueError(f"unknown format {row['format']}; expected {FORMAT}")
     exact: bytes | None = row["exact"]
     shown = AuditEntry(
         format=row["format"],
@@ -107,12 +107,12 @@ def entry_of(row: Mapping[str, Any]) -> AuditEntry:
 def _exactly(shown: AuditEntry, exact: bytes) -> AuditEntry:
     entry = decode(exact)
     if not _has_nul(entry) or _without_nul(entry) != shown:
-        raise ValueError("`exact` is another entry than the one that the columns show")
+        raise ValueError("`exact` is a different entry from the other columns")
     return entry
 
 
 def _columns(entry: AuditEntry, value: bytes) -> tuple[Any, ...]:
-    """All columns but the key's. Written out field by field: every entry of the ledger's full speed comes by here."""
+    """All columns except the key. Written field by field for speed: every entry of the ledger passes here."""
     e, exact = entry, None
     if _NUL_IN_JSON in value and _has_nul(entry):
         e, exact = _without_nul(entry), value
@@ -147,7 +147,7 @@ def _digest(text: str) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _logged_at(at: str) -> datetime:
-    """Stream time, if it is written as stream time is written. Cached as `rfc3339` is: a batch has few times."""
+    """The stream time, if it is in the log's format. Cached like `rfc3339`, since a batch has few distinct times."""
     moment = datetime.fromisoformat(at)
     if moment.tzinfo is None or moment < _EPOCH or rfc3339((moment - _EPOCH) // _MS) != at:
         raise ValueError("`at` is not stream time in milliseconds, as the log writes it")
@@ -156,7 +156,7 @@ def _logged_at(at: str) -> datetime:
 
 @lru_cache(maxsize=1024)
 def _at(moment: datetime) -> str:
-    """The text of a stream time; one with microseconds, which somebody has edited, shows them."""
+    """The text of a stream time. If it was edited to have microseconds, the text shows them."""
     ms, rest = divmod(moment - _EPOCH, _MS)
     return rfc3339(ms) if not rest else moment.astimezone(UTC).isoformat()
 

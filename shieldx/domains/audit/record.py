@@ -1,4 +1,4 @@
-"""An entry as a record: its key and value, and what else may stand where one should."""
+"""Decodes entries from records, and classifies records that are not valid entries."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ encode = msgspec.json.Encoder().encode
 
 
 class Malformed(ValueError):
-    """It is no entry; the message says why, without a word of its content."""
+    """Not a valid entry. The message gives the reason and quotes no content."""
 
 
 def decode(value: bytes) -> AuditEntry:
-    """The entry in a record's value, or a line of an export.
+    """The entry in a record's value or in a line of an export.
 
     Raises:
-        Malformed: it is none, or says something twice.
+        Malformed: The value is not an entry, or has a duplicate field.
     """
     try:
         entry = _decode(value)
@@ -46,9 +46,9 @@ def decode(value: bytes) -> AuditEntry:
 
 
 def decode_lines(text: bytes) -> list[AuditEntry] | None:
-    """The entries in lines that are all spelled as the audit agent does; None where one is not, or is no entry.
+    """The entries in lines that are all spelled as the audit agent spells them; None if any line is not.
 
-    Decoding and encoding many at once takes half the time of doing it one by one.
+    Decoding and encoding many lines at once takes half the time of one by one.
     """
     try:
         entries = _decode_lines(text)
@@ -58,10 +58,10 @@ def decode_lines(text: bytes) -> list[AuditEntry] | None:
 
 
 def check_spelling(text: bytes) -> None:
-    """Refuse what a JSON parser may read in two ways: a second value of a field may hide there.
+    """Reject JSON that parsers may interpret differently, because it could hide a second value of a field.
 
     Raises:
-        Malformed: it can be.
+        Malformed: The JSON is ambiguous.
     """
     try:
         json.loads(text, object_pairs_hook=_once, parse_int=_natural)
@@ -70,7 +70,7 @@ def check_spelling(text: bytes) -> None:
 
 
 def observe(shard: int, place: int, key: bytes | None, value: bytes | None) -> Iterator[Observation]:
-    """What a record of a shard's partition is: an entry, and what is wrong with it as a record."""
+    """Yield the entry in a record of a shard's partition, and what is wrong with it as a record."""
     if value is None:
         yield place, Unusable(Kind.TOMBSTONE, shard, _sequence_in(key), "a tombstone")
         return
@@ -80,7 +80,10 @@ def observe(shard: int, place: int, key: bytes | None, value: bytes | None) -> I
         yield place, Unusable(Kind.MALFORMED, shard, _sequence_in(key), str(error))
         return
     if key != f"{entry.shard}/{entry.sequence}".encode() or entry.shard != shard:
-        yield place, Unusable(Kind.MISPLACED, entry.shard, entry.sequence, "its key or partition is another one's")
+        yield (
+            place,
+            Unusable(Kind.MISPLACED, entry.shard, entry.sequence, "its key or partition belongs to another entry"),
+        )
     yield place, entry
 
 
@@ -98,4 +101,4 @@ def _natural(text: str) -> int:
 def _once(pairs: list[tuple[str, Any]]) -> None:
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
-        raise ValueError("a field is there twice")
+        raise ValueError("duplicate field")

@@ -1,4 +1,4 @@
-"""Checking a segment: a part of a log, by itself, so that segments can be checked side by side."""
+"""Checks one segment of a log independently, so that segments can be checked in parallel."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 HASH_BYTES = 32
-UNLINKED = "its prev_hash is not the hash before it"
+UNLINKED = "its prev_hash is not the hash of the previous entry"
 
 
 class Unusable(msgspec.Struct, frozen=True):
-    """Something in the place of an entry."""
+    """A record that is not a usable entry."""
 
     kind: Kind
     shard: int | None
@@ -28,13 +28,13 @@ class Unusable(msgspec.Struct, frozen=True):
 
 
 Observation = tuple[int, AuditEntry | Unusable]
-"""Where something stands in what is read, and what it is."""
+"""A place and what was read there."""
 
 
 class Run(msgspec.Struct):
-    """Entries whose sequence numbers follow each other, in the order in which they were read, signed by one key.
+    """Entries with consecutive sequence numbers, in the order in which they were read, signed with one key.
 
-    `next_key_id` is the key that must sign what follows: another one where the last entry rotates.
+    `next_key_id` is the key that must sign the next entry. It differs if the last entry rotates the key.
     """
 
     shard: int
@@ -47,28 +47,28 @@ class Run(msgspec.Struct):
     place: int
 
     def end(self, last: int, last_hash: str, next_key_id: str) -> None:
-        """Say how far it goes."""
+        """Set the end of the run."""
         self.last, self.last_hash, self.next_key_id = last, last_hash, next_key_id
 
     def is_continued_by(self, entry: AuditEntry) -> bool:
-        """Whether an entry is its next one."""
+        """Whether the entry is the next one of the run."""
         return entry.sequence == self.last + 1 and entry.key_id == self.first_key_id == self.next_key_id
 
 
 class SegmentReport(msgspec.Struct, frozen=True):
-    """What a segment holds. Links within its runs have been checked; those between runs are for `join`."""
+    """The content of a segment. Links within its runs have been checked; `join` checks those between runs."""
 
     entries: int
     runs: list[Run]
     breaks: list[Break]
     watched: list[tuple[int, int, str]]
-    """Shard, sequence and hash of entries that were asked for."""
+    """Shard, sequence and hash of the watched entries."""
     hashes: bytes
-    """The hashes of all entries one after the other, where they were asked for."""
+    """The concatenated hashes of all entries, if requested."""
 
 
 class SegmentCheck:
-    """Checks every entry by itself, and against the one before it. `watch` names entries by shard and sequence."""
+    """Checks every entry by itself and against the previous one. `watch` names entries by shard and sequence."""
 
     def __init__(
         self, keys: Mapping[str, bytes], watch: Mapping[int, frozenset[int]] | None = None, *, keep_hashes: bool = False
@@ -81,11 +81,11 @@ class SegmentCheck:
         self._runs: list[Run] = []
         self._run = _NO_RUN
         self._last: dict[int, Run] = {}
-        """The run of each shard that the next of its entries may continue."""
+        """For each shard, the run that its next entry may continue."""
         self._watched: list[tuple[int, int, str]] = []
 
     def take(self, observed: Iterable[Observation]) -> None:
-        """Check what comes next. One loop over locals: the time of a verification is spent here."""
+        """Check the next records. A single loop over local variables, since verification spends its time here."""
         secrets, watch, keep_hashes, hashes = self._keys, self._watch, self._keep_hashes, self._hashes
         run = self._run
         shard, sequence, last_hash, key_id = _end_of(run)
@@ -120,14 +120,15 @@ class SegmentCheck:
         self._run = run
 
     def report(self) -> SegmentReport:
-        """What was found."""
+        """The findings."""
         entries = sum(run.last - run.first + 1 for run in self._runs)
         return SegmentReport(entries, self._runs, list(self._breaks), self._watched, _bytes_of_all(self._hashes))
 
     def _run_of(self, entry: AuditEntry, place: int) -> Run:
-        """Where an entry belongs that does not follow the one before it; returns the run that the next one may follow.
+        """Find the run of an entry that does not follow the previous one. Returns the run that the next may continue.
 
-        One that comes late, or again, is a run by itself: what comes next follows those that it is late for.
+        A late or duplicate entry is a run of its own: the next entry continues the run that the late one belonged
+        before.
         """
         last = self._last.get(entry.shard)
         if last is not None and last.is_continued_by(entry):
@@ -143,14 +144,14 @@ class SegmentCheck:
         return run
 
     def _not_genuine(self, entry: AuditEntry, place: int, hashed: str, secret: bytes | None) -> None:
-        """Say what is wrong with an entry by itself: hash, signature, or both, each judged without the other."""
+        """Report what is wrong with an entry by itself: hash, signature or both, each checked independently."""
         add, found = self._breaks.add, _bytes_of(entry.hash)
         if hashed != entry.hash:
-            add(Kind.HASH, entry.shard, entry.sequence, place, "its content is not what was hashed")
+            add(Kind.HASH, entry.shard, entry.sequence, place, "its content does not match its hash")
         if secret is None:
-            add(Kind.UNKNOWN_KEY, entry.shard, entry.sequence, place, brief(f"signed by key {entry.key_id!r}"))
+            add(Kind.UNKNOWN_KEY, entry.shard, entry.sequence, place, brief(f"signed with key {entry.key_id!r}"))
         elif hmac_digest(secret, found, "sha256").hex() != entry.mac:
-            add(Kind.MAC, entry.shard, entry.sequence, place, brief(f"not signed by key {entry.key_id!r}"))
+            add(Kind.MAC, entry.shard, entry.sequence, place, brief(f"not signed with key {entry.key_id!r}"))
 
     def _unusable(self, place: int, found: Unusable) -> None:
         self._breaks.add_range(Break(found.kind, found.shard, found.sequence, found.sequence, place, found.detail))
@@ -163,7 +164,7 @@ def _run_from(entry: AuditEntry, place: int) -> Run:
 
 def _bytes_of_all(hashes: list[str]) -> bytes:
     try:
-        found = bytes.fromhex("".join(hashes))  # at once: it takes a tenth of the time of one by one
+        found = bytes.fromhex("".join(hashes))  # converting all at once takes a tenth of the time
     except ValueError:
         found = b""
     if found.hex() == "".join(hashes) and set(map(len, hashes)) <= {2 * HASH_BYTES}:
@@ -172,15 +173,15 @@ def _bytes_of_all(hashes: list[str]) -> bytes:
 
 
 def _end_of(run: Run) -> tuple[int, int, str, str]:
-    """Shard, sequence, hash and key of what may be continued: of a run that rotates the shard is none."""
+    """Shard, sequence, hash and key of an entry that can be continued. After a rotation the shard matches none."""
     rotates = run.next_key_id != run.first_key_id
     return -1 if rotates else run.shard, run.last, run.last_hash, run.first_key_id
 
 
 _NO_RUN = Run(-1, -2, -2, "", "", "", "", -1)
-"""What no entry continues."""
+"""Matches no entry."""
 
 
 def _bytes_of(hash_: str) -> bytes:
-    """The bytes of a hash; of a text that is none, what equals no hash."""
+    """The bytes of a hash. For an invalid text, bytes that equal no hash."""
     return digest_of(hash_) or bytes(HASH_BYTES)

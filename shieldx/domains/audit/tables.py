@@ -1,4 +1,4 @@
-"""The topics of the audit log by name."""
+"""The topic names of the audit log."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Personal data that only the holder of a key can read."""
+"""Encryption of personal data, which only the holder of a key can read."""

@@ -1,4 +1,4 @@
-"""Sealing a payload: encrypted and bound to its append, so that erasing the key erases what it said.
+"""Seals payloads: encrypts them and binds them to their append, so that erasing the key erases the content.
 
 docs/how-to/audit-keys.md says what is encrypted with what, for producers in other languages.
 """
@@ -18,60 +18,62 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-"""NIST SP 800-38D, section 8.2: random nonces of this size seal up to 2^32 payloads by one key."""
+"""NIST SP 800-38D, section 8.2: with random nonces of this size, one key can seal up to 2^32 payloads."""
 _CONTEXT = b"shieldx.sealed/1"
 _LENGTHS = Struct(">II")
 
 
 class Use32ByteKey(ValueError):
-    """AES-256 has keys of 32 bytes, and no others."""
+    """The key has the wrong size: AES-256 requires 32 bytes."""
 
 
 class UseFresh12ByteNonce(ValueError):
-    """Take 12 random bytes for each payload: two that share key and nonce can both be read."""
+    """Generate 12 random bytes for each payload: two payloads with the same key and nonce can both be decrypted."""
 
 
 class FindKeyOrGiveUp(Exception):
-    """The payload's key is not there: if it was erased on purpose, nobody can read the payload any more."""
+    """The payload's key is missing. If it was erased on purpose, nobody can read the payload any more."""
 
 
 class DistrustPayload(Exception):
-    """The payload was altered, or sealed for another append, or by another key of the same id."""
+    """The payload was altered, or sealed for another append or with another key of the same id."""
 
 
 def seal(payload: bytes, *, key: bytes, key_id: str, nonce: bytes, tenant_id: str, idempotency_key: str) -> Sealed:
-    """Encrypt a payload for one append. Never use a nonce twice with one key.
+    """Encrypt a payload for one append. Never use a nonce twice with the same key.
 
     Raises:
-        Use32ByteKey: the key has another size.
-        UseFresh12ByteNonce: the nonce has another size.
+        Use32ByteKey: The key has the wrong size.
+        UseFresh12ByteNonce: The nonce has the wrong size.
     """
     if len(nonce) != NONCE_BYTES:
-        raise UseFresh12ByteNonce(f"the nonce has {len(nonce)} bytes; make {NONCE_BYTES} random ones for each payload")
+        raise UseFresh12ByteNonce(
+            f"the nonce has {len(nonce)} bytes; generate {NONCE_BYTES} random bytes for each payload"
+        )
     ciphertext = _cipher(key, key_id).encrypt(nonce, payload, _associated(tenant_id, idempotency_key))
     return Sealed(sealed="A256GCM", key_id=key_id, nonce=nonce, ciphertext=ciphertext)
 
 
 def open_sealed(sealed: Sealed, keys: Mapping[str, bytes], *, tenant_id: str, idempotency_key: str) -> bytes:
-    """The payload that was sealed for that append.
+    """Decrypt the payload of an append.
 
     Raises:
-        FindKeyOrGiveUp: `keys` has not the key that it was sealed by.
-        DistrustPayload: it is not what was sealed.
-        Use32ByteKey: the key has another size.
+        FindKeyOrGiveUp: `keys` does not contain the payload's key.
+        DistrustPayload: The payload was altered or belongs to another append.
+        Use32ByteKey: The key has the wrong size.
     """
     if sealed.key_id not in keys:
         raise FindKeyOrGiveUp(
-            f"key {sealed.key_id!r} is gone: if it was erased, nobody can read this payload any more; if it was lost, "
-            "look for it in a backup"
+            f"key {sealed.key_id!r} is missing: if it was erased, nobody can read this payload any more; if it was "
+            "lost, look for it in a backup"
         )
     cipher = _cipher(keys[sealed.key_id], sealed.key_id)
     try:
         return cipher.decrypt(sealed.nonce, sealed.ciphertext, _associated(tenant_id, idempotency_key))
-    except (InvalidTag, ValueError) as error:  # ValueError: a nonce of an impossible size
+    except (InvalidTag, ValueError) as error:  # ValueError: the nonce has an invalid size
         raise DistrustPayload(
-            f"this is not what was sealed by key {sealed.key_id!r} for tenant {tenant_id!r} and idempotency key "
-            f"{idempotency_key!r}: it was altered or moved here, or that is another key of the same id"
+            f"the payload is not what key {sealed.key_id!r} sealed for tenant {tenant_id!r} and idempotency key "
+            f"{idempotency_key!r}: it was altered or moved here, or another key has the same id"
         ) from error
 
 
@@ -82,6 +84,6 @@ def _cipher(key: bytes, key_id: str) -> AESGCM:
 
 
 def _associated(tenant_id: str, idempotency_key: str) -> bytes:
-    """What the ciphertext is bound to. Injective: the lengths say where the tenant ends."""
+    """The associated data of the ciphertext. Injective, because the lengths delimit the tenant id."""
     tenant, key = tenant_id.encode(), idempotency_key.encode()
     return _CONTEXT + _LENGTHS.pack(len(tenant), len(key)) + tenant + key

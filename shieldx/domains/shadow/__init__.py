@@ -1,1 +1,1 @@
-"""Shadow evaluation: a detection rule judged on labelled requests before it may act. Pure: no clock, no I/O."""
+"""Shadow evaluation: judges a detection rule on labelled requests before its deployment. Pure: no clock, no I/O."""

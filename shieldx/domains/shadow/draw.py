@@ -1,4 +1,4 @@
-"""The stratified draw of samples from a set: the same seed draws the same samples, everywhere and for ever."""
+"""The stratified draw of samples from a set. A seed always draws the same samples, on every machine and version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Drawn(msgspec.Struct, frozen=True):
-    """Samples that were drawn, by index in their set; beside each whether it is a positive, and its category."""
+    """Drawn samples by their index in the set, each with its truth and category."""
 
     indices: tuple[int, ...]
     positive: tuple[bool, ...]
@@ -23,10 +23,10 @@ class Drawn(msgspec.Struct, frozen=True):
 
 
 def draw(strata: Sequence[Stratum], size: int, seed: int, ground_truth: str | None = None) -> Drawn:
-    """Draw `size` samples, or all that there are if they are fewer.
+    """Draw `size` samples, or all if there are fewer.
 
-    Of each stratum, in proportion (largest remainder), and at least one where there is room for one of each. What is
-    positive says the label, or with a `ground_truth` what the strata say of that rule.
+    The draw is proportional to the strata (largest remainder), with at least one sample per stratum if `size` allows.
+    The label decides which samples are positives or, with `ground_truth`, the strata's expectations for that rule.
     """
     usable, first = [], 0
     for stratum in strata:
@@ -35,7 +35,7 @@ def draw(strata: Sequence[Stratum], size: int, seed: int, ground_truth: str | No
             usable.append((first, stratum, positive))
         first += stratum.samples
     shares = _shares([stratum.samples for _, stratum, _ in usable], size)
-    # The raw stream of a bit generator is what numpy keeps the same from version to version (NEP 19).
+    # numpy guarantees a stable stream across versions only for the raw output of a bit generator (NEP 19).
     ranks = np.random.PCG64(seed).random_raw(first)
     drawn, indices = list(zip(usable, shares, strict=True)), []
     for (start, stratum, _), share in drawn:
@@ -49,7 +49,7 @@ def draw(strata: Sequence[Stratum], size: int, seed: int, ground_truth: str | No
 
 
 def _truth(stratum: Stratum, ground_truth: str | None) -> bool | None:
-    """Whether samples of a stratum are positives, negatives, or (None) neither."""
+    """Whether samples of a stratum are positives, negatives, or neither (None)."""
     if ground_truth is None:
         return stratum.label == "attack"
     if ground_truth in stratum.expected_rules:
@@ -61,7 +61,7 @@ def _truth(stratum: Stratum, ground_truth: str | None) -> bool | None:
 
 
 def _shares(counts: Sequence[int], size: int) -> list[int]:
-    """How many to take of each, of all that there are: whole numbers that add up to `size` at the most."""
+    """The number to take of each count: integers that add up to `size` at most."""
     total = sum(counts)
     if size >= total:
         return list(counts)

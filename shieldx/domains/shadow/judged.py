@@ -1,4 +1,4 @@
-"""The samples of an evaluation with their truth, and what rules said of them."""
+"""The samples of an evaluation with their truth, and the outcomes of rules on them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What one rule said of each sample: whether it fired, and its score if it gives any."""
+    """One rule's outcome on each sample: whether it fired, and its score, if it has one."""
 
     fired: tuple[bool, ...]
     scores: tuple[float, ...] | None
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcomes]) -> Said:
-        """Batches joined, in their order."""
+        """Join batches in their order."""
         fired = tuple(bit == "1" for part in outcomes for bit in part.fired)
         if any(part.scores is None for part in outcomes):
             return cls(fired, None)
@@ -32,7 +32,7 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """All of an evaluation, sample by sample."""
+    """A whole evaluation, sample by sample."""
 
     drawn: Drawn
     said: Said
@@ -42,7 +42,7 @@ class Judged(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, drawn: Drawn, scores: Sequence[Score]) -> Judged:
-        """The scores of all batches, in the order of their numbers."""
+        """Join the scores of all batches, which must be in the order of their numbers."""
         compared = [score.compared for score in scores if score.compared is not None]
         return cls(
             drawn,
@@ -53,14 +53,14 @@ class Judged(msgspec.Struct, frozen=True):
         )
 
     def confusion(self, said: Said) -> Confusion:
-        """How often a rule was right and wrong, and which way."""
+        """The confusion matrix of a rule."""
         counted = Counter(zip(self.drawn.positive, said.fired, strict=True))
         return Confusion(
             tp=counted[True, True], fp=counted[False, True], tn=counted[False, False], fn=counted[True, False]
         )
 
     def places(self, *, positive: bool, fired: bool, category: str | None = None) -> list[int]:
-        """Where samples of a truth stand of which the rule said something, in a category or in all."""
+        """Indices of the samples with this truth on which the rule did or did not fire, in one category or in all."""
         rows = zip(self.drawn.positive, self.said.fired, self.drawn.categories, strict=True)
         return [
             place

@@ -1,4 +1,4 @@
-"""What could be done about a rule, each advice with the samples behind it."""
+"""Recommendations for a rule, each with the samples that support it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 MAX_SAMPLES_NAMED = 10
 MAX_CATEGORIES_NAMED = 5
-"""Of the worst ones: a report is read by people."""
+"""How many of the worst categories to name: people read a report."""
 _FACTORS = (2, 5, 10, 20, 50, 100)
 
 
 def recommendations_on(judged: Judged, categories: Sequence[Category], targets: Targets) -> Iterator[Recommendation]:
-    """False positives first, since they harm; then what was missed, other thresholds, regressions, and lack of data."""
+    """False positives first, since they do harm; then misses, other thresholds, regressions, and lack of data."""
     yield from _false_positives(judged, categories)
     yield from _missed(judged, categories, targets)
     yield from _other_threshold(judged, targets)
@@ -55,7 +55,7 @@ def _missed(judged: Judged, categories: Sequence[Category], targets: Targets) ->
 
 
 def _other_threshold(judged: Judged, targets: Targets) -> Iterator[Recommendation]:
-    """For a scored rule: the highest threshold of those that catch most while false positives keep to their target."""
+    """For a scored rule: the highest threshold with the best recall among those that meet the false positive target."""
     scores = judged.said.scores
     if scores is None:
         return
@@ -84,7 +84,7 @@ def _regressions(judged: Judged) -> Iterator[Recommendation]:
 
 
 def _more_samples(judged: Judged, targets: Targets) -> Iterator[Recommendation]:
-    """Where the rates that were seen meet the targets, but there are too few samples to be sure of it."""
+    """For rates that meet the targets on too few samples to be certain."""
     now = judged.confusion(judged.said)
     for positive, count in ((True, now.positives), (False, now.negatives)):
         if count == 0:

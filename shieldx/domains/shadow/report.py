@@ -1,4 +1,4 @@
-"""The answer to an evaluation."""
+"""The report that answers an evaluation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shieldx.domains.shadow.messages import Targets
 
 
 class EvaluationCode(StrEnum):
-    """Why an evaluation has the status it has."""
+    """The reason for an evaluation's status."""
 
     OK = "ok"
     RULE_TYPE_DIFFERS = "rule_type_differs"
@@ -27,7 +27,7 @@ class EvaluationCode(StrEnum):
 
 
 class Decision(StrEnum):
-    """What a report advises."""
+    """The recommended decision."""
 
     APPROVE_FULL_DEPLOYMENT = "APPROVE_FULL_DEPLOYMENT"
     APPROVE_CANARY = "APPROVE_CANARY"
@@ -35,7 +35,7 @@ class Decision(StrEnum):
 
 
 class RiskLevel(StrEnum):
-    """What the rule would do to benign traffic: see shieldx/domains/shadow/verdict.py."""
+    """The expected effect of the rule on benign traffic: see shieldx/domains/shadow/verdict.py."""
 
     LOW = "LOW"
     MEDIUM = "MEDIUM"
@@ -47,7 +47,7 @@ Interval = tuple[float, float]
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the samples of one category and truth; `rate` is recall for positives, FPR for negatives."""
+    """The results for the samples of one category and truth. `rate` is recall for positives and FPR for negatives."""
 
     category: str
     positive: bool
@@ -61,14 +61,14 @@ AucRocIs = Literal["area_under_roc", "balanced_accuracy"]
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a scored rule: points (FPR, recall) and (recall, precision), thinned, from the highest threshold down."""
+    """For a scored rule: points (FPR, recall) and (recall, precision), thinned, from the highest threshold down."""
 
     roc: tuple[tuple[float, float], ...]
     precision_recall: tuple[tuple[float, float], ...]
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """Every figure that follows from a confusion matrix; for a scored rule also what follows from its scores."""
+    """Every figure derived from the confusion matrix and, for a scored rule, from its scores."""
 
     true_positives: int
     false_positives: int
@@ -91,7 +91,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
-    """An advice, and the sources of the samples behind it: at most ten, of `samples_total`."""
+    """A recommendation and the sources of the samples that support it: at most ten, out of `samples_total`."""
 
     advice: str
     samples: tuple[str, ...]
@@ -99,7 +99,7 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Another version on the same samples. `p_value` is of McNemar's exact test: both err equally often."""
+    """Another version on the same samples. `p_value` is from McNemar's exact test of equal error rates."""
 
     rule_version: int
     rule_hash: str
@@ -110,7 +110,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """What an evaluation costs: `committed` with the report, `released`, or `none`."""
+    """The cost of an evaluation: `committed` with the report, `released`, or `none`."""
 
     amount: int
     reservation_id: str | None
@@ -118,7 +118,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LatencyNs(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the rule took for a sample, in nanoseconds."""
+    """How long the rule took per sample, in nanoseconds."""
 
     p50: int
     p95: int
@@ -135,9 +135,9 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to an evaluation. But for `timings` it is the same, byte for byte, whenever it is made again.
+    """The answer to an evaluation. Apart from `timings` it is identical, byte for byte, whenever it is made again.
 
-    A `refused` evaluation did not begin, a `failed` one did not end: both have a `code`, and no figures.
+    A `refused` evaluation did not start, and a `failed` one did not finish: both have a `code` and no figures.
     """
 
     tenant_id: str
@@ -177,7 +177,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     intervals: dict[str, Interval] | None = None
     categories: tuple[Category, ...] = ()
     categories_left_out: int = 0
-    """Of more than 400 categories a report has those with the most samples that were judged wrong."""
+    """Of more than 400 categories, a report contains those with the most wrong decisions."""
     curves: Curves | None = None
     confidence: float | None = None
     """The posterior probability that the rule meets its targets."""
@@ -186,6 +186,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     recommendations: tuple[Recommendation, ...] = ()
     comparison: Comparison | None = None
     cached_from: str | None = None
-    """The evaluation whose outcomes these are, if they were known already."""
+    """The evaluation whose outcomes were reused, if any."""
     replayed: bool = False
     timings: Timings

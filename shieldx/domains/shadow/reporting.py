@@ -1,4 +1,4 @@
-"""From the samples that were judged to the figures and advice of a report."""
+"""Computes the figures and recommendations of a report from judged samples."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 MAX_CURVE_POINTS = 200
 """A curve in a report is drawn a few hundred pixels wide."""
 MAX_CATEGORIES = 400
-"""A set may have as many categories as samples; of so many even the longest names fit into a record."""
+"""A set may have as many categories as samples. This many fit into a record even with the longest names."""
 
 
 def findings(judged: Judged, targets: Targets, compared_with: tuple[int, str] | None) -> dict[str, Any]:
     """All fields of a report that follow from the samples alone.
 
-    `compared_with` are version and hash of the rule that was compared.
+    `compared_with` is the version and hash of the rule that was compared.
     """
     confusion, curves = judged.confusion(judged.said), _curves(judged, judged.said)
     categories = _categories(judged)
@@ -53,7 +53,7 @@ def findings(judged: Judged, targets: Targets, compared_with: tuple[int, str] | 
 
 
 def timings(requested_ms: int, reported_ms: int, latencies_ns: Sequence[int] = ()) -> Timings:
-    """How long an evaluation took by stream time, and its rule for a sample."""
+    """How long an evaluation took in stream time, and its rule per sample."""
     latency = None
     if latencies_ns:
         p50, p95, p99 = np.percentile(latencies_ns, (50, 95, 99), method="inverted_cdf")
@@ -127,7 +127,7 @@ def _categories(judged: Judged) -> tuple[Category, ...]:
 
 
 def _worst(categories: Sequence[Category]) -> tuple[Category, ...]:
-    """Those with the most samples that were judged wrong, in their order, if there are more than a report takes."""
+    """The categories with the most wrong decisions, in their order, if there are more than a report can contain."""
     if len(categories) <= MAX_CATEGORIES:
         return tuple(categories)
     wrong = [it.samples - it.fired if it.positive else it.fired for it in categories]

@@ -1,4 +1,4 @@
-"""A labelled request, as sets of samples hold it."""
+"""A labelled request in a sample set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from shieldx.messages import Id
 
 MAX_BODY_BYTES = 700_000
-"""The longest body: in base64, with the rest of its sample, it stays within a record of a megabyte."""
+"""The longest body. In base64 and with the rest of its sample, it fits into a record of a megabyte."""
 
 Label = Literal["attack", "benign"]
 Text = Annotated[str, msgspec.Meta(max_length=65_536)]
@@ -20,18 +20,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
 
     method: Text = "GET"
     uri: Text = "/"
-    """The request target as it stands in the request line: nothing is decoded."""
+    """The request target as in the request line, not decoded."""
     protocol: Text = "HTTP/1.1"
     headers: tuple[tuple[Text, Text], ...] = ()
-    """Names and values in the order in which they came; a name may come again."""
+    """Names and values in their original order; a name may occur several times."""
     body: bytes = b""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A request and what is known about it.
 
-    `expected_rules` are the ids of rules that must fire on it, `unexpected_rules` of those that must not, where its
-    source says so. `source` says where it is from, so that a person finds it again: `932100.yaml#3`.
+    `expected_rules` are the ids of rules that must fire on it, and `unexpected_rules` those that must not, if its
+    source says so. `source` tells a person where to find the original: `932100.yaml#3`.
     """
 
     label: Label

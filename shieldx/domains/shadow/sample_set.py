@@ -1,4 +1,4 @@
-"""A version of a set of samples: their order, what is known about them in brief, and the hash that names it."""
+"""A version of a sample set: its order, a summary of its samples, and the hash that identifies it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _VERSION_DIGITS = 16
 
 
 def arranged(samples: Iterable[Sample]) -> list[Sample]:
-    """Samples in the order that a set has: those of a stratum follow each other, however they came."""
+    """The samples in the order of a set: those of a stratum are adjacent, whatever order they came in."""
     return sorted(samples, key=lambda sample: (_stratum_key(sample), _encode(sample)))
 
 
 def strata_of(samples: Iterable[Sample]) -> tuple[Stratum, ...]:
-    """What is known about arranged samples, stratum by stratum."""
+    """A summary of arranged samples by stratum."""
     return tuple(
         Stratum(
             label=label,
@@ -39,17 +39,17 @@ def strata_of(samples: Iterable[Sample]) -> tuple[Stratum, ...]:
 
 
 def strata_digest(strata: Sequence[Stratum]) -> str:
-    """What names strata in brief."""
+    """A short identifier of strata."""
     return sha256(_encode(strata)).hexdigest()[:_VERSION_DIGITS]
 
 
 def version_of(samples: Iterable[Sample]) -> str:
-    """The version that arranged samples make: it is the same wherever and whenever they are imported."""
+    """The version of arranged samples. It is the same wherever and whenever they are imported."""
     return version_and_strata(samples)[0]
 
 
 def version_and_strata(arranged_samples: Iterable[Sample]) -> tuple[str, tuple[Stratum, ...]]:
-    """Both in one pass, so that a large set need not be held whole."""
+    """Compute both in one pass, so that a large set does not have to be in memory as a whole."""
     digest = sha256()
 
     def hashed() -> Iterator[Sample]:

@@ -1,4 +1,4 @@
-"""The sets of samples of the tenants of one partition: every version of each that is complete."""
+"""The sample sets of the tenants of one partition: every complete version of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class SampleSets:
-    """A version is named by its content, so that sealing it again only says where its samples stand now."""
+    """A version is named by its content. Sealing it again only changes the location of its samples."""
 
     def __init__(self, table: KeyedTable[SampleSetRow], max_row_bytes: int) -> None:
         self._table = table
@@ -28,17 +28,17 @@ class SampleSets:
             self._index(row)
 
     def find(self, tenant_id: str, sample_set: str, version: str | None) -> SampleSetRow | None:
-        """A version of a set, or the one that was sealed last; None if there is none."""
+        """A version of a set, or the last sealed one; None if there is none."""
         versions = self._versions.get((tenant_id, sample_set), {})
         if version is not None:
             return versions.get(version)
         return max(versions.values(), key=lambda row: row.sequence, default=None)
 
     def seal(self, command: SealSamples, at_ms: int) -> tuple[CommandResult, SampleSetRow | None]:
-        """A version is complete."""
+        """Record that a version is complete."""
         total = sum(stratum.samples for stratum in command.strata)
         if total > MAX_SAMPLES:
-            detail = f"{total} samples; {MAX_SAMPLES} are the most that a set may have: import them as several sets"
+            detail = f"{total} samples exceed the maximum of {MAX_SAMPLES} per set: import them as several sets"
             return _result(command, CommandCode.TOO_MANY_SAMPLES, at_ms, detail), None
         last = self.find(command.tenant_id, command.sample_set, None)
         known = self.find(command.tenant_id, command.sample_set, command.version)
@@ -59,8 +59,8 @@ class SampleSets:
         row_bytes = len(_encode(row))
         if row_bytes > self._max_row_bytes:
             detail = (
-                f"what is known about its samples takes {row_bytes} bytes, in {len(row.strata)} strata; "
-                f"{self._max_row_bytes} are the most: give them fewer categories, or import them as several sets"
+                f"the summary of its samples takes {row_bytes} bytes in {len(row.strata)} strata, but the maximum is "
+                f"{self._max_row_bytes}: use fewer categories, or import them as several sets"
             )
             return _result(command, CommandCode.TOO_MANY_SAMPLES, at_ms, detail), None
         self._index(row)

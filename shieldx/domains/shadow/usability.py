@@ -1,4 +1,4 @@
-"""Whether a rule can be run at all, as those who put rules and those who evaluate them ask."""
+"""Whether a rule can be run at all. Asked both when rules are put and when they are evaluated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _decode = msgspec.json.Decoder(RuleConfig).decode
 
 
 def why_unusable(config: RuleConfig) -> str | None:
-    """Why a rule cannot be run; None if it can. Remembered: compiling may take tens of milliseconds."""
+    """Why a rule cannot be run, or None if it can. Cached, because compiling may take tens of milliseconds."""
     return _why_unusable(_encode(config))
 
 

@@ -1,4 +1,4 @@
-"""What figures mean for a rule: whether it may act, and what it would do to benign traffic."""
+"""Interprets figures: whether the rule may be deployed, and its risk for benign traffic."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 FULL_DEPLOYMENT_CONFIDENCE = 0.75
 FULL_DEPLOYMENT_MAX_FALSE_POSITIVE_RATE = 0.01
-"""Whatever its targets: a rule that is let loose on all traffic may not block more than one benign request in 100."""
+"""Applies regardless of the targets: a fully deployed rule may block at most one benign request in 100."""
 CANARY_CONFIDENCE = 0.5
 
 
 def decision_on(confusion: Confusion, confidence: float) -> Decision:
-    """Where a rule may be deployed, by the probability that it meets its targets and the false positives seen.
+    """The recommended deployment, from the probability of meeting the targets and the observed false positives.
 
-    Nowhere without positives and negatives: however low its targets, nothing was seen of it then.
+    Reject without positives or without negatives: however low the targets are, nothing is known then.
     """
     if not confusion.positives or not confusion.negatives:
         return Decision.REJECT
@@ -32,10 +32,10 @@ def decision_on(confusion: Confusion, confidence: float) -> Decision:
 
 
 def risk_level_of(confusion: Confusion, max_false_positive_rate: float) -> RiskLevel:
-    """How likely the rule blocks more benign requests than it may.
+    """The likelihood that the rule blocks more benign requests than allowed.
 
-    LOW: not even the upper end of the 95 % interval of its false positive rate is above the target. HIGH: the rate that
-    was seen is. MEDIUM: neither.
+    LOW: even the upper end of the 95 % interval of the false positive rate meets the target. HIGH: the observed rate is
+    above the target. MEDIUM: neither.
     """
     if confusion.false_positive_rate > max_false_positive_rate:
         return RiskLevel.HIGH

@@ -1,7 +1,8 @@
 """A second verifier of the audit log, written from docs/reference/audit-format.md with the standard library only.
 
-It shares no code with the project: where both agree, the page is what the log is; where they do not, one of the three
-is wrong. Comments in quotation marks are the page's headings. It is to be read beside the page, and not fast.
+It shares no code with the project. Where both agree, the page describes the log correctly; where they differ, one of
+the three is wrong. Comments in quotation marks are the page's headings. It is meant to be read along with the page, not
+to be fast.
 """
 
 import hashlib
@@ -55,7 +56,7 @@ def fits(value: Any, fields: Fields) -> bool:
 
 
 def within(first: int, last: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and first <= value <= last  # true is no integer
+    return lambda value: type(value) is int and first <= value <= last  # true is not an integer
 
 
 def text(value: Any) -> bool:
@@ -133,13 +134,13 @@ def by_shard(entries: Iterable[Object]) -> dict[int, list[Object]]:
 
 
 def check_chain(shard: int, entries: list[Object]) -> Iterator[Span]:
-    """What is wrong in a shard but for gaps: where the entries stand says which sequences must be there."""
+    """What is wrong in a shard except gaps; the order of the entries shows which sequences must exist."""
     chain: dict[int, Object] = {}
     largest = 0
     for entry in entries:
         sequence = entry["sequence"]
         if chain.setdefault(sequence, entry) is not entry:
-            yield "duplicate", shard, sequence, sequence  # no part of the chain: nothing more of it is in order or not
+            yield "duplicate", shard, sequence, sequence  # not part of the chain, so its order does not matter
         elif sequence < largest:
             yield "order", shard, sequence, sequence
         largest = max(largest, sequence)
@@ -154,7 +155,7 @@ def check_chain(shard: int, entries: list[Object]) -> Iterator[Span]:
 
 
 def chain_keys(chain: dict[int, Object]) -> dict[int, str]:
-    """The chain's key at each sequence; where the entry before it is missing, the one that the entry names."""
+    """The chain's key at each sequence. If the previous entry is missing, the key that the entry names."""
     following, key_ids = "", dict[int, str]()
     for sequence, entry in sorted(chain.items()):
         key_ids[sequence] = following if sequence - 1 in chain else entry["key_id"]
@@ -166,7 +167,7 @@ def chain_keys(chain: dict[int, Object]) -> dict[int, str]:
 
 
 def missing(present: Iterable[int], first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The ranges of first to last, both included, of which nothing is present."""
+    """The missing ranges from first to last, both included."""
     expected = first
     for sequence in sorted({sequence for sequence in present if first <= sequence <= last}):
         if expected < sequence:
@@ -180,7 +181,7 @@ def missing(present: Iterable[int], first: int, last: int) -> Iterator[tuple[int
 def check_heads(
     heads: Iterable[bytes], found: dict[int, list[Object]], keys: dict[str, bytes], *, whole: bool
 ) -> Iterator[Span]:
-    """What heads show; where a shard ends cannot be said of a part of the log (not `whole`)."""
+    """What heads show. A part of a log (not `whole`) does not show where a shard ends."""
     ends: dict[int, int] = {}
     for head in (read_object(raw, HEAD) for raw in heads):
         if head is None:
@@ -268,7 +269,7 @@ def is_genuine(manifest: Object, keys: dict[str, bytes]) -> bool:
 
 
 def is_of_file(manifest: Object, entries: list[Object]) -> bool:
-    """Whether digest, counts and ranges are those of the entries of the file."""
+    """Whether digest, counts and ranges match the entries of the file."""
     hashes = b"".join(bytes_of(entry["hash"]) or b"" for entry in entries)
     found, listed = by_shard(entries), manifest["shards"]
     return (

@@ -1,4 +1,4 @@
-"""The page that specifies the audit log says what the code does: its vectors, example and tables are held to it."""
+"""The page that specifies the audit log matches the code: its vectors, example and tables are checked."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ENTRIES = [msgspec.convert(vector["value"], AuditEntry) for vector in VECTORS["e
 
 
 @pytest.mark.parametrize("vector", VECTORS["entries"], ids=lambda vector: vector["about"])
-def test_each_vector_is_what_the_log_would_write(vector: dict[str, Any]) -> None:
+def test_each_vector_is_a_valid_entry_of_the_log(vector: dict[str, Any]) -> None:
     entry = msgspec.convert(vector["value"], AuditEntry)
     assert hashed_bytes(entry).hex() == vector["hashed_bytes"]
     unsigned = msgspec.structs.replace(entry, hash="", mac="")

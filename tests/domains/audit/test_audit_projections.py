@@ -55,7 +55,7 @@ def row_of(value: bytes | None, key: bytes | None = b"3/17", partition: int = 3)
     return dict(zip((*projections.KEY, *projections.COLUMNS), (*keys, *columns), strict=True))
 
 
-def test_a_row_has_what_the_entry_says() -> None:
+def test_a_row_has_the_fields_of_the_entry() -> None:
     row = row_of(changed())
     assert (row["shard"], row["sequence"], row["format"]) == (3, 17, 1)
     assert row["logged_at"] == datetime(2026, 1, 1, 12, 0, 0, 123_000, tzinfo=UTC)
@@ -65,14 +65,14 @@ def test_a_row_has_what_the_entry_says() -> None:
     assert projections.entry_of(row) == ENTRY
 
 
-def test_what_postgres_cannot_hold_is_kept_beside_what_it_can() -> None:
+def test_values_that_postgres_cannot_store_are_kept_in_exact() -> None:
     value = changed(subject="a\0b", payload='"\0"')
     row = row_of(value)
     assert (row["subject"], row["payload"], row["exact"]) == ("a\ufffdb", '"\ufffd"', value)
     assert projections.entry_of(row) == msgspec.json.decode(value, type=AuditEntry)
 
 
-def test_a_backslash_and_the_letters_u0000_are_no_nul() -> None:
+def test_an_escaped_backslash_before_u0000_is_not_a_nul() -> None:
     row = row_of(changed(payload='"\\u0000"'))
     assert (row["payload"], row["exact"]) == ('"\\u0000"', None)
 
@@ -88,8 +88,8 @@ def test_exact_and_columns_that_differ_are_refused(exact: bytes) -> None:
         projections.entry_of(row | {"exact": exact})
 
 
-def test_an_exact_where_none_belongs_is_refused() -> None:
-    with pytest.raises(ValueError, match="another entry than the one that the columns show"):
+def test_an_unexpected_exact_value_is_rejected() -> None:
+    with pytest.raises(ValueError, match="a different entry from the other columns"):
         projections.entry_of(row_of(changed()) | {"exact": changed()})
 
 
@@ -132,7 +132,7 @@ def test_no_edit_of_a_column_leads_to_the_same_entry(name: str) -> None:
         ({"tenant_id": 7}, "Expected `str"),
     ],
 )
-def test_what_the_log_would_not_write_is_refused(fields: dict[str, Any], said: str) -> None:
+def test_values_that_the_log_never_writes_are_rejected(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         row_of(changed(**fields))
 
@@ -145,11 +145,11 @@ def test_what_the_log_would_not_write_is_refused(fields: dict[str, Any], said: s
         (b"3/017", changed(), "the key"),
         (b"3/9223372036854775808", changed(sequence=2**63), "sequence"),
         (b"3/-1", changed(sequence=-1), "sequence"),
-        (b"3/17", changed()[:-1] + b',"mac":"' + b"0" * 64 + b'"}', "there twice"),
+        (b"3/17", changed()[:-1] + b',"mac":"' + b"0" * 64 + b'"}', "duplicate field"),
         (b"3/17", b"{", "truncated"),
     ],
 )
-def test_a_record_that_is_none_of_the_log_s_is_refused(key: bytes | None, value: bytes | None, said: str) -> None:
+def test_a_record_that_the_log_never_writes_is_rejected(key: bytes | None, value: bytes | None, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         row_of(value, key)
 

@@ -1,4 +1,4 @@
-"""A person's key is erased: the log stays whole, and nobody reads the payload any more."""
+"""After a person's key is erased, the log is still intact, and nobody can read the payload."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_erasing_a_key_leaves_the_chain_whole_and_the_payload_unreadable()
 
     del keys["person/7"]
 
-    with pytest.raises(FindKeyOrGiveUp, match="'person/7' is gone: if it was erased"):
+    with pytest.raises(FindKeyOrGiveUp, match="'person/7' is missing: if it was erased"):
         open_sealed(chained, keys, tenant_id="acme", idempotency_key="a1")
     previous = GENESIS
     for entry in entries:

@@ -1,4 +1,4 @@
-"""docs/reference/audit-format.md is enough to verify the log: a verifier written from it finds what the page says."""
+"""docs/audit-format.md is sufficient to verify the log: a verifier written from it finds what the page states."""
 
 import base64
 import hashlib
@@ -48,7 +48,7 @@ def records_of(entries: list[dict[str, Any]]) -> list[Record]:
 
 
 def edited(number: int, /, **fields: Any) -> list[Record]:
-    """The log of the page, with one value edited by somebody who has no key; its record key stays."""
+    """The log of the page with one value edited by someone without a key; its record key is unchanged."""
     records = records_of(ENTRIES)
     records[number] = (*records[number][:2], in_json(ENTRIES[number] | fields))
     return records
@@ -162,7 +162,7 @@ def test_a_shard_in_another_partition_is_misplaced_and_checked_further() -> None
 
 
 def written(old: str, new: str) -> bytes:
-    """The fourth entry, its text changed."""
+    """The fourth entry with a changed text."""
     text = in_json(ENTRIES[3]).decode()
     assert old in text
     return text.replace(old, new, 1).encode()
@@ -193,13 +193,13 @@ NO_ENTRIES = [
 
 
 @pytest.mark.parametrize("value", NO_ENTRIES)
-def test_what_is_no_entry_is_malformed_and_missing(value: bytes) -> None:
+def test_an_invalid_entry_is_malformed_and_missing(value: bytes) -> None:
     records = records_of(ENTRIES)
     records[3] = (11, b"11/3", value)
     assert verify_records(records, KEYS, [HEAD]) == in_shard_11(("gap", 3), ("malformed", 3))
 
 
-def test_a_chain_hashed_anew_without_the_key_is_found() -> None:
+def test_a_chain_rehashed_without_the_key_is_found() -> None:
     forged = [dict(entry) for entry in ENTRIES]
     forged[3]["actor"] = "eve"
     for before, entry in pairwise(forged[2:]):
@@ -210,7 +210,7 @@ def test_a_chain_hashed_anew_without_the_key_is_found() -> None:
     )
 
 
-def test_a_head_that_is_not_genuine_says_nothing_but_that() -> None:
+def test_a_forged_head_is_reported_and_otherwise_ignored() -> None:
     records = records_of(ENTRIES)[:-1]
     for fields in ({"sequence": 7}, {"next_key_id": "2026-01"}, {"next_key_id": "2027-01"}, {"mac": ""}):
         head = VECTORS["head"]["value"] | fields
@@ -263,11 +263,11 @@ def test_a_file_without_its_manifest_is_checked_as_far_as_it_goes() -> None:
     assert verify_export(content, KEYS) == [("hash", 11, 4), UNFIT]
 
 
-def test_the_reader_takes_the_entries_of_the_page_as_they_stand() -> None:
+def test_the_decoder_accepts_the_entries_of_the_page_unchanged() -> None:
     assert [read_object(in_json(entry), ENTRY) for entry in ENTRIES] == ENTRIES
 
 
-# Beside the product's own verifier, on chains that the agent made
+# Comparison with the product's own verifier, on chains that the agent made
 
 
 Tampering = tuple[Callable[[list[Record], int, int], None], int, int]
@@ -281,7 +281,7 @@ def parsed(record: Record) -> dict[str, Any] | None:
 
 
 def change(records: list[Record], index: int, how: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Write an entry anew, if there is one."""
+    """Rewrite an entry, if there is one."""
     entry = parsed(records[index % len(records)]) if records else None
     if entry is not None:
         partition, key, _ = records[index % len(records)]
@@ -317,13 +317,13 @@ def sign(records: list[Record], index: int, how: int) -> None:
 
 
 def rotate(records: list[Record], index: int, how: int) -> None:
-    """A rotation in place of an entry, by somebody who has a key."""
+    """A rotation in place of an entry, by someone with a key."""
     fields = {"action": "audit.rotate", "tenant_id": None, "subject": f"key/k{how % 3 + 1}"}
     change(records, index, lambda entry: fields | signed(entry | fields, ("k1", "k2")[how % 2]))
 
 
 def relink(records: list[Record], index: int, how: int) -> None:
-    """Hash the chain anew from an entry on, with its keys or without any."""
+    """Rehash the chain from an entry on, with its keys or without any."""
     hashes: dict[int, str] = {}
     for at in range(index % (len(records) + 1), len(records)):
 
@@ -352,7 +352,7 @@ def copy(records: list[Record], index: int, where: int) -> None:
 
 
 def double(records: list[Record], index: int, how: int) -> None:
-    """Put another entry behind one, with its sequence."""
+    """Insert another entry after one, with the same sequence."""
     if records:
         index %= len(records)
         records.insert(index, records[index])
@@ -387,7 +387,7 @@ KEYRINGS = (SECRETS, SECRETS, SECRETS, {"k1": SECRETS["k1"]}, {"k1": SECRETS["k2
 
 
 async def log(asked: list[str]) -> tuple[list[Record], list[bytes]]:
-    """What the agent writes to two partitions, and all heads that it wrote."""
+    """The agent's output in two partitions, and all heads that it wrote."""
     ran = driver(partitions=2)
     for number, what in enumerate(asked):
         if what.startswith("k"):
@@ -404,7 +404,7 @@ async def log(asked: list[str]) -> tuple[list[Record], list[bytes]]:
 def by_product(
     records: list[Record], keys: dict[str, bytes], heads: list[bytes], cuts: list[int], path: Path
 ) -> set[Break]:
-    """What the product finds in segments of these sizes; in all of them, where cuts leave it uncertain."""
+    """The product's findings for segments of these sizes. If cuts leave it uncertain, those for a single segment."""
     path.write_bytes(b"\n".join(heads))
     seen, breaks = read_heads(path, keys) if heads else NO_HEADS
     reports, sizes, whole = [], cycle(cuts), SegmentCheck(keys, watched(seen))
@@ -434,7 +434,7 @@ def test_the_product_finds_an_edited_entry_too(
 
 
 @pytest.mark.parametrize("value", NO_ENTRIES)
-def test_the_product_finds_what_is_no_entry_too(value: bytes, tmp_path: Path) -> None:
+def test_the_verifier_also_finds_invalid_entries(value: bytes, tmp_path: Path) -> None:
     records = records_of(ENTRIES)
     records[3] = (11, b"11/3", value)
     expected = set(in_shard_11(("gap", 3), ("malformed", 3)))
@@ -447,14 +447,14 @@ async def test_a_rotation_by_another_key_than_the_chains_does_not_count(segment:
     records = [record for record in records if record[0] == 0]
     sign(records, 1, 0)
     keys = [entry["key_id"] for entry in map(parsed, records) if entry]
-    assert keys == ["k1", "k1", "k2"], "k2 was to sign the second one, and signs the third as it should"
+    assert keys == ["k1", "k1", "k2"], "k2 should sign the second one, and signs the third as expected"
     expected = {("key_change", 0, 1), ("link", 0, 2)}
     assert set(verify_records(records, SECRETS)) == expected
     assert by_product(records, SECRETS, [], [segment], tmp_path / "heads") == expected
 
 
 @pytest.mark.parametrize("segment", [1, 2, 3, 4, 100])
-async def test_what_follows_a_duplicate_is_linked_to_the_first_one(segment: int, tmp_path: Path) -> None:
+async def test_the_entry_after_a_duplicate_is_linked_to_the_first(segment: int, tmp_path: Path) -> None:
     records, _ = await log(["acme"] * 8)
     records = [record for record in records if record[0] == records[0][0]]
     shard = records[0][0]

@@ -41,7 +41,8 @@ from tests.lengths import length
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shieldx.messages import Change, Output
+    from shieldx.messages import Output
+    from shieldx.state.table import Change
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", length(short=200, soak=10_000)))
 PARTITION = 3

@@ -28,7 +28,7 @@ def sealed_for(tenant_id: str = "acme", idempotency_key: str = "a1") -> Sealed:
     return seal(PAYLOAD, key=KEY, key_id="person/7", nonce=NONCE, tenant_id=tenant_id, idempotency_key=idempotency_key)
 
 
-def test_what_was_sealed_is_opened_by_its_key_for_its_append() -> None:
+def test_a_sealed_payload_is_opened_with_its_key_for_its_append() -> None:
     assert open_sealed(sealed_for(), {"person/7": KEY}, tenant_id="acme", idempotency_key="a1") == PAYLOAD
 
 
@@ -51,8 +51,8 @@ def test_nothing_of_the_payload_shows() -> None:
     ],
     ids=["tenant", "key", "border", "nonce", "short nonce", "ciphertext", "no ciphertext", "other secret"],
 )
-def test_what_is_not_genuine_is_not_opened(sealed: Sealed, key: bytes) -> None:
-    with pytest.raises(DistrustPayload, match="'person/7' for tenant 'acme'"):
+def test_a_payload_that_is_not_genuine_is_not_opened(sealed: Sealed, key: bytes) -> None:
+    with pytest.raises(DistrustPayload, match="'person/7' sealed for tenant 'acme'"):
         open_sealed(sealed, {"person/7": key}, tenant_id="acme", idempotency_key="a1")
 
 

@@ -1,4 +1,4 @@
-"""What docs/how-to/audit-keys.md tells producers is so."""
+"""The statements of docs/audit-keys.md for producers are true."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_example_seals_opens_and_erases(capsys: pytest.CaptureFixture[str]) 
     assert b"Ada" in names["read"]
     assert b"Ada" not in names["value"]
     assert msgspec.json.decode(names["value"], type=AuditAppend).personal
-    assert capsys.readouterr().out.startswith("key 'person/7' is gone: if it was erased, nobody can read this payload")
+    assert capsys.readouterr().out.startswith("key 'person/7' is missing: if it was erased, nobody can read")
 
 
 def test_the_vector_is_what_is_sealed_and_what_its_description_gives() -> None:

@@ -1,4 +1,4 @@
-"""Samples that were judged, made by hand."""
+"""Judged samples for tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def judged(
     compared: Sequence[bool] | None = None,
     sources: Sequence[str] | None = None,
 ) -> Judged:
-    """An evaluation of these; sample n is from `s#n`."""
+    """An evaluation of these samples. Sample n has the source `s#n`."""
     return Judged(
         Drawn(tuple(range(len(rows))), tuple(row[1] for row in rows), tuple(row[0] for row in rows)),
         Said(tuple(row[2] for row in rows), None if scores is None else tuple(scores)),
@@ -32,5 +32,5 @@ def judged(
 
 
 def rows_of(category: str, *, positive: bool, fired: int, silent: int) -> list[Row]:
-    """So many of a category on which the rule fired, and so many on which it did not."""
+    """Samples of a category: how many fired, and how many did not."""
     return [(category, positive, True)] * fired + [(category, positive, False)] * silent

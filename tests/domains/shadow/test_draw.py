@@ -1,4 +1,4 @@
-"""The stratified draw: how many of each stratum, which of them, and the same ones for ever."""
+"""The stratified draw: the number per stratum, which samples, and reproducibility."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ seeds = st.integers(0, 2**53 - 1)
 
 
 def taken(strata: list[Stratum], drawn: Drawn) -> list[int]:
-    """How many were drawn of each stratum."""
+    """The number drawn from each stratum."""
     ends, end = [], 0
     for stratum in strata:
         end += stratum.samples
@@ -73,14 +73,14 @@ def test_the_same_seed_draws_the_same(strata: list[Stratum], size: int, seed: in
 def test_how_many_are_drawn_of_a_stratum_decides_which_are(
     strata: list[Stratum], one: int, other: int, seed: int
 ) -> None:
-    """A larger draw holds the smaller one, where it takes no less of any stratum: seeds, not sizes, choose."""
+    """A larger draw contains the smaller one if it takes no less of any stratum: the seed decides, not the size."""
     smaller, larger = draw(strata, min(one, other), seed), draw(strata, max(one, other), seed)
     fewer = [share <= more for share, more in zip(taken(strata, smaller), taken(strata, larger), strict=True)]
     assert not all(fewer) or set(smaller.indices) <= set(larger.indices)
 
 
 @given(strata_sets, sizes, seeds, st.sampled_from([None, RULE]))
-def test_what_is_drawn_bears_the_truth_and_the_category_of_its_stratum(
+def test_drawn_samples_have_the_truth_and_category_of_their_stratum(
     strata: list[Stratum], size: int, seed: int, ground_truth: str | None
 ) -> None:
     every = [stratum for stratum in strata for _ in range(stratum.samples)]
@@ -99,7 +99,7 @@ def test_what_is_drawn_bears_the_truth_and_the_category_of_its_stratum(
 
 
 @given(strata_sets, seeds)
-def test_with_a_ground_truth_all_that_says_something_of_it_can_be_drawn(strata: list[Stratum], seed: int) -> None:
+def test_with_a_ground_truth_all_samples_with_expectations_can_be_drawn(strata: list[Stratum], seed: int) -> None:
     says = [
         RULE in it.expected_rules
         or RULE in it.unexpected_rules
@@ -126,7 +126,7 @@ def test_no_sample_is_drawn_more_often_than_others() -> None:
 
 
 def test_the_draw_is_this_one_for_ever() -> None:
-    """A report says by its seed which samples it is of: numpy must not change that from version to version."""
+    """A report identifies its samples by its seed, so numpy must not change the draw between versions."""
     strata = [
         Stratum(label="attack", category="sqli", samples=7),
         Stratum(label="attack", category="xss", samples=20),

@@ -1,4 +1,4 @@
-"""Advice: what is worst comes first, each with samples that show it, and none where nothing is wrong."""
+"""Recommendations: the worst first, each with supporting samples, and none if nothing is wrong."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def texts(found: Judged, **targets: float) -> list[str]:
     return [it.advice for it in advice(found, **targets)]
 
 
-def test_where_nothing_is_wrong_there_is_none() -> None:
+def test_there_are_no_recommendations_if_nothing_is_wrong() -> None:
     assert texts(judged(GOOD)) == []
 
 
@@ -40,7 +40,7 @@ def test_categories_come_by_how_many_samples_are_wrong_and_then_by_name() -> Non
     ]
 
 
-def test_what_is_missed_counts_where_recall_is_below_its_target() -> None:
+def test_misses_count_if_recall_is_below_its_target() -> None:
     rows = GOOD + rows_of("a", positive=True, fired=8, silent=2) + rows_of("b", positive=True, fired=7, silent=3)
     assert texts(judged(rows)) == ["Widen the rule: it misses 3 of 10 positives in b"]
     assert texts(judged(rows), min_recall=0.9) == [
@@ -70,7 +70,7 @@ def test_too_many_false_positives_call_for_a_higher_threshold_though_it_finds_le
         "Set the threshold to 9.0: recall 0.6000 instead of 1.0000, false positive rate 0.0000 instead of 0.2000"
     )
     named = advice(judged(rows, scores=scores))[-1]
-    assert (named.samples_total, named.samples[:2]) == (6, ("s#6", "s#7")), "those that it would judge otherwise"
+    assert (named.samples_total, named.samples[:2]) == (6, ("s#6", "s#7")), "those that it would judge differently"
 
 
 def test_a_lower_threshold_is_advised_only_if_it_finds_more() -> None:
@@ -85,7 +85,7 @@ def test_a_threshold_is_given_with_all_its_digits(threshold: float) -> None:
     assert float(text.split()[4].rstrip(":")) == threshold
 
 
-def test_regressions_are_those_that_the_compared_rule_judged_right() -> None:
+def test_regressions_are_samples_that_the_compared_rule_judged_correctly() -> None:
     rows = [
         *GOOD,
         *rows_of("sqli", positive=True, fired=0, silent=2),
@@ -101,7 +101,7 @@ def test_regressions_are_those_that_the_compared_rule_judged_right() -> None:
 @pytest.mark.parametrize(
     ("positive", "missing"), [(True, "negatives"), (False, "positives")], ids=["only positives", "only negatives"]
 )
-def test_where_a_kind_is_missing_that_is_said(*, positive: bool, missing: str) -> None:
+def test_a_missing_kind_is_reported(*, positive: bool, missing: str) -> None:
     found = advice(judged(rows_of("a", positive=positive, fired=50 * positive, silent=50 * (not positive))))
     assert [it.advice for it in found] == [
         f"Evaluate on samples with {missing} too: there are none, so nothing is known"
@@ -119,6 +119,6 @@ def test_how_many_more_samples_would_do_names_the_scarcer_kind() -> None:
     assert (found.samples_total, found.samples[0]) == (80, "s#100")
 
 
-def test_what_misses_its_targets_is_not_to_be_mended_by_more_samples() -> None:
+def test_more_samples_are_not_recommended_if_targets_are_missed() -> None:
     rows = rows_of("sqli", positive=True, fired=7, silent=3) + rows_of("texts", positive=False, fired=0, silent=10)
     assert texts(judged(rows)) == ["Widen the rule: it misses 3 of 10 positives in sqli"]

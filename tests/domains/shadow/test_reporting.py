@@ -1,4 +1,4 @@
-"""What is in a report, and that whatever was judged it fits into a record."""
+"""The content of a report, which always fits into a record."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.domains.shadow.shadow_world import TENANT, ShadowWorld, sample
 
 MAX_RECORD_BYTES = Limits.max_record_bytes
 ROUNDS = 10
-"""More than it takes to judge the 12,000 samples of the largest set here, 32 batches at a time."""
+"""More rounds than necessary to judge the 12,000 samples of the largest set here, 32 batches at a time."""
 LONGEST = "\x01" * 256
-"""The id that takes most room in JSON: six bytes for each character."""
+"""The id that takes most space in JSON: six bytes per character."""
 
 
 def test_latencies_are_percentiles_that_were_measured() -> None:
@@ -30,7 +30,7 @@ def test_latencies_are_percentiles_that_were_measured() -> None:
     assert timings(1000, 1250).rule_latency_ns is None
 
 
-def test_categories_stand_by_name_positives_behind_negatives() -> None:
+def test_categories_are_sorted_by_name_with_positives_last() -> None:
     rows = [*rows_of("b", positive=True, fired=1, silent=3), *rows_of("a", positive=True, fired=2, silent=0)]
     rows += rows_of("b", positive=False, fired=1, silent=1)
     found = findings(judged(rows), Targets(), None)
@@ -64,9 +64,9 @@ def test_curves_are_thinned() -> None:
 
 
 async def score_all(world: ShadowWorld) -> None:
-    """Evaluators that say the worst of each sample, in the most words."""
+    """Evaluators that return the longest possible outcomes."""
     number = 0
-    for _ in range(ROUNDS):  # a report that is too large would have its batches sent again without end
+    for _ in range(ROUNDS):  # the batches of a report that is too large would be resent forever
         for record in world.batches():
             batch = msgspec.json.decode(record.value or b"", type=Batch)
             size = len(batch.samples)
@@ -88,7 +88,7 @@ async def score_all(world: ShadowWorld) -> None:
 
 
 async def seal(world: ShadowWorld, categories: int, samples: int, name: str) -> None:
-    """A set of so many categories, with names as long as they may be."""
+    """A set with the given number of categories, with names of maximum length."""
     strata = tuple(
         Stratum(label="benign" if n % 2 else "attack", category=f"{n:06}{name}", samples=samples)
         for n in range(categories)
@@ -146,7 +146,7 @@ def largest_rule(letter: str) -> Composite:
 
 
 async def test_the_largest_rules_of_a_plan_fit_into_a_record() -> None:
-    """One as it was asked for, as it is judged, and the one that it is compared with; and the longest headers."""
+    """A requested rule, as it is judged, and the compared one, with the longest headers."""
     world = ShadowWorld()
     await world.import_samples([sample("1' OR '1'='1", attack=True)])
     rules = [largest_rule(letter) for letter in ("a", "b")]

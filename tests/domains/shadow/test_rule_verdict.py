@@ -1,4 +1,4 @@
-"""Where a rule may be deployed, and what it would do to benign traffic, at and beside every bound."""
+"""The recommended deployment and the risk, at and next to every threshold."""
 
 from __future__ import annotations
 

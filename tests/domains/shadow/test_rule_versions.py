@@ -1,4 +1,4 @@
-"""Versions of rules: made one after another, never altered, and none that cannot be used."""
+"""Versions of rules: consecutive, immutable, and usable."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_going_back_is_a_new_version(rules: RuleVersions) -> None:
     assert [outcome(rules, config)[1] for config in (ONE, TWO, ONE)] == [1, 2, 3]
 
 
-def test_with_a_parent_that_is_not_the_last_version_nothing_is_made(rules: RuleVersions) -> None:
+def test_no_version_is_created_if_the_parent_is_not_the_last(rules: RuleVersions) -> None:
     assert outcome(rules, ONE, parent=1) == ("not_the_last_version", None)
     put(rules, ONE)
     assert outcome(rules, TWO, parent=0) == ("not_the_last_version", 1)

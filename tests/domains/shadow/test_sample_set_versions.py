@@ -1,4 +1,4 @@
-"""Versions of sets of samples: how they are ordered and named, and what sealing one says."""
+"""Versions of sample sets: their order, their names, and the answers to sealing them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_set_is_the_same_however_its_samples_came(data: st.DataObject, found: 
 
 
 @given(sample_lists)
-def test_strata_say_what_is_known_of_each_sample_and_none_comes_twice(found: list[Sample]) -> None:
+def test_strata_summarize_each_sample_and_are_distinct(found: list[Sample]) -> None:
     ordered, strata = arranged(found), strata_of(arranged(found))
     known = [(it.label, it.category, it.expected_rules, it.unexpected_rules) for it in strata]
     assert len(set(known)) == len(known)
@@ -112,7 +112,7 @@ def test_sealing_an_older_version_again_goes_back_to_it(sets: SampleSets) -> Non
     assert newest(sets) == ONE
 
 
-def test_samples_that_were_written_again_stand_elsewhere_and_are_what_they_were(sets: SampleSets) -> None:
+def test_rewritten_samples_are_unchanged_at_new_offsets(sets: SampleSets) -> None:
     seal(sets)
     assert seal(sets, offsets=(100, 109)) == "ok"
     row = sets.find("org-123", "default", ONE)
@@ -149,9 +149,9 @@ def test_more_strata_than_a_record_takes_are_refused_before_they_make_one(sets: 
     )
     result, row = sets.seal(command, AT_MS)
     assert (result.code, row, newest(sets)) == (CommandCode.TOO_MANY_SAMPLES, None, None)
-    assert (result.detail or "").startswith("what is known about its samples takes 2")
+    assert (result.detail or "").startswith("the summary of its samples takes 22")
     assert (result.detail or "").endswith(
-        "in 500 strata; 20000 are the most: give them fewer categories, or import them as several sets"
+        "in 250 strata, but the maximum is 20000: use fewer categories, or import them as several sets"
     )
     assert seal(sets, offsets=(0, 199), strata=strata(200)) == "ok"
 

@@ -1,4 +1,4 @@
-"""What the metrics of shadow evaluation say of its reports."""
+"""The metrics of shadow evaluation derived from its reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def world() -> ShadowWorld:
 
 
 def figures(world: ShadowWorld) -> dict[str, float]:
-    """Each figure of the agent's own, by name and labels."""
+    """The agent's own figures by name and labels."""
     return {
         " ".join((sample.name, *sample.labels.values())): sample.value
         for family in world.shadow.metrics.registry.collect()
@@ -41,7 +41,7 @@ async def test_evaluations_are_counted_by_how_they_ended_and_once_each(world: Sh
     }
 
 
-async def test_what_another_ones_outcomes_answered_is_a_hit_and_took_no_time(world: ShadowWorld) -> None:
+async def test_a_report_from_other_outcomes_is_a_cache_hit_without_a_duration(world: ShadowWorld) -> None:
     world.ask(INJECTION, eval_id="a")
     await world.shadow.run()
     world.advance(2500)
@@ -69,7 +69,7 @@ async def test_a_refused_evaluation_has_no_duration_and_no_f1(world: ShadowWorld
     assert (metrics.duration_s(report), metrics.f1_score(report), metrics.cache_hits(report)) == (None, None, ())
 
 
-async def test_of_more_rules_than_a_page_holds_those_evaluated_last_are_shown(world: ShadowWorld) -> None:
+async def test_only_the_last_evaluated_rules_are_shown_if_there_are_too_many(world: ShadowWorld) -> None:
     for number in range(MAX_LEVELS):
         world.ask(rule_id=f"r{number}")
     await world.settle()

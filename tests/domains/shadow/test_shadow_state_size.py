@@ -1,4 +1,4 @@
-"""What the agent says of its memory is about what it takes."""
+"""The agent's estimate of its memory use is about right."""
 
 from __future__ import annotations
 

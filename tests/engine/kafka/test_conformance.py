@@ -15,8 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.tasks.log import TopicPartition, Write
 from shieldx.engine.testing.memory_log import MemoryLog
-from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
-from tests.engine.next_offsets import next_offsets
+from shieldx.errors import LeaveTask, RestoreTask
+from tests.engine.next_offsets import next_offsets, positions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -239,13 +239,13 @@ async def test_fencing_aborts_what_a_crashed_predecessor_left_open_at_once(world
 async def test_a_fenced_producer_commits_nothing(world: World) -> None:
     tp, read = world.tp("a"), world.tp("b")
     zombie = await world.fence()
-    await zombie.commit({tp: _writes(b"in time")}, {read: 1})
+    await zombie.commit({tp: _writes(b"in time")}, positions({read: 1}))
     successor = await world.fence()
 
     with pytest.raises(LeaveTask):
-        await zombie.commit({tp: _writes(b"late"), world.tp("a", 1): _writes(b"late")}, {read: 2})
+        await zombie.commit({tp: _writes(b"late"), world.tp("a", 1): _writes(b"late")}, positions({read: 2}))
     with pytest.raises(RestoreTask):
-        await zombie.commit({tp: _writes(b"later still")}, {read: 3})
+        await zombie.commit({tp: _writes(b"later still")}, positions({read: 3}))
 
     await successor.commit({tp: _writes(b"mine")}, {})
     await world.settle()
@@ -258,15 +258,15 @@ async def test_a_fenced_producer_cannot_commit_positions_alone(world: World) -> 
     zombie = await world.fence()
     await world.fence()
     with pytest.raises(LeaveTask):
-        await zombie.commit({}, {read: 2})
+        await zombie.commit({}, positions({read: 2}))
     assert await next_offsets(world.log, [read]) == {read: 0}
 
 
 async def test_producers_of_different_ids_leave_each_other_alone(world: World) -> None:
     first = await world.fence("first")
     second = await world.fence("second")
-    await first.commit({world.tp("a", 1): _writes(b"first")}, {world.tp("b", 1): 1})
-    await second.commit({world.tp("a", 2): _writes(b"second")}, {world.tp("b", 2): 2})
+    await first.commit({world.tp("a", 1): _writes(b"first")}, positions({world.tp("b", 1): 1}))
+    await second.commit({world.tp("a", 2): _writes(b"second")}, positions({world.tp("b", 2): 2}))
     await world.settle()
     assert await _values(world.log, world.tp("a", 1)) == [b"first"]
     assert await _values(world.log, world.tp("a", 2)) == [b"second"]
@@ -277,7 +277,7 @@ async def test_a_commit_says_where_what_it_wrote_ends(world: World) -> None:
     await world.append(other, b"0", b"1", b"2")
     transactions = await world.fence()
     first = await transactions.commit({tp: _writes(b"one", b"two"), other: _writes(b"three")}, {})
-    second = await transactions.commit({tp: _writes(b"four")}, {world.tp("b"): 1})
+    second = await transactions.commit({tp: _writes(b"four")}, positions({world.tp("b"): 1}))
     await world.settle()
     assert first == {tp: 2, other: 4}
     assert second[tp] == 4, "the end of the first transaction took an offset"
@@ -311,13 +311,13 @@ async def test_a_log_has_an_identity(world: World) -> None:
 
 async def test_positions_alone_writes_alone_and_both(world: World) -> None:
     tp, read = world.tp("a"), world.tp("b")
-    await (await world.fence()).commit({}, {read: 1})
+    await (await world.fence()).commit({}, positions({read: 1}))
     transactions = await world.fence()
     assert await next_offsets(world.log, [read]) == {read: 1}
     await transactions.commit({tp: _writes(b"one")}, {})
     transactions = await world.fence()
     assert await next_offsets(world.log, [read]) == {read: 1}
-    await transactions.commit({tp: _writes(b"two")}, {read: 2, world.tp("b", 1): 7})
+    await transactions.commit({tp: _writes(b"two")}, positions({read: 2, world.tp("b", 1): 7}))
     await world.settle()
     assert await next_offsets(world.log, [read, world.tp("b", 1)]) == {read: 2, world.tp("b", 1): 7}
     assert await _values(world.log, tp) == [b"one", b"two"]
@@ -329,19 +329,6 @@ async def test_without_a_committed_position_the_first_offset_that_exists(world: 
     await world.delete_before(shortened, 2)
     assert await next_offsets(world.log, [kept, shortened]) == {kept: 0, shortened: 2}
     assert await _values(world.log, shortened) == [b"2"]
-
-
-async def test_records_deleted_unread_stop_the_start(world: World) -> None:
-    tp = world.tp("a")
-    await world.append(tp, b"0", b"1", b"2", b"3")
-    transactions = await world.fence()
-    await transactions.commit({}, {tp: 2})
-    await world.settle()
-    await world.delete_before(tp, 2)
-    assert await next_offsets(world.log, [tp]) == {tp: 2}, "what was deleted had been read"
-    await world.delete_before(tp, 3)
-    with pytest.raises(FixConfiguration, match="deleted"):
-        await next_offsets(world.log, [tp])
 
 
 async def test_reading_skips_what_was_aborted_and_ends_behind_it(world: World) -> None:
@@ -394,7 +381,9 @@ async def test_a_transaction_much_larger_than_a_batch_keeps_the_order(world: Wor
     tp = world.tp("a")
     values = [b"%06d" % number + bytes(9_000) for number in range(350)]
     transactions = await world.fence()
-    await transactions.commit({tp: _writes(*values), world.tp("b"): _writes(*values)}, {world.tp("b", 1): 350})
+    await transactions.commit(
+        {tp: _writes(*values), world.tp("b"): _writes(*values)}, positions({world.tp("b", 1): 350})
+    )
     await world.settle()
     assert await _values(world.log, tp) == values
     assert await _values(world.log, world.tp("b")) == values
@@ -411,14 +400,14 @@ async def test_a_record_close_to_the_limit_is_taken(world: World) -> None:
 async def test_a_record_too_large_for_the_broker_takes_everything_with_it(world: World) -> None:
     tp, read = world.tp("a"), world.tp("b")
     transactions = await world.fence()
-    await transactions.commit({tp: _writes(b"one")}, {read: 1})
+    await transactions.commit({tp: _writes(b"one")}, positions({read: 1}))
     with pytest.raises(RestoreTask):
         await transactions.commit(
             {tp: _writes(b"two"), world.tp("a", 1): _writes(bytes(1_500_000)), world.tp("a", 2): _writes(b"two")},
-            {read: 2},
+            positions({read: 2}),
         )
     with pytest.raises(RestoreTask):
-        await transactions.commit({tp: _writes(b"three")}, {read: 3})
+        await transactions.commit({tp: _writes(b"three")}, positions({read: 3}))
     await transactions.close()
 
     successor = await world.fence()
@@ -432,7 +421,7 @@ async def test_many_commits_in_a_row(world: World) -> None:
     tp, read = world.tp("a"), world.tp("b")
     transactions = await world.fence()
     for number in range(100):
-        await transactions.commit({tp: _writes(b"%d" % number)}, {read: number + 1})
+        await transactions.commit({tp: _writes(b"%d" % number)}, positions({read: number + 1}))
     await world.settle()
     assert await _values(world.log, tp) == [b"%d" % number for number in range(100)]
     assert await next_offsets(world.log, [read]) == {read: 100}

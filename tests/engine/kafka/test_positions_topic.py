@@ -12,6 +12,7 @@ from shieldx.engine.declarations.manifests import Topic
 from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.kafka.positions import FIRST_STEP
 from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.position import VERSION, Position
 from shieldx.engine.topics.admin import TopicAdmin
 from shieldx.errors import FixConfiguration
 from tests.engine.next_offsets import next_offsets
@@ -46,11 +47,17 @@ async def place(kafka: str) -> Place:
     return place
 
 
+def records_of(offsets: dict[TopicPartition, int], application: str) -> dict[TopicPartition, Position]:
+    return {
+        tp: Position(version=VERSION, next_offset=offset, application=application) for tp, offset in offsets.items()
+    }
+
+
 async def commit(place: Place, *positions: dict[TopicPartition, int], application: str = "one") -> None:
     """Each in a transaction, and wait until the last is whole."""
     transactions = await place.log(application).fence(place.positions)
     for each in positions:
-        await transactions.commit({}, each)
+        await transactions.commit({}, records_of(each, application))
     await transactions.close()
     await (await place.log(application).fence(place.positions)).close()
 
@@ -81,20 +88,20 @@ async def test_another_application_is_refused_since_it_would_answer_everything_t
 
 async def test_an_operator_may_write_a_position_and_hand_it_to_another_application(place: Place) -> None:
     await commit(place, {place.input: 5})
-    await place.write(b"7")
+    await place.write(b'{"version":1,"next_offset":7}')
     assert await next_offsets(place.log("two"), [place.input]) == {place.input: 7}
 
 
 async def test_what_is_no_position_is_named_and_passed_over_once_a_right_one_stands_behind_it(place: Place) -> None:
     await place.write(b"nonsense", key=b"no input")
     await place.write(b"nonsense")
-    with pytest.raises(FixConfiguration, match=f"{place.positions}/0/1 is no offset"):
+    with pytest.raises(FixConfiguration, match=f"{place.positions}/0/1 is not a position record"):
         await next_offsets(place.log(), [place.input])
-    await place.write(b"4")
+    await place.write(b'{"version":1,"next_offset":4}')
     assert await next_offsets(place.log(), [place.input]) == {place.input: 4}
 
 
 async def test_without_a_position_there_is_none(place: Place) -> None:
-    assert not await place.log().has_position([place.input])
+    assert await place.log("one").positions([place.input]) == {}
     await commit(place, {place.input: 0})
-    assert await place.log().has_position([place.input])
+    assert list(await place.log("one").positions([place.input])) == [place.input]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +25,7 @@ from shieldx.engine.replayable.faust_app import make_app
 from shieldx.engine.replayable.offset_tracker import OffsetTrackers
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import FixConfiguration
+from tests import programs
 from tests.private_names import overrides_without_mark, used_in
 
 if TYPE_CHECKING:
@@ -479,5 +478,5 @@ async def test_here_offsets_that_are_not_told_in_time_are_a_failure(ours: Any) -
 
 def test_faust_is_imported_only_where_a_replayable_agent_runs(tmp_path: Path) -> None:
     program = "import sys, shieldx.bootstrap.workers, shieldx.cli.running_workers; sys.exit('faust' in sys.modules)"
-    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False)  # noqa: S603 - this very program
-    assert ended.returncode == 0
+    ended = programs.run_python(program, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr

@@ -19,8 +19,9 @@ from shieldx.client import Client
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Code, Consume, Purchase, Reserve
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
-from shieldx.engine.declarations.agent import Agent
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.kafka.kafka_log import KafkaLog
+from shieldx.engine.kafka.offset_range import OffsetRange
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.runtime.work import AgentWork
 from shieldx.engine.runtime.worker import Worker
@@ -28,16 +29,15 @@ from shieldx.engine.tasks.log import TopicPartition as LogPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
-from tests.engine.next_offsets import next_offsets
+from tests.engine.next_offsets import next_offsets, positions
 from tests.polling import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
-    from shieldx.engine.declarations.transactional import TransactionalAgent
-    from shieldx.engine.runtime.worker import Worker
     from shieldx.engine.tasks.log import Record, TopicPartition
+    from shieldx.engine.tasks.position import Position
     from shieldx.messages import Output, Source
 
 pytestmark = pytest.mark.integration
@@ -60,10 +60,8 @@ async def platform(kafka: str) -> Platform:
     return platform
 
 
-def the_ledger(platform: Platform) -> Agent:
-    agent = platform.agent("credits")
-    assert isinstance(agent, Agent)
-    return agent
+def the_ledger(platform: Platform) -> TransactionalAgent:
+    return TransactionalAgent.of(platform.agent("credits"))
 
 
 @asynccontextmanager
@@ -73,6 +71,7 @@ async def running(
     """A worker at work; on the way out it is stopped in order, and what it failed with is raised."""
     metrics = Metrics([agent])
     ((worker, own_log),) = make_workers(platform, [agent], metrics)
+    assert isinstance(worker, Worker)
     if log is not None:
         assert isinstance(worker._work, AgentWork)  # noqa: SLF001 - likewise
         worker._work = replace(worker._work, surroundings=replace(worker._work.surroundings, log=log))  # noqa: SLF001 - a slow log stands in
@@ -223,8 +222,8 @@ async def test_a_worker_at_its_memory_limit_waits_and_says_so(platform: Platform
 
 async def test_state_without_a_committed_position_stops_the_worker(platform: Platform) -> None:
     class LogWithoutPositions(KafkaLog):
-        async def has_position(self, partitions: Iterable[TopicPartition]) -> bool:  # noqa: ARG002 - the port
-            return False
+        async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:  # noqa: ARG002 - the port
+            return {}
 
     agent = the_ledger(platform)
     async with Client(platform.connection) as client, running(platform, agent) as (worker, _):
@@ -298,13 +297,16 @@ async def test_a_defect_in_a_fold_stops_its_own_partition_only(platform: Platfor
 
 async def test_a_partition_that_cannot_be_worked_on_stops_the_worker_with_the_reason(platform: Platform) -> None:
     class LogWithAGap(KafkaLog):
-        async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:  # noqa: ARG002 - the port
-            raise FixConfiguration("records were deleted before they had been read")
+        async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
+            return positions(dict.fromkeys(partitions, 7))
+
+        async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetRange]:
+            return dict.fromkeys(partitions, OffsetRange(9, 12))
 
     agent = the_ledger(platform)
     with_a_gap = LogWithAGap(platform.connection, agent.positions)
     ended = asyncio.Event()
-    with pytest.raises(FixConfiguration, match="deleted before"):
+    with pytest.raises(FixConfiguration, match="records 7 to 8 were deleted before they were read"):
         async with running(platform, agent, with_a_gap, ended):
             await ended.wait()
 

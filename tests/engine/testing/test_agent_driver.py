@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shieldx.domains.credits.messages import Code, Purchase
-from shieldx.engine.declarations.agent import Agent
 from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.codec import TICK_VALUE
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
@@ -32,8 +32,7 @@ from tests.engine.counter_agent import (
 
 
 async def test_the_example_in_the_documentation() -> None:
-    credits_agent = load_agents(ROOT / "agents")["credits"]
-    assert isinstance(credits_agent, Agent)
+    credits_agent = TransactionalAgent.of(load_agents(ROOT / "agents")["credits"])
     ran = AgentDriver(credits_agent, TOPICS, partitions=3)
     ran.send("credits.commands", Purchase(tenant_id="acme", idempotency_key="1", amount=100))
     await ran.run()

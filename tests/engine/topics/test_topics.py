@@ -11,6 +11,7 @@ from shieldx.engine.declarations.manifests import Topic
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.topics.admin import Difference, TopicAdmin
 from shieldx.errors import FixConfiguration
+from tests.engine.table_specs import specs
 
 pytestmark = pytest.mark.integration
 
@@ -74,7 +75,7 @@ async def test_an_agent_does_not_start_on_unequal_partition_counts(admin: TopicA
     topics = {name: a_topic(timestamps="broker"), f"{name}-table": a_topic()} | beside_input(name)
     await admin.create({name: topics[name]} | beside_input(name), partitions=PARTITIONS, replication=1)
     await admin.create({f"{name}-table": a_topic()}, partitions=PARTITIONS + 1, replication=1)
-    agent = replace(agent_reading(name), tables=(f"{name}-table",))
+    agent = replace(agent_reading(name), state=specs(f"{name}-table"))
     with pytest.raises(FixConfiguration, match="has 4 partitions, SHIELDX_PARTITIONS says 3"):
         await admin.check(agent, topics, partitions=PARTITIONS)
 

@@ -1,1 +1,1 @@
-"""A rule made ready, and the parts of a request that it looks at."""
+"""Compiled rules, and the parts of a request that they look at."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def read_cookies(headers: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
-    """Names and values as they stand: nothing is decoded, a cookie without a name is left out, as in ModSecurity."""
+    """Names and values, not decoded. As in ModSecurity, a cookie without a name is ignored."""
     pairs = []
     for header in headers:
         for piece in header.split(b";"):

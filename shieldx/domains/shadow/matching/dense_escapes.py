@@ -1,6 +1,6 @@
-"""Escapes undone by columns, for values full of them: what `escapes` does, hardly slower for many escapes than for few.
+"""Decodes values with many escapes using numpy: like `escapes`, but the time hardly depends on their number.
 
-Each function finds where escapes start and end and which byte each stands for, for all of them at once.
+Each function finds the start, end and decoded byte of all escapes at once.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
 
-# ruff: noqa: PLR2004 - the figures compared with are bytes, code points and numbers of digits, and mean themselves
+# ruff: noqa: PLR2004 - the compared figures are bytes, code points and digit counts, and stand for themselves
 
 _PADDING: Final = bytes(8)
-"""Zeros are part of no escape, so that looking beyond the end finds none there."""
+"""Zero bytes are not part of any escape, so looking beyond the end finds none there."""
 
 
 def _values(digits: bytes, base: int) -> npt.NDArray[np.int16]:
@@ -53,7 +53,7 @@ def _where(data: Bytes, mark: bytes) -> Numbers:
 
 
 def _replaced(data: Bytes, starts: Numbers, ends: Numbers, replacements: npt.NDArray[np.integer]) -> bytes:
-    """The data, each [start, end) of it made one byte."""
+    """The data with each range [start, end) replaced by one byte."""
     result = data.copy()
     result[starts] = replacements.astype(np.uint8)
     inside = np.zeros(len(data) + 1, np.int8)
@@ -65,13 +65,13 @@ def _replaced(data: Bytes, starts: Numbers, ends: Numbers, replacements: npt.NDA
 
 
 def _hex_byte(data: Bytes, at: Numbers) -> npt.NDArray[np.int16]:
-    """The byte that two hexadecimal digits stand for, negative where there are none."""
+    """The byte for two hexadecimal digits; negative if the digits are invalid."""
     high, low = _HEX[data[at]], _HEX[data[at + 1]]
     return np.where((high >= 0) & (low >= 0), high * 16 + low, -1)
 
 
 def _narrow(high: npt.NDArray[np.int16], low: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    """The low byte; full-width ASCII (ff01 to ff5e) gives the character it looks like."""
+    """The low byte; full-width ASCII (ff01 to ff5e) becomes the ASCII character that it resembles."""
     return low + np.where((high == 0xFF) & (low > 0) & (low < 0x5F), 0x20, 0).astype(np.int16)
 
 
@@ -98,14 +98,14 @@ def url_decode(value: bytes) -> bytes:
 
 
 def _run_ends(members: Flags, starts: Numbers) -> Numbers:
-    """Where the run of members that begins at each start ends: at the start itself, if it is none."""
+    """The end of the run of members that begins at each start; the start itself if the run is empty."""
     others = np.flatnonzero(~members)
     found: Numbers = others[np.searchsorted(others, starts)]
     return found
 
 
 def html_entity_decode(value: bytes) -> bytes:
-    """&name; and &#NN; and &#xHH;, the semicolon optional, of which the low byte stays."""
+    """Decode &name;, &#NN; and &#xHH; with an optional semicolon, keeping the low byte."""
     data = _padded(value)
     starts = _where(data, b"&")
     starts = starts[_ENTITY_START[data[starts + 1]]]
@@ -145,14 +145,14 @@ def _hexadecimal(data: Bytes, first: Numbers, ends: Numbers) -> npt.NDArray[np.i
 
 def _decimal(data: Bytes, first: Numbers, ends: Numbers) -> npt.NDArray[np.int64]:
     code = np.zeros(len(first), np.int64)
-    for place in range(8):  # 10**8 is a multiple of 256: earlier digits cannot change the low byte
+    for place in range(8):  # 10**8 is a multiple of 256, so earlier digits do not affect the low byte
         at = ends - 1 - place
         code += np.where(at >= first, data[at].astype(np.int64) - ord("0"), 0) * 10**place
     return code
 
 
 def _backslashes(data: Bytes) -> Numbers:
-    """Where escapes start: in a run of backslashes the first, third and so on, the others being escaped themselves."""
+    """The starts of escapes: in a run of backslashes the first, third and so on, since the others are escaped."""
     found = _where(data, b"\\")
     begins = np.ones(len(found), np.bool_)
     begins[1:] = found[1:] != found[:-1] + 1
@@ -202,7 +202,7 @@ def escape_sequence_decode(value: bytes) -> bytes:
 
 
 def css_decode(value: bytes) -> bytes:
-    r"""\X to \XXXXXX with one space after, single characters; a newline or the end after a backslash goes with it."""
+    r"""\X to \XXXXXX with one space after, and single characters; a backslash before a newline or the end vanishes."""
     data = _padded(value)
     starts = _backslashes(data)
     digits = np.zeros(len(starts), np.intp)
@@ -227,7 +227,7 @@ def css_decode(value: bytes) -> bytes:
 def _without_continuations(
     data: Bytes, starts: Numbers, ends: Numbers, code: npt.NDArray[np.int16], escaped: Flags
 ) -> bytes:
-    """The data replaced, and of an escape that stands for nothing (a newline, or the end) not even one byte left."""
+    """The data with replacements, and without escapes that stand for nothing (a newline or the end)."""
     last = len(data) - len(_PADDING)
     nothing = ~escaped & ((code == ord("\n")) | (starts + 1 >= last))
     taken_out = np.ones(len(data), np.bool_)
@@ -239,7 +239,7 @@ def _without_continuations(
 
 
 def utf8_to_unicode(value: bytes) -> bytes:
-    """Sequences of UTF-8 beyond ASCII as %uXXXX, overlong ones too; bytes that are no sequence stay."""
+    """Non-ASCII UTF-8 sequences as %uXXXX, including overlong ones; invalid bytes are kept."""
     data = _padded(value)
     follows = (data & 0xC0) == 0x80
     code = data.astype(np.int32)

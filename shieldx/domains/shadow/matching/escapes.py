@@ -1,6 +1,6 @@
-"""Escapes undone, one regular expression each; no pattern here can backtrack by more than a few bytes.
+"""Decodes escapes with one regular expression each. No pattern here can backtrack by more than a few bytes.
 
-A value full of escapes would cost a call each, so it goes to `dense_escapes`, which gives the same for any bytes.
+A value with many escapes would need a call for each, so it goes to `dense_escapes`, which gives the same result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DENSE_ABOVE: Final = 200
-"""So many marks of an escape and more are undone by columns: a call each took 150 ms for a megabyte of them."""
+"""From this many escape marks on, numpy is used: one call per mark took 150 ms for a megabyte of them."""
 
 _BYTE: Final = tuple(bytes((code,)) for code in range(256))
 _HEX: Final = {
@@ -36,7 +36,7 @@ _UTF8: Final = re.compile(rb"[\xc0-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\
 
 
 def _wide(digits: bytes) -> bytes:
-    """The low byte of hexadecimal digits; full-width ASCII (ff01 to ff5e) gives the character it looks like."""
+    """The low byte of hexadecimal digits; full-width ASCII (ff01 to ff5e) becomes the ASCII character it resembles."""
     low = _HEX[digits[-2:]]
     if digits[-4:-2].lower() == b"ff" and b"\0" < low < b"\x5f":
         return _BYTE[low[0] + 0x20]
@@ -54,7 +54,7 @@ def _html(found: re.Match[bytes]) -> bytes:
         return _ENTITY.get(name.lower(), found[0])
     if hexadecimal is not None:
         return _BYTE[int(hexadecimal[-2:], 16)]
-    return _BYTE[int(decimal[-8:]) & 0xFF]  # 10**8 is a multiple of 256: earlier digits cannot change the low byte
+    return _BYTE[int(decimal[-8:]) & 0xFF]  # 10**8 is a multiple of 256, so earlier digits do not affect the low byte
 
 
 def _js(found: re.Match[bytes]) -> bytes:
@@ -76,7 +76,7 @@ def _c(found: re.Match[bytes]) -> bytes:
 def _css(found: re.Match[bytes]) -> bytes:
     digits, _, other = found.groups()
     if digits is None:
-        return other or b""  # a newline, or the end, after a backslash continues a line
+        return other or b""  # a backslash before a newline or the end continues a line
     if len(digits) == 1:
         return _BYTE[int(digits, 16)]
     beyond_16_bits = digits[:-4].strip(b"0")
@@ -104,7 +104,7 @@ def _undo(
 
 
 percent_decode: Final = partial(_undo, _PERCENT, lambda found: _HEX[found[1]], b"%", dense_escapes.percent_decode)
-"""%XX, and nothing else; what is not a valid sequence stays."""
+"""Decodes %XX only; invalid sequences are kept."""
 _percent_and_wide: Final = partial(_undo, _URL, _url, b"%", dense_escapes.url_decode)
 html_entity_decode: Final = partial(_undo, _HTML, _html, b"&", dense_escapes.html_entity_decode)
 js_decode: Final = partial(_undo, _JS, _js, b"\\", dense_escapes.js_decode)
@@ -113,17 +113,17 @@ escape_sequence_decode: Final = partial(_undo, _C, _c, b"\\", dense_escapes.esca
 
 
 def form_decode(value: bytes) -> bytes:
-    """%XX, and a plus is a space: what parsing does to the name and value of an argument."""
+    """Decode %XX, and a plus as a space, as parsing does for names and values of arguments."""
     return percent_decode(value.replace(b"+", b" "))
 
 
 def url_decode(value: bytes) -> bytes:
-    """%XX and %uXXXX, and a plus is a space; what is not a valid sequence stays."""
+    """Decode %XX and %uXXXX, and a plus as a space; invalid sequences are kept."""
     return _percent_and_wide(value.replace(b"+", b" "))
 
 
 def utf8_to_unicode(value: bytes) -> bytes:
-    """Sequences of UTF-8 beyond ASCII as %uXXXX, overlong ones too; bytes that are no sequence stay."""
+    """Non-ASCII UTF-8 sequences as %uXXXX, including overlong ones; invalid bytes are kept."""
     if value.isascii():
         return value
     return _UTF8.sub(_utf8, value) if len(value) < DENSE_ABOVE else dense_escapes.utf8_to_unicode(value)

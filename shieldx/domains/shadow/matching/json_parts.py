@@ -1,4 +1,4 @@
-"""Arguments in a JSON body, named as ModSecurity 3 names them: `json.user.name`, `json.items.array_0`."""
+"""Arguments in a JSON body, named as in ModSecurity 3: `json.user.name`, `json.items.array_0`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from shieldx.domains.shadow.matching.urlencoded import MAX_ARGUMENTS
 
 MAX_DEPTH: Final = 128
-"""Levels of arrays and objects. The decoder recurses: beyond it would fail at a depth that depends on its caller's."""
+"""Maximum nesting depth. Beyond it the recursive decoder would fail at a depth that depends on its caller."""
 MAX_CONTAINERS: Final = 50_000
-"""Arrays and objects that are taken apart: a megabyte of `[],` is 330,000 of them, and took 280 ms."""
+"""Maximum number of parsed arrays and objects: a megabyte of `[],` contains 330,000 of them and took 280 ms."""
 MAX_PATH_BYTES: Final = 256
-"""What a value's name repeats of those above it: a long key above many values would make names of gigabytes."""
+"""Maximum size of repeated name prefixes: a long key above many values would produce gigabytes of names."""
 
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _LEVELS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
@@ -23,11 +23,11 @@ _NOT_LEVELS: Final = bytes(set(range(256)) - set(b"[{]}"))
 
 
 def read_json(body: bytes) -> list[tuple[bytes, bytes]]:
-    """Names and values of all that is neither array nor object, in order, a key that comes again each time.
+    """Names and values of everything except arrays and objects, in order; a duplicate key appears each time.
 
-    Numbers are as written, null is empty; an empty array or object is no value at all. A body that is not JSON
-    has none; one that is deeper or has more of them than is taken apart is one value, `json`. Of more than
-    MAX_ARGUMENTS values the first are given.
+    Numbers are as written, and null is empty; empty arrays and objects yield nothing. A body that is not JSON yields
+    nothing. A body that exceeds the limits on depth or number is a single value, `json`. At most the first
+    MAX_ARGUMENTS values are returned.
     """
     if _is_too_much(body):
         return [(b"json", body)]
@@ -39,13 +39,13 @@ def read_json(body: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON; leave it out")
+    raise ValueError(f"{constant} is not JSON; remove it")
 
 
 _decode: Final = json.JSONDecoder(
     object_pairs_hook=tuple, parse_float=str, parse_int=str, parse_constant=_refuse, strict=False
 ).decode
-"""Objects become tuples of pairs and arrays lists, so that a key that comes again is not lost."""
+"""Objects become tuples of pairs, and arrays become lists, so that duplicate keys are not lost."""
 
 
 def _is_too_much(body: bytes) -> bool:
@@ -63,7 +63,7 @@ def _flatten(document: Any) -> list[tuple[bytes, bytes]]:
         for name, value in waiting[-1]:
             if isinstance(value, list | tuple):
                 if len(name) > MAX_PATH_BYTES:
-                    pairs.append((name, b""))  # whole once, so that the key itself is looked at
+                    pairs.append((name, b""))  # once without its value, so that the key itself is checked
                 waiting.append(_members(name[:MAX_PATH_BYTES], value))
                 break
             pairs.append((name, _text(value)))
@@ -87,5 +87,5 @@ def _text(value: str | bool | None) -> bytes:
         return b"true" if value else b"false"
     try:
         return value.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a pair, escaped
+    except UnicodeEncodeError:  # an escaped unpaired surrogate
         return value.encode("utf-8", "replace")

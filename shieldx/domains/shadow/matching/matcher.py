@@ -1,4 +1,4 @@
-"""A rule made ready to judge requests, or refused with the place and the reason."""
+"""Compiles a rule to judge requests, or rejects it with the location and the reason."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.rule import RuleConfig
 
 MAX_DEPTH: Final = 16
-"""Composites within composites; a rule that a person reads has two or three."""
+"""Maximum nesting of composites; rules written by people have two or three levels."""
 MAX_PATTERNS: Final = 64
-"""Patterns of a rule in all: each may take its time on every request."""
+"""Maximum number of patterns of a rule, since each takes time on every request."""
 
 
 class UnusableRule(Exception):
-    """Change the rule at `where`, and there at the character `position` if it is given."""
+    """Change the rule at `where`, at the character `position` if it is given."""
 
     def __init__(self, where: str, position: int | None, reason: str) -> None:
         place = where or "the rule"
@@ -37,21 +37,21 @@ class UnusableRule(Exception):
 
 
 class Judgement(NamedTuple):
-    """Whether the rule fires, and its score: the weights that fired; of other rules 1.0 or 0.0."""
+    """Whether the rule fires, and its score: the sum of weights that fired, or 1.0 or 0.0 for other rules."""
 
     fired: bool
     score: float
 
 
 class CompiledRule:
-    """A rule that judges requests; the same request gets the same judgement, always."""
+    """A rule that judges requests. The same request always gets the same judgement."""
 
     def __init__(self, root: _Condition, sources: Sources) -> None:
         self._root = root
         self._sources = sources
         self.is_scored = isinstance(root, _Scored)
         self.reach_bytes = root.reach_bytes
-        """How many bytes of a request the rule looks at, by the pattern that looks at the fewest."""
+        """How many bytes of a request the rule looks at; that of its most limited pattern."""
 
     def judge(self, parsed: ParsedRequest) -> Judgement:
         """Whether the rule fires on the request."""
@@ -59,16 +59,16 @@ class CompiledRule:
 
 
 def compile_rule(config: RuleConfig) -> CompiledRule:
-    """The rule, ready to judge; raises `UnusableRule`."""
+    """Compile a rule. Raises `UnusableRule`."""
     _check_depth(config, "", MAX_DEPTH)
     encoded_bytes = _encoded_bytes(config)
     if encoded_bytes > MAX_RULE_BYTES:
         raise UnusableRule(
-            "", None, f"{encoded_bytes:,} bytes of JSON, at most {MAX_RULE_BYTES:,} are allowed; split the rule"
+            "", None, f"{encoded_bytes:,} bytes of JSON exceed the maximum of {MAX_RULE_BYTES:,}; split the rule"
         )
     patterns = _patterns(config)
     if patterns > MAX_PATTERNS:
-        raise UnusableRule("", None, f"{patterns:,} patterns, at most {MAX_PATTERNS} are allowed; split the rule")
+        raise UnusableRule("", None, f"{patterns:,} patterns exceed the maximum of {MAX_PATTERNS}; split the rule")
     sources = Sources()
     return CompiledRule(_compiled(config, "", sources), sources)
 
@@ -77,7 +77,7 @@ def _check_depth(config: RuleConfig, where: str, left: int) -> None:
     if not isinstance(config, Composite):
         return
     if left == 0:
-        raise UnusableRule(where, None, f"a rule within more than {MAX_DEPTH} composites; flatten them")
+        raise UnusableRule(where, None, f"nested in more than {MAX_DEPTH} composites; flatten them")
     for number, rule in enumerate(config.rules):
         _check_depth(rule, _below(where, f"rules[{number}]"), left - 1)
 
@@ -86,7 +86,7 @@ def _encoded_bytes(config: RuleConfig) -> int:
     try:
         return len(msgspec.json.encode(config))
     except UnicodeEncodeError:
-        raise UnusableRule("", None, "half of a surrogate pair is no character; write its bytes as \\xHH") from None
+        raise UnusableRule("", None, "an unpaired surrogate is not a character; write its bytes as \\xHH") from None
 
 
 def _below(where: str, name: str) -> str:
@@ -110,7 +110,7 @@ class _Condition(Protocol):
 
 
 class _YesOrNo:
-    """What fires or does not."""
+    """A condition without a score of its own."""
 
     reach_bytes: int
 
@@ -123,7 +123,7 @@ class _YesOrNo:
 
 
 class _Search(_YesOrNo):
-    """A pattern and where it is looked for."""
+    """A pattern and the sources that it searches."""
 
     def __init__(self, pattern: _Pattern, sources: tuple[int, ...]) -> None:
         self._pattern = pattern
@@ -156,7 +156,7 @@ class _None(_Composite):
 
 
 class _Scored:
-    """Weighted searches, all of which are made: the score says how close a request came to the threshold."""
+    """Weighted searches. All of them run, so that the score shows how close a request came to the threshold."""
 
     def __init__(self, weighted: Sequence[tuple[float, _Search]], threshold: float) -> None:
         self._weighted = weighted
@@ -164,7 +164,7 @@ class _Scored:
         self.reach_bytes = min(search.reach_bytes for _, search in weighted)
 
     def judge(self, reader: Reader) -> Judgement:
-        # Rounded once: `sum` rounds otherwise from Python 3.12 on, and a threshold may lie between.
+        # Rounded once: `sum` rounds differently from Python 3.12 on, and a threshold may lie in between.
         score = fsum(weight for weight, search in self._weighted if search.fires(reader))
         return Judgement(score >= self._threshold, score)
 
@@ -176,7 +176,7 @@ _OPERATORS: Final = {"and": _All, "or": _Any, "not": _None}
 
 
 def _compiled(config: RuleConfig, where: str, sources: Sources) -> _Condition:
-    """The part of a rule that stands at `where`; its sources are added to those of the others."""
+    """Compile the part of a rule at `where`, and add its sources."""
     match config:
         case Composite():
             return _OPERATORS[config.operator](
@@ -216,7 +216,7 @@ def _pattern(config: Signature | Keywords, where: str) -> _Pattern:
 
 
 def _patterns(config: RuleConfig) -> int:
-    """How many patterns a rule has, those that choose what to leave out included."""
+    """The number of patterns of a rule, including those that select exclusions."""
     match config:
         case Composite():
             return sum(map(_patterns, config.rules))

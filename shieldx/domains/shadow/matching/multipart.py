@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 from shieldx.domains.shadow.matching.escapes import percent_decode
 
 MAX_PARTS: Final = 10_000
-"""How many parts are told apart: each costs 2 to 3 µs, and a megabyte can hold a quarter of a million empty ones."""
+"""Maximum number of separate parts: each costs 2 to 3 µs, and a megabyte can contain 250,000 empty ones."""
 MAX_HEADERS: Final = 100
-"""Header lines of a part that are told apart; a megabyte of `a:` is 330,000. The rest is one line."""
+"""Maximum number of separate header lines per part: a megabyte of `a:` has 330,000. The rest becomes one line."""
 MAX_PARAMETERS: Final = 4
-"""Of a Content-Disposition, which has three: a megabyte of `;a=` took 100 ms."""
+"""Maximum number of parameters of a Content-Disposition, which usually has three: a megabyte of `;a=` took 100 ms."""
 
 _BOUNDARY: Final = re.compile(rb'\bboundary\s*+=\s*+(?:"([^"]*+)"?|([^;,\s]*+))', re.IGNORECASE)
 _END_OF_HEADERS: Final = re.compile(rb"\n\r?\n")
@@ -23,21 +23,21 @@ _PARAMETER: Final = re.compile(
 
 
 class Part(NamedTuple):
-    """A field of a form, or an uploaded file: one with the name of a file, whose content is no argument."""
+    """A form field or an uploaded file. A part with a file name is a file, whose content is not an argument."""
 
     name: bytes
     filename: bytes
     headers: list[bytes]
-    """Lines, `Content-Type: text/plain`, unfolded."""
+    """Unfolded lines such as `Content-Type: text/plain`."""
     content: bytes
 
 
 def read_multipart(content_type: bytes, body: bytes) -> list[Part]:
-    """The parts of a body, read generously: what a server might still make sense of is not left out.
+    """Parse a body leniently: nothing is dropped that a server might still interpret.
 
-    A part without headers is content without a name, the last part may lack its end, and what comes after the last part
-    that is told apart is the content of one more. What stands before the first boundary and after the final one is left
-    out. No boundary, no parts.
+    A part without headers is content without a name; the last part may lack its end. Everything after the last separate
+    part becomes the content of one more part. Text before the first and after the final boundary is ignored. Without a
+    boundary there are no parts.
     """
     found = _BOUNDARY.search(content_type)
     boundary = b"" if found is None else (found[1] or found[2] or b"").rstrip()
@@ -61,7 +61,7 @@ def read_multipart(content_type: bytes, body: bytes) -> list[Part]:
 
 
 def _read_part(text: bytes) -> Part:
-    """A part from the end of its delimiter, so that it starts with a newline."""
+    """Parse a part that starts at the end of its delimiter, that is, with a newline."""
     text = text.removesuffix(b"\r")
     found = _END_OF_HEADERS.search(text)
     if found is None:
@@ -77,7 +77,7 @@ def _read_part(text: bytes) -> Part:
 
 
 def _unquoted(value: bytes) -> bytes:
-    """The value of a quoted parameter, in which a backslash before a backslash or a quote stands for that alone."""
+    """The value of a quoted parameter, in which a backslash escapes a backslash or a quote."""
     if b"\\" not in value:
         return value
     return b"\\".join(piece.replace(b'\\"', b'"') for piece in value.split(b"\\\\"))

@@ -1,8 +1,8 @@
-"""The parts of a request that a rule may look at, as ModSecurity 3 and Coraza would give them.
+"""The parts of a request that a rule may look at, as in ModSecurity 3 and Coraza.
 
-A body is read by what its Content-Type says, and never by a Content-Encoding: compressed bodies are looked at as they
-are. What is read is bounded (MAX_ARGUMENTS and its like), so that no request takes more than some tens of milliseconds;
-`body` always has all of it.
+A body is parsed by its Content-Type. Content-Encoding is ignored: compressed bodies are not decompressed. Parsing is
+bounded (by MAX_ARGUMENTS and similar limits), so that no request takes more than some tens of milliseconds; `body`
+always contains the whole body.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 Pair = tuple[bytes, bytes]
 
 TARGETS: Final[Mapping[str, str]] = {
-    "method": "The method as it stands: `GET`.",
+    "method": "The method, unchanged: `GET`.",
     "uri": "Path and query, percent-decoded, without scheme, host and fragment (REQUEST_URI).",
-    "uri_raw": "The request target as it stands in the request line (REQUEST_URI_RAW).",
+    "uri_raw": "The request target, unchanged (REQUEST_URI_RAW).",
     "path": "The path, percent-decoded (REQUEST_FILENAME).",
     "basename": "The path after its last slash or backslash (REQUEST_BASENAME).",
     "query": "The query, not decoded (QUERY_STRING).",
@@ -44,19 +44,19 @@ TARGETS: Final[Mapping[str, str]] = {
     "query_arg_names": "Names of arguments in the query (ARGS_GET_NAMES).",
     "body_args": "Values of arguments in a form, multipart or JSON body (ARGS_POST).",
     "body_arg_names": "Names of arguments in a form, multipart or JSON body (ARGS_POST_NAMES).",
-    "body": "The body as it came (REQUEST_BODY).",
+    "body": "The body, unchanged (REQUEST_BODY).",
     "files": "Names that uploaded files had on the client, by the name of their field (FILES).",
     "file_fields": "Names of the fields of uploaded files (FILES_NAMES).",
     "multipart_headers": "Header lines of the parts of a multipart body, by the name of their field.",
-    "xml": "All text of an XML body in one (XML:/*).",
+    "xml": "All text of an XML body in one value (XML:/*).",
     "xml_attributes": "Values of attributes in an XML body (XML://@*).",
 }
-"""What each target gives. One of a collection, `headers:user-agent`, is chosen by its name, in any case."""
+"""Each target and its content. An element of a collection is selected by name, ignoring case: `headers:user-agent`."""
 
 COLLECTIONS: Final = frozenset(
     {"headers", "cookies", "args", "query_args", "body_args", "files", "multipart_headers", "xml_attributes"}
 )
-"""Those of which one may be chosen by its name."""
+"""The targets whose elements can be selected by name."""
 
 _HOST: Final = re.compile(rb"[a-zA-Z][a-zA-Z0-9+.\-]*+://[^/?]*+")
 _XML: Final = re.compile(rb"(?:application|text)/(?:[a-z0-9._\-]++\+)*xml\b")
@@ -64,18 +64,18 @@ _JSON: Final = re.compile(rb"application/(?:[a-z0-9._\-]++\+)*json\b")
 
 
 class UnknownTarget(ValueError):
-    """There is no such part of a request: choose one of those that the message lists."""
+    """The request has no such part: choose one of those that the message lists."""
 
 
 def check_target(target: str) -> None:
-    """Raises UnknownTarget unless `target` is one of TARGETS, or one of a collection by its name."""
+    """Raise UnknownTarget unless `target` is one of TARGETS, or a named element of a collection."""
     base, colon, name = target.partition(":")
     if base in TARGETS and (not colon or (name and base in COLLECTIONS)):
-        if len(name) > 1 and name[0] == "/" == name[-1]:  # else it would quietly be taken for a name that nobody sends
-            raise UnknownTarget(f"{target!r}: an expression can leave names out, not choose them; target {base!r}")
+        if len(name) > 1 and name[0] == "/" == name[-1]:  # otherwise it would silently be taken as a name
+            raise UnknownTarget(f"{target!r}: an expression can exclude names but not select them; use target {base!r}")
         return
     known = ", ".join(f"{known}, {known}:<name>" if known in COLLECTIONS else known for known in TARGETS)
-    raise UnknownTarget(f"{target!r} is no part of a request; choose one of: {known}")
+    raise UnknownTarget(f"unknown target {target!r}; choose one of: {known}")
 
 
 def _encoded(text: str) -> bytes:
@@ -83,19 +83,19 @@ def _encoded(text: str) -> bytes:
 
 
 def _named(pairs: Sequence[Pair]) -> list[Pair]:
-    """Each name once, as a value of its own."""
+    """Each distinct name as a value."""
     return [(name, name) for name in dict.fromkeys(name for name, _ in pairs)]
 
 
 class ParsedRequest:
-    """A request in parts, each read when it is asked for and kept."""
+    """The parts of a request, each parsed on first use and cached."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self._values: dict[str, Sequence[Pair]] = {}
 
     def values(self, target: str) -> Sequence[Pair]:
-        """Names and values of a part, in order; a part without names (`uri`) is one pair, or none where it is empty.
+        """Names and values of a part in order. A part without names (`uri`) is one pair, or none if it is empty.
 
         Raises UnknownTarget.
         """
@@ -155,7 +155,7 @@ class ParsedRequest:
 
     @cached_property
     def _content_type(self) -> bytes:
-        """The last one, as ModSecurity 3 chooses; names in it are compared in lower case, a boundary is not."""
+        """The last one, as in ModSecurity 3. Names in it are compared in lower case, but the boundary is not."""
         given = self.values("headers:content-type")
         return given[-1][1].strip() if given else b""
 

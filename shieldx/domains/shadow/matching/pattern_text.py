@@ -1,4 +1,4 @@
-"""The text of a pattern: as bytes for RE2, and where in it stands what RE2 refuses, which RE2 does not tell."""
+"""Converts a pattern to bytes for RE2, and locates what RE2 rejects, since RE2 does not say where."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 QUOTED_CHARACTERS: Final = 40
-"""No message quotes more of a pattern: it may be long, and may hold what its author would not print."""
+"""No message quotes more of a pattern: it may be long and contain something that should not be shown."""
 
-_LINEAR = "since time must stay linear in the input"
+_LINEAR = "because matching time must be linear"
 _UNSUPPORTED: Final = (
-    # What the pattern has at the offending position, and what to tell its author.
+    # A regular expression for the text at the offending position, and the advice to the author.
     (r"\(\?[=!]", f"lookahead is not supported, {_LINEAR}; use a composite of two rules"),
     (r"\(\?<[=!]", f"lookbehind is not supported, {_LINEAR}; use a composite of two rules"),
     (r"\(\?>", f"an atomic group is not supported, {_LINEAR}; use (?:…), which finds the same or more"),
-    (r"\(\?\(", f"a conditional is not supported, {_LINEAR}; write out its cases as an alternation"),
+    (r"\(\?\(", f"a conditional is not supported, {_LINEAR}; write its cases as an alternation"),
     (r"\(\?[R&0-9+-]|\(\?P>", f"recursion is not supported, {_LINEAR}; write it out to a fixed depth"),
-    (r"\(\?P=|\\[1-9gk]", f"a backreference is not supported, {_LINEAR}; write out what it may repeat"),
+    (r"\(\?P=|\\[1-9gk]", f"a backreference is not supported, {_LINEAR}; write out what it may match"),
     (
         r"(?:[*+?]|\{[0-9,]+\})\+",
         f"a possessive quantifier is not supported, {_LINEAR}; use it without its +, which finds the same or more",
     ),
-    (r"\(\?#", "a comment is not supported; leave it out"),
+    (r"\(\?#", "a comment is not supported; remove it"),
     (r"\(\?\|", "a branch reset is not supported; use (?:…)"),
     (r"\(\?", "this group or flag is not supported; RE2 has (?:…), (?P<name>…) and the flags i, m, s and U"),
     (r"\\x\{", "a pattern matches bytes, up to \\xff; write a character's bytes, or itself"),
-    (r"\\[pP]", "RE2 knows no such class of characters; see its syntax"),
+    (r"\\[pP]", "unknown character class; see RE2's syntax"),
     (r"\\", "this escape is not supported in RE2's syntax; write the character itself or \\xHH"),
-    (r"\{", "a repetition is of more than 1,000 in all, counting those it is nested in; shorten it"),
-    (r"[*+?]{2}", "a quantifier follows another one; group the first: (?:…)"),
+    (r"\{", "a repetition count exceeds 1,000, including nested repetitions; shorten it"),
+    (r"[*+?]{2}", "a quantifier follows another; put the first in a group: (?:…)"),
 )
 _WHOLE: Final = {
-    # What RE2 says with all that follows as its fragment, or all of the pattern.
+    # RE2's message, whose fragment is the rest of the pattern, or all of it.
     "missing )": "this ( is not closed; add a ), or escape it with a backslash",
-    "unexpected )": "this ) closes nothing; add a (, or escape it with a backslash",
+    "unexpected )": "this ) has no matching (; add a (, or escape it with a backslash",
     "missing ]": "this [ is not closed; add a ], or escape it with a backslash",
     "trailing \\": "a pattern ends in a backslash; double it",
 }
@@ -52,9 +52,9 @@ class Refusal(Exception):
 
 
 def as_bytes(pattern: str) -> bytes:
-    """The pattern for an RE2 that reads Latin-1: a character beyond ASCII becomes a group of its bytes.
+    """The pattern for RE2 with Latin-1 encoding: a non-ASCII character becomes a group of its bytes.
 
-    Raises `Refusal` where one stands in a class, which is of single bytes.
+    Raises `Refusal` for a non-ASCII character in a class, because classes match single bytes.
     """
     if pattern.isascii():
         return pattern.encode()
@@ -64,31 +64,31 @@ def as_bytes(pattern: str) -> bytes:
             pieces.append(character.encode())
             continue
         if place == "escape":
-            raise Refusal(position, "this character needs no backslash, and RE2 takes none before it; leave it out")
+            raise Refusal(position, "RE2 does not allow a backslash before this character; remove it")
         if place == "class":
-            raise Refusal(position, "a class is one of single bytes; write this character as an alternative: (?:é|[…])")
+            raise Refusal(position, "a class matches single bytes; write this character as an alternative: (?:é|[…])")
         group = b"(?:" + encoded(character, position) + b")"
         pieces.append(b"\\E" + group + b"\\Q" if place == "quoted" else group)
     return b"".join(pieces)
 
 
 def encoded(text: str, position: int = 0) -> bytes:
-    """Its UTF-8; raises `Refusal` for half of a surrogate pair, which has none."""
+    """Encode the text as UTF-8. Raises `Refusal` for an unpaired surrogate."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:
         raise Refusal(
-            position + error.start, "half of a surrogate pair is no character; write its bytes as \\xHH"
+            position + error.start, "an unpaired surrogate is not a character; write its bytes as \\xHH"
         ) from None
 
 
 def refusal_of(pattern: str, said: str, error_of: Callable[[str], str | None]) -> Refusal | None:
-    """Where and why RE2 refuses the pattern; None where that is about the whole of it.
+    """Where and why RE2 rejects the pattern; None if the reason concerns the whole pattern.
 
     Args:
-        pattern: what RE2 refuses.
-        said: what it says, `what: fragment`.
-        error_of: what it says of another pattern, None where that is accepted.
+        pattern: The rejected pattern.
+        said: RE2's message, `what: fragment`.
+        error_of: Returns RE2's message for another pattern, or None if it is accepted.
     """
     what, _, fragment = said.partition(": ")
     if what in _WHOLE:
@@ -97,7 +97,7 @@ def refusal_of(pattern: str, said: str, error_of: Callable[[str], str | None]) -
         return None
     start = max(0, pattern.rfind(fragment, 0, _first_end(pattern, said, error_of)))
     if what == "no argument for repetition operator":
-        return Refusal(start, "a quantifier follows nothing that it could repeat; escape it with a backslash")
+        return Refusal(start, "this quantifier has nothing to repeat; escape it with a backslash")
     for unsupported, reason in _UNSUPPORTED:
         if re.compile(unsupported).match(pattern, start):
             return Refusal(start, reason)
@@ -111,7 +111,7 @@ def _place_of(what: str, fragment: str, pattern: str) -> int:
 
 
 def _first_end(pattern: str, said: str, error_of: Callable[[str], str | None]) -> int:
-    """Where the shortest beginning ends of which RE2 says the same: it reads from the left, to its first error."""
+    """The end of the shortest prefix that gives the same error: RE2 reads from the left up to the first error."""
     shortest, longest = 0, len(pattern)
     while shortest < longest:
         middle = (shortest + longest) // 2
@@ -123,7 +123,7 @@ def _first_end(pattern: str, said: str, error_of: Callable[[str], str | None]) -
 
 
 def _unbalanced(pattern: str) -> int:
-    """The first parenthesis that closes nothing, or the last that is not closed."""
+    """The first unmatched closing parenthesis, or the last unmatched opening one."""
     opened = []
     for position, character, place in _characters(pattern):
         if place != "plain":
@@ -142,7 +142,7 @@ _QUOTED = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.DOTALL)
 
 
 def _characters(pattern: str) -> list[tuple[int, str, str]]:
-    """Each character, or escape of two, with its position and where it stands: `plain`, in a `class`, or `quoted`."""
+    """Each character or two-character escape with its position and context: `plain`, in a `class`, or `quoted`."""
     found: list[tuple[int, str, str]] = []
     position = 0
     while position < len(pattern):

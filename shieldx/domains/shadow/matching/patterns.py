@@ -1,7 +1,7 @@
-r"""Patterns over bytes, matched by RE2, whose time grows linearly with the pattern's program and with the input.
+r"""Byte patterns matched by RE2, whose time is linear in both the size of the pattern's program and the input.
 
-A pattern's text is UTF-8 and matches its bytes: `.` and `[^x]` match one byte, `\xHH` is that byte, `é` its two.
-`\b`, `\w` and `(?i)` know ASCII alone.
+A pattern's text is UTF-8 and matches bytes: `.` and `[^x]` match one byte, `\xHH` is that byte, and `é` is its two
+bytes. `\b`, `\w` and `(?i)` only know ASCII.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MAX_MATCH_NS: Final = 50_000_000
-"""A pattern on a request takes less, whatever both are: of long values only beginning and end are looked at."""
+"""The maximum time of a pattern on a request. Of long values only the beginning and the end are searched."""
 BYTE_NS: Final = 250
 INSTRUCTION_NS: Final = 14
-"""What one byte costs in RE2's worst case, and more for each instruction of the pattern's program: a new state of the
-automaton for every byte, then all threads of the slower one. A third is added: bench/shadow_hostile.py measures it."""
+"""RE2's worst-case cost of one byte, plus the cost per instruction of the program: a new DFA state for every byte,
+followed by all threads of the NFA. Includes a margin of one third; measured by bench/shadow_hostile.py."""
 MAX_PROGRAM_SIZE: Final = 8_000
-"""Instructions. A larger pattern would look at less than 450 bytes; the largest of the Core Rule Set has 6,730."""
+"""In instructions. A larger pattern would search less than 450 bytes; the largest of the Core Rule Set has 6,730."""
 MAX_PATTERN_MEMORY_BYTES: Final = 8 * 1024 * 1024
 MAX_KEYWORDS: Final = 10_000
 MAX_KEYWORD_BYTES: Final = 128
 KEYWORDS_BYTE_NS: Final = 500
-"""Keywords share their beginnings, so that few threads are alive at once, however many keywords there are."""
+"""The cost of one byte for keywords: they share prefixes, so few threads are active, however many there are."""
 _WORD: Final = frozenset(f"{string.ascii_letters}{string.digits}_".encode())
 
 
 class UnusablePattern(Exception):
-    """Change the pattern: RE2 cannot run it, or not within bounds. `position` counts characters; None for the whole."""
+    """Change the pattern: RE2 cannot run it within the bounds. `position` is a character offset, None for the whole."""
 
     def __init__(self, position: int | None, reason: str) -> None:
         super().__init__(reason if position is None else f"at character {position}: {reason}")
@@ -43,11 +43,11 @@ class UnusablePattern(Exception):
 
 
 class Regex:
-    """A compiled pattern, and how many bytes of a request's values it looks at.
+    """A compiled pattern, and how many bytes of a request's values it searches.
 
-    Where the values are longer together, the longest of them are cut alike: of each one half is looked at from its
-    beginning, the other to its end. What lies between cannot make the pattern fire. So an attack behind padding is seen
-    where it stands at the end of its value, and in a short value whatever the others are.
+    If the total size of the values exceeds this, the longest ones are cut to the same length: half of it at the
+    beginning of the value and half at its end. What is between cannot make the pattern fire. So an attack behind
+    padding is found if it is at the end of its value, and short values are searched completely whatever the others are.
     """
 
     def __init__(self, compiled: Any, byte_ns: int) -> None:
@@ -55,12 +55,12 @@ class Regex:
         self._search = compiled.search
 
     def found_in(self, values: Iterable[bytes]) -> bool:
-        """Whether the pattern is found in one of the values, within its reach."""
+        """Whether the pattern is found in one of the values, within the searched bytes."""
         search, looked_at = self._search, list(values)
         if sum(map(len, looked_at)) <= self.reach_bytes:
             return any(search(value) is not None for value in looked_at)
         half = _share(map(len, looked_at), self.reach_bytes) // 2
-        # Told where to look, RE2 knows what is around: `^`, `$` and `\b` stay what they are in the whole value.
+        # RE2 gets the range, not a copy, so `^`, `$` and `\b` refer to the whole value.
         return any(
             search(value) is not None
             if len(value) <= 2 * half
@@ -70,7 +70,7 @@ class Regex:
 
 
 class Literal:
-    """A text that is looked for as it stands, in all of a value."""
+    """A literal text that is searched for in the whole value."""
 
     reach_bytes = sys.maxsize
 
@@ -78,18 +78,18 @@ class Literal:
         self._text = text
 
     def found_in(self, values: Iterable[bytes]) -> bool:
-        """Whether the text is part of one of the values."""
+        """Whether one of the values contains the text."""
         text = self._text
         return any(text in value for value in values)
 
 
 def reach_of(byte_ns: int) -> int:
-    """How many bytes one may look at where one takes that many nanoseconds at worst."""
+    """How many bytes may be searched if one byte takes at most this many nanoseconds."""
     return MAX_MATCH_NS // byte_ns
 
 
 def _share(lengths: Iterable[int], budget: int) -> int:
-    """The length to which values must be cut so that all of them are no longer than `budget` together."""
+    """The length to which values must be cut so that their total is at most `budget`."""
     ascending = sorted(lengths)
     for place, length in enumerate(ascending):
         share = budget // (len(ascending) - place)
@@ -100,7 +100,7 @@ def _share(lengths: Iterable[int], budget: int) -> int:
 
 
 def compile_literal(text: str) -> Literal:
-    """The text, ready to be looked for; raises `UnusablePattern`."""
+    """Compile a literal text. Raises `UnusablePattern`."""
     try:
         return Literal(encoded(text))
     except Refusal as refusal:
@@ -108,7 +108,7 @@ def compile_literal(text: str) -> Literal:
 
 
 def compile_regex(pattern: str) -> Regex:
-    """The pattern, ready to match; raises `UnusablePattern`."""
+    """Compile a regular expression. Raises `UnusablePattern`."""
     try:
         compiled = _compile(as_bytes(pattern))
     except Refusal as refusal:
@@ -119,20 +119,20 @@ def compile_regex(pattern: str) -> Regex:
     if size > MAX_PROGRAM_SIZE:
         raise UnusablePattern(
             None,
-            f"its program has {size:,} instructions, at most {MAX_PROGRAM_SIZE:,} are allowed; "
+            f"its program has {size:,} instructions, which exceeds the maximum of {MAX_PROGRAM_SIZE:,}; "
             "shorten its counted repetitions, or split it into several signatures",
         )
     return Regex(compiled, BYTE_NS + INSTRUCTION_NS * size)
 
 
 def compile_keywords(words: Sequence[str], *, case_sensitive: bool, whole_words: bool) -> Regex:
-    """One pattern that finds any of the words; raises `UnusablePattern`.
+    """One pattern that finds any of the words. Raises `UnusablePattern`.
 
-    It is an alternation: an `re2.Set` takes as long, keeps silent where it runs out of memory, and looks for all of the
-    words where one is enough. Case and borders of words are those of ASCII.
+    It is an alternation: an `re2.Set` takes as long, silently fails if it runs out of memory, and searches for all
+    words although one is enough. Case and word boundaries are those of ASCII.
     """
     if len(words) > MAX_KEYWORDS:
-        raise UnusablePattern(None, f"{len(words):,} keywords, at most {MAX_KEYWORDS:,} are allowed; split the rule")
+        raise UnusablePattern(None, f"{len(words):,} keywords exceed the maximum of {MAX_KEYWORDS:,}; split the rule")
     try:
         texts = [encoded(word) for word in words]
     except Refusal as refusal:
@@ -140,20 +140,20 @@ def compile_keywords(words: Sequence[str], *, case_sensitive: bool, whole_words:
     if (longest := max(map(len, texts))) > MAX_KEYWORD_BYTES:
         raise UnusablePattern(
             None,
-            f"a keyword has {longest:,} bytes, at most {MAX_KEYWORD_BYTES} are allowed; make it a literal signature",
+            f"a keyword of {longest:,} bytes exceeds the maximum of {MAX_KEYWORD_BYTES}; use a literal signature",
         )
-    # Sorted, so that RE2 sees which neighbours begin alike, and keeps that beginning once.
+    # Sorted, so that RE2 can factor out common prefixes of adjacent keywords.
     distinct = sorted({text if case_sensitive else text.lower() for text in texts})
     alternatives = b"|".join(_whole_word(text) if whole_words else _escaped(text) for text in distinct)
     try:
         compiled = _compile((b"(?:" if case_sensitive else b"(?i:") + alternatives + b")")
     except re2.error:
-        raise UnusablePattern(None, "its keywords need too much memory; use fewer, or shorter ones") from None
+        raise UnusablePattern(None, "its keywords need too much memory; use fewer or shorter ones") from None
     return Regex(compiled, KEYWORDS_BYTE_NS)
 
 
 def _whole_word(text: bytes) -> bytes:
-    """The text with a border where it begins or ends as a word does: beside `../` there may stand anything."""
+    """The text with word boundaries where it begins or ends with a word character; none next to others, as in `../`."""
     before = rb"\b" if text[0] in _WORD else b""
     after = rb"\b" if text[-1] in _WORD else b""
     return before + _escaped(text) + after
@@ -182,7 +182,7 @@ def _error_of(pattern: str) -> str | None:
 
 
 def _said(error: Exception) -> str:
-    """RE2's message, which comes as bytes."""
+    """RE2's message, which is bytes."""
     said = error.args[0]
     return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
 

@@ -1,4 +1,4 @@
-"""Where a rule looks: values of a request, transformed, each once however many parts of the rule want them."""
+"""The transformed values of a request that a rule looks at, each computed once for all parts of the rule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class UnusableScope(Exception):
-    """Change the target at `where`: there is no such part, or its expression cannot be used."""
+    """Change the target at `where`: it does not exist, or its expression cannot be used."""
 
     def __init__(self, where: str, position: int | None, reason: str) -> None:
         super().__init__(reason)
@@ -27,7 +27,7 @@ class UnusableScope(Exception):
 
 
 class Source(NamedTuple):
-    """A target, the names to leave out of it, and what its values become; equal ones are read once a request."""
+    """A target, the names excluded from it, and the transformations of its values. Equal sources are read only once."""
 
     target: str
     names_left_out: tuple[str, ...]
@@ -42,7 +42,7 @@ class Sources:
         self._exclusions: list[tuple[frozenset[bytes], tuple[Regex, ...]]] = []
 
     def add(self, scope: Scope) -> tuple[int, ...]:
-        """The numbers of the sources that the scope names, in its order; raises `UnusableScope`."""
+        """The numbers of the sources that the scope names, in its order. Raises `UnusableScope`."""
         for number, target in enumerate(scope.targets):
             _check(target, f"targets[{number}]")
         for number, excluded in enumerate(scope.excluded):
@@ -67,12 +67,12 @@ class Sources:
         return self._indexes.setdefault(source, len(self._indexes))
 
     def reader(self, parsed: ParsedRequest) -> Reader:
-        """What reads them from one request."""
+        """A reader of the sources for one request."""
         return Reader(parsed, tuple(self._indexes), self._exclusions)
 
 
 class Reader:
-    """Values of one request, by the numbers of their sources."""
+    """The values of one request by source number."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Reader:
         self._read: dict[int, list[bytes]] = {}
 
     def values(self, numbers: tuple[int, ...]) -> Iterator[bytes]:
-        """The values of these sources, in order."""
+        """The values of these sources in order."""
         for number in numbers:
             known = self._read.get(number)
             if known is None:
@@ -105,7 +105,7 @@ class Reader:
 
 
 def _is_expression(name: str) -> bool:
-    return len(name) > 2 and name[0] == "/" == name[-1]  # noqa: PLR2004  # two slashes, and what is between
+    return len(name) > 2 and name[0] == "/" == name[-1]  # noqa: PLR2004  # two slashes and at least one character
 
 
 def _check(target: str, where: str) -> None:
@@ -119,7 +119,7 @@ def _check_excluded(excluded: str, where: str) -> None:
     base, colon, name = excluded.partition(":")
     _check(base, where)
     if colon and not name:
-        raise UnusableScope(where, None, "no name follows the colon; leave the colon out to exclude all of it")
+        raise UnusableScope(where, None, "no name after the colon; remove the colon to exclude all names")
     if _is_expression(name):
         try:
             compile_regex(name[1:-1])

@@ -1,8 +1,9 @@
-"""What is done to a value before a rule looks at it: the transformations of ModSecurity, on bytes.
+"""The transformations of ModSecurity, applied to the bytes of a value before a rule looks at it.
 
-Each takes time linear in its input. Where libmodsecurity 3.0.13 strays from its manual, the manual counts: an
-entity's number may have any digits, of its name all must fit (`&ltx;` stays), what is not UTF-8 stays and an overlong
-sequence is written once, and only a segment that is `..` climbs in a path. %uXXXX gives its low byte: no Unicode map.
+Each takes time linear in its input. Where libmodsecurity 3.0.13 deviates from its manual, this follows the manual: a
+numeric entity may have any number of digits, a named entity must match completely (`&ltx;` is kept), bytes that are not
+UTF-8 are kept, an overlong sequence is written once, and only a segment that is exactly `..` goes up in a path. %uXXXX
+yields its low byte, without a Unicode map.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ _COMMAND: Final = bytes.maketrans(b",;\t\r\nABCDEFGHIJKLMNOPQRSTUVWXYZ", b"     
 
 
 def base64_decode(value: bytes) -> bytes:
-    """What stands before the first byte that is not base64, padding included; line ends are skipped.
+    """Decode everything before the first byte that is not base64, including padding; line ends are skipped.
 
-    As the manual says; libmodsecurity 3.0.13 gives nothing at all if any byte is invalid.
+    This follows the manual; libmodsecurity 3.0.13 returns nothing if any byte is invalid.
     """
     found = _BASE64.match(value)
     digits = (b"" if found is None else found[0]).translate(None, b"\r\n")
@@ -47,38 +48,38 @@ def lowercase(value: bytes) -> bytes:
 
 
 def remove_nulls(value: bytes) -> bytes:
-    """Without NUL bytes."""
+    """Remove NUL bytes."""
     return value.replace(b"\0", b"")
 
 
 def remove_whitespace(value: bytes) -> bytes:
-    """Without whitespace, nor the bytes A0 and C2 of a no-break space wherever they stand."""
+    """Remove whitespace, and all bytes A0 and C2, which form a no-break space."""
     return value.translate(None, b" \t\n\v\f\r\xa0\xc2")
 
 
 def _single_spaces(value: bytes) -> bytes:
-    while b"  " in value:  # halves each run
+    while b"  " in value:  # each pass halves the runs
         value = value.replace(b"  ", b" ")
     return value
 
 
 def compress_whitespace(value: bytes) -> bytes:
-    """Each run of ASCII whitespace as one space."""
+    """Replace each run of ASCII whitespace by one space."""
     return _single_spaces(value.translate(_TO_SPACE))
 
 
 def replace_comments(value: bytes) -> bytes:
-    """Each /* comment */ as one space, one without an end too; an end without its start stays."""
+    """Replace each /* comment */ by one space, including an unterminated one; an unmatched end is kept."""
     return _COMMENT.sub(b" ", value) if b"/*" in value else value
 
 
 def remove_comment_characters(value: bytes) -> bytes:
-    """Without the marks of comments: /* */ -- # and those of HTML."""
+    """Remove comment marks: /* */ -- # and those of HTML."""
     return _COMMENT_MARKS.sub(b"", value).replace(b"#", b"")
 
 
 def normalize_path(value: bytes) -> bytes:
-    """Without empty, `.` and `..` segments; nothing goes above the root, and a relative path keeps its leading `..`."""
+    """Remove empty, `.` and `..` segments. Nothing goes above the root, and a relative path keeps its leading `..`."""
     if b"//" not in value and b"/." not in value and not value.startswith(b"."):
         return value
     root = value.startswith(b"/")
@@ -104,7 +105,7 @@ def _climbed(segments: list[bytes], *, root: bool) -> list[bytes]:
 
 
 def command_line(value: bytes) -> bytes:
-    """As a shell reads it: without quotes, backslashes and carets, separators as one space, none before / and (."""
+    """As a shell reads it: no quotes, backslashes or carets; separators become one space, and none before / and (."""
     value = _single_spaces(value.translate(_COMMAND, b"\\\"'^"))
     return value.replace(b" /", b"/").replace(b" (", b"(")
 
@@ -129,7 +130,7 @@ TRANSFORMATIONS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
 
 
 def apply(names: Sequence[str], value: bytes) -> bytes:
-    """The value after the named transformations, in order; KeyError if there is none of a name."""
+    """Apply the named transformations in order. Raises KeyError for an unknown name."""
     for name in names:
         value = TRANSFORMATIONS[name](value)
     return value

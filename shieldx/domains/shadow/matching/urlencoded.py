@@ -7,13 +7,13 @@ from typing import Final
 from shieldx.domains.shadow.matching.escapes import form_decode
 
 MAX_ARGUMENTS: Final = 20_000
-"""How many arguments are told apart: each costs about 0.3 µs, and a megabyte of `a&` would be half a million."""
+"""Maximum number of separate arguments: each costs about 0.3 µs, and a megabyte of `a&` has half a million."""
 
 Pairs = list[tuple[bytes, bytes]]
 
 
 def read_form(text: bytes) -> Pairs:
-    """Names and values, decoded once; what comes after the last argument that is told apart is one more value."""
+    """Names and values, decoded once. Everything after the last separate argument becomes one more value."""
     pieces = text.split(b"&", MAX_ARGUMENTS)
     pairs = [(name, value) for name, _, value in [piece.partition(b"=") for piece in pieces if piece]]
     if b"%" not in text and b"+" not in text:

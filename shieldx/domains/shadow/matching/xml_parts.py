@@ -10,32 +10,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_ELEMENTS: Final = 40_000
-"""Each costs up to 1 µs: a megabyte can hold 330,000. What comes after is not read."""
+"""Maximum number of elements: each costs up to 1 µs, and a megabyte can contain 330,000. The rest is ignored."""
 
 
 class XmlParts(NamedTuple):
-    """What was read until the end, an error, or a declaration of entities or elements."""
+    """What was read up to the end, an error, or a declaration of entities or elements."""
 
     text: bytes
-    """All text in one, as XML:/* of ModSecurity."""
+    """All text in one value, as XML:/* in ModSecurity."""
     attributes: list[tuple[bytes, bytes]]
 
 
 class _Stop(Exception):
-    """Ends the reading of a document, and never leaves this module."""
+    """Stops parsing a document; never leaves this module."""
 
 
 def read_xml(body: bytes) -> XmlParts:
     """The text and attributes of a document.
 
-    A DOCTYPE with declarations of its own ends the reading, so that no entity is ever expanded or fetched and no
-    default attribute repeated. Of a malformed document all that stands before the error is given.
+    A DOCTYPE with its own declarations stops parsing, so that no entity is expanded or fetched, and no default
+    attribute is repeated. For a malformed document, everything before the error is returned.
     """
     reader = _Reader()
-    # ValueError and LookupError: it says that it is in an encoding that does not exist, or takes several bytes.
+    # ValueError and LookupError: the document declares an unknown or a multi-byte encoding.
     with suppress(expat.ExpatError, _Stop, ValueError, LookupError):
         reader.parser.Parse(body, True)
-    reader.parser.buffer_text = False  # hands over the text right before an error, which would else be lost
+    reader.parser.buffer_text = False  # otherwise the text just before an error would be lost
     attributes = [text.encode() for text in reader.attributes]
     return XmlParts("".join(reader.texts).encode(), list(zip(attributes[::2], attributes[1::2], strict=True)))
 

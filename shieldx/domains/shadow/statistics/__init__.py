@@ -1,1 +1,1 @@
-"""What counts of right and wrong judgements say of a rule."""
+"""Statistics of a rule, computed from counts of right and wrong decisions."""

@@ -1,4 +1,4 @@
-"""Whether a rule's decisions have anything to do with the labels."""
+"""Tests whether a rule's decisions are associated with the labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ChiSquare(msgspec.Struct, frozen=True, gc=False):
-    """A test of independence: `p_value` is how likely a statistic as large is if labels and decisions are unrelated."""
+    """A test of independence. `p_value` is the probability of a statistic as large if decisions ignore the labels."""
 
     statistic: float
     p_value: float
@@ -21,8 +21,9 @@ class ChiSquare(msgspec.Struct, frozen=True, gc=False):
 def chi_square(confusion: Confusion) -> ChiSquare:
     """Pearson's chi-square test of the 2x2 table, one degree of freedom, without Yates's correction (Pearson 1900).
 
-    As `scipy.stats.chi2_contingency(table, correction=False)`. Statistic 0 and p 1 where a row or column is empty, as
-    such a table cannot speak against independence (scipy refuses it). Beyond a statistic of about 1,490, p is 0.
+    As `scipy.stats.chi2_contingency(table, correction=False)`. If a row or column is empty, the statistic is 0 and p is
+    1, since such a table cannot contradict independence (scipy raises an error). Beyond a statistic of about 1,490, p
+    is 0.
     """
     statistic = confusion.total * confusion.mcc_squared
     return ChiSquare(statistic, float(chdtrc(1, statistic)))

@@ -1,7 +1,7 @@
-"""How often a rule was right: the confusion matrix, and what is read from it.
+"""The confusion matrix of a rule, and the figures derived from it.
 
-Every figure is one quotient of integers, which Python rounds once whatever their size; MCC takes one root more. No
-overflow is possible, and none of the cancellation by which floating-point formulas lose digits on large counts.
+Every figure is one quotient of integers, which Python rounds once whatever their size; MCC also takes one root. So
+there is no overflow, and no cancellation that costs floating-point formulas digits on large counts.
 
 A quotient whose denominator is 0 is 0, as in scikit-learn with `zero_division=0`, unless its docstring says otherwise.
 """
@@ -14,9 +14,9 @@ import msgspec
 
 
 class Confusion(msgspec.Struct, frozen=True, gc=False):
-    """Counts of samples: a positive is an attack, or whatever the rule should fire on; predicted means that it fired.
+    """Counts of samples. A positive is a sample on which the rule should fire; predicted positive means that it fired.
 
-    Raises ValueError for a count that is negative or no plain int: numpy's integers overflow without a word.
+    Raises ValueError for a count that is negative or not a plain int: numpy's integers overflow silently.
     """
 
     tp: int = 0
@@ -28,7 +28,7 @@ class Confusion(msgspec.Struct, frozen=True, gc=False):
         for name in self.__struct_fields__:
             count = getattr(self, name)
             if type(count) is not int or count < 0:
-                raise ValueError(f"{name} is {count!r}: give a count as a plain int of 0 at least")
+                raise ValueError(f"{name} is {count!r}: expected a plain int of at least 0")
 
     def __add__(self, other: Confusion) -> Confusion:
         return Confusion(self.tp + other.tp, self.fp + other.fp, self.tn + other.tn, self.fn + other.fn)
@@ -60,7 +60,7 @@ class Confusion(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def precision(self) -> float:
-        """The share of attacks among what fired, tp / (tp + fp); 0 if nothing fired (Fawcett 2006)."""
+        """The share of positives among samples that fired, tp / (tp + fp); 0 if none fired (Fawcett 2006)."""
         return _quotient(self.tp, self.predicted_positives)
 
     @property
@@ -72,7 +72,7 @@ class Confusion(msgspec.Struct, frozen=True, gc=False):
     def f1(self) -> float:
         """The harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn) (van Rijsbergen 1979).
 
-        0 without true positives, also where there was nothing to find and nothing fired.
+        0 without true positives, even if there was nothing to find and nothing fired.
         """
         return _quotient(2 * self.tp, self.positives + self.predicted_positives)
 
@@ -83,19 +83,19 @@ class Confusion(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def specificity(self) -> float:
-        """The share of negatives that did not fire, tn / (fp + tn); 0 without negatives, where the FPR is 0 as well."""
+        """The share of negatives that did not fire, tn / (fp + tn); 0 without negatives, when the FPR is also 0."""
         return _quotient(self.tn, self.negatives)
 
     @property
     def accuracy(self) -> float:
-        """The share of samples judged rightly; 0 without samples."""
+        """The share of correctly judged samples; 0 without samples."""
         return _quotient(self.tp + self.tn, self.total)
 
     @property
     def balanced_accuracy(self) -> float:
         """The mean of recall and specificity (Brodersen et al. 2010).
 
-        As in scikit-learn, a class without samples does not count: the other's rate remains. 0 without samples.
+        As in scikit-learn, a class without samples is ignored and the other's rate remains. 0 without samples.
         """
         if not self.positives:
             return self.specificity
@@ -105,9 +105,9 @@ class Confusion(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def auc(self) -> float:
-        """The area under the ROC curve of a yes/no rule: its one point makes it the balanced accuracy (Fawcett 2006).
+        """The area under the ROC curve of a yes/no rule, which is its balanced accuracy (Fawcett 2006).
 
-        0.5, no better than chance, where positives or negatives are missing (scikit-learn has no value there).
+        0.5, no better than chance, if there are no positives or no negatives (undefined in scikit-learn).
         """
         return self.balanced_accuracy if self.positives and self.negatives else 0.5
 
@@ -115,23 +115,24 @@ class Confusion(msgspec.Struct, frozen=True, gc=False):
     def mcc(self) -> float:
         """The correlation of label and decision, -1 to 1 (Matthews 1975).
 
-        (tp tn - fp fn) / sqrt((tp + fp)(tp + fn)(tn + fp)(tn + fn)); 0 where a row or column of the matrix is empty.
+        (tp tn - fp fn) / sqrt((tp + fp)(tp + fn)(tn + fp)(tn + fn)); 0 if a row or column of the matrix is empty.
         """
         return copysign(sqrt(self.mcc_squared), self._determinant)
 
     @property
     def mcc_squared(self) -> float:
-        """The square of MCC, rounded once: times the total, it is the chi-square statistic (Pearson 1900)."""
+        """The square of MCC, rounded once. Multiplied by the total it is the chi-square statistic (Pearson 1900)."""
         margins = self.positives * self.negatives * self.predicted_positives * self.predicted_negatives
         return _quotient(self._determinant**2, margins)
 
     @property
     def kappa(self) -> float:
-        """Agreement of label and decision beyond what chance gives, -1 to 1 (Cohen 1960).
+        """Agreement of label and decision beyond chance, -1 to 1 (Cohen 1960).
 
         (observed - expected) / (1 - expected), which for two classes is
-        2 (tp tn - fp fn) / ((tp + fp)(fp + tn) + (tp + fn)(fn + tn)). 0 where that is 0 / 0, as all samples are of one
-        class and were judged to be (scikit-learn has no value there), and without samples.
+        2 (tp tn - fp fn) / ((tp + fp)(fp + tn) + (tp + fn)(fn + tn)). 0 if this is 0 / 0, because all samples are of
+        one
+        class and were judged so (undefined in scikit-learn), and without samples.
         """
         by_chance = self.predicted_positives * self.negatives + self.positives * self.predicted_negatives
         return _quotient(2 * self._determinant, by_chance)

@@ -1,4 +1,4 @@
-"""What a scored rule could be with another threshold: its ROC and precision-recall curves and the areas below them."""
+"""A scored rule at other thresholds: its ROC and precision-recall curves, and the areas under them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 PRETHINNED = 20
-"""So many times the points of a thinned curve are looked at: thinning a hundred thousand takes seconds."""
+"""Thinning considers this many times `max_points` points, since thinning a hundred thousand takes seconds."""
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):
-    """The rule that fires at `threshold` and above; one that never fires where it is None.
+    """The rule that fires at `threshold` and above. If the threshold is None, it never fires.
 
-    Rates without a denominator are 0, as everywhere; only the precision of the rule that never fires is 1, where
-    scikit-learn lets the precision-recall curve begin.
+    Rates without a denominator are 0, as everywhere, except that the precision of the rule that never fires is 1, where
+    scikit-learn starts the precision-recall curve.
     """
 
     threshold: float | None
@@ -32,25 +32,25 @@ class Point(msgspec.Struct, frozen=True, gc=False):
 
 
 class ScoreCurves(msgspec.Struct, frozen=True, gc=False):
-    """Both curves of one set of scores, from the rule that never fires to the one that always does."""
+    """Both curves of one set of scores, from the rule that never fires to the rule that always fires."""
 
     auc: float
-    """The area under the ROC curve; 0.5, no better than chance, where positives or negatives are missing."""
+    """The area under the ROC curve; 0.5, no better than chance, if there are no positives or no negatives."""
     average_precision: float
-    """The mean of precision over the recall gained at each threshold; 0 without positives."""
+    """The mean precision, weighted by the recall gained at each threshold; 0 without positives."""
     roc: tuple[Point, ...]
     precision_recall: tuple[Point, ...]
 
 
 def curves_of(scores: ArrayLike, truth: ArrayLike, *, max_points: int | None = None) -> ScoreCurves:
-    """The curves of scores, one a sample, where `truth` is true of the positives (Fawcett 2006, algorithms 1 and 2).
+    """The curves of scores, one per sample; `truth` is true for positives (Fawcett 2006, algorithms 1 and 2).
 
-    Equal scores make one point, hence a slope and trapezoids: the AUC is the share of pairs of a positive and a
-    negative in which the positive scored higher, ties counting half (Hanley and McNeil 1982). All is counted in
-    integers, so the order of samples makes no difference, not even in the last digit. Points are those of
-    scikit-learn's `roc_curve(drop_intermediate=False)`, and of `precision_recall_curve` from its end.
+    Equal scores share one point, which gives a slope and trapezoids: the AUC is the share of pairs of a positive and a
+    negative in which the positive has the higher score, with ties counting half (Hanley and McNeil 1982). All counts
+    are integers, so the order of samples does not affect even the last digit. The points are those of scikit-learn's
+    `roc_curve(drop_intermediate=False)`, and of `precision_recall_curve` in reverse.
 
-    With `max_points`, each curve keeps those that shape it most; both areas are of all points all the same.
+    With `max_points`, each curve keeps the points that shape it most; both areas are still computed from all points.
 
     Raises ValueError if lengths differ, a score is not finite, or `max_points` is less than 2.
     """
@@ -70,23 +70,25 @@ def curves_of(scores: ArrayLike, truth: ArrayLike, *, max_points: int | None = N
 
 
 def _evenly(count: int, most: int) -> list[int]:
-    """Indices of at most so many of `count` points, the first and the last among them."""
+    """At most `most` indices of `count` points, including the first and the last."""
     if count <= most:
         return list(range(count))
     return [place * (count - 1) // (most - 1) for place in range(most)]
 
 
 def _counts(scores: ArrayLike, truth: ArrayLike) -> tuple[list[float], list[int], list[int]]:
-    """Each distinct score from the highest, and how many positives and negatives reach it; counts begin at 0."""
+    """Each distinct score from the highest, and how many positives and negatives reach it; counts start at 0."""
     score, positive = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=np.bool_)
     if score.shape != positive.shape or score.ndim != 1:
-        raise ValueError(f"scores are {score.shape} and truth is {positive.shape}: give one of each a sample")
+        raise ValueError(
+            f"scores have shape {score.shape} and truth has {positive.shape}: expected one of each per sample"
+        )
     if not np.isfinite(score).all():
-        raise ValueError("a score is infinite or not a number: give finite scores")
+        raise ValueError("a score is infinite or not a number: expected finite scores")
     distinct, group = np.unique(-score, return_inverse=True)
     tp = np.bincount(group[positive], minlength=distinct.size).cumsum()
     fp = np.bincount(group[~positive], minlength=distinct.size).cumsum()
-    thresholds = (0.0 - distinct).tolist()  # never -0.0, which would be written another way than 0.0
+    thresholds = (0.0 - distinct).tolist()  # never -0.0, which is written differently from 0.0
     return thresholds, [0, *tp.tolist()], [0, *fp.tolist()]
 
 
@@ -110,5 +112,5 @@ def _average_precision(tp: list[int], fp: list[int], everything: Confusion) -> f
     if not everything.tp:
         return 0.0
     steps = zip(tp, tp[1:], fp[1:], strict=False)
-    # Not sum(), which rounds another way from Python 3.12 on: reports made again would differ in the last digit.
+    # Not sum(), which rounds differently from Python 3.12 on: repeated reports would differ in the last digit.
     return fsum((hits - hits_before) * hits / (hits + alarms) for hits_before, hits, alarms in steps) / everything.tp

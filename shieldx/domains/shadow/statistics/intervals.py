@@ -1,4 +1,4 @@
-"""How far a measured proportion may be from the true one."""
+"""Confidence intervals of measured proportions."""
 
 from __future__ import annotations
 
@@ -12,26 +12,24 @@ if TYPE_CHECKING:
 
 
 class Interval(NamedTuple):
-    """From `lower` to `upper`, both within 0 and 1."""
+    """From `lower` to `upper`, both between 0 and 1."""
 
     lower: float
     upper: float
 
 
 def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
-    """The score interval of a proportion (Wilson 1927; Newcombe 1998, method 3), 0 to 1 without trials.
+    """The score interval of a proportion (Wilson 1927; Newcombe 1998, method 3); 0 to 1 without trials.
 
-    Its ends are the roots of (n + z²) p² - (2k + z²) p + k² / n. The lower is had from the product of both, not from
-    the difference in the usual formula, which loses digits where it is close to 0.
+    Its ends are the roots of (n + z²) p² - (2k + z²) p + k² / n. The lower end is computed from the product of both,
+    not from the difference in the usual formula, which loses digits close to 0.
 
     Raises ValueError unless 0 <= successes <= trials and 0 < level < 1.
     """
     if not 0 <= successes <= trials:
-        raise ValueError(
-            f"{successes} successes in {trials} trials: give 0 at least, and no more than there are trials"
-        )
+        raise ValueError(f"{successes} successes in {trials} trials: expected 0 to {trials}")
     if not 0 < level < 1:
-        raise ValueError(f"a level of {level}: give a probability between 0 and 1, as 0.95")
+        raise ValueError(f"level is {level}: expected a probability between 0 and 1, such as 0.95")
     if not trials:
         return Interval(0.0, 1.0)
     z = float(ndtri(0.5 + level / 2))
@@ -43,10 +41,10 @@ def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
 
 
 def f1_interval(confusion: Confusion, *, level: float = 0.95) -> Interval:
-    """The interval of F1, by Wilson's of F1 / (2 - F1) (the indirect method of Lam, Gopal and Qian, arXiv 2309.14621).
+    """The interval of F1, from Wilson's of F1 / (2 - F1) (indirect method of Lam, Gopal and Qian, arXiv 2309.14621).
 
-    F1 / (2 - F1) is the proportion of true positives among the samples that are positive or fired, and grows with F1.
-    0 to 1 where there is no such sample. Raises ValueError unless 0 < level < 1.
+    F1 / (2 - F1) is the proportion of true positives among the samples that are positive or fired, and grows with F1. 0
+    to 1 if there is no such sample. Raises ValueError unless 0 < level < 1.
     """
     relevant = confusion.tp + confusion.fp + confusion.fn
     proportion = wilson(confusion.tp, relevant, level=level)

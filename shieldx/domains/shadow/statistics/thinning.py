@@ -1,4 +1,4 @@
-"""Fewer points for a drawn line, those that shape it."""
+"""Reduces a line to the points that shape it most."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ if TYPE_CHECKING:
 
 
 def thinned(x: Sequence[float], y: Sequence[float], max_points: int) -> list[int]:
-    """The indices, in order, of at most `max_points` points of a line; both its ends stay.
+    """The indices, in order, of at most `max_points` points of a line, including both ends.
 
-    The point that spans the smallest triangle with its neighbours goes first, the earlier of equal ones (Visvalingam
-    and Whyatt 1993): what lies on a straight line goes before any corner does. Given integers, triangles are exact.
+    The point that forms the smallest triangle with its neighbours is removed first, the earlier of equal ones
+    (Visvalingam and Whyatt 1993), so points on a straight line are removed before any corner. For integers the
+    triangles are exact.
 
-    Raises ValueError for less than two points.
+    Raises ValueError if `max_points` is less than two.
     """
-    if max_points < 2:  # noqa: PLR2004 - the two ends
-        raise ValueError(f"max_points is {max_points}: a line needs its two ends at least")
+    if max_points < 2:  # noqa: PLR2004 - a line has two ends
+        raise ValueError(f"max_points is {max_points}: expected at least 2, the ends of the line")
     count = len(x)
     before, after = list(range(-1, count - 1)), list(range(1, count + 1))
 
@@ -32,7 +33,7 @@ def thinned(x: Sequence[float], y: Sequence[float], max_points: int) -> list[int
     while smallest and len(areas) > max_points - 2:
         area, index = heappop(smallest)
         if areas.get(index) != area:
-            continue  # gone, or its neighbours changed since and it is in the heap again
+            continue  # already removed, or pushed again because its neighbours changed
         del areas[index]
         left, right = before[index], after[index]
         after[left], before[right] = right, left

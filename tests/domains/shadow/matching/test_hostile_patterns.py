@@ -1,6 +1,6 @@
-"""Patterns and values that hang an engine which backtracks, or make one with automata slow.
+"""Patterns and values that hang a backtracking engine, or slow down one with automata.
 
-What they take is measured by `python -m bench.shadow_hostile`; here the time-out only finds what hangs.
+`python -m bench.shadow_hostile` measures their cost; here the timeout only finds hangs.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def test_a_scored_rule_within_a_composite_counts_as_fired_or_not() -> None:
         (("cookies", "cookies"), ("cookies:/^other/", "args"), True),
     ],
 )
-def test_excluded_parts_are_not_looked_at(targets: tuple[str, ...], excluded: tuple[str, ...], expected: bool) -> None:
+def test_excluded_parts_are_not_searched(targets: tuple[str, ...], excluded: tuple[str, ...], expected: bool) -> None:
     assert judge(Signature(pattern="union select", targets=targets, excluded=excluded)).fired is expected
 
 
@@ -121,8 +121,8 @@ def nested(depth: int) -> RuleConfig:
             1,
             "possessive",
         ),
-        (Signature(pattern="a", targets=("args", "soul")), "targets[1]", None, "no part of a request"),
-        (Signature(pattern="a", excluded=("soul:x",)), "excluded[0]", None, "no part of a request"),
+        (Signature(pattern="a", targets=("args", "soul")), "targets[1]", None, "unknown target"),
+        (Signature(pattern="a", excluded=("soul:x",)), "excluded[0]", None, "unknown target"),
         (Signature(pattern="a", excluded=("args:",)), "excluded[0]", None, "no name"),
         (Signature(pattern="a", excluded=("args:/^a(?=b)/",)), "excluded[0]", 8, "lookahead"),
         (
@@ -138,7 +138,7 @@ def nested(depth: int) -> RuleConfig:
         (Signature(pattern="a", excluded=("args:/a/",) * MAX_PATTERNS), "", None, "65 patterns"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_place_position_and_reason(
+def test_an_unusable_rule_is_refused_with_place_position_and_reason(
     rule: RuleConfig, where: str, position: int | None, reason: str
 ) -> None:
     with pytest.raises(UnusableRule, match=reason) as caught:
@@ -153,7 +153,7 @@ def test_rules_at_the_bounds_are_taken() -> None:
     assert judge(Composite(operator="and", rules=(SQL,) * MAX_PATTERNS)) == FIRES
 
 
-def test_a_rule_says_how_far_it_looks() -> None:
+def test_a_rule_reports_how_many_bytes_it_searches() -> None:
     large = Signature(pattern="(?s)a.{900}b")
     assert compile_rule(QUOTE).reach_bytes > compile_rule(SQL).reach_bytes > compile_rule(large).reach_bytes
     both = Composite(operator="or", rules=(SQL, large))

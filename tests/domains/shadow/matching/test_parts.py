@@ -69,7 +69,7 @@ def test_headers_keep_their_order_and_names_and_are_chosen_in_any_case() -> None
     assert [value for _, value in values_of("header_names", request)] == [b"Host", b"X-A", b"x-a", b"X-Empty"]
 
 
-def test_cookies_are_not_decoded_and_those_without_a_name_are_left_out() -> None:
+def test_cookies_are_not_decoded_and_unnamed_ones_are_ignored() -> None:
     request = Request(headers=(("Cookie", "a=1; b=x=%41+y ;; =c;flag; "), ("cookie", "A=2")))
     assert values_of("cookies", request) == [(b"a", b"1"), (b"b", b"x=%41+y"), (b"flag", b""), (b"A", b"2")]
     assert values_of("cookies:a", request) == [(b"a", b"1"), (b"A", b"2")]
@@ -93,7 +93,7 @@ def test_arguments_of_a_query_and_of_a_form_are_decoded_once(query: str, expecte
     assert values_of("body_args", request_of(query.encode(), f"{FORM}; charset=UTF-8")) == expected
 
 
-def test_args_are_those_of_query_and_body_together() -> None:
+def test_args_combine_query_and_body() -> None:
     request = request_of(b"id=2&c=3", FORM.upper(), uri="/?ID=1&b=2")
     assert values_of("args", request) == [(b"ID", b"1"), (b"b", b"2"), (b"id", b"2"), (b"c", b"3")]
     assert values_of("args:id", request) == [(b"ID", b"1"), (b"id", b"2")]
@@ -103,7 +103,7 @@ def test_args_are_those_of_query_and_body_together() -> None:
     assert values_of("body", request) == [(b"body", b"id=2&c=3")]
 
 
-def test_what_comes_after_the_last_argument_told_apart_is_one_more_value() -> None:
+def test_arguments_beyond_the_limit_become_one_value() -> None:
     body = b"a&" * urlencoded.MAX_ARGUMENTS + b"b=1&c=%41"
     pairs = values_of("body_args", request_of(body, FORM))
     assert len(pairs) == urlencoded.MAX_ARGUMENTS + 1
@@ -156,19 +156,17 @@ def test_names_in_a_content_disposition(disposition: bytes, name: bytes, filenam
         (b"--xYz\r\n\r\nv", "text/plain; boundary=xYz", []),
     ],
 )
-def test_multipart_bodies_that_are_not_as_they_should_be(
-    body: bytes, content_type: str, expected: list[tuple[bytes, bytes]]
-) -> None:
+def test_malformed_multipart_bodies(body: bytes, content_type: str, expected: list[tuple[bytes, bytes]]) -> None:
     assert values_of("body_args", request_of(body, content_type)) == expected
 
 
-def test_parts_beyond_those_told_apart_are_one_value() -> None:
+def test_parts_beyond_the_limit_become_one_value() -> None:
     pairs = values_of("body_args", request_of(b"--xYz\n\na\n" * multipart.MAX_PARTS + b"--xYz\n\nb", MULTIPART))
     assert len(pairs) == multipart.MAX_PARTS + 1
     assert pairs[-1] == (b"", b"\n\nb")
 
 
-def test_header_lines_beyond_those_told_apart_are_one() -> None:
+def test_header_lines_beyond_the_limit_become_one() -> None:
     body = b"--xYz\n" + b"a: b\n" * multipart.MAX_HEADERS + b"c: d\ne: f\n\nvalue"
     lines = [line for _, line in values_of("multipart_headers", request_of(body, MULTIPART))]
     assert lines == [b"a: b"] * multipart.MAX_HEADERS + [b"c: d\ne: f"]
@@ -201,7 +199,7 @@ def test_values_of_json_are_arguments(body: bytes, expected: list[tuple[bytes, b
     assert values_of("body_args", request_of(body, "application/vnd.api+json; charset=utf-8")) == expected
 
 
-def test_json_that_is_not_taken_apart_is_one_value() -> None:
+def test_json_beyond_the_limits_is_one_value() -> None:
     deep = json_parts.MAX_DEPTH
     for body in (
         b"[" * (deep + 1) + b"]" * (deep + 1),
@@ -213,7 +211,7 @@ def test_json_that_is_not_taken_apart_is_one_value() -> None:
     assert values_of("args", request_of(nested, "application/json"))[-1][1] == b"x"
 
 
-def test_brackets_within_strings_are_no_depth() -> None:
+def test_brackets_in_strings_do_not_count_as_nesting() -> None:
     text = b'[{\\"[{' * json_parts.MAX_CONTAINERS
     assert values_of("args", request_of(b'["' + text + b'"]', "application/json")) == [
         (b"json.array_0", text.replace(b"\\", b""))
@@ -254,7 +252,7 @@ def test_text_and_attributes_of_xml(body: bytes, text: bytes | None, attributes:
     assert values_of("xml", request_of(body, "text/plain")) == []
 
 
-def test_elements_beyond_a_bound_are_not_read() -> None:
+def test_elements_beyond_the_limit_are_not_read() -> None:
     body = b"<a>x" + b"<b/>" * xml_parts.MAX_ELEMENTS + b"y</a>"
     assert values_of("xml", request_of(body, "text/xml")) == [(b"xml", b"x")]
 
@@ -284,7 +282,7 @@ def test_a_part_is_read_once() -> None:
 
 
 @pytest.mark.parametrize("target", ["", "nothing", "Args", "args:", "method:x", ":x", "uri_raw:"])
-def test_an_unknown_target_is_named_with_those_that_there_are(target: str) -> None:
+def test_an_unknown_target_is_reported_with_the_known_ones(target: str) -> None:
     for check in (check_target, ParsedRequest(Request()).values):
         with pytest.raises(UnknownTarget) as caught:
             check(target)

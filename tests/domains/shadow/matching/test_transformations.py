@@ -166,10 +166,10 @@ IDEMPOTENT = (
     "normalize_path",
     "utf8_to_unicode",
 )
-"""Decoding is not (%2541), and removing a mark can join the halves of another: -#- or /*/."""
+"""Not idempotent: decoding (%2541), and removing a mark can join the halves of another one: -#- or /*/."""
 
 
-def test_each_transformation_of_a_rule_is_there_and_no_other() -> None:
+def test_all_transformations_are_implemented() -> None:
     assert set(TRANSFORMATIONS) == set(get_args(Transformation)) == set(EXAMPLES)
 
 
@@ -187,7 +187,7 @@ def test_transformations_apply_in_order() -> None:
 
 @pytest.mark.parametrize("name", sorted(TRANSFORMATIONS))
 @given(value=texts)
-def test_any_bytes_give_bytes_that_are_not_longer_beyond_what_unicode_adds(name: str, value: bytes) -> None:
+def test_any_bytes_give_bytes_that_are_longer_only_by_unicode_escapes(name: str, value: bytes) -> None:
     result = apply([name], value)
     assert len(result) <= len(value) * (3 if name == "utf8_to_unicode" else 1)
 

@@ -51,7 +51,7 @@ def test_twelve_digits_are_right_at_any_size() -> None:
     "table",
     [Confusion(), Confusion(tp=5), Confusion(tp=5, fp=3), Confusion(tp=5, fn=3), Confusion(tn=5, fn=3)],
 )
-def test_an_empty_row_or_column_says_nothing(table: Confusion) -> None:
+def test_an_empty_row_or_column_is_inconclusive(table: Confusion) -> None:
     tested = chi_square(table)
 
     assert (tested.statistic, tested.p_value) == (0.0, 1.0)

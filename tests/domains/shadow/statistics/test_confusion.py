@@ -42,7 +42,7 @@ def figures_of(confusion: Confusion) -> list[float]:
 
 
 def one_class_each(cells: Iterable[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision, recall and F1 of any number of (tp, fp, fn), by one call: each is a class, and 0 the rest."""
+    """Precision, recall and F1 of many (tp, fp, fn) in one call: each is a class, and 0 is the rest."""
     true, predicted, weight = [], [], []
     for number, (tp, fp, fn) in enumerate(cells, start=1):
         true += [number, 0, number]
@@ -56,7 +56,7 @@ def one_class_each(cells: Iterable[tuple[int, int, int]]) -> tuple[np.ndarray, n
 
 
 def by_scikit_learn(metric: Callable[..., float], confusion: Confusion) -> float:
-    """The metric, or NaN where scikit-learn has no value; it refuses a table without samples."""
+    """The metric, or NaN if scikit-learn has no value. It rejects a table without samples."""
     if not confusion.total:
         return float("nan")
     weight = np.array([confusion.tp, confusion.fp, confusion.tn, confusion.fn])
@@ -165,7 +165,7 @@ def test_figures_are_plain_floats_within_their_bounds(confusion: Confusion) -> N
 
 @settings(deadline=None)
 @given(confusions)
-def test_mcc_and_kappa_do_not_care_which_class_is_called_positive(confusion: Confusion) -> None:
+def test_mcc_and_kappa_are_symmetric_in_the_classes(confusion: Confusion) -> None:
     swapped = Confusion(tp=confusion.tn, fp=confusion.fn, tn=confusion.tp, fn=confusion.fp)
 
     assert (swapped.mcc, swapped.kappa) == (confusion.mcc, confusion.kappa)
@@ -173,7 +173,7 @@ def test_mcc_and_kappa_do_not_care_which_class_is_called_positive(confusion: Con
 
 @settings(deadline=None)
 @given(confusions)
-def test_a_rule_that_says_the_opposite_has_the_opposite_mcc(confusion: Confusion) -> None:
+def test_an_inverted_rule_has_the_negated_mcc(confusion: Confusion) -> None:
     opposite = Confusion(tp=confusion.fn, fp=confusion.tn, tn=confusion.fp, fn=confusion.tp)
 
     assert opposite.mcc == -confusion.mcc

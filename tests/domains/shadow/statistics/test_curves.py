@@ -25,7 +25,7 @@ scored = st.lists(st.tuples(st.integers(0, 8).map(lambda eighths: eighths / 8), 
 
 
 def score_vectors() -> list[tuple[np.ndarray, np.ndarray]]:
-    """Scores with many ties, few, or none, of both classes in all proportions."""
+    """Scores with many, few or no ties, with both classes in all proportions."""
     generator = np.random.default_rng(11)
     vectors = []
     for _ in range(VECTORS):
@@ -99,7 +99,7 @@ def test_of_a_long_curve_some_points_spread_evenly_are_looked_at() -> None:
     assert below == pytest.approx(whole.auc, abs=0.005)
 
 
-def test_dropping_what_lies_on_a_straight_line_leaves_the_drawn_area_as_it_was() -> None:
+def test_dropping_collinear_points_keeps_the_area() -> None:
     scores, truth = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [True, True, True, False, False, False]
 
     thin = curves_of(scores, truth, max_points=3)
@@ -184,10 +184,10 @@ def test_zero_and_minus_zero_are_one_threshold_written_one_way() -> None:
 @pytest.mark.parametrize(
     ("scores", "truth", "message"),
     [
-        ([0.1], [True, False], "give one of each"),
-        ([[0.1]], [[True]], "give one of each"),
-        ([float("nan")], [True], "give finite scores"),
-        ([float("inf")], [True], "give finite scores"),
+        ([0.1], [True, False], "expected one of each"),
+        ([[0.1]], [[True]], "expected one of each"),
+        ([float("nan")], [True], "expected finite scores"),
+        ([float("inf")], [True], "expected finite scores"),
     ],
 )
 def test_unusable_scores_are_refused(scores: list[float], truth: list[bool], message: str) -> None:

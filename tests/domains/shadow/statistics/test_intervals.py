@@ -88,7 +88,7 @@ def test_impossible_counts_are_refused(successes: int, trials: int) -> None:
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0, float("nan")])
 def test_impossible_levels_are_refused(level: float) -> None:
-    with pytest.raises(ValueError, match="a level of"):
+    with pytest.raises(ValueError, match="level is"):
         wilson(1, 2, level=level)
 
 

@@ -53,7 +53,7 @@ def test_five_against_none_is_not_yet_significant() -> None:
 
 @settings(deadline=None)
 @given(counts, counts)
-def test_it_is_a_probability_that_does_not_care_which_rule_is_first(first: int, second: int) -> None:
+def test_it_is_a_probability_independent_of_the_order_of_rules(first: int, second: int) -> None:
     assert 0 <= mcnemar(first, second) <= 1
     assert mcnemar(first, second) == mcnemar(second, first)
     assert type(mcnemar(first, second)) is float
@@ -61,5 +61,5 @@ def test_it_is_a_probability_that_does_not_care_which_rule_is_first(first: int, 
 
 @pytest.mark.parametrize(("first", "second"), [(-1, 3), (3, -1)])
 def test_negative_counts_are_refused(first: int, second: int) -> None:
-    with pytest.raises(ValueError, match="give counts of 0 at least"):
+    with pytest.raises(ValueError, match="expected counts of at least 0"):
         mcnemar(first, second)

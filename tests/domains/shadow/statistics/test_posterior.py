@@ -21,7 +21,7 @@ rates = st.floats(0, 1)
 
 
 def within_targets(max_fpr: Fraction, min_recall: Fraction, table: Confusion) -> Fraction:
-    """The same without any special function: P(Beta(1 + k, 1 + n - k) <= x) = P(Binomial(n + 1, x) > k)."""
+    """The same without special functions: P(Beta(1 + k, 1 + n - k) <= x) = P(Binomial(n + 1, x) > k)."""
 
     def beta_at_most(successes: int, failures: int, x: Fraction) -> Fraction:
         trials = successes + failures + 1
@@ -103,6 +103,6 @@ def test_targets_that_all_or_none_meet(table: Confusion) -> None:
 @pytest.mark.parametrize(
     "targets", [{"max_false_positive_rate": 1.5}, {"min_recall": 80}, {"min_recall": float("nan")}]
 )
-def test_what_is_no_rate_is_refused(targets: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="give a rate from 0 to 1"):
+def test_invalid_rates_are_rejected(targets: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected a rate from 0 to 1"):
         confidence(Confusion(), **targets)

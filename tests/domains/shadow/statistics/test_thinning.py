@@ -15,7 +15,7 @@ def triangle(left: tuple[int, int], middle: tuple[int, int], right: tuple[int, i
     return abs(sum(x * (corners[at - 2][1] - corners[at - 1][1]) for at, (x, _) in enumerate(corners)))
 
 
-def test_what_lies_on_a_straight_line_goes_first() -> None:
+def test_points_on_a_straight_line_are_removed_first() -> None:
     x, y = [0, 0, 0, 1, 2, 3, 3, 6], [0, 2, 5, 6, 7, 8, 9, 9]
 
     assert thinned(x, y, 5) == [0, 2, 5, 6, 7]
@@ -39,7 +39,7 @@ def test_a_line_of_few_points_stays(points: int) -> None:
 
 @settings(deadline=None)
 @given(lines, st.integers(2, 50))
-def test_at_most_so_many_remain_in_order_with_both_ends(line: list[tuple[int, int]], max_points: int) -> None:
+def test_at_most_max_points_remain_in_order_with_both_ends(line: list[tuple[int, int]], max_points: int) -> None:
     kept = thinned([x for x, _ in line], [y for _, y in line], max_points)
 
     assert kept == sorted(set(kept))
@@ -59,5 +59,5 @@ def test_it_is_the_search_for_the_smallest_triangle_over_and_over(line: list[tup
 
 
 def test_less_than_two_points_are_refused() -> None:
-    with pytest.raises(ValueError, match="a line needs its two ends"):
+    with pytest.raises(ValueError, match="expected at least 2"):
         thinned([0, 1], [0, 1], 1)

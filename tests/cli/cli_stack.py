@@ -27,7 +27,7 @@ PARTITIONS = 2
 TIMEOUT_S = 60
 
 
-class Place:
+class CliStack:
     """A stack folder, and the command called with it."""
 
     def __init__(self, folder: Path) -> None:

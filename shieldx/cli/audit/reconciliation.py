@@ -1,4 +1,4 @@
-"""What `shieldx audit verify --against-ledger` does and prints."""
+"""Reconciles the ledger for `shieldx audit verify --against-ledger`, and prints the findings."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import click
 from shieldx.cli.kafka_errors import named_kafka_errors
 from shieldx.cli.stdout import counted, print_json, print_table, printable
 from shieldx.engine.declarations.transactional import TransactionalAgent
-from shieldx.reconciliation.check import check_books
+from shieldx.reconciliation.check import reconcile
 from shieldx.rocksdb.store import RocksStores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shieldx.bootstrap.platform import Platform
-    from shieldx.reconciliation.report import BooksReport
+    from shieldx.reconciliation.report import ReconciliationReport
 
 LEDGER = "credits"
 MEMORY_BYTES = 256_000_000
 
 
-async def books(platform: Platform, progress: Callable[[int, int], None]) -> BooksReport:
-    """Run the ledger again, its state in a temporary folder; `progress` is told what is done, in hundredths.
+async def reconcile_platform(platform: Platform, progress: Callable[[int, int], None]) -> ReconciliationReport:
+    """Replay the ledger with its state in a temporary folder. `progress` gets the finished and the total hundredths.
 
     Raises:
-        FixConfiguration: a topic is missing, or the schema in Postgres is not this program's.
-        CheckConnection: Kafka fails.
-        CheckPostgres: Postgres fails.
+        FixConfiguration: A topic is missing, or the schema in Postgres belongs to another version.
+        CheckConnection: Kafka failed.
+        CheckPostgres: Postgres failed.
     """
     agent = TransactionalAgent.of(platform.agent(LEDGER))
     await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
@@ -40,8 +40,8 @@ async def books(platform: Platform, progress: Callable[[int, int], None]) -> Boo
     def advance(partition: int, offset: int, end: int) -> None:
         progress(100 * partition + (100 * offset // end if end else 100), 100 * platform.partitions)
 
-    with TemporaryDirectory(prefix="shieldx-books-") as folder, named_kafka_errors(platform.connection):
-        return await check_books(
+    with TemporaryDirectory(prefix="shieldx-reconciliation-") as folder, named_kafka_errors(platform.connection):
+        return await reconcile(
             platform.connection,
             agent=agent,
             manifests=platform.topics,
@@ -53,8 +53,8 @@ async def books(platform: Platform, progress: Callable[[int, int], None]) -> Boo
         )
 
 
-def print_books(report: BooksReport, *, as_json: bool) -> None:
-    """Print what was compared, and whatever is wrong."""
+def print_reconciliation(report: ReconciliationReport, *, as_json: bool) -> None:
+    """Print what was compared and every fault."""
     if as_json:
         print_json(
             {
@@ -68,7 +68,7 @@ def print_books(report: BooksReport, *, as_json: bool) -> None:
             }
         )
         return
-    click.echo("the books")
+    click.echo("reconciliation")
     print_table(("check", "compared", "faults", "behind"), report.rows())
     for each in report.partitions:
         if not each.replayed:
@@ -76,7 +76,7 @@ def print_books(report: BooksReport, *, as_json: bool) -> None:
     if report.ok:
         click.echo(f"{counted(report.commands, 'command')}: ledger, log and Postgres agree\n")
         return
-    click.echo(f"{counted(report.commands, 'command')}: NOT RIGHT\n")
+    click.echo(f"{counted(report.commands, 'command')}: FAULTS FOUND\n")
     for fault in report.faults:
         click.echo(f"{fault.check}: {printable(str(fault))}")
     click.echo()

@@ -1,4 +1,4 @@
-"""A ledger whose first commands retention has deleted: what is left must still agree."""
+"""A ledger whose first commands were deleted by retention: the rest must still agree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.reconciliation.traffic_of_credits import ledger_that_ran
 
 if TYPE_CHECKING:
     from shieldx.engine.testing.memory_log import MemoryRecord
-    from shieldx.reconciliation.report import BooksReport
+    from shieldx.reconciliation.report import ReconciliationReport
 
 LOG = "audit.log"
 FIRST = 9
@@ -24,7 +24,7 @@ FIRST = 9
 
 @pytest.fixture
 async def stored() -> StoredTopics:
-    """Commands from offset 9 on; retention is by segments, so that results begin elsewhere."""
+    """Commands from offset 9 on. Retention deletes whole segments, so results begin elsewhere."""
     stored = await audited(await ledger_that_ran())
     stored.delete_before(COMMANDS, FIRST)
     stored.delete_before(RESULTS, 14)
@@ -32,20 +32,20 @@ async def stored() -> StoredTopics:
 
 
 def retained(stored: StoredTopics, topic: str, *pieces: bytes) -> MemoryRecord:
-    """The last record with all of these in its value."""
+    """The last record whose value contains all of these."""
     return [r for r in stored.all(topic) if r.value and all(piece in r.value for piece in pieces)][-1]
 
 
-def kinds(report: BooksReport) -> dict[str, list[str]]:
+def kinds(report: ReconciliationReport) -> dict[str, list[str]]:
     return {name: [str(fault.kind) for fault in each.faults] for name, each in report.checks.items() if each.counts}
 
 
-async def test_what_is_left_agrees_and_the_report_says_what_is_gone(stored: StoredTopics) -> None:
+async def test_retained_records_agree_and_the_report_names_what_is_deleted(stored: StoredTopics) -> None:
     report = await check(stored)
     assert report.ok, report.faults
     assert not any(partition.replayed for partition in report.partitions)
     said = str(report.partitions[0])
-    assert "replayed from offset 0 is not possible: records below 9 are deleted" in said
+    assert "cannot be replayed because records below offset 9 are deleted" in said
     assert names.RESULTS not in report.checks
     left = stored.all(RESULTS)
     skipped = report.check(names.ENTRIES_OF_RESULTS).lagging.total()
@@ -74,7 +74,7 @@ async def test_a_result_that_was_edited(
     stored.edit(record, old, new)
     report = await check(stored)
     if b"batch" in pieces[0]:
-        assert report.ok, "entries do not hold a result's own keys"
+        assert report.ok, "entries do not contain a result's own keys"
     else:
         assert [fault.kind for fault in report.check(names.ENTRIES_OF_RESULTS).faults] == ["differs"]
         assert report.check(names.ENTRIES_OF_RESULTS).faults[0].partition == record.partition
@@ -134,7 +134,7 @@ async def test_an_account_that_was_edited(stored: StoredTopics) -> None:
     assert found(report, names.ACCOUNTS_OF_RESULTS) == [("differs", record.partition, record.offset)]
 
 
-async def test_what_is_on_its_way_is_no_fault() -> None:
+async def test_records_in_flight_are_not_faults() -> None:
     driver = await ledger_that_ran()
     for number in range(20):
         driver.send(COMMANDS, Consume(tenant_id="acme", idempotency_key=f"later{number}", amount=1))
@@ -148,7 +148,7 @@ async def test_what_is_on_its_way_is_no_fault() -> None:
 
 
 async def test_the_log_is_read_from_where_the_results_begin(stored: StoredTopics) -> None:
-    """Years of entries stand before: what is wrong there is for the verification of the log itself."""
+    """Years of entries precede these; the verification of the log itself checks them."""
     tp = TopicPartition(LOG, 0)
     records = stored.records[tp]
     stored.records[tp] = [r._replace(timestamp=r.timestamp - 10**9) for r in records[:5]] + records[5:]

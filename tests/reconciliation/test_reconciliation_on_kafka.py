@@ -1,4 +1,4 @@
-"""The books on a real broker and a real Postgres, written by real workers."""
+"""Reconciliation of what real workers wrote to a real broker and a real Postgres."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from shieldx.engine.tasks.log import Record, TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.keyring.file import make_keyring
 from shieldx.reconciliation import report as names
-from shieldx.reconciliation.check import check_books
+from shieldx.reconciliation.check import reconcile
 from shieldx.reconciliation.kafka_topics import KafkaTopics
 from shieldx.settings import load_settings
 from tests import containers
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
-    from shieldx.reconciliation.report import BooksReport
+    from shieldx.reconciliation.report import ReconciliationReport
 
 pytestmark = pytest.mark.integration
 
 PARTITIONS = 2
 TENANTS = ("acme", "globex", "initech", "umbrella")
 PREFIXES = ("", "0/", "1/", "2/")
-"""Of the keys, each time that the tenants spend."""
+"""Prefixes of the keys, one for each round of the tenants' commands."""
 POLL_S = 0.05
 TIMEOUT_S = 30
 
 
 @asynccontextmanager
 async def own_kafka(folder: Path) -> AsyncIterator[str]:
-    """A broker whose topics no other test writes to: the books are of all that stands in them."""
+    """A broker whose topics no other test writes to: reconciliation covers everything in them."""
     if containers.chosen():
         with containers.kafka_container() as bootstrap:
             yield bootstrap
@@ -79,7 +79,7 @@ async def platform_on(bootstrap: str, dsn: str, folder: Path) -> Platform:
 
 @asynccontextmanager
 async def running(platform: Platform, *agents: str) -> AsyncIterator[None]:
-    """Workers in this process; they are stopped in order on the way out."""
+    """Workers in this process, which are stopped gracefully on exit."""
     chosen = [platform.agent(name) for name in agents]
     made = make_workers(platform, chosen, Metrics(chosen))
     async with AsyncExitStack() as started:
@@ -114,7 +114,7 @@ async def spend(client: Client, tenant_id: str, prefix: str) -> None:
 
 
 async def expired(platform: Platform, holds: int) -> None:
-    """Return once so many holds have expired, which a tick brings about."""
+    """Return when this many holds have expired, which a tick triggers."""
     async with committed_consumer(platform) as consumer, asyncio.timeout(TIMEOUT_S):
         consumer.assign([KafkaTopicPartition(RESULTS, number) for number in range(PARTITIONS)])
         async for record in consumer:
@@ -124,7 +124,7 @@ async def expired(platform: Platform, holds: int) -> None:
 
 
 async def chained(platform: Platform) -> None:
-    """Return once the audit agent has taken every append."""
+    """Return when the audit agent has processed every append."""
     async with KafkaTopics(platform.connection, platform.settings.application) as topics, asyncio.timeout(TIMEOUT_S):
         for tp in [TopicPartition(DECISIONS, number) for number in range(PARTITIONS)]:
             last = [r.offset async for records in topics.read(tp, 0, (await topics.bounds(tp)).end) for r in records]
@@ -132,10 +132,10 @@ async def chained(platform: Platform) -> None:
                 await asyncio.sleep(POLL_S)
 
 
-async def check(platform: Platform, dsn: str | None) -> BooksReport:
+async def check(platform: Platform, dsn: str | None) -> ReconciliationReport:
     agent = platform.agent("credits")
     assert isinstance(agent, TransactionalAgent)
-    return await check_books(
+    return await reconcile(
         platform.connection,
         agent=agent,
         manifests=platform.topics,
@@ -146,7 +146,7 @@ async def check(platform: Platform, dsn: str | None) -> BooksReport:
     )
 
 
-def faults(report: BooksReport) -> dict[str, list[tuple[str, str | None]]]:
+def faults(report: ReconciliationReport) -> dict[str, list[tuple[str, str | None]]]:
     """Kind and tenant of every fault, by check."""
     return {
         name: [(str(fault.kind), fault.tenant_id) for fault in each.faults]
@@ -156,7 +156,7 @@ def faults(report: BooksReport) -> dict[str, list[tuple[str, str | None]]]:
 
 
 async def delete_before(platform: Platform, offsets: Iterable[tuple[str, int, int]]) -> None:
-    """What retention does."""
+    """Delete records, as retention does."""
     admin = AIOKafkaAdminClient(**platform.connection)
     await admin.start()
     try:
@@ -166,7 +166,7 @@ async def delete_before(platform: Platform, offsets: Iterable[tuple[str, int, in
 
 
 @asynccontextmanager
-async def books_written(folder: Path, postgres: str, *, checks: int) -> AsyncIterator[tuple[Platform, str]]:
+async def ledger_written(folder: Path, postgres: str, *, checks: int) -> AsyncIterator[tuple[Platform, str]]:
     """A ledger, its audit log and its mirror, all at rest; they were checked so often while they were not."""
     async with own_kafka(folder / "stack") as bootstrap, new_database(postgres) as dsn:
         platform = await platform_on(bootstrap, dsn, folder)
@@ -186,14 +186,14 @@ async def books_written(folder: Path, postgres: str, *, checks: int) -> AsyncIte
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def written(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> AsyncIterator[tuple[Platform, str]]:
-    """What tests may read, but not write to."""
-    async with books_written(tmp_path_factory.mktemp("books"), postgres, checks=3) as books:
-        yield books
+    """A shared platform that tests only read."""
+    async with ledger_written(tmp_path_factory.mktemp("ledger"), postgres, checks=3) as ledger:
+        yield ledger
 
 
 @pytest_asyncio.fixture
 async def copied(written: tuple[Platform, str]) -> AsyncIterator[tuple[Platform, str]]:
-    """The same topics, with a database of the test's own."""
+    """The same topics with a test's own database."""
     platform, dsn = written
     source, target = urlsplit(dsn).path[1:], f"test_{uuid4().hex}"
     await copy(dsn, source, target)
@@ -201,7 +201,7 @@ async def copied(written: tuple[Platform, str]) -> AsyncIterator[tuple[Platform,
     await query(named(dsn, "postgres"), f"DROP DATABASE {target} WITH (FORCE)")
 
 
-async def test_books_that_are_right(written: tuple[Platform, str]) -> None:
+async def test_an_untouched_ledger_has_no_faults(written: tuple[Platform, str]) -> None:
     platform, dsn = written
     report = await check(platform, dsn)
     assert report.ok, report.faults

@@ -1,4 +1,4 @@
-"""A replayed ledger against what was written: each tampering is found, and where."""
+"""A replayed ledger compared with what was written: each tampering is found and located."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shieldx.domains.credits.tables import ACCOUNTS, COMMANDS, RESULTS
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.messages import DEAD_LETTERS, AuditAppend
 from shieldx.reconciliation import report as names
-from shieldx.reconciliation.report import KEPT_FAULTS, BooksReport, Check, Kind
+from shieldx.reconciliation.report import KEPT_FAULTS, Check, Kind, ReconciliationReport
 from shieldx.rocksdb.store import RocksStores
 from tests.reconciliation.stored_topics import StoredTopics, audited, check, found
 from tests.reconciliation.traffic_of_credits import TENANTS, home, ledger_that_ran
@@ -31,15 +31,15 @@ async def stored() -> StoredTopics:
 
 
 def record_with(stored: StoredTopics, topic: str, *pieces: bytes) -> MemoryRecord:
-    """The first record of a topic that has all of these in its value."""
+    """The first record of a topic whose value contains all of these."""
     return next(r for r in stored.all(topic) if r.value and all(piece in r.value for piece in pieces))
 
 
-def kinds(report: BooksReport) -> dict[str, list[str]]:
+def kinds(report: ReconciliationReport) -> dict[str, list[str]]:
     return {name: [str(fault.kind) for fault in each.faults] for name, each in report.checks.items() if each.counts}
 
 
-async def test_books_that_are_right(stored: StoredTopics) -> None:
+async def test_an_untouched_ledger_has_no_faults(stored: StoredTopics) -> None:
     report = await check(stored)
     assert report.ok, report.faults
     compared = {name: compared for name, compared, _, _ in report.rows()}
@@ -60,7 +60,7 @@ async def test_how_transactions_were_cut_does_not_matter(records_at_a_time: int)
     assert report.ok, report.faults
 
 
-async def test_state_on_disk_leads_to_the_same(stored: StoredTopics, tmp_path: Path) -> None:
+async def test_state_on_disk_gives_the_same_result(stored: StoredTopics, tmp_path: Path) -> None:
     stores = RocksStores(tmp_path, memory_bytes=8_000_000)
     report = await check(stored, stores)
     assert report.ok, report.faults
@@ -69,7 +69,7 @@ async def test_state_on_disk_leads_to_the_same(stored: StoredTopics, tmp_path: P
     store.close()
 
 
-async def test_the_same_result_in_other_bytes_is_the_same(stored: StoredTopics) -> None:
+async def test_a_result_encoded_differently_is_equal(stored: StoredTopics) -> None:
     for record in list(stored.all(RESULTS)):
         stored.edit(record, record.value or b"", b" " + (record.value or b""))
     assert (await check(stored)).ok
@@ -107,7 +107,7 @@ async def test_a_result_that_is_missing(stored: StoredTopics, at: int) -> None:
 
 
 @pytest.mark.parametrize("last", [True, False])
-async def test_a_result_that_is_there_twice(stored: StoredTopics, *, last: bool) -> None:
+async def test_a_duplicate_result(stored: StoredTopics, *, last: bool) -> None:
     records = stored.records[TopicPartition(RESULTS, 1)]
     taken = {record.offset for record in records}
     record = records[-1] if last else next(r for r in records if r.offset + 1 not in taken)
@@ -178,7 +178,7 @@ async def test_an_entry_that_is_not_of_the_ledger(stored: StoredTopics) -> None:
     assert report.faults[0].offset == added.offset
 
 
-async def test_what_the_audit_agent_has_not_come_to_is_no_fault() -> None:
+async def test_appends_that_the_audit_agent_has_not_processed_are_not_faults() -> None:
     stored = await audited(await ledger_that_ran(), unchained=4)
     foreign = AuditAppend(tenant_id="acme", idempotency_key="x", action="credits.gift", subject="", outcome="ok", at="")
     stored.append(DECISIONS, 0, msgspec.json.encode(foreign))
@@ -232,7 +232,7 @@ async def test_a_command_that_was_edited_is_found_by_what_it_led_to(stored: Stor
     assert {names.RESULTS, names.ENTRIES, names.ACCOUNTS} <= kinds(report).keys()
 
 
-async def test_commands_that_are_not_answered_yet_are_no_fault() -> None:
+async def test_unanswered_commands_are_not_faults() -> None:
     driver = await ledger_that_ran()
     for number in range(40):
         driver.send(COMMANDS, Consume(tenant_id="acme", idempotency_key=f"later{number}", amount=1))
@@ -241,8 +241,8 @@ async def test_commands_that_are_not_answered_yet_are_no_fault() -> None:
 
 
 @pytest.mark.parametrize("seen", [{RESULTS}, {RESULTS, ACCOUNTS}, {RESULTS, LOG}, {RESULTS, DEAD_LETTERS}])
-async def test_a_transaction_that_shows_in_some_topics_only(seen: set[str]) -> None:
-    """Its end is written to each partition by itself. Results are read after the others, and so are never behind."""
+async def test_a_transaction_that_is_visible_only_in_some_topics(seen: set[str]) -> None:
+    """Each partition gets the end of a transaction separately. Results are read last, so they are never behind."""
     driver = await ledger_that_ran()
     before = await audited(driver)
     driver.send(COMMANDS, Consume(tenant_id="acme", idempotency_key="later", amount=1))
@@ -271,7 +271,7 @@ async def test_results_that_retention_has_deleted_before_the_commands(stored: St
 
 
 def test_faults_are_kept_up_to_a_number_and_all_are_counted() -> None:
-    report = BooksReport()
+    report = ReconciliationReport()
     kept = report.check(names.RESULTS)
     assert isinstance(kept, Check)
     for offset in range(KEPT_FAULTS + 5):
