@@ -32,7 +32,10 @@ EXECUTED = frozenset({EngineReason.REPLY_TO_REFUSED, CreditsReason.RESULT_TOO_LA
 
 
 class LetOtherReplayFinish(ShieldXError):
-    """A later replay has fenced this one."""
+    """A later replay has fenced this one.
+
+    Let the other replay finish, then check with `shieldx dead-letters list` what is left.
+    """
 
 
 class _Owned(msgspec.Struct):

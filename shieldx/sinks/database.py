@@ -69,7 +69,10 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 
 class CheckPostgres(ShieldXError):
-    """Postgres does not answer, or refuses the login."""
+    """Postgres does not answer, or rejects the login.
+
+    Start Postgres, or correct `SHIELDX_POSTGRES_DSN`.
+    """
 
 
 UNNAMED = "SHIELDX_POSTGRES_DSN"

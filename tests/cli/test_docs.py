@@ -9,6 +9,7 @@ from pkgutil import walk_packages
 from click.testing import CliRunner
 
 from shieldx import domains
+from shieldx.cli.errors import named_errors
 from shieldx.cli.main import COMMANDS, main
 from shieldx.messages import DeadLetterReason
 from shieldx.topology.svg import TITLE
@@ -19,6 +20,17 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_the_page_of_settings_is_that_of_the_source() -> None:
     written = CliRunner().invoke(main, ["config", "--markdown"]).stdout
     assert (DOCS / "reference" / "settings.md").read_text(encoding="utf-8") == written, "run `make docs`"
+
+
+def test_the_errors_page_is_up_to_date() -> None:
+    written = CliRunner().invoke(main, ["errors", "--markdown"]).stdout
+    assert (DOCS / "reference" / "errors.md").read_text(encoding="utf-8") == written, "run `make docs`"
+
+
+def test_every_error_says_what_it_means_and_what_to_do() -> None:
+    found = named_errors()
+    assert [error.name for error in found if not (error.meaning and error.remedy)] == []
+    assert {"FixConfiguration", "SendAgain", "CheckPostgres"} <= {error.name for error in found}
 
 
 def test_the_dead_letters_page_is_up_to_date() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from shieldx.errors import FixConfiguration
+
 Class = TypeVar("Class", bound=type)
 
 
-class InstallSupportedVersion(ImportError):
+class InstallSupportedVersion(FixConfiguration, ImportError):
     """A library has no longer a name that ShieldX needs: install a version that pyproject.toml allows."""
 
 
@@ -26,12 +28,9 @@ def require(owner: Any, name: str) -> None:
 
 
 def checked_overrides(kind: Class) -> Class:
-    """Check a class: whatever it marks with `@override` exists in one of its bases.
+    """A library lacks a name that ShieldX needs.
 
-    A type checker sees that only for libraries that ship types.
-
-    Raises:
-        InstallSupportedVersion: a base has renamed or removed a method.
+    Install a version of it that pyproject.toml allows.
     """
     for name, value in vars(kind).items():
         function = value.fget if isinstance(value, property) else value
