@@ -8,7 +8,7 @@ BENCH_VENV := .venv-bench
 BENCH_BIN := $(BENCH_VENV)/bin
 BENCH_INSTALLED := $(BENCH_VENV)/.installed
 
-# Two processes, one a core; what is waited for in one, the other's work fills. TESTS chooses some of them.
+# Two processes: while one waits for a server, the other one works. TESTS limits make unit and make soak.
 TEST_PROCESSES ?= 2
 TESTS ?= tests
 PYTEST := $(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder --durations=20
@@ -26,14 +26,14 @@ demo: $(INSTALLED) ## Replay a usage trace through a real Kafka and recount its 
 	@TRACE="$(TRACE)" $(BIN)/python -m shieldx.demo
 
 test: $(INSTALLED) lint ## Lint, then all tests in their short form, on a real Kafka and a real Postgres
-	$(PYTEST) --cov --cov-report= $(TESTS)
+	$(PYTEST) --cov --cov-report= tests
 	@$(BIN)/coverage report --include='shieldx/domains/credits/*,shieldx/domains/audit/*,shieldx/domains/shadow/*,shieldx/domains/privacy/*' --fail-under=95
 	@$(BIN)/coverage report --include='shieldx/engine/*' --fail-under=90
 
-unit: $(INSTALLED) ## Tests that need no Kafka, no Postgres and no time
+unit: $(INSTALLED) ## Tests that need neither Kafka nor Postgres, in a minute
 	$(PYTEST) -m "$(UNIT)" $(TESTS)
 
-soak: $(INSTALLED) ## What has a long form, in it: hours, or as many as SOAK_MINUTES (TESTS=tests/recovery chooses)
+soak: $(INSTALLED) ## The long forms of tests, for hours or SOAK_MINUTES (TESTS=tests/recovery limits them)
 	SOAK=1 $(PYTEST) -rP $(TESTS)
 
 run: $(INSTALLED) ## Start the stack and all agents; Ctrl-C stops them

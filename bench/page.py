@@ -1,4 +1,4 @@
-"""Parts of docs/benchmarks.md that a run writes, each between two markers."""
+"""Parts of docs/reference/benchmarks.md that a run writes, each between two markers."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--state-limit-mb", type=int, help="for restart and large: SHIELDX_STATE_LIMIT_MB")
     parser.add_argument("--quick", action="store_true", help="small sizes to check that it runs; does not write docs/")
-    parser.add_argument("--page", type=Path, help="the page to write; default: docs/benchmarks.md")
+    parser.add_argument("--page", type=Path, help="the page to write; default: docs/reference/benchmarks.md")
     return parse(parser, QUICK)
 
 

@@ -26,7 +26,7 @@ class Setting(NamedTuple):
 
 @click.command()
 @as_json
-@click.option("--markdown", is_flag=True, help="Print docs/settings.md, which contains no values.")
+@click.option("--markdown", is_flag=True, help="Print docs/reference/settings.md, which contains no values.")
 def command(*, as_json: bool, markdown: bool) -> None:
     """Print every setting. Settings are environment variables; secrets are masked."""
     if markdown:

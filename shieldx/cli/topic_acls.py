@@ -16,7 +16,7 @@ from shieldx.settings import load_settings
 
 BOOTSTRAP = "HOST:PORT"
 ADMINISTRATOR = "--command-config admin.properties"
-"""The login of a user that may add ACLs; docs/security.md describes the file."""
+"""The login of a user that may add ACLs; docs/how-to/security.md describes the file."""
 
 
 @click.command("acls")

@@ -127,7 +127,7 @@ def _reserve(account: Account, command: Json, _place: str, at_ms: int) -> str:
 
 
 def _commit(account: Account, command: Json, place: str, _at_ms: int) -> str:
-    reservation_id, amount = command["reservation_id"], command["amount"]
+    reservation_id, amount = command["reservation_id"], command.get("amount")
     if amount is not None and (refusal := _wrong_amount(amount)):
         return refusal
     if refusal := _no_open_hold(account, reservation_id):
@@ -139,7 +139,7 @@ def _commit(account: Account, command: Json, place: str, _at_ms: int) -> str:
     _spend(account, amount, place)
     account.reserved -= amount
     account.holds[reservation_id] = hold._replace(left=hold.left - amount)
-    if command["final"] or amount == hold.left:
+    if command.get("final", True) or amount == hold.left:
         _release(account, reservation_id, "reservation_settled")
     return "ok"
 
@@ -152,7 +152,7 @@ def _abort(account: Account, command: Json, _place: str, _at_ms: int) -> str:
 
 
 def _refund(account: Account, command: Json, _place: str, _at_ms: int) -> str:
-    amount = command["amount"]
+    amount = command.get("amount")
     if amount is not None and (refusal := _wrong_amount(amount)):
         return refusal
     if not account.known:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 
 from shieldx.dev.broker_folder import BrokerFolder
@@ -14,6 +13,7 @@ from shieldx.dev.cluster_plan import new_plan
 from shieldx.dev.kafka_program import KafkaProgram
 from shieldx.dev.server_properties import Node
 from shieldx.dev.stack_error import StackError
+from shieldx.engine.kafka.assignor import CopartitionAssignor
 from shieldx.engine.kafka.clients import new_admin, new_group_consumer, new_producer, started
 
 _START_TIMEOUT_S = 60.0
@@ -65,7 +65,7 @@ async def _work(bootstrap: str) -> None:
                 # Otherwise Kafka may still be busy with the offsets and reject the next transaction's records.
                 await producer.flush()
                 await producer.send_offsets_to_transaction({TopicPartition(_TOPIC, 0): 0}, _GROUP)
-    member = new_group_consumer(connection, RoundRobinPartitionAssignor, group_id=_GROUP, auto_offset_reset="earliest")
+    member = new_group_consumer(connection, CopartitionAssignor(), group_id=_GROUP, auto_offset_reset="earliest")
     member.subscribe([_TOPIC])
     async with started(member) as consumer:
         for _ in range(_RECORDS_A_TRANSACTION):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PAGE = """
 from shieldx.engine.declarations.transactional import TransactionalAgent
+from tests.engine.table_specs import specs
 
 agent = TransactionalAgent(
     name="tally", reads=("tally.votes",), writes=("tally.counts",), state=specs("tally.state"), fold=print
@@ -29,7 +30,6 @@ tally.counts:
   cleanup: delete
   messages: {tally.count/1: "shieldx.messages:Tick"}
 tally.state: {about: State., key: tenant_id, cleanup: compact, readers: clients}
-tally.positions: {about: Positions., key: input topic, cleanup: compact}
 """
 
 

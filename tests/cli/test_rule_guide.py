@@ -1,4 +1,4 @@
-"""The statements of docs/rules.md are true."""
+"""The statements of docs/reference/rules.md are true."""
 
 from __future__ import annotations
 

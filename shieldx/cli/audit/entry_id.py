@@ -8,7 +8,7 @@ import click
 
 LAST_SHARD = 2**31 - 1
 LAST_SEQUENCE = 2**53 - 1
-"""The largest sequence that docs/audit-format.md allows."""
+"""The largest sequence that docs/reference/audit-format.md allows."""
 
 
 class EntryId(NamedTuple):

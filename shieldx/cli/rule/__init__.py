@@ -18,4 +18,4 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, package="shieldx.cli.rule", table=COMMANDS)
 def command() -> None:
-    """Manage detection rules. Versions never change; docs/rules.md describes the content of rules."""
+    """Manage detection rules. Versions never change; docs/reference/rules.md describes the content of rules."""

@@ -20,7 +20,7 @@ def brief(text: str) -> str:
 
 
 class Kind(StrEnum):
-    """The kinds of breaks that docs/audit-format.md lists."""
+    """The kinds of breaks that docs/reference/audit-format.md lists."""
 
     MALFORMED = "malformed"
     TOMBSTONE = "tombstone"

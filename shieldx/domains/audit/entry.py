@@ -1,4 +1,4 @@
-"""An entry of the audit log and the bytes that are hashed, as docs/audit-format.md specifies them."""
+"""An entry of the audit log and the bytes that are hashed, as docs/reference/audit-format.md specifies them."""
 
 from __future__ import annotations
 

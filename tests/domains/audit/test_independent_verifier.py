@@ -1,4 +1,4 @@
-"""docs/audit-format.md is sufficient to verify the log: a verifier written from it finds what the page states."""
+"""The page docs/reference/audit-format.md is sufficient: a verifier written from it finds what the page states."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The statements of docs/audit-keys.md for producers are true."""
+"""The statements of docs/how-to/audit-keys.md for producers are true."""
 
 from __future__ import annotations
 

@@ -149,9 +149,9 @@ def test_more_strata_than_a_record_takes_are_refused_before_they_make_one(sets: 
     )
     result, row = sets.seal(command, AT_MS)
     assert (result.code, row, newest(sets)) == (CommandCode.TOO_MANY_SAMPLES, None, None)
-    assert (result.detail or "").startswith("the summary of its samples takes 22")
+    assert (result.detail or "").startswith("the summary of its samples takes 2")
     assert (result.detail or "").endswith(
-        "in 250 strata, but the maximum is 20000: use fewer categories, or import them as several sets"
+        "in 500 strata, but the maximum is 20000: use fewer categories, or import them as several sets"
     )
     assert seal(sets, offsets=(0, 199), strata=strata(200)) == "ok"
 

@@ -192,5 +192,5 @@ def test_parts_add_up(one: Confusion, other: Confusion) -> None:
 
 @pytest.mark.parametrize("count", [-1, 1.0, True, np.int64(3)])
 def test_what_is_no_count_is_refused(count: Any) -> None:
-    with pytest.raises(ValueError, match=r"tn is .*: give a count"):
+    with pytest.raises(ValueError, match=r"tn is .*: expected a plain int of at least 0"):
         Confusion(tn=count)
