@@ -51,10 +51,7 @@ def named_errors() -> list[NamedError]:
             importlib.import_module(module.name)
     kinds = {kind for kind in _subclasses(ShieldXError) if kind.__module__.startswith(f"{shieldx.__name__}.")}
     public = [kind for kind in kinds if not kind.__name__.startswith("_")]
-    return sorted(
-        (_named(kind) for kind in public),
-        key=lambda error: (error.module != ShieldXError.__module__, _package(error), error.name),
-    )
+    return sorted((_named(kind) for kind in public), key=_order)
 
 
 def _subclasses(kind: type[ShieldXError]) -> Iterator[type[ShieldXError]]:

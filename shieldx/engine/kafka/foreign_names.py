@@ -1,4 +1,4 @@
-"""Names of a library that are not its public interface: checked where they are used, so that a rename is an error."""
+"""Checks for private names of libraries where they are used, so that a rename upstream is an error."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ Class = TypeVar("Class", bound=type)
 
 
 class InstallSupportedVersion(FixConfiguration, ImportError):
-    """A library has no longer a name that ShieldX needs: install a version that pyproject.toml allows."""
+    """A library no longer has a name that ShieldX needs.
+
+    Install a version of it that pyproject.toml allows.
+    """
 
 
 def require(owner: Any, name: str) -> None:
     """Check that a module or a class has a name.
 
     Raises:
-        InstallSupportedVersion: it has not.
+        InstallSupportedVersion: it does not.
     """
     if not hasattr(owner, name):
         library = _package(owner)
@@ -28,9 +31,12 @@ def require(owner: Any, name: str) -> None:
 
 
 def checked_overrides(kind: Class) -> Class:
-    """A library lacks a name that ShieldX needs.
+    """Check that every method that a class marks with `@override` exists in one of its bases.
 
-    Install a version of it that pyproject.toml allows.
+    A type checker does so only for libraries that ship types.
+
+    Raises:
+        InstallSupportedVersion: a base has renamed or removed a method.
     """
     for name, value in vars(kind).items():
         function = value.fget if isinstance(value, property) else value
