@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from shieldx.domains.shadow.messages import Score
 from shieldx.domains.shadow.tables import SCORES
 from shieldx.evaluators.errors import AnswerWithError, GiveUpEvaluation
-from shieldx.evaluators.judging import Work, encode_rule, judge
+from shieldx.evaluators.judging import JudgingRequest, encode_rule, judge
 from shieldx.evaluators.metrics import EvaluatorMetrics
 from shieldx.evaluators.pool import Pool
 from shieldx.evaluators.sample_reader import Place, SampleReader
@@ -19,9 +19,9 @@ from shieldx.messages import Output
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shieldx.domains.shadow.messages import Batch
+    from shieldx.domains.shadow.messages import SampleBatch
     from shieldx.engine.declarations.replayable import Resources
-    from shieldx.evaluators.judging import Defect, Judged, TooSlow, Unusable
+    from shieldx.evaluators.judging import Defect, JudgedSamples, RuleRefused, TooSlow
     from shieldx.messages import Source
 
 GIVEN_UP = 1024
@@ -38,7 +38,7 @@ class Evaluators:
         resources: Resources,
         *,
         shadow_processes: int,
-        judging: Callable[[Work], Judged | TooSlow | Unusable | Defect] = judge,
+        judging: Callable[[JudgingRequest], JudgedSamples | TooSlow | RuleRefused | Defect] = judge,
     ) -> None:
         metrics = EvaluatorMetrics(resources.registry)
         self._sets = SetCache(SampleReader(resources.connection).read, metrics)
@@ -59,7 +59,7 @@ class Evaluators:
     async def __aexit__(self, *_: object) -> None:
         await self._entered.aclose()
 
-    async def answer(self, message: Batch, source: Source) -> Sequence[Output]:
+    async def answer(self, message: SampleBatch, source: Source) -> Sequence[Output]:
         """The score of a batch, or its error if it cannot have outcomes.
 
         Raises:
@@ -78,7 +78,7 @@ class Evaluators:
             )
         return (Output(SCORES, message.tenant_id, score),)
 
-    async def _score(self, batch: Batch, partition: int) -> Score:
+    async def _score(self, batch: SampleBatch, partition: int) -> Score:
         evaluation = batch.tenant_id, batch.token
         if evaluation in self._given_up:
             raise AnswerWithError(self._given_up[evaluation])
@@ -90,7 +90,7 @@ class Evaluators:
                 self._given_up.popitem(last=False)
             raise
 
-    async def _judged(self, batch: Batch, partition: int) -> Score:
+    async def _judged(self, batch: SampleBatch, partition: int) -> Score:
         place = Place.of(batch, partition)
         found = await self._sets.get(place)
         if found.strata != batch.strata:
@@ -105,7 +105,7 @@ class Evaluators:
                 f"version {place.version} has only {len(known)}: start another evaluation"
             )
         judged = await self._pool.judge(
-            Work(
+            JudgingRequest(
                 encode_rule(batch.rule),
                 None if batch.compared is None else encode_rule(batch.compared),
                 [known[index] for index in batch.samples],

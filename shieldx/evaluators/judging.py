@@ -35,7 +35,7 @@ encode_rule = msgspec.json.Encoder(order="sorted").encode
 _decode_rule = msgspec.json.Decoder(RuleConfig).decode
 
 
-class Work(NamedTuple):
+class JudgingRequest(NamedTuple):
     """Samples to judge by a rule and, optionally, by a second rule for comparison; everything is encoded."""
 
     rule: bytes
@@ -43,7 +43,7 @@ class Work(NamedTuple):
     samples: Sequence[bytes]
 
 
-class Judged(NamedTuple):
+class JudgedSamples(NamedTuple):
     """The outcomes in the order of the samples.
 
     `latencies_ns` are for the main rule alone: they cover parsing the request and judging it, not decoding the sample.
@@ -61,7 +61,7 @@ class TooSlow(NamedTuple):
     error: str
 
 
-class Unusable(NamedTuple):
+class RuleRefused(NamedTuple):
     """A rule cannot be run at all."""
 
     error: str
@@ -74,12 +74,12 @@ class Defect(NamedTuple):
     stack: str
 
 
-def judge(work: Work) -> Judged | TooSlow | Unusable | Defect:
+def judge(work: JudgingRequest) -> JudgedSamples | TooSlow | RuleRefused | Defect:
     """Judge samples. Never raises, because an exception that cannot be pickled would look like a dead process."""
     try:
         return _judged(work)
     except UnusableRule as error:
-        return Unusable(str(error))
+        return RuleRefused(str(error))
     except Exception as error:  # noqa: BLE001 - the calling process logs it and answers with it
         return Defect(type(error).__name__, "".join(format_tb(error.__traceback__)))
 
@@ -89,11 +89,11 @@ def ready() -> int:
     return os.getpid()
 
 
-def joined(parts: Sequence[Judged]) -> Judged:
+def joined(parts: Sequence[JudgedSamples]) -> JudgedSamples:
     """Join the outcomes of the parts of a batch."""
     if len(parts) == 1:
         return parts[0]
-    return Judged(
+    return JudgedSamples(
         _joined_outcomes([part.outcomes for part in parts]),
         _joined_outcomes([part.compared for part in parts if part.compared is not None]) if parts[0].compared else None,
         tuple(source for part in parts for source in part.sources),
@@ -101,7 +101,7 @@ def joined(parts: Sequence[Judged]) -> Judged:
     )
 
 
-def _judged(work: Work) -> Judged | TooSlow:
+def _judged(work: JudgingRequest) -> JudgedSamples | TooSlow:
     rule = _compiled(work.rule)
     compared = None if work.compared is None else _compiled(work.compared)
     judgements, compared_judgements = [], []
@@ -122,7 +122,7 @@ def _judged(work: Work) -> Judged | TooSlow:
         sources.append(sample.source)
         if compared is not None:
             compared_judgements.append(compared.judge(parsed))
-    return Judged(
+    return JudgedSamples(
         _outcomes(rule, judgements),
         None if compared is None else _outcomes(compared, compared_judgements),
         tuple(sources),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from shieldx.errors import RestoreTask
 from shieldx.evaluators.errors import AnswerWithError, GiveUpEvaluation
-from shieldx.evaluators.judging import Defect, Judged, TooSlow, Unusable, Work, joined, judge
+from shieldx.evaluators.judging import Defect, JudgedSamples, JudgingRequest, RuleRefused, TooSlow, joined, judge
 from shieldx.evaluators.judging_process import JudgingProcess, StartAgain
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Pool:
         processes: int,
         metrics: EvaluatorMetrics,
         *,
-        judging: Callable[[Work], Judged | TooSlow | Unusable | Defect] = judge,
+        judging: Callable[[JudgingRequest], JudgedSamples | TooSlow | RuleRefused | Defect] = judge,
         hangs_after_s: float = HANGS_AFTER_S,
         process_bytes: int = PROCESS_BYTES,
     ) -> None:
@@ -72,7 +72,7 @@ class Pool:
         await self._stop()
         self._metrics.pool_processes.set(0)
 
-    async def judge(self, work: Work) -> Judged:
+    async def judge(self, work: JudgingRequest) -> JudgedSamples:
         """Judge a batch as soon as a process is free.
 
         Raises:
@@ -90,7 +90,7 @@ class Pool:
         finally:
             self._free.put_nowait(process)
 
-    async def _judge_in(self, process: JudgingProcess, work: Work) -> Judged:
+    async def _judge_in(self, process: JudgingProcess, work: JudgingRequest) -> JudgedSamples:
         for death in range(1, DEATHS + 1):
             await process.start()
             try:
@@ -105,11 +105,11 @@ class Pool:
             "memory: give the worker more, or simplify the rule"
         )
 
-    async def _portion_in(self, process: JudgingProcess, portion: Work) -> Judged:
+    async def _portion_in(self, process: JudgingProcess, portion: JudgingRequest) -> JudgedSamples:
         judged = await process.run(self._judging, portion)
         if isinstance(judged, TooSlow):
             raise GiveUpEvaluation(judged.error)
-        if isinstance(judged, Unusable):
+        if isinstance(judged, RuleRefused):
             raise AnswerWithError(judged.error)
         if isinstance(judged, Defect):
             logger.error("judging raised %s:\n%s", judged.kind, judged.stack)
@@ -133,7 +133,7 @@ async def _started(process: JudgingProcess) -> None:
     await process.start()
 
 
-def _portions(work: Work) -> Iterator[Work]:
+def _portions(work: JudgingRequest) -> Iterator[JudgingRequest]:
     """Split the work between samples, so that each portion respects the size limit or has a single sample."""
     begin = size = 0
     for index, sample in enumerate(work.samples):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import msgspec
 
-from shieldx.domains.audit.breaks import Kind
+from shieldx.domains.audit.breaks import BreakKind
 from shieldx.domains.audit.manifest import LastLine, Manifest
 from shieldx.domains.audit.record import Malformed, check_spelling, decode, decode_lines
-from shieldx.domains.audit.segment import Unusable
+from shieldx.domains.audit.segment import UnusableRecord
 from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _one_by_one(lines: list[bytes], places: list[int]) -> Iterator[Observation]:
         try:
             yield place, decode(line.rstrip(b"\r\n"))
         except Malformed as error:
-            yield place, Unusable(Kind.MALFORMED, None, None, str(error))
+            yield place, UnusableRecord(BreakKind.MALFORMED, None, None, str(error))
 
 
 def _last_line_start(file: BinaryIO, size: int) -> int:

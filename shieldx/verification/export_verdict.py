@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from shieldx.domains.audit.breaks import Break, Kind
+from shieldx.domains.audit.breaks import Break, BreakKind
 from shieldx.domains.audit.joining import Extent
 
 if TYPE_CHECKING:
@@ -44,4 +44,4 @@ def expected_entries(manifest: Manifest | None) -> dict[int, Ranges] | Extent:
 
 
 def _break(detail: str) -> Break:
-    return Break(Kind.MANIFEST, None, None, None, None, detail)
+    return Break(BreakKind.MANIFEST, None, None, None, None, detail)

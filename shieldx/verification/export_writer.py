@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.domains.audit.breaks import Kind
+from shieldx.domains.audit.breaks import BreakKind
 from shieldx.domains.audit.entry import digest_of
 from shieldx.domains.audit.manifest import LastLine, Manifest, ShardPart
 
@@ -25,7 +25,7 @@ _LAST = -1
 class NotExportable(ValueError):
     """The export format cannot represent this record. The message gives the reason and quotes no content."""
 
-    def __init__(self, kind: Kind, detail: str) -> None:
+    def __init__(self, kind: BreakKind, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
 
@@ -52,13 +52,13 @@ class ExportWriter:
         """
         ranges = self._ranges.get(shard, [])
         if entry.shard != shard:
-            raise NotExportable(Kind.MISPLACED, f"its shard is {entry.shard}")
+            raise NotExportable(BreakKind.MISPLACED, f"its shard is {entry.shard}")
         if ranges and entry.sequence <= ranges[_LAST][1]:
-            raise NotExportable(Kind.ORDER, "it follows a later one, or is a duplicate")
+            raise NotExportable(BreakKind.ORDER, "it follows a later one, or is a duplicate")
         if b"\n" in value:
-            raise NotExportable(Kind.MALFORMED, "its value has several lines")
+            raise NotExportable(BreakKind.MALFORMED, "its value has several lines")
         if (hash_ := digest_of(entry.hash)) is None:
-            raise NotExportable(Kind.HASH, "its hash is not 64 lower-case hexadecimal digits")
+            raise NotExportable(BreakKind.HASH, "its hash is not 64 lower-case hexadecimal digits")
         self._digest.update(hash_)
         self._file.write(value + b"\n")
         self._entries[shard] = self._entries.get(shard, 0) + 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from shieldx.domains.audit.breaks import Break, Kind
+from shieldx.domains.audit.breaks import Break, BreakKind
 from shieldx.domains.audit.head import Head
 from shieldx.domains.audit.joining import SeenHead
 from shieldx.domains.audit.record import Malformed, check_spelling
@@ -64,7 +64,7 @@ def judge(values: Iterable[tuple[str, int | None, bytes | None]], keys: Mapping[
         try:
             head = genuine(value, shard, keys)
         except NotGenuine as error:
-            found = Break(Kind.HEAD, error.shard, error.sequence, error.sequence, None, f"{where} {error}")
+            found = Break(BreakKind.HEAD, error.shard, error.sequence, error.sequence, None, f"{where} {error}")
             heads.breaks.append(found)
         else:
             heads.seen.append(SeenHead(head.shard, head.sequence, head.hash, where))
@@ -82,7 +82,7 @@ def read_heads(path: Path, keys: Mapping[str, bytes]) -> Heads:
     except OSError as error:
         raise CheckFile(f"cannot read {path}: {error}") from error
     if not lines:
-        return Heads([], [Break(Kind.HEAD, None, None, None, None, f"{path} contains no head")])
+        return Heads([], [Break(BreakKind.HEAD, None, None, None, None, f"{path} contains no head")])
     return judge(((f"line {number} of {path}", None, line) for number, line in enumerate(lines, 1)), keys)
 
 

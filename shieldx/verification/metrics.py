@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
-from shieldx.domains.audit.breaks import Kind
+from shieldx.domains.audit.breaks import BreakKind
 from shieldx.verification.export_file import CheckFile
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def write_metrics(
     ended.set(at_s)
     for log, verdict in verdicts.items():
         entries.labels(log).set(verdict.entries)
-        found = Counter[Kind]()
+        found = Counter[BreakKind]()
         for each in verdict.breaks:
             found[each.kind] += each.entries
-        for kind in Kind:  # includes kinds without breaks: an alert needs a series that was 0
+        for kind in BreakKind:  # includes kinds without breaks: an alert needs a series that was 0
             failures.labels(log, kind).set(found[kind])
     if reconciliation is not None:
         faults = Gauge(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.domains.audit.breaks import Kind, brief
+from shieldx.domains.audit.breaks import BreakKind, brief
 from shieldx.domains.audit.entry import AuditEntry, is_genuine
 from shieldx.domains.audit.joining import SeenHead
 from shieldx.domains.audit.projections import SELECT_COLUMNS, TABLE, entry_of
-from shieldx.domains.audit.segment import Unusable
+from shieldx.domains.audit.segment import UnusableRecord
 from shieldx.sinks.database import CheckPostgres, connected
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _observed(rows: Sequence[asyncpg.Record]) -> Iterator[Observation]:
             OverflowError,
             AttributeError,
         ) as error:  # the owner of the database may have written anything
-            yield sequence, Unusable(Kind.MALFORMED, row["shard"], sequence, brief(str(error)))
+            yield sequence, UnusableRecord(BreakKind.MALFORMED, row["shard"], sequence, brief(str(error)))
 
 
 @asynccontextmanager

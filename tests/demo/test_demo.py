@@ -25,7 +25,7 @@ from shieldx.demo.results import Figures
 from shieldx.demo.run import Measured, Outcome, Plan
 from shieldx.demo.story import SHORT_OF_CREDITS, TENANTS, Story
 from shieldx.dev.worker_process import ReadTheAgentLog, WorkerProcess
-from shieldx.domains.audit.breaks import Break, Kind
+from shieldx.domains.audit.breaks import Break, BreakKind
 from shieldx.domains.audit.joining import Verdict
 from shieldx.settings import Settings
 from tests import programs
@@ -182,7 +182,7 @@ def test_right_balances_make_the_exit_code_0(tmp_path: Path) -> None:
 def test_an_audit_log_that_is_not_whole_makes_the_exit_code_1(tmp_path: Path) -> None:
     ledger = LedgerInMemory(Story(PLAN.trace, PARTITIONS))
     ledger.play(ROWS)
-    lost = Break(Kind.GAP, 2, 17, 18, None, "missing")
+    lost = Break(BreakKind.GAP, 2, 17, 18, None, "missing")
     code, text = concluded(ledger, tmp_path, Verdict(100, [], [lost]))
     assert code == EXIT_DIFFERENCES
     assert "audit log: 100 entries in 0 shards, BROKEN" in text

@@ -8,7 +8,7 @@ import sys
 
 from prometheus_client import CollectorRegistry
 
-from shieldx.evaluators.judging import Work
+from shieldx.evaluators.judging import JudgingRequest
 from shieldx.evaluators.metrics import EvaluatorMetrics
 from shieldx.evaluators.pool import Pool
 from tests.evaluators.judging_functions import wait_for_file
@@ -19,7 +19,7 @@ async def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, lambda: None)
     async with Pool(2, EvaluatorMetrics(CollectorRegistry()), judging=wait_for_file) as pool:
-        judged = await pool.judge(Work(b"", None, [file.encode() for file in sys.argv[1:]]))
+        judged = await pool.judge(JudgingRequest(b"", None, [file.encode() for file in sys.argv[1:]]))
     sys.stdout.write(judged.outcomes.fired)
 
 

@@ -7,7 +7,7 @@ import pickle
 from shieldx.domains.shadow.messages import Outcomes
 from shieldx.domains.shadow.rule import Composite, Scored, Signature, Weighted
 from shieldx.evaluators.encoded_set import encode_sample
-from shieldx.evaluators.judging import Defect, Judged, Unusable, Work, encode_rule, joined, judge
+from shieldx.evaluators.judging import Defect, JudgedSamples, JudgingRequest, RuleRefused, encode_rule, joined, judge
 from tests import programs
 from tests.evaluators.sample_sets import sample
 
@@ -19,9 +19,9 @@ SAMPLES = [
 ]
 
 
-def judged(rule: Signature | Scored | Composite, compared: Signature | Scored | None = None) -> Judged:
-    found = judge(Work(encode_rule(rule), None if compared is None else encode_rule(compared), SAMPLES))
-    assert isinstance(found, Judged)
+def judged(rule: Signature | Scored | Composite, compared: Signature | Scored | None = None) -> JudgedSamples:
+    found = judge(JudgingRequest(encode_rule(rule), None if compared is None else encode_rule(compared), SAMPLES))
+    assert isinstance(found, JudgedSamples)
     return found
 
 
@@ -46,15 +46,15 @@ def test_the_rule_it_is_compared_with_judges_the_same_samples() -> None:
 
 
 def test_a_rule_that_cannot_run_says_why() -> None:
-    found = judge(Work(encode_rule(Signature(pattern="a(b")), None, SAMPLES))
-    assert isinstance(found, Unusable)
+    found = judge(JudgingRequest(encode_rule(Signature(pattern="a(b")), None, SAMPLES))
+    assert isinstance(found, RuleRefused)
     assert "pattern" in found.error
-    compared = judge(Work(encode_rule(QUOTE), encode_rule(Signature(pattern="a(b")), SAMPLES))
+    compared = judge(JudgingRequest(encode_rule(QUOTE), encode_rule(Signature(pattern="a(b")), SAMPLES))
     assert compared == found
 
 
 def test_an_unexpected_exception_is_reported_without_quoting_the_sample() -> None:
-    found = judge(Work(encode_rule(QUOTE), None, [b"\xa6secret"]))
+    found = judge(JudgingRequest(encode_rule(QUOTE), None, [b"\xa6secret"]))
     assert isinstance(found, Defect)
     assert "decode_sample" in found.stack
     assert "secret" not in str(found)
@@ -62,8 +62,8 @@ def test_an_unexpected_exception_is_reported_without_quoting_the_sample() -> Non
 
 def test_parts_of_a_batch_join_to_the_whole() -> None:
     encoded = encode_rule(SCORED), encode_rule(QUOTE)
-    parts = [judge(Work(*encoded, SAMPLES[:2])), judge(Work(*encoded, SAMPLES[2:]))]
-    whole = joined([part for part in parts if isinstance(part, Judged)])
+    parts = [judge(JudgingRequest(*encoded, SAMPLES[:2])), judge(JudgingRequest(*encoded, SAMPLES[2:]))]
+    whole = joined([part for part in parts if isinstance(part, JudgedSamples)])
     assert whole._replace(latencies_ns=()) == judged(SCORED, compared=QUOTE)._replace(latencies_ns=())
     assert len(whole.latencies_ns) == 3
 
@@ -77,6 +77,6 @@ def test_a_process_imports_nothing_of_kafka() -> None:
 
 
 def test_all_that_judging_gives_can_cross_to_another_process() -> None:
-    work = Work(encode_rule(SCORED), None, SAMPLES)
+    work = JudgingRequest(encode_rule(SCORED), None, SAMPLES)
     assert pickle.loads(pickle.dumps(work)) == work  # noqa: S301 - bytes of our own
     assert pickle.loads(pickle.dumps(judged(SCORED, SCORED))).outcomes == judged(SCORED).outcomes  # noqa: S301 - likewise

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from shieldx.errors import RestoreTask
 from shieldx.evaluators.errors import AnswerWithError
-from shieldx.evaluators.judging import Work
+from shieldx.evaluators.judging import JudgingRequest
 from shieldx.evaluators.metrics import EvaluatorMetrics
 from shieldx.evaluators.pool import PORTION_BYTES, Pool
 from tests import programs
@@ -24,17 +24,19 @@ from tests.polling import until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shieldx.evaluators.judging import Judged
+    from shieldx.evaluators.judging import JudgedSamples
 
 FAR_S = 3600.0
 TESTS = Path(__file__).parent
 
 
-def work(*samples: bytes) -> Work:
-    return Work(b"", None, samples)
+def work(*samples: bytes) -> JudgingRequest:
+    return JudgingRequest(b"", None, samples)
 
 
-def pool_of(processes: int, judging: Callable[[Work], Judged], *, hangs_after_s: float = FAR_S) -> Pool:
+def pool_of(
+    processes: int, judging: Callable[[JudgingRequest], JudgedSamples], *, hangs_after_s: float = FAR_S
+) -> Pool:
     return Pool(processes, EvaluatorMetrics(CollectorRegistry()), judging=judging, hangs_after_s=hangs_after_s)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.bootstrap.keyring_source import knows_keyring
-from shieldx.domains.audit.breaks import Kind
+from shieldx.domains.audit.breaks import BreakKind
 from shieldx.domains.audit.segment import SegmentCheck
 from shieldx.errors import ShieldXError
 
@@ -37,9 +37,9 @@ def check_entry(platform: Platform, entry: AuditEntry) -> EntryCheck:
     check = SegmentCheck(keys)
     check.take([(0, entry)])
     found = {each.kind: each.detail for each in check.report().breaks}
-    if Kind.UNKNOWN_KEY in found:
-        return EntryCheck(Kind.HASH not in found, None, reason or f"key {entry.key_id!r} is not in the keyring")
-    return EntryCheck(Kind.HASH not in found, Kind.MAC not in found)
+    if BreakKind.UNKNOWN_KEY in found:
+        return EntryCheck(BreakKind.HASH not in found, None, reason or f"key {entry.key_id!r} is not in the keyring")
+    return EntryCheck(BreakKind.HASH not in found, BreakKind.MAC not in found)
 
 
 def _keys(platform: Platform) -> tuple[Mapping[str, bytes], str | None]:

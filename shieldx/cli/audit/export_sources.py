@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.domains.audit.breaks import Break, Breaks, Kind
+from shieldx.domains.audit.breaks import Break, BreakKind, Breaks
 from shieldx.domains.audit.projections import entry_of
 from shieldx.domains.audit.record import encode, observe
-from shieldx.domains.audit.segment import Unusable
+from shieldx.domains.audit.segment import UnusableRecord
 from shieldx.engine.kafka.committed_range import records_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def in_kafka(
     for tp, part in sorted(ranges.items()):
         async for record in records_of(consumer, {tp: part}):
             _, found = next(observe(tp.partition, record.offset, record.key, record.value))
-            if isinstance(found, Unusable):
+            if isinstance(found, UnusableRecord):
                 unusable.add_range(
                     Break(found.kind, tp.partition, found.sequence, found.sequence, record.offset, found.detail)
                 )
@@ -65,6 +65,6 @@ async def in_postgres(mirror: Mirror, criteria: Criteria, unusable: Breaks) -> A
         try:
             entry = entry_of(row)
         except ValueError as error:
-            unusable.add(Kind.MALFORMED, shard, sequence, sequence, str(error))
+            unusable.add(BreakKind.MALFORMED, shard, sequence, sequence, str(error))
         else:
             yield Candidate(shard, sequence, entry, encode(entry) if exact is None else exact)

@@ -19,7 +19,7 @@ def brief(text: str) -> str:
     return text if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}…"
 
 
-class Kind(StrEnum):
+class BreakKind(StrEnum):
     """The kinds of breaks that docs/reference/audit-format.md lists."""
 
     MALFORMED = "malformed"
@@ -45,7 +45,7 @@ class Break(msgspec.Struct, frozen=True):
     `place` is where the first of them was read, for example its offset in a partition or a file.
     """
 
-    kind: Kind
+    kind: BreakKind
     shard: int | None
     first: int | None
     last: int | None
@@ -70,10 +70,10 @@ class Breaks:
 
     def __init__(self) -> None:
         self._found: list[Break] = []
-        self._last: dict[Kind, int] = {}
+        self._last: dict[BreakKind, int] = {}
         """The index of the last break of each kind."""
 
-    def add(self, kind: Kind, shard: int, sequence: int, place: int | None, detail: str) -> None:
+    def add(self, kind: BreakKind, shard: int, sequence: int, place: int | None, detail: str) -> None:
         """Add a problem with one entry."""
         self.add_range(Break(kind, shard, sequence, sequence, place, detail))
 

@@ -15,7 +15,7 @@ from shieldx.messages import DEAD_LETTERS, AuditAppend, DeadLetter, Output, Seal
 from shieldx.state.deduplication import body_digest, key_digest
 
 if TYPE_CHECKING:
-    from shieldx.domains.audit.keys import Keyring
+    from shieldx.domains.audit.keys import SigningKeys
     from shieldx.messages import Source
     from shieldx.state.partition_state import FoldContext
 
@@ -50,7 +50,7 @@ class AuditFold:
         TamperedState: the head that was restored was not written by this log.
     """
 
-    def __init__(self, context: FoldContext, *, audit_keyring: Keyring) -> None:
+    def __init__(self, context: FoldContext, *, audit_keyring: SigningKeys) -> None:
         self._shard = context.partition
         self._max_entry_bytes = context.max_record_bytes
         self._keys = audit_keyring

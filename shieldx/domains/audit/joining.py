@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.domains.audit.breaks import Break, Breaks, Kind, brief
+from shieldx.domains.audit.breaks import Break, BreakKind, Breaks, brief
 from shieldx.domains.audit.entry import GENESIS
 from shieldx.domains.audit.segment import UNLINKED
 
@@ -143,42 +143,44 @@ class _ShardChain:
                 key_id = None if piece is None else piece.next_key_id
                 continue
             if None not in (before.last_hash, piece.prev_hash) and before.last_hash != piece.prev_hash:
-                self._break(Kind.LINK, piece.first, piece.first, piece.place, UNLINKED)
+                self._break(BreakKind.LINK, piece.first, piece.first, piece.place, UNLINKED)
             if None in (key_id, piece.first_key_id) or key_id == piece.first_key_id:
                 key_id = piece.next_key_id
             else:
                 detail = brief(
                     f"signed with key {piece.first_key_id!r}, but the chain's key is {key_id!r} and no entry rotates it"
                 )
-                self._break(Kind.KEY_CHANGE, piece.first, piece.last, piece.place, detail)
+                self._break(BreakKind.KEY_CHANGE, piece.first, piece.last, piece.place, detail)
         if self.pieces and self.pieces[0].first == 0 and self.pieces[0].prev_hash not in (GENESIS, None):
-            self._break(Kind.LINK, 0, 0, self.pieces[0].place, "it is the first entry, but its prev_hash is not zero")
+            self._break(
+                BreakKind.LINK, 0, 0, self.pieces[0].place, "it is the first entry, but its prev_hash is not zero"
+            )
 
     def check_whole(self) -> None:
         """Report gaps between the first and the last existing entry."""
         after = 0
         for piece in self.pieces:
             if piece.first > after:
-                self._break(Kind.GAP, after, piece.first - 1, piece.place, "missing")
+                self._break(BreakKind.GAP, after, piece.first - 1, piece.place, "missing")
             after = piece.last + 1
 
     def check_ranges(self, expected: Ranges) -> None:
         """Report missing and surplus entries."""
         there = [(piece.first, piece.last) for piece in self.pieces]
         for first, last in _without(expected, there):
-            self._break(Kind.GAP, first, last, None, "missing")
+            self._break(BreakKind.GAP, first, last, None, "missing")
         for first, last in _without(there, expected):
-            self._break(Kind.EXTRA, first, last, None, "not among the entries that were exported")
+            self._break(BreakKind.EXTRA, first, last, None, "not among the entries that were exported")
 
     def _add_late(self, run: Run) -> None:
         """Add a run that follows later ones: its new entries are out of order, the others are duplicates."""
         new = _without([(run.first, run.last)], [(piece.first, piece.last) for piece in self._overlapping(run)])
         for first, last in _without([(run.first, run.last)], new):
             self.is_certain &= run.first == run.last
-            self._break(Kind.DUPLICATE, first, last, run.place, "duplicate")
+            self._break(BreakKind.DUPLICATE, first, last, run.place, "duplicate")
         for first, last in new:
             if first < self.pieces[-1].last:
-                self._break(Kind.ORDER, first, last, run.place, "it follows later ones")
+                self._break(BreakKind.ORDER, first, last, run.place, "it follows later ones")
             self.pieces.insert(bisect_right(self.pieces, first, key=_first), _piece(run, first, last))
 
     def _overlapping(self, run: Run) -> list[_Piece]:
@@ -186,7 +188,7 @@ class _ShardChain:
         end = bisect_right(self.pieces, run.last, key=_first)
         return [piece for piece in self.pieces[begin:end] if piece.last >= run.first]
 
-    def _break(self, kind: Kind, first: int, last: int, place: int | None, detail: str) -> None:
+    def _break(self, kind: BreakKind, first: int, last: int, place: int | None, detail: str) -> None:
         self._breaks.add_range(Break(kind, self._shard, first, last, place, detail))
 
 
@@ -238,7 +240,7 @@ def _check_heads(
             furthest[head.shard] = max(head, furthest.get(head.shard, head), key=lambda each: each.sequence)
         elif hashes.get((head.shard, head.sequence), head.hash) != head.hash:
             detail = f"{head.seen_by} has seen a different entry there"
-            breaks.add_range(Break(Kind.HEAD, head.shard, head.sequence, head.sequence, None, detail))
+            breaks.add_range(Break(BreakKind.HEAD, head.shard, head.sequence, head.sequence, None, detail))
     for shard, head in furthest.items():
         detail = f"{head.seen_by} has seen them"
-        breaks.add_range(Break(Kind.TRUNCATED, shard, lasts.get(shard, -1) + 1, head.sequence, None, detail))
+        breaks.add_range(Break(BreakKind.TRUNCATED, shard, lasts.get(shard, -1) + 1, head.sequence, None, detail))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.domains.audit.breaks import Kind, brief
+from shieldx.domains.audit.breaks import BreakKind, brief
 from shieldx.domains.audit.entry import AuditEntry
-from shieldx.domains.audit.segment import Unusable
+from shieldx.domains.audit.segment import UnusableRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,17 +72,19 @@ def check_spelling(text: bytes) -> None:
 def observe(shard: int, place: int, key: bytes | None, value: bytes | None) -> Iterator[Observation]:
     """Yield the entry in a record of a shard's partition, and what is wrong with it as a record."""
     if value is None:
-        yield place, Unusable(Kind.TOMBSTONE, shard, _sequence_in(key), "a tombstone")
+        yield place, UnusableRecord(BreakKind.TOMBSTONE, shard, _sequence_in(key), "a tombstone")
         return
     try:
         entry = decode(value)
     except Malformed as error:
-        yield place, Unusable(Kind.MALFORMED, shard, _sequence_in(key), str(error))
+        yield place, UnusableRecord(BreakKind.MALFORMED, shard, _sequence_in(key), str(error))
         return
     if key != f"{entry.shard}/{entry.sequence}".encode() or entry.shard != shard:
         yield (
             place,
-            Unusable(Kind.MISPLACED, entry.shard, entry.sequence, "its key or partition belongs to another entry"),
+            UnusableRecord(
+                BreakKind.MISPLACED, entry.shard, entry.sequence, "its key or partition belongs to another entry"
+            ),
         )
     yield place, entry
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.domains.audit.breaks import Break, Breaks, Kind, brief
+from shieldx.domains.audit.breaks import Break, BreakKind, Breaks, brief
 from shieldx.domains.audit.entry import ROTATE, AuditEntry, digest_of, hashed_bytes
 
 if TYPE_CHECKING:
@@ -18,16 +18,16 @@ HASH_BYTES = 32
 UNLINKED = "its prev_hash is not the hash of the previous entry"
 
 
-class Unusable(msgspec.Struct, frozen=True):
+class UnusableRecord(msgspec.Struct, frozen=True):
     """A record that is not a usable entry."""
 
-    kind: Kind
+    kind: BreakKind
     shard: int | None
     sequence: int | None
     detail: str
 
 
-Observation = tuple[int, AuditEntry | Unusable]
+Observation = tuple[int, AuditEntry | UnusableRecord]
 """A place and what was read there."""
 
 
@@ -90,7 +90,7 @@ class SegmentCheck:
         run = self._run
         shard, sequence, last_hash, key_id = _end_of(run)
         for place, entry in observed:
-            if isinstance(entry, Unusable):
+            if isinstance(entry, UnusableRecord):
                 self._unusable(place, entry)
                 continue
             hashed, secret = sha256(hashed_bytes(entry)), secrets.get(entry.key_id)
@@ -107,7 +107,7 @@ class SegmentCheck:
             if entry.sequence == sequence + 1 and entry.key_id == key_id and entry.shard == shard:
                 sequence = entry.sequence
                 if entry.prev_hash != last_hash:
-                    self._breaks.add(Kind.LINK, shard, sequence, place, UNLINKED)
+                    self._breaks.add(BreakKind.LINK, shard, sequence, place, UNLINKED)
                 last_hash = entry.hash
                 if entry.action == ROTATE:
                     run.end(sequence, last_hash, entry.next_key_id)
@@ -133,7 +133,7 @@ class SegmentCheck:
         last = self._last.get(entry.shard)
         if last is not None and last.is_continued_by(entry):
             if entry.prev_hash != last.last_hash:
-                self._breaks.add(Kind.LINK, entry.shard, entry.sequence, place, UNLINKED)
+                self._breaks.add(BreakKind.LINK, entry.shard, entry.sequence, place, UNLINKED)
             last.end(entry.sequence, entry.hash, entry.next_key_id)
             return last
         run = _run_from(entry, place)
@@ -147,13 +147,13 @@ class SegmentCheck:
         """Report what is wrong with an entry by itself: hash, signature or both, each checked independently."""
         add, found = self._breaks.add, _bytes_of(entry.hash)
         if hashed != entry.hash:
-            add(Kind.HASH, entry.shard, entry.sequence, place, "its content does not match its hash")
+            add(BreakKind.HASH, entry.shard, entry.sequence, place, "its content does not match its hash")
         if secret is None:
-            add(Kind.UNKNOWN_KEY, entry.shard, entry.sequence, place, brief(f"signed with key {entry.key_id!r}"))
+            add(BreakKind.UNKNOWN_KEY, entry.shard, entry.sequence, place, brief(f"signed with key {entry.key_id!r}"))
         elif hmac_digest(secret, found, "sha256").hex() != entry.mac:
-            add(Kind.MAC, entry.shard, entry.sequence, place, brief(f"not signed with key {entry.key_id!r}"))
+            add(BreakKind.MAC, entry.shard, entry.sequence, place, brief(f"not signed with key {entry.key_id!r}"))
 
-    def _unusable(self, place: int, found: Unusable) -> None:
+    def _unusable(self, place: int, found: UnusableRecord) -> None:
         self._breaks.add_range(Break(found.kind, found.shard, found.sequence, found.sequence, place, found.detail))
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.tasks.context import TaskContext
-    from shieldx.engine.tasks.log import Header, Record, Transactions
+    from shieldx.engine.tasks.log import Header, Record, TransactionalProducer
     from shieldx.messages import Output
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Task:
         self._positions = TaskPositions(agent, partition, context)
         self._owns = frozenset(agent.inputs) if agent.owns is None else agent.owns
         self._settled = False
-        self._transactions: Transactions | None = None
+        self._transactions: TransactionalProducer | None = None
         self._stream_time_ms = 0
         self._expired_ms = -1
         self._ticks = TopicPartition(agent.ticks, partition)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shieldx.domains.audit.breaks import Kind
+from shieldx.domains.audit.breaks import BreakKind
 from shieldx.domains.audit.entry import GENESIS, AuditEntry, hashed_bytes, signed
 from shieldx.domains.audit.head import Head
 from shieldx.domains.audit.manifest import Manifest
@@ -93,4 +93,4 @@ def test_the_tables_have_every_field_in_its_order() -> None:
 
 
 def test_the_tables_have_every_break() -> None:
-    assert sorted(first_column("What a verifier reports")) == sorted(Kind)
+    assert sorted(first_column("What a verifier reports")) == sorted(BreakKind)

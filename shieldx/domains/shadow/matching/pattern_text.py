@@ -42,7 +42,7 @@ _WHOLE: Final = {
 }
 
 
-class Refusal(Exception):
+class PatternRefusal(Exception):
     """Change the pattern at `position` (a character's offset)."""
 
     def __init__(self, position: int, reason: str) -> None:
@@ -54,7 +54,7 @@ class Refusal(Exception):
 def as_bytes(pattern: str) -> bytes:
     """The pattern for RE2 with Latin-1 encoding: a non-ASCII character becomes a group of its bytes.
 
-    Raises `Refusal` for a non-ASCII character in a class, because classes match single bytes.
+    Raises `PatternRefusal` for a non-ASCII character in a class, because classes match single bytes.
     """
     if pattern.isascii():
         return pattern.encode()
@@ -64,25 +64,27 @@ def as_bytes(pattern: str) -> bytes:
             pieces.append(character.encode())
             continue
         if place == "escape":
-            raise Refusal(position, "RE2 does not allow a backslash before this character; remove it")
+            raise PatternRefusal(position, "RE2 does not allow a backslash before this character; remove it")
         if place == "class":
-            raise Refusal(position, "a class matches single bytes; write this character as an alternative: (?:é|[…])")
+            raise PatternRefusal(
+                position, "a class matches single bytes; write this character as an alternative: (?:é|[…])"
+            )
         group = b"(?:" + encoded(character, position) + b")"
         pieces.append(b"\\E" + group + b"\\Q" if place == "quoted" else group)
     return b"".join(pieces)
 
 
 def encoded(text: str, position: int = 0) -> bytes:
-    """Encode the text as UTF-8. Raises `Refusal` for an unpaired surrogate."""
+    """Encode the text as UTF-8. Raises `PatternRefusal` for an unpaired surrogate."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise Refusal(
+        raise PatternRefusal(
             position + error.start, "an unpaired surrogate is not a character; write its bytes as \\xHH"
         ) from None
 
 
-def refusal_of(pattern: str, said: str, error_of: Callable[[str], str | None]) -> Refusal | None:
+def refusal_of(pattern: str, said: str, error_of: Callable[[str], str | None]) -> PatternRefusal | None:
     """Where and why RE2 rejects the pattern; None if the reason concerns the whole pattern.
 
     Args:
@@ -92,16 +94,16 @@ def refusal_of(pattern: str, said: str, error_of: Callable[[str], str | None]) -
     """
     what, _, fragment = said.partition(": ")
     if what in _WHOLE:
-        return Refusal(_place_of(what, fragment, pattern), _WHOLE[what])
+        return PatternRefusal(_place_of(what, fragment, pattern), _WHOLE[what])
     if not fragment:
         return None
     start = max(0, pattern.rfind(fragment, 0, _first_end(pattern, said, error_of)))
     if what == "no argument for repetition operator":
-        return Refusal(start, "this quantifier has nothing to repeat; escape it with a backslash")
+        return PatternRefusal(start, "this quantifier has nothing to repeat; escape it with a backslash")
     for unsupported, reason in _UNSUPPORTED:
         if re.compile(unsupported).match(pattern, start):
-            return Refusal(start, reason)
-    return Refusal(start, f"RE2 says {said[:QUOTED_CHARACTERS]!r}; see its syntax")
+            return PatternRefusal(start, reason)
+    return PatternRefusal(start, f"RE2 says {said[:QUOTED_CHARACTERS]!r}; see its syntax")
 
 
 def _place_of(what: str, fragment: str, pattern: str) -> int:

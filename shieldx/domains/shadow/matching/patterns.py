@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import re2
 
-from shieldx.domains.shadow.matching.pattern_text import Refusal, as_bytes, encoded, refusal_of
+from shieldx.domains.shadow.matching.pattern_text import PatternRefusal, as_bytes, encoded, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -103,7 +103,7 @@ def compile_literal(text: str) -> Literal:
     """Compile a literal text. Raises `UnusablePattern`."""
     try:
         return Literal(encoded(text))
-    except Refusal as refusal:
+    except PatternRefusal as refusal:
         raise UnusablePattern(refusal.position, refusal.reason) from None
 
 
@@ -111,7 +111,7 @@ def compile_regex(pattern: str) -> Regex:
     """Compile a regular expression. Raises `UnusablePattern`."""
     try:
         compiled = _compile(as_bytes(pattern))
-    except Refusal as refusal:
+    except PatternRefusal as refusal:
         raise UnusablePattern(refusal.position, refusal.reason) from None
     except re2.error as error:
         raise _unusable(pattern, _said(error)) from None
@@ -135,7 +135,7 @@ def compile_keywords(words: Sequence[str], *, case_sensitive: bool, whole_words:
         raise UnusablePattern(None, f"{len(words):,} keywords exceed the maximum of {MAX_KEYWORDS:,}; split the rule")
     try:
         texts = [encoded(word) for word in words]
-    except Refusal as refusal:
+    except PatternRefusal as refusal:
         raise UnusablePattern(refusal.position, refusal.reason) from None
     if (longest := max(map(len, texts))) > MAX_KEYWORD_BYTES:
         raise UnusablePattern(

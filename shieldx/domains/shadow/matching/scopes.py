@@ -26,7 +26,7 @@ class UnusableScope(Exception):
         self.reason = reason
 
 
-class Source(NamedTuple):
+class ScopeSource(NamedTuple):
     """A target, the names excluded from it, and the transformations of its values. Equal sources are read only once."""
 
     target: str
@@ -34,11 +34,11 @@ class Source(NamedTuple):
     transformations: tuple[str, ...]
 
 
-class Sources:
+class ScopeSources:
     """The distinct sources of a rule; reads them for one request after another."""
 
     def __init__(self) -> None:
-        self._indexes: dict[Source, int] = {}
+        self._indexes: dict[ScopeSource, int] = {}
         self._exclusions: list[tuple[frozenset[bytes], tuple[Regex, ...]]] = []
 
     def add(self, scope: Scope) -> tuple[int, ...]:
@@ -54,10 +54,10 @@ class Sources:
                 continue
             names = (other.partition(":") for other in scope.excluded)
             names_left_out = tuple(sorted({name for of, _, name in names if of == base}))
-            found.append(self._number(Source(target, names_left_out, scope.transformations)))
+            found.append(self._number(ScopeSource(target, names_left_out, scope.transformations)))
         return tuple(found)
 
-    def _number(self, source: Source) -> int:
+    def _number(self, source: ScopeSource) -> int:
         known = self._indexes.get(source)
         if known is not None:
             return known
@@ -77,7 +77,7 @@ class Reader:
     def __init__(
         self,
         parsed: ParsedRequest,
-        sources: tuple[Source, ...],
+        sources: tuple[ScopeSource, ...],
         exclusions: list[tuple[frozenset[bytes], tuple[Regex, ...]]],
     ) -> None:
         self._parsed = parsed

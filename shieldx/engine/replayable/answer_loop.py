@@ -32,7 +32,7 @@ MOST_PAUSING = 1000
 """So many records wait for another try beside those at work; with more, nothing new is taken until one is answered."""
 
 
-class Answers:
+class AnswerLoop:
     """Takes records, answers a bounded number at once, and says of each when it is done."""
 
     def __init__(
