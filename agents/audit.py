@@ -1,6 +1,7 @@
 """audit: appends, decisions and rotations in; the log, its heads, and which appends were made out."""
 
 from shieldx.domains.audit import tables
+from shieldx.domains.audit.dead_letters import AuditReason
 from shieldx.domains.audit.fold import AuditFold
 from shieldx.domains.audit.metrics import entries, head
 from shieldx.domains.audit.state import STATE
@@ -14,6 +15,7 @@ agent = TransactionalAgent(
     parameters=("audit_keyring",),
     writes=(tables.LOG,),
     state=STATE,
+    dead_letter_reasons=tuple(AuditReason),
     counters=(
         Counter(
             name="audit_entries_total",

@@ -1,13 +1,13 @@
 """audit-mirror: the audit log, into Postgres."""
 
 from shieldx.domains.audit import projections, tables
-from shieldx.engine.declarations.sink import Months, Sink, Table
+from shieldx.engine.declarations.sink import Months, Sink, SqlTable
 
 agent = Sink(
     name="audit-mirror",
     reads=(tables.LOG,),
     into=(
-        Table(
+        SqlTable(
             name=projections.TABLE,
             key=projections.KEY,
             columns=projections.COLUMNS,

@@ -1,6 +1,7 @@
 """credits: commands in; results, audit entries and the ledger's tables out."""
 
 from shieldx.domains.credits import tables
+from shieldx.domains.credits.dead_letters import CreditsReason
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Result
 from shieldx.domains.credits.state import STATE
@@ -13,6 +14,7 @@ agent = TransactionalAgent(
     fold=CreditsFold,
     writes=(tables.RESULTS, tables.AUDIT),
     state=STATE,
+    dead_letter_reasons=tuple(CreditsReason),
     counters=(
         Counter(
             name="credits_operations_total",

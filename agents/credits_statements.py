@@ -1,14 +1,14 @@
 """credits-statements: the ledger's accounts and transactions, into Postgres."""
 
 from shieldx.domains.credits import projections, tables
-from shieldx.engine.declarations.sink import Sink, Table
+from shieldx.engine.declarations.sink import Sink, SqlTable
 
 agent = Sink(
     name="credits-statements",
     reads=(tables.ACCOUNTS, tables.TRANSACTIONS),
     into=(
-        Table(name=projections.ACCOUNTS_TABLE, key=projections.ACCOUNTS_KEY, columns=projections.ACCOUNTS_COLUMNS),
-        Table(
+        SqlTable(name=projections.ACCOUNTS_TABLE, key=projections.ACCOUNTS_KEY, columns=projections.ACCOUNTS_COLUMNS),
+        SqlTable(
             name=projections.TRANSACTIONS_TABLE,
             key=projections.TRANSACTIONS_KEY,
             columns=projections.TRANSACTIONS_COLUMNS,

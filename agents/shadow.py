@@ -2,6 +2,7 @@
 
 from shieldx.domains.credits.tables import COMMANDS as LEDGER_COMMANDS
 from shieldx.domains.shadow import metrics, tables
+from shieldx.domains.shadow.dead_letters import ShadowReason
 from shieldx.domains.shadow.fold import ShadowFold
 from shieldx.domains.shadow.state import STATE
 from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
@@ -14,6 +15,7 @@ agent = TransactionalAgent(
     parameters=("shadow_price_per_1000",),
     writes=(tables.REPORTS, tables.RESULTS, tables.BATCHES, LEDGER_COMMANDS, tables.AUDIT),
     state=STATE,
+    dead_letter_reasons=tuple(ShadowReason),
     counters=(
         Counter(
             name="shadow_evaluation_total",

@@ -40,12 +40,15 @@ START_TIMEOUT_S = 10.0
 class SendAgain(ShieldXError):
     """No result arrived in time. It is unknown whether the command was executed.
 
-    Sending it again with the same idempotency key within 24 h returns its only result.
+    Send it again with the same idempotency key: within 24 h this returns its only result.
     """
 
 
 class MakeItSmaller(ShieldXError):
-    """The command is too large for a record; it was not sent."""
+    """The command is too large for a record; it was not sent.
+
+    Make the command smaller, for example by splitting a batch.
+    """
 
 
 class Client:

@@ -6,9 +6,10 @@ Nothing here knows Kafka; the engine turns these into records.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 
@@ -118,6 +119,27 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 DEAD_LETTERS = "dead-letters"
 
 
+class DeadLetterReason(StrEnum):
+    """Why a record was set aside: a value that is stored and never changes, what it means, and what to do.
+
+    The engine has its own reasons, each domain has an enum of its own, and pages in `agents/` declare them. The page
+    docs/reference/dead-letters.md is generated from all of them.
+    """
+
+    meaning: str
+    """What happened, for whoever sees the reason first."""
+    remedy: str
+    """What to do about it."""
+
+    def __new__(cls, value: str, meaning: str, remedy: str) -> Self:
+        """Make a member: its stored value, what it means, and what to do."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        member.remedy = remedy
+        return member
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A record that was set aside: why, and where to find it. The payload stays in its own topic only.
 
@@ -132,10 +154,10 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     at: str
 
     @classmethod
-    def of(cls, source: Source, value: bytes | None, reason: str, detail: str) -> DeadLetter:
-        """Set a record aside."""
+    def of(cls, source: Source, value: bytes | None, reason: DeadLetterReason, detail: str) -> DeadLetter:
+        """Set a record aside. `detail` adds what the reason alone does not say, without personal data."""
         return cls(
-            reason=reason,
+            reason=reason.value,
             detail=detail,
             source=Coordinates(source.topic, source.partition, source.offset),
             length=None if value is None else len(value),

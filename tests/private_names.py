@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-NAMED_TUPLES = {"_asdict", "_fields", "_replace"}
-"""Public for all that their names say."""
+PUBLIC = {"_asdict", "_fields", "_replace", "_value_"}
+"""Of named tuples and enums: documented, in spite of their names."""
 
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.endswith("__") and name not in NAMED_TUPLES
+    return name.startswith("_") and not name.endswith("__") and name not in PUBLIC
 
 
 def private_attributes(source: str) -> set[str]:

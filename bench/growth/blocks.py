@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from shieldx.domains.credits.messages import Code, Consume
-from shieldx.domains.credits.outcomes import VERSION, Figures, Outcome, pack
+from shieldx.domains.credits.outcomes import VERSION, Balances, Outcome, pack
 from shieldx.domains.credits.transactions import position_of
 from shieldx.state.deduplication import BLOCK_BYTES, BLOCK_VERSION, HOUR_MS, key_digest
 
@@ -41,7 +41,7 @@ def first_ms(hour: int) -> int:
 def entry_of(command: Consume, hour: int, offset: int) -> bytes:
     """The packed outcome of `command`, which was answered with ok at `offset`."""
     at_ms = first_ms(hour)
-    outcome = Outcome(Code.OK, position_of(offset, None), at_ms, Figures(_PLENTY, 0, _PLENTY, 2 * _PLENTY))
+    outcome = Outcome(Code.OK, position_of(offset, None), at_ms, Balances(_PLENTY, 0, _PLENTY, 2 * _PLENTY))
     packed = pack(command, outcome)
     return _ENTRY.pack(key_digest(command.tenant_id, command.idempotency_key), len(packed)) + packed
 

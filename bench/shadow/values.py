@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shieldx.domains.shadow.matching.parts import ParsedRequest
-from shieldx.domains.shadow.matching.scopes import Sources
+from shieldx.domains.shadow.matching.scopes import ScopeSources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +19,6 @@ Values = list[list[bytes]]
 
 def values_of(scope: Scope, samples: Iterable[Sample]) -> Values:
     """The values in the scope for each sample, as the matcher passes them to a pattern."""
-    sources = Sources()
+    sources = ScopeSources()
     numbers = sources.add(scope)
     return [list(sources.reader(ParsedRequest(sample.request)).values(numbers)) for sample in samples]

@@ -13,13 +13,13 @@ from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.replayable.deliveries import Deliveries
 from shieldx.engine.replayable.worker import ReplayableWorker
 from shieldx.engine.runtime.memory_limit import MemoryLimit
-from shieldx.engine.runtime.work import AgentWork, Work
+from shieldx.engine.runtime.task_factory import AgentTaskFactory, TaskFactory
 from shieldx.engine.runtime.worker import Worker
 from shieldx.engine.tasks.codec import Codec
 from shieldx.engine.tasks.context import TaskContext
 from shieldx.rocksdb.store import RocksStores
 from shieldx.sinks.database import Database
-from shieldx.sinks.sink_work import SinkWork
+from shieldx.sinks.sink_task_factory import SinkTaskFactory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ MOST_STORE_BYTES = 512_000_000
 """More cache than this for the stores on disk gains nothing that the operating system's own does not."""
 
 AnyWorker = Worker | ReplayableWorker
-Service = KafkaLog | SinkWork | Deliveries
+Service = KafkaLog | SinkTaskFactory | Deliveries
 """What a worker needs to be started before it, and stopped after it."""
 
 
@@ -81,7 +81,7 @@ class WorkerMaker:
             format_level=settings.format_level,
         )
         ready = replace(agent, fold=partial(agent.fold, **self._parameters(agent)))
-        return self._worker(AgentWork(ready, context), agent), log
+        return self._worker(AgentTaskFactory(ready, context), agent), log
 
     def of_replayable(self, agent: Replayable) -> tuple[ReplayableWorker, Deliveries]:
         """A worker that answers records, and what delivers its answers."""
@@ -93,14 +93,14 @@ class WorkerMaker:
         options = self._consumer_options(agent)
         return ReplayableWorker(ready, resources, options, codec, deliveries, self._metrics), deliveries
 
-    def of_sink(self, agent: Sink) -> tuple[Worker, SinkWork]:
+    def of_sink(self, agent: Sink) -> tuple[Worker, SinkTaskFactory]:
         """A worker that writes to Postgres, and its connections."""
         platform = self._platform
         database = Database(platform.postgres_dsn, application=platform.group(agent))
-        work = SinkWork(agent, database, Cluster(platform.connection))
+        work = SinkTaskFactory(agent, database, Cluster(platform.connection))
         return self._worker(work, agent), work
 
-    def _worker(self, work: Work, agent: Agent) -> Worker:
+    def _worker(self, work: TaskFactory, agent: Agent) -> Worker:
         return Worker(
             work,
             self._consumer_options(agent),

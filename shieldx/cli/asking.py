@@ -28,7 +28,10 @@ LEAST_POLL_MS = 1
 
 
 class StartAgent(ShieldXError):
-    """No answer came in time; what was sent stays in its topic until the agent that answers reads it."""
+    """No answer came in time; what was sent stays in its topic until the agent that answers reads it.
+
+    Start the agent, or wait longer with `--timeout-s`. Sending the same command again is safe.
+    """
 
 
 @asynccontextmanager

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class CorrectLine(ShieldXError):
-    """A line is not a command. The message names the line and the field."""
+    """A line is not a command. The message names the line and the field.
+
+    Correct the line and send it again.
+    """
 
 
 class CommandLines:

@@ -10,6 +10,7 @@ import click
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.committed_records import committed_consumer
+from shieldx.cli.dead_letter_reasons import reasons_command
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.letters import find_letters, read_letters
 from shieldx.cli.record_place import RecordPlaceType
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """List, show and replay dead-lettered records.
+    """List, show, replay and explain dead letters.
 
     PLACE is the place of the record: topic/partition/offset.
     """
     silence_aiokafka()
+
+
+command.add_command(reasons_command)
 
 
 @command.command("list")

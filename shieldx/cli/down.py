@@ -23,7 +23,10 @@ STOP_S = 40.0
 
 
 class StopProcess(ShieldXError):
-    """A process did not stop when it was told to."""
+    """A process did not stop when it was told to.
+
+    End it with `kill -9` and the process id in the message.
+    """
 
 
 @click.command()

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class ListDeadLetters(ShieldXError):
-    """There is no such dead letter; `shieldx dead-letters list` lists them."""
+    """There is no such dead letter.
+
+    Choose a place that `shieldx dead-letters list` shows.
+    """
 
 
 class Letter(msgspec.Struct, frozen=True):

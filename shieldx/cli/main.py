@@ -7,8 +7,7 @@ from typing import Any, NoReturn
 import click
 
 from shieldx.cli.lazy_group import CommandEntry, LazyGroup
-from shieldx.dev.stack_error import StackError
-from shieldx.errors import FixConfiguration, ShieldXError
+from shieldx.errors import ShieldXError
 
 EXIT_INTERRUPTED = 130
 
@@ -24,7 +23,7 @@ COMMANDS = {
     "topology": CommandEntry("topology", "Draw the graph of agents and topics."),
     "send": CommandEntry("send", "Send commands from a file of JSON lines and print their results."),
     "results": CommandEntry("results", "Print results."),
-    "dead-letters": CommandEntry("dead_letters", "List, show and replay dead-lettered records."),
+    "dead-letters": CommandEntry("dead_letters", "List, show, replay and explain dead letters."),
     "balance": CommandEntry("balance", "Print a tenant's balance, now or at an earlier time."),
     "statement": CommandEntry("statement", "Print a tenant's account statement."),
     "audit": CommandEntry("audit", "Verify, search, export and sign the audit log."),
@@ -34,13 +33,16 @@ COMMANDS = {
     "migrate": CommandEntry("migrate", "Update the schema in Postgres, or roll it back."),
     "schemas": CommandEntry("schemas", "Print or write the JSON Schema of every message."),
     "config": CommandEntry("config", "Print every setting."),
+    "errors": CommandEntry("errors", "Explain every error: what it means and what to do."),
 }
 
 
-class ConfigurationFailure(click.ClickException):
-    """A click error with an exit code that tells a supervisor not to restart."""
+class NamedFailure(click.ClickException):
+    """A click error with the message and the exit code of an error of ours."""
 
-    exit_code = 2
+    def __init__(self, error: ShieldXError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_code
 
 
 class RootCommands(LazyGroup):
@@ -50,10 +52,8 @@ class RootCommands(LazyGroup):
         """Call a command."""
         try:
             return super().invoke(ctx)
-        except FixConfiguration as error:
-            raise ConfigurationFailure(str(error)) from error
-        except (ShieldXError, StackError) as error:
-            raise click.ClickException(str(error)) from error
+        except ShieldXError as error:
+            raise NamedFailure(error) from error
         except (KeyboardInterrupt, click.Abort):
             _interrupted(ctx)
 

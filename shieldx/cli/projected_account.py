@@ -43,7 +43,10 @@ ORDER BY input_offset, batch_index NULLS FIRST LIMIT 1
 
 
 class CheckTheTenant(ShieldXError):
-    """Postgres has no account with that name."""
+    """Postgres has no account with that name.
+
+    Check the tenant's name, and with `shieldx status` how far the sink is behind.
+    """
 
 
 class Movement(NamedTuple):

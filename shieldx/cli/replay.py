@@ -10,7 +10,9 @@ from aiokafka.errors import ProducerFenced
 
 from shieldx.cli.producing import open_producer
 from shieldx.cli.source_records import read_source
+from shieldx.domains.credits.dead_letters import CreditsReason
 from shieldx.engine.tasks.codec import HOP
+from shieldx.engine.tasks.dead_letter_reasons import EngineReason
 from shieldx.errors import ShieldXError
 from shieldx.messages import DEAD_LETTERS
 
@@ -25,12 +27,15 @@ if TYPE_CHECKING:
     from shieldx.cli.letters import Letter
     from shieldx.cli.record_place import RecordPlace
 
-EXECUTED = frozenset({"reply_to_refused", "result_too_large"})
+EXECUTED = frozenset({EngineReason.REPLY_TO_REFUSED, CreditsReason.RESULT_TOO_LARGE})
 """Reasons of dead letters about commands that were answered nevertheless."""
 
 
 class LetOtherReplayFinish(ShieldXError):
-    """A later replay has fenced this one."""
+    """A later replay has fenced this one.
+
+    Let the other replay finish, then check with `shieldx dead-letters list` what is left.
+    """
 
 
 class _Owned(msgspec.Struct):

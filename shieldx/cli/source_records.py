@@ -22,7 +22,10 @@ ANSWER_S = 10.0
 
 
 class AskProducerToSendAgain(ShieldXError):
-    """The record is no longer in its topic, or is not the one that was set aside."""
+    """The record is no longer in its topic, or is not the one that was set aside.
+
+    Ask its producer to send it again.
+    """
 
 
 async def read_source(consumer: AIOKafkaConsumer, letter: Letter) -> Record:

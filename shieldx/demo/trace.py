@@ -22,7 +22,10 @@ MOST_TOKENS = 10**9
 
 
 class FixTrace(ShieldXError):
-    """The trace cannot be used. The message names the file, the line and the column."""
+    """The trace cannot be used. The message names the file, the line and the column.
+
+    Correct the file.
+    """
 
 
 class TraceRow(NamedTuple):

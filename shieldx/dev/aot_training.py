@@ -27,7 +27,10 @@ _RECORDS_A_TRANSACTION = 50
 
 
 class TrainingFailed(StackError):
-    """The AOT cache could not be created; Kafka works without one."""
+    """The AOT cache could not be created; Kafka works without one.
+
+    Read the message. Startup is slower until the cache can be created.
+    """
 
 
 async def record_training_run(program: KafkaProgram, folder: BrokerFolder, configuration: Path) -> None:

@@ -17,15 +17,22 @@ if TYPE_CHECKING:
 
 
 class BrokerDidNotStart(StackError):
-    """The broker exited or did not respond. The message quotes the end of its log and names the file."""
+    """The broker exited or did not respond. The message quotes the end of its log and names the file.
+
+    Correct what the log says, usually a port, a full disk or too little memory.
+    """
 
 
 class BrokerEnded(StackError):
-    """The broker exited although nobody stopped it; restart it. `brief` is the message without the log."""
+    """The broker exited although nobody stopped it.
+
+    Restart it. The end of its log gives the cause.
+    """
 
     def __init__(self, brief: str, log_end: str) -> None:
         super().__init__(f"{brief} ends:\n{log_end}")
         self.brief = brief
+        """The message without the log."""
 
 
 class _StartFailed(Exception):

@@ -11,7 +11,10 @@ from shieldx.dev.stack_error import StackError
 
 
 class StopTheOtherProcess(StackError):
-    """Another live process holds the lock."""
+    """Another live process holds the lock.
+
+    Stop that process, or use another folder.
+    """
 
     def __init__(self, message: str, holder_pid: int | None) -> None:
         super().__init__(message)

@@ -13,7 +13,10 @@ _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<group>[\w.-]+):(?P<artifact>[
 
 
 class RegenerateTheJarLock(StackError):
-    """The lock file cannot be read; `python -m shieldx.dev.jars --lock` rewrites it."""
+    """The lock file cannot be read.
+
+    Rewrite it with `python -m shieldx.dev.jars --lock`.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,15 +36,24 @@ _UNFINISHED = "unfinished-jars-"
 
 
 class DeleteTheJarsAndTryAgain(StackError):
-    """A jar differs from the lock. The message names the jar and the folder to delete."""
+    """A jar differs from the lock. The message names the jar and the folder to delete.
+
+    Delete that folder and try again.
+    """
 
 
 class CheckTheNetworkAndTryAgain(StackError):
-    """A jar could not be downloaded; nothing was saved."""
+    """A jar could not be downloaded; nothing was saved.
+
+    Check the network connection and try again.
+    """
 
 
 class PinOneVersion(StackError):
-    """The roots of the lock disagree on the version of a library."""
+    """The roots of the lock disagree on the version of a library.
+
+    Pin one version of the library.
+    """
 
 
 def installed_jars(lock: JarLock, cache: Path) -> list[Path] | None:

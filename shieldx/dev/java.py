@@ -11,11 +11,17 @@ _OLDEST_WITH_AOT_CACHE_OUTPUT = 25
 
 
 class InstallTheStackExtra(StackError):
-    """A library of the `stack` extra is missing: pip install 'shieldx[stack]'."""
+    """A library of the `stack` extra is missing.
+
+    Install it: `pip install 'shieldx[stack]'`.
+    """
 
 
 class ChooseAnotherJava(StackError):
-    """The given Java does not exist or is older than Kafka needs."""
+    """The given Java does not exist or is older than Kafka needs.
+
+    Set `SHIELDX_JAVA` to another Java, or unset it.
+    """
 
 
 @dataclass(frozen=True, slots=True)

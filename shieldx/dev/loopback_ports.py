@@ -13,7 +13,10 @@ _TRIES = 200
 
 
 class ChooseAnotherPort(StackError):
-    """Another process listens on the port."""
+    """Another process listens on the port.
+
+    Stop that process, or choose another port.
+    """
 
 
 def free_port() -> int:

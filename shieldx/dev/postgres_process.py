@@ -27,11 +27,17 @@ _FIRST_TO_STAY = 16
 
 
 class PostgresDidNotStart(StackError):
-    """Postgres exited or did not respond. The message quotes the end of its log and names the file."""
+    """Postgres exited or did not respond. The message quotes the end of its log and names the file.
+
+    Correct what the log says, usually a port or a full disk.
+    """
 
 
 class PostgresEnded(StackError):
-    """Postgres exited although nobody stopped it; restart it."""
+    """Postgres exited although nobody stopped it.
+
+    Restart it. The end of its log gives the cause.
+    """
 
 
 class _StartFailed(Exception):

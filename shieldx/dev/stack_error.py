@@ -4,4 +4,7 @@ from shieldx.errors import ShieldXError
 
 
 class StackError(ShieldXError):
-    """The embedded stack cannot do what was requested. Each subclass is named after the remedy."""
+    """The embedded stack cannot do what was requested.
+
+    Follow the message. Each subclass is named after the remedy.
+    """

@@ -14,7 +14,10 @@ _NAME = "nobody"
 
 
 class RunAsAnotherUser(StackError):
-    """Root cannot do this here."""
+    """Root cannot do this here.
+
+    Run the command as another user.
+    """
 
 
 @dataclass(frozen=True, slots=True)

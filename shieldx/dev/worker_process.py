@@ -18,7 +18,10 @@ _LAST_LINES = 20
 
 
 class ReadTheAgentLog(ShieldXError):
-    """The agent exited or does not respond; its log gives the cause."""
+    """The agent exited or does not respond.
+
+    Read its log, which gives the cause.
+    """
 
 
 class WorkerProcess:

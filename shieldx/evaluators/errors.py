@@ -6,8 +6,14 @@ from shieldx.errors import ShieldXError
 
 
 class AnswerWithError(ShieldXError):
-    """Answer the batch with this error: judging it again would fail in the same way."""
+    """The batch cannot be judged, and judging it again would fail in the same way.
+
+    Nothing to do: the batch is answered with this error.
+    """
 
 
 class GiveUpEvaluation(AnswerWithError):
-    """Answer the evaluation's other batches with this error too: it is lost, and they would take as long."""
+    """The evaluation cannot be finished, and its other batches would take as long.
+
+    Nothing to do: its other batches are answered with this error too.
+    """

@@ -19,7 +19,7 @@ from shieldx.messages import Output
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shieldx.domains.shadow.messages import Batch
+    from shieldx.domains.shadow.messages import SampleBatch
     from shieldx.engine.declarations.replayable import Resources
     from shieldx.evaluators.judging import Defect, JudgedBatch, RuleUnusable, TooSlow
     from shieldx.messages import Source
@@ -59,7 +59,7 @@ class Evaluators:
     async def __aexit__(self, *_: object) -> None:
         await self._entered.aclose()
 
-    async def answer(self, message: Batch, source: Source) -> Sequence[Output]:
+    async def answer(self, message: SampleBatch, source: Source) -> Sequence[Output]:
         """The score of a batch, or its error if it cannot have outcomes.
 
         Raises:
@@ -78,7 +78,7 @@ class Evaluators:
             )
         return (Output(SCORES, message.tenant_id, score),)
 
-    async def _score(self, batch: Batch, partition: int) -> Score:
+    async def _score(self, batch: SampleBatch, partition: int) -> Score:
         evaluation = batch.tenant_id, batch.token
         if evaluation in self._given_up:
             raise AnswerWithError(self._given_up[evaluation])
@@ -90,7 +90,7 @@ class Evaluators:
                 self._given_up.popitem(last=False)
             raise
 
-    async def _judged(self, batch: Batch, partition: int) -> Score:
+    async def _judged(self, batch: SampleBatch, partition: int) -> Score:
         place = Place.of(batch, partition)
         found = await self._sets.get(place)
         if found.strata != batch.strata:

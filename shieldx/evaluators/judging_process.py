@@ -26,7 +26,10 @@ STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class StartAgain(ShieldXError):
-    """The process has died; the next `start` creates another one."""
+    """The judging process has died.
+
+    Nothing to do: the next `start` creates another one.
+    """
 
 
 class JudgingProcess:

@@ -23,7 +23,7 @@ from shieldx.evaluators.errors import AnswerWithError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from shieldx.domains.shadow.messages import Batch
+    from shieldx.domains.shadow.messages import SampleBatch
 
 MAX_SET_BYTES = 256 * 1024 * 1024
 """Of one set in memory. A hundred thousand usual samples take 60 MB; without a bound, long bodies would take it all."""
@@ -45,7 +45,7 @@ class Place(NamedTuple):
     last_offset: int
 
     @classmethod
-    def of(cls, batch: Batch, partition: int) -> Place:
+    def of(cls, batch: SampleBatch, partition: int) -> Place:
         """Where the samples of a batch stand that came from a partition."""
         version, first, last = batch.sample_set_version, batch.first_offset, batch.last_offset
         return cls(partition, batch.tenant_id, batch.sample_set, version, first, last)

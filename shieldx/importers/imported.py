@@ -29,11 +29,17 @@ Reason = Literal[
 
 
 class FixInput(ShieldXError):
-    """Importing will fail again in the same way until the file, the path or the mapping is changed."""
+    """Importing will fail again in the same way until the file, the path or the mapping is changed.
+
+    Change what the message names and import again.
+    """
 
 
 class SkipSample(ShieldXError):
-    """This sample cannot be imported: count it by `reason` and continue with the next one."""
+    """This sample cannot be imported.
+
+    Nothing to do: the import counts it by `reason` and continues with the next one.
+    """
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

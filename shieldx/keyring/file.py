@@ -21,11 +21,17 @@ FOR_ITS_OWNER = 0o600
 
 
 class ChooseAnotherFile(FixConfiguration):
-    """The file exists. Replacing it would lose keys that are needed to verify what they signed."""
+    """The file exists. Replacing it would lose keys that are needed to verify what they signed.
+
+    Choose another file, or add a key to this one with `shieldx audit keys add`.
+    """
 
 
 class ChooseAnotherId(FixConfiguration):
-    """The keyring already has a key with that id."""
+    """The keyring already has a key with that id.
+
+    Choose another id.
+    """
 
 
 def read_keyring(path: Path) -> Keyring:

@@ -18,7 +18,10 @@ MOST_ID_CHARACTERS = 256
 
 
 class MissingKey(FixConfiguration, KeyError):
-    """An entry names a key that is not in the keyring."""
+    """An entry names a key that is not in the keyring.
+
+    Add the key to the keyring; to verify old entries, old keys must stay in it.
+    """
 
     def __str__(self) -> str:
         """The plain message, which KeyError would put in quotes."""

@@ -19,23 +19,38 @@ TIMEOUT_S = (3.0, 5.0)
 
 
 class InstallVaultClient(FixConfiguration):
-    """Vault's client is an extra of this package that is not installed."""
+    """Vault's client is an extra of this package that is not installed.
+
+    Install it: `pip install 'shieldx[vault]'`.
+    """
 
 
 class RenewVaultToken(FixConfiguration):
-    """Vault rejects the token, or the token may not read the secret."""
+    """Vault rejects the token, or the token may not read the secret.
+
+    Renew the token, or give it a policy that may read the secret.
+    """
 
 
 class CheckVaultPath(FixConfiguration):
-    """Vault has no secret at that path."""
+    """Vault has no secret at that path.
+
+    Correct `SHIELDX_AUDIT_VAULT_MOUNT` or `SHIELDX_AUDIT_VAULT_PATH`.
+    """
 
 
 class CheckVaultAddress(FixConfiguration):
-    """The server does not respond like Vault, or its certificate is not trusted."""
+    """The server does not respond like Vault, or its certificate is not trusted.
+
+    Correct `SHIELDX_AUDIT_VAULT_ADDRESS` or `SHIELDX_AUDIT_VAULT_CA_FILE`.
+    """
 
 
 class CheckVault(ShieldXError):
-    """Vault does not respond or is temporarily unavailable, for example sealed."""
+    """Vault does not respond or is temporarily unavailable, for example sealed.
+
+    Start or unseal Vault, or wait until it responds.
+    """
 
 
 class VaultSecret(NamedTuple):

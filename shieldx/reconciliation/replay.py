@@ -84,7 +84,7 @@ class LedgerReplay:
     ) -> None:
         quiet = replace(agent, counters=(), gauges=())
         self._log = _Kept()
-        surroundings = TaskContext(
+        context = TaskContext(
             application="replay",
             partitions=partitions,
             log=self._log,
@@ -94,7 +94,7 @@ class LedgerReplay:
             memory_share=lambda: MEMORY_BYTES,
             stores=stores,
         )
-        self._task = Task(quiet, partition, surroundings, Metrics([]).task(agent.name, partition), set())
+        self._task = Task(quiet, partition, context, Metrics([]).task(agent.name, partition), set())
 
     async def start(self) -> None:
         """Start with empty state."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from asyncpg.pool import PoolConnectionProxy
 
-    from shieldx.engine.declarations.sink import Months, Table
+    from shieldx.engine.declarations.sink import Months, SqlTable
     from shieldx.engine.tasks.log import Record
 
 _Key = tuple[Any, ...]
@@ -33,7 +33,7 @@ class Appends:
     which costs a look and nothing else.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: SqlTable) -> None:
         self._table = table
         self._schema, _, self._name = table.name.partition(".")
         self._columns = (*table.key, *table.columns)

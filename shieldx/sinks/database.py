@@ -22,7 +22,7 @@ STOP_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class DatabaseLimits:
     """Bounds on what a worker asks of Postgres, and on how long it waits."""
 
     connections: int = 4
@@ -69,7 +69,10 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 
 class CheckPostgres(ShieldXError):
-    """Postgres does not answer, or refuses the login."""
+    """Postgres does not answer, or rejects the login.
+
+    Start Postgres, or correct `SHIELDX_POSTGRES_DSN`.
+    """
 
 
 UNNAMED = "SHIELDX_POSTGRES_DSN"
@@ -130,11 +133,11 @@ async def _connect(dsn: str) -> asyncpg.Connection:
 class Database:
     """A pool of connections to one database, which connects when it is first used."""
 
-    def __init__(self, dsn: str, *, application: str, limits: Limits | None = None) -> None:
+    def __init__(self, dsn: str, *, application: str, limits: DatabaseLimits | None = None) -> None:
         """Describe it. `application` is what Postgres lists its connections as."""
         self._dsn = dsn
         self._application = application
-        self._limits = limits or Limits()
+        self._limits = limits or DatabaseLimits()
         self.place = place_of(dsn)
 
     async def start(self) -> None:

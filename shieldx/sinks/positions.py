@@ -29,7 +29,7 @@ WHERE sink = $1 AND partition = $2 AND position.topic = new.topic AND position.n
 """
 
 
-class Position(NamedTuple):
+class StoredPosition(NamedTuple):
     """The next record to write, and the Kafka cluster that its offset belongs to."""
 
     next_offset: int
@@ -48,7 +48,7 @@ class Move(NamedTuple):
     record_at_ms: int | None
 
 
-class Positions:
+class StoredPositions:
     """The positions of one partition number of one sink."""
 
     def __init__(self, sink: str, partition: int, cluster_id: str) -> None:
@@ -56,11 +56,11 @@ class Positions:
         self._partition = partition
         self._cluster_id = cluster_id
 
-    async def read(self, connection: PoolConnectionProxy) -> dict[TopicPartition, Position]:
+    async def read(self, connection: PoolConnectionProxy) -> dict[TopicPartition, StoredPosition]:
         """The positions as they are now, without those that have not begun."""
         rows = await connection.fetch(_READ, self._sink, self._partition)
         return {
-            TopicPartition(row["topic"], self._partition): Position(row["next_offset"], row["cluster_id"])
+            TopicPartition(row["topic"], self._partition): StoredPosition(row["next_offset"], row["cluster_id"])
             for row in rows
         }
 
@@ -70,7 +70,9 @@ class Positions:
         offsets = list(beginnings.values())
         await connection.execute(_BEGIN, self._sink, self._partition, self._cluster_id, topics, offsets)
 
-    def check(self, found: Mapping[TopicPartition, Position], bounds: Mapping[TopicPartition, OffsetRange]) -> None:
+    def check(
+        self, found: Mapping[TopicPartition, StoredPosition], bounds: Mapping[TopicPartition, OffsetRange]
+    ) -> None:
         """Refuse positions of another log. The bounds must be asked for later: another owner may still be moving on.
 
         Raises:

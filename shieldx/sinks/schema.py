@@ -22,7 +22,10 @@ LOCK = 0x5348_4945_4C44_58
 
 
 class MigrationFailed(ShieldXError):
-    """A migration was refused, and nothing of it remains; the message says why."""
+    """A migration failed and was rolled back. The message gives the reason.
+
+    Correct the cause and run `shieldx migrate` again.
+    """
 
 
 class SchemaState(NamedTuple):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from asyncpg.pool import PoolConnectionProxy
 
-    from shieldx.engine.declarations.sink import Row, Table
+    from shieldx.engine.declarations.sink import SqlRow, SqlTable
     from shieldx.engine.tasks.log import Record
     from shieldx.sinks.appends import KeyTaken
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 class SinkRows:
     """What some records come to: rows to insert or replace, and rows to append with the records they come from."""
 
-    def __init__(self, tables: Iterable[Table]) -> None:
+    def __init__(self, tables: Iterable[SqlTable]) -> None:
         self.replaced = RowSet()
         self.appended: dict[str, tuple[list[tuple[Any, ...]], list[Record]]] = {
             table.name: ([], []) for table in tables if table.append_only
         }
 
-    def add(self, record: Record, rows: Iterable[Row]) -> None:
+    def add(self, record: Record, rows: Iterable[SqlRow]) -> None:
         """Add the rows of a record, which come after all that were added.
 
         Raises:
@@ -47,7 +47,7 @@ class SinkRows:
 class SinkTables:
     """Writes rows for one task."""
 
-    def __init__(self, tables: Iterable[Table]) -> None:
+    def __init__(self, tables: Iterable[SqlTable]) -> None:
         tables = tuple(tables)
         self._upserts = Upserts(table for table in tables if not table.append_only)
         self._appends = {table.name: Appends(table) for table in tables if table.append_only}

@@ -12,7 +12,7 @@ import msgspec
 
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import LeaveTask
-from shieldx.sinks.positions import Move, Positions
+from shieldx.sinks.positions import Move, StoredPositions
 from shieldx.sinks.sink_tables import SinkRows, SinkTables
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ ON CONFLICT (sink, topic, partition, record_offset) DO NOTHING
 """
 
 
-class Unreadable(NamedTuple):
+class UnreadableRecord(NamedTuple):
     """A record that is set aside: where it stands, what it was, and why, without a word of its payload."""
 
     topic: str
@@ -54,7 +54,7 @@ class Unreadable(NamedTuple):
     reason: str
 
     @classmethod
-    def of(cls, record: Record, error: Exception) -> Unreadable:
+    def of(cls, record: Record, error: Exception) -> UnreadableRecord:
         """Set a record aside."""
         value = record.value
         said = str(error).partition("\n")[0]  # Postgres may quote a row in what follows
@@ -86,7 +86,7 @@ class SinkTask:
         self._cluster = cluster
         self._metrics = metrics
         self._tables = SinkTables(sink.into)
-        self._stored = Positions(sink.name, partition, cluster.id)
+        self._stored = StoredPositions(sink.name, partition, cluster.id)
         self.inputs = tuple(TopicPartition(topic, partition) for topic in sink.reads)
         self.positions: dict[TopicPartition, int] = {}
 
@@ -159,7 +159,7 @@ class SinkTask:
         last = {_place(record): record for record in records}
         return [Move(tp.topic, self.positions[tp], last[tp].offset + 1, last[tp].timestamp) for tp in sorted(last)]
 
-    async def _write(self, connection: PoolConnectionProxy, records: Sequence[Record]) -> list[Unreadable]:
+    async def _write(self, connection: PoolConnectionProxy, records: Sequence[Record]) -> list[UnreadableRecord]:
         """Write all rows at once or, if Postgres refuses one of them, record by record; returns what is set aside."""
         rows, unreadable = self._project(records)
         await self._tables.prepare(connection, rows)
@@ -168,27 +168,27 @@ class SinkTask:
                 taken = await self._tables.write(connection, rows)
         except REFUSALS:
             return [found for record in records for found in await self._write_one(connection, record)]
-        return unreadable + [Unreadable.of(record, error) for record, error in taken]
+        return unreadable + [UnreadableRecord.of(record, error) for record, error in taken]
 
-    async def _write_one(self, connection: PoolConnectionProxy, record: Record) -> list[Unreadable]:
+    async def _write_one(self, connection: PoolConnectionProxy, record: Record) -> list[UnreadableRecord]:
         rows, unreadable = self._project([record])
         try:
             async with connection.transaction():
                 taken = await self._tables.write(connection, rows, wary=True)
         except REFUSALS as error:
-            return [*unreadable, Unreadable.of(record, error)]
-        return unreadable + [Unreadable.of(record, error) for record, error in taken]
+            return [*unreadable, UnreadableRecord.of(record, error)]
+        return unreadable + [UnreadableRecord.of(record, error) for record, error in taken]
 
-    def _project(self, records: Sequence[Record]) -> tuple[SinkRows, list[Unreadable]]:
-        rows, unreadable, rows_of = SinkRows(self._sink.into), list[Unreadable](), self._sink.rows
+    def _project(self, records: Sequence[Record]) -> tuple[SinkRows, list[UnreadableRecord]]:
+        rows, unreadable, rows_of = SinkRows(self._sink.into), list[UnreadableRecord](), self._sink.rows
         for record in records:
             try:
                 rows.add(record, rows_of(record.topic, record.partition, record.offset, record.key, record.value))
             except (ValueError, RecursionError, msgspec.MsgspecError) as error:
-                unreadable.append(Unreadable.of(record, error))
+                unreadable.append(UnreadableRecord.of(record, error))
         return rows, unreadable
 
-    async def _set_aside(self, connection: PoolConnectionProxy, unreadable: Sequence[Unreadable]) -> None:
+    async def _set_aside(self, connection: PoolConnectionProxy, unreadable: Sequence[UnreadableRecord]) -> None:
         if not unreadable:
             return
         columns = [list(column) for column in zip(*unreadable, strict=True)]

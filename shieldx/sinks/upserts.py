@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from asyncpg.pool import PoolConnectionProxy
 
-    from shieldx.engine.declarations.sink import Row, Table
+    from shieldx.engine.declarations.sink import SqlRow, SqlTable
 
 
 class RowSet:
@@ -18,7 +18,7 @@ class RowSet:
     def __init__(self) -> None:
         self._rows: dict[str, dict[tuple[Any, ...], tuple[Any, ...] | None]] = {}
 
-    def add(self, row: Row) -> None:
+    def add(self, row: SqlRow) -> None:
         """Add a row that comes after all that were added."""
         table, key, columns = row
         self._rows.setdefault(table, {})[key] = columns
@@ -31,7 +31,7 @@ class RowSet:
 class Upserts:
     """The statements for some tables."""
 
-    def __init__(self, tables: Iterable[Table]) -> None:
+    def __init__(self, tables: Iterable[SqlTable]) -> None:
         self._tables = {table.name: (_upsert(table), _delete(table)) for table in tables}
 
     async def write(self, connection: PoolConnectionProxy, rows: RowSet) -> None:
@@ -50,7 +50,7 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _upsert(table: Table) -> str:
+def _upsert(table: SqlTable) -> str:
     types = {**table.key, **table.columns}
     names = ", ".join(types)
     changes = ", ".join(f"{name} = excluded.{name}" for name in table.columns)
@@ -60,7 +60,7 @@ def _upsert(table: Table) -> str:
     )
 
 
-def _delete(table: Table) -> str:
+def _delete(table: SqlTable) -> str:
     matches = " AND ".join(f"{table.name}.{name} = gone.{name}" for name in table.key)
     return (
         f"DELETE FROM {table.name} USING {_unnest(table.key.values())} AS gone ({', '.join(table.key)}) WHERE {matches}"  # noqa: S608 - likewise

@@ -27,7 +27,10 @@ _LAST_LINE = b'{"manifest"'
 
 
 class CheckFile(ShieldXError):
-    """A file cannot be read or written."""
+    """A file cannot be read or written.
+
+    Check the path and its permissions.
+    """
 
 
 class ExportSegment(msgspec.Struct, frozen=True):

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class TryAgain(ShieldXError):
-    """A verification process was killed from outside."""
+    """A verification process was killed from outside.
+
+    Try again with fewer `--jobs`; the process may have run out of memory.
+    """
 
 
 async def check_segments(

@@ -12,7 +12,7 @@ from shieldx.bootstrap.workers import make_workers
 from shieldx.engine.declarations.replayable import Replayable
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.operations.metrics import Metrics
-from shieldx.engine.runtime.work import AgentWork
+from shieldx.engine.runtime.task_factory import AgentTaskFactory
 from shieldx.engine.runtime.worker import Worker
 from shieldx.errors import FixConfiguration
 from shieldx.keyring.file import make_keyring
@@ -102,7 +102,7 @@ def test_a_fold_gets_its_parameters_as_keyword_arguments(settings: Settings) -> 
     ((worker, _),) = make_workers(Platform(settings), [asking("partitions", "shadow_price_per_1000")], Metrics([]))
     assert isinstance(worker, Worker)
     work = worker._work  # noqa: SLF001 - its tasks take the fold from there
-    assert isinstance(work, AgentWork)
+    assert isinstance(work, AgentTaskFactory)
     with pytest.raises(Given) as caught:
         work.agent.fold(0, 1_000_000, None)
     assert caught.value.given == {"partitions": settings.partitions, "shadow_price_per_1000": 0}

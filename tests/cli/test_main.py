@@ -9,6 +9,7 @@ import pytest
 from shieldx.cli.main import COMMANDS, main
 from shieldx.dev.stack_error import StackError
 from shieldx.errors import FixConfiguration, ShieldXError
+from shieldx.keyring.keyring import MissingKey
 from tests import programs
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def test_an_unknown_command_is_a_usage_error(shieldx: Callable[..., Result]) -> 
         (FixConfiguration("set it"), 2, "Error: set it\n"),
         (ShieldXError("try it"), 1, "Error: try it\n"),
         (StackError("free it"), 1, "Error: free it\n"),
+        (MissingKey("add it"), 2, "Error: add it\n"),
         (KeyboardInterrupt(), 130, ""),
         (click.Abort(), 130, ""),
     ],

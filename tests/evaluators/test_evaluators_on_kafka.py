@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from prometheus_client import CollectorRegistry
 
-from shieldx.domains.shadow.messages import Batch, Outcomes, Score
+from shieldx.domains.shadow.messages import Outcomes, SampleBatch, Score
 from shieldx.domains.shadow.rule import Keywords, Scored, Signature, Weighted
 from shieldx.domains.shadow.sample import MAX_BODY_BYTES
 from shieldx.domains.shadow.sample_set import arranged, strata_digest, strata_of, version_of
@@ -50,8 +50,8 @@ def resources(connection: dict[str, str]) -> Resources:
 
 def batch(
     written: Written, samples: Sequence[int], *, rule: RuleConfig = QUOTE, compared: RuleConfig | None = None
-) -> Batch:
-    return Batch(
+) -> SampleBatch:
+    return SampleBatch(
         tenant_id=written.tenant_id,
         eval_id="e1",
         token="t1",  # noqa: S106 - no secret
@@ -67,7 +67,7 @@ def batch(
     )
 
 
-async def score(evaluators: Evaluators, message: Batch, *, partition: int = PARTITION) -> Score:
+async def score(evaluators: Evaluators, message: SampleBatch, *, partition: int = PARTITION) -> Score:
     source = Source(BATCHES, partition, 0, 0, msgspec.json.encode(message))
     (output,) = await evaluators.answer(message, source)
     assert isinstance(output, Output)
@@ -76,7 +76,7 @@ async def score(evaluators: Evaluators, message: Batch, *, partition: int = PART
     return output.value
 
 
-async def error_of(connection: dict[str, str], message: Batch, *, partition: int = PARTITION) -> str:
+async def error_of(connection: dict[str, str], message: SampleBatch, *, partition: int = PARTITION) -> str:
     async with Evaluators(resources(connection), shadow_processes=1) as evaluators:
         answer = await score(evaluators, message, partition=partition)
     assert answer.outcomes is None

@@ -21,7 +21,7 @@ from shieldx.domains.credits.messages import (
     Refund,
     Reserve,
 )
-from shieldx.domains.credits.outcomes import Figures, Item, Outcome, pack
+from shieldx.domains.credits.outcomes import Balances, Item, Outcome, pack
 from shieldx.domains.credits.reservations import Hold, pack_hold
 from shieldx.domains.credits.tables import AccountRow, ReservationRow, State, TransactionRow
 from shieldx.domains.shadow.messages import Evaluate, Stratum
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AT_MS = 1_767_268_800_000
-FIGURES = Figures(900, 50, 100, 1000)
+FIGURES = Balances(900, 50, 100, 1000)
 KEYS: dict[str, Any] = {"tenant_id": "org-123", "idempotency_key": "k1"}
 COMMANDS: dict[str, Command] = {
     "purchase": Purchase(**KEYS, amount=1000, actor="alice"),

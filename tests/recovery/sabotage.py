@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aiokafka import TopicPartition as KafkaTopicPartition
 
     from shieldx.domains.audit.head import Head
-    from shieldx.domains.audit.keys import Keyring
+    from shieldx.domains.audit.keys import SigningKeys
     from shieldx.engine.tasks.log import Record, TopicPartition, Write
     from shieldx.engine.tasks.position import Position
 
@@ -42,23 +42,23 @@ def no_seek() -> None:
     assigned, restart, process = Worker.on_partitions_assigned, PartitionBuffer.restart, Task.process
 
     def leave_positions(worker: Worker, partitions: Collection[KafkaTopicPartition]) -> None:
-        consumer, seats = worker._consumer, worker._seats  # noqa: SLF001 - sabotage reaches inside
+        consumer, runners = worker._consumer, worker._runners  # noqa: SLF001 - sabotage reaches inside
         seek = consumer.seek
-        consumer.seek = lambda tp, offset: None if tp.partition in seats else seek(tp, offset)
+        consumer.seek = lambda tp, offset: None if tp.partition in runners else seek(tp, offset)
         try:
             assigned(worker, partitions)
         finally:
             del consumer.seek
 
-    def only_resume(intake: PartitionBuffer, positions: Mapping[TopicPartition, int]) -> bool:
-        if vars(intake).setdefault("restarted_for", None) is not positions:
-            vars(intake)["restarted_for"] = positions
-            return restart(intake, positions)
+    def only_resume(buffer: PartitionBuffer, positions: Mapping[TopicPartition, int]) -> bool:
+        if vars(buffer).setdefault("restarted_for", None) is not positions:
+            vars(buffer)["restarted_for"] = positions
+            return restart(buffer, positions)
         try:
-            intake._consumer.resume(*intake.inputs)  # noqa: SLF001 - sabotage reaches inside
+            buffer._consumer.resume(*buffer.inputs)  # noqa: SLF001 - sabotage reaches inside
         except IllegalStateError:
             return False
-        intake._paused = False  # noqa: SLF001 - sabotage reaches inside
+        buffer._paused = False  # noqa: SLF001 - sabotage reaches inside
         return True
 
     async def drop_nothing(task: Task, records: Sequence[Record]) -> int:
@@ -117,7 +117,7 @@ def kept_head() -> None:
         put(head, moved)
         heads[moved.shard] = moved
 
-    def trust_the_kept(head: ShardHead, keyring: Keyring) -> Head:
+    def trust_the_kept(head: ShardHead, keyring: SigningKeys) -> Head:
         restored = trust(head, keyring)
         return heads.get(restored.shard, restored)
 

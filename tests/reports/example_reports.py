@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shieldx.domains.shadow.draw import Drawn
-from shieldx.domains.shadow.judged import Judged, Said
+from shieldx.domains.shadow.judged import JudgedEvaluation, RuleOutcomes
 from shieldx.domains.shadow.messages import Targets
 from shieldx.domains.shadow.report import Charge, EvaluationCode, Report
 from shieldx.domains.shadow.reporting import findings, timings
@@ -32,20 +32,20 @@ USUAL: tuple[Row, ...] = (
 
 def judged_of(
     rows: Iterable[Row], *, scores: Sequence[float] | None = None, compared: Sequence[bool] | None = None
-) -> Judged:
+) -> JudgedEvaluation:
     """Samples in the order of the rows, each from `made.yaml`."""
     each = [(category, positive, fired) for category, positive, fired, number in rows for _ in range(number)]
     drawn = Drawn(tuple(range(len(each))), tuple(row[1] for row in each), tuple(row[0] for row in each))
-    return Judged(
+    return JudgedEvaluation(
         drawn,
-        Said(tuple(row[2] for row in each), None if scores is None else tuple(scores)),
-        None if compared is None else Said(tuple(compared), None),
+        RuleOutcomes(tuple(row[2] for row in each), None if scores is None else tuple(scores)),
+        None if compared is None else RuleOutcomes(tuple(compared), None),
         tuple(f"made.yaml#{number}" for number in range(len(each))),
         tuple(1000 + 10 * number for number in range(len(each))),
     )
 
 
-def completed(judged: Judged | None = None, **fields: Any) -> Report:
+def completed(judged: JudgedEvaluation | None = None, **fields: Any) -> Report:
     """The report on judged samples."""
     judged = judged_of(USUAL) if judged is None else judged
     targets = fields.get("targets", Targets())
@@ -81,7 +81,7 @@ def refused(code: EvaluationCode = EvaluationCode.UNKNOWN_SAMPLE_SET, **fields: 
     return _report(usual | fields)
 
 
-def scored(number: int = 400) -> Judged:
+def scored(number: int = 400) -> JudgedEvaluation:
     """A scored rule that separates well but not perfectly: scores rise, and most high ones are positives."""
     rows: list[Row] = []
     scores = []

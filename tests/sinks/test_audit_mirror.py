@@ -22,7 +22,7 @@ from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.messages import rfc3339
-from shieldx.sinks.database import Database, Limits
+from shieldx.sinks.database import Database, DatabaseLimits
 from shieldx.sinks.schema import Schema
 from shieldx.sinks.sink_task import SinkTask
 from tests import programs
@@ -58,7 +58,7 @@ def the_sink() -> Sink:
 
 @asynccontextmanager
 async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
-    database = Database(dsn, application="test", limits=Limits(**limits))
+    database = Database(dsn, application="test", limits=DatabaseLimits(**limits))
     await database.start()
     yield database
     await database.stop()

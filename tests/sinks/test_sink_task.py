@@ -16,7 +16,7 @@ from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
-from shieldx.sinks.database import Database, Limits
+from shieldx.sinks.database import Database, DatabaseLimits
 from shieldx.sinks.sink_task import SinkTask
 from tests.databases import MIGRATIONS, copy, named, new_database, query
 from tests.sinks.ledger_rows import Record, UnchangingCluster, account, transaction
@@ -39,7 +39,7 @@ BALANCES, MOVEMENTS = TopicPartition(ACCOUNTS, 0), TopicPartition(TRANSACTIONS, 
 
 @asynccontextmanager
 async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
-    database = Database(dsn, application="test", limits=Limits(**limits))
+    database = Database(dsn, application="test", limits=DatabaseLimits(**limits))
     await database.start()
     yield database
     await database.stop()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from shieldx.engine.declarations.manifests import Topic
-from shieldx.engine.declarations.sink import Sink, Table
+from shieldx.engine.declarations.sink import Sink, SqlTable
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.topology.graph import draw_up
 from tests.engine.table_specs import specs
@@ -36,7 +36,9 @@ def agent(
 
 
 def sink(name: str, *, reads: Iterable[str], into: Iterable[str]) -> Sink:
-    return Sink(name=name, reads=tuple(reads), into=tuple(Table(name=t, key={}, columns={}) for t in into), rows=never)
+    return Sink(
+        name=name, reads=tuple(reads), into=tuple(SqlTable(name=t, key={}, columns={}) for t in into), rows=never
+    )
 
 
 TOPICS = {

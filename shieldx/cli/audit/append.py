@@ -35,11 +35,17 @@ if TYPE_CHECKING:
 
 
 class CorrectAppend(ShieldXError):
-    """The audit agent has dead-lettered the append. The message gives the reason."""
+    """The audit agent has dead-lettered the append. The message gives the reason.
+
+    Correct the append as the reason says and append it again.
+    """
 
 
 class StartAuditAgent(ShieldXError):
-    """No response arrived in time. The append stays in its topic until an audit agent reads it."""
+    """No response arrived in time. The append stays in its topic until an audit agent reads it.
+
+    Start the agent `audit`; the append need not be repeated.
+    """
 
 
 @click.command()

@@ -33,7 +33,10 @@ SILENCE = "no response in time: the audit agent may not be running; it will chai
 
 
 class AddKey(FixConfiguration):
-    """The keyring configured for this command does not contain the key."""
+    """The keyring configured for this command does not contain the key.
+
+    Add the key with `shieldx audit keys add`, also to the keyring of the workers.
+    """
 
 
 class Shard(msgspec.Struct, frozen=True):

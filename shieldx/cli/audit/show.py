@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 
 class CheckTheEntry(ShieldXError):
-    """The entry does not exist, or has been edited."""
+    """The entry does not exist, or has been edited.
+
+    Check the shard and the sequence number, or verify the log with `shieldx audit verify`.
+    """
 
 
 class Shown(NamedTuple):

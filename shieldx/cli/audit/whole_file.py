@@ -31,7 +31,10 @@ output_option = click.option(
 
 
 class ChooseAnotherPlace(ShieldXError):
-    """The file cannot be written there."""
+    """The file cannot be written there.
+
+    Choose a folder that exists, may be written and has room.
+    """
 
 
 @contextmanager

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class LookAtLastVersion(ShieldXError):
-    """Another version was put after the one that this version is based on."""
+    """Another version was put after the one that this version is based on.
+
+    Look at the last version with `shieldx rule show`, and put yours again based on it.
+    """
 
 
 def tell_answer(command: PutRule, result: CommandResult, *, as_json: bool) -> None:

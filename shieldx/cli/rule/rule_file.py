@@ -12,7 +12,10 @@ from shieldx.errors import ShieldXError
 
 
 class CorrectRule(ShieldXError):
-    """The rule is unusable. The message gives the location and the reason."""
+    """The rule is unusable. The message gives the location and the reason.
+
+    Correct the rule and put it again.
+    """
 
 
 class RuleFile(NamedTuple):

@@ -21,7 +21,10 @@ _WITH_VERSION = re.compile(r"(?P<rule_id>.+)@(?P<version>[1-9][0-9]{0,17})", re.
 
 
 class CheckRule(ShieldXError):
-    """The tenant does not have the rule or the version. The message says what it has."""
+    """The tenant does not have the rule or the version. The message says what it has.
+
+    Choose a rule and a version that `shieldx rule list` shows.
+    """
 
 
 class RuleName(NamedTuple):

@@ -21,7 +21,10 @@ MAX_SEAL_BYTES = 950_000
 
 
 class ImportOtherSamples(ShieldXError):
-    """The samples do not form a valid set: there are none, or too many."""
+    """The samples do not form a valid set: there are none, or too many.
+
+    Choose other files, or import fewer samples.
+    """
 
 
 def check_samples(samples: Sequence[Sample]) -> None:

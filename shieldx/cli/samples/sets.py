@@ -18,7 +18,10 @@ VERSION = re.compile(r"[0-9a-f]{16}")
 
 
 class CheckSampleSet(ShieldXError):
-    """The tenant does not have the set, version or sample. The message says what it has."""
+    """The tenant does not have the set, version or sample. The message says what it has.
+
+    Choose a set that `shieldx samples list` shows.
+    """
 
 
 class SetName(NamedTuple):

@@ -28,7 +28,10 @@ BATCH_BYTES = 256 * 1024
 
 
 class ImportAgain(ShieldXError):
-    """The samples may have been written, but their offsets are unknown; nothing was sealed."""
+    """The samples may have been written, but their offsets are unknown; nothing was sealed.
+
+    Import the samples again; unsealed samples belong to no set.
+    """
 
 
 class SetContent(NamedTuple):

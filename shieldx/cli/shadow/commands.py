@@ -36,7 +36,10 @@ timeout_option = click.option(
 
 
 class CorrectCommand(ShieldXError):
-    """The agent could not read or execute the command, and has dead-lettered it."""
+    """The agent could not read or execute the command, and has dead-lettered it.
+
+    Correct the command as the message says and send it again.
+    """
 
 
 def check_commands(platform: Platform, commands: Iterable[Command]) -> None:

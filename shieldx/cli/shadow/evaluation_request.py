@@ -20,7 +20,10 @@ TARGETS = "targets"
 
 
 class CorrectRequest(FixConfiguration):
-    """The request is invalid and was not sent, or the agent has dead-lettered it. The message says what is wrong."""
+    """The request is invalid and was not sent, or the agent has dead-lettered it. The message says what is wrong.
+
+    Correct the request and send it again.
+    """
 
 
 def read_request(path: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.domains.audit import state, tables
+from shieldx.domains.audit.dead_letters import AuditReason
 from shieldx.domains.audit.entry import FORMAT, ROTATE, AuditEntry, rotation_subject, signed
 from shieldx.domains.audit.head import Head
 from shieldx.domains.audit.messages import Rotate
@@ -14,7 +15,7 @@ from shieldx.messages import DEAD_LETTERS, AuditAppend, DeadLetter, Output, Seal
 from shieldx.state.deduplication import body_digest, key_digest
 
 if TYPE_CHECKING:
-    from shieldx.domains.audit.keys import Keyring
+    from shieldx.domains.audit.keys import SigningKeys
     from shieldx.messages import Source
     from shieldx.state.partition_state import FoldContext
 
@@ -33,7 +34,7 @@ _sealed = msgspec.json.Decoder(Sealed)
 class Refused(Exception):
     """An append that is not chained but set aside: the reason, and what to do."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: AuditReason, detail: str) -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
@@ -49,7 +50,7 @@ class AuditFold:
         TamperedState: the head that was restored was not written by this log.
     """
 
-    def __init__(self, context: FoldContext, *, audit_keyring: Keyring) -> None:
+    def __init__(self, context: FoldContext, *, audit_keyring: SigningKeys) -> None:
         self._shard = context.partition
         self._max_entry_bytes = context.max_record_bytes
         self._keys = audit_keyring
@@ -75,10 +76,14 @@ class AuditFold:
         if before is not None:
             if state.digest_of(before) == content:
                 return []
-            raise Refused("idempotency_conflict", "another append had this idempotency key: give each one its own")
+            raise Refused(
+                AuditReason.IDEMPOTENCY_CONFLICT, "another append had this idempotency key: give each one its own"
+            )
         reserved = RESERVED[source.topic]
         if append.action.startswith(reserved):
-            raise Refused("reserved_action", f"actions that begin with {', '.join(reserved)} are the platform's own")
+            raise Refused(
+                AuditReason.RESERVED_ACTION, f"actions that begin with {', '.join(reserved)} are the platform's own"
+            )
         payload = _payload_of(append)
         if 2 * len(source.value) + _ADDED_BYTES > self._max_entry_bytes:
             self._check_size(append, payload)
@@ -112,7 +117,8 @@ class AuditFold:
         """Chain the last entry that the present key signs."""
         if rotate.key_id not in self._keys:
             raise Refused(
-                "unknown_key", f"key {rotate.key_id!r} is not in this worker's keyring: add it, and start anew"
+                AuditReason.UNKNOWN_KEY,
+                f"key {rotate.key_id!r} is not in this worker's keyring: add it and restart the worker",
             )
         place = source.place
         return self._chain(
@@ -150,7 +156,7 @@ class AuditFold:
         escaped = 0 if payload is None else len(_encode(payload)) - len(payload.encode())
         size = len(_encode(append)) + escaped + _ADDED_BYTES
         if size > self._max_entry_bytes:
-            raise Refused("entry_too_large", f"about {size} bytes; append the payload's digest instead")
+            raise Refused(AuditReason.ENTRY_TOO_LARGE, f"about {size} bytes; append the payload's digest instead")
 
 
 def _payload_of(append: AuditAppend) -> str | None:
@@ -160,10 +166,12 @@ def _payload_of(append: AuditAppend) -> str | None:
     try:
         payload = str(bytes(append.payload), "utf-8")
     except UnicodeDecodeError as error:
-        raise Refused("unreadable", f"the payload is not UTF-8 at its byte {error.start}") from error
+        raise Refused(AuditReason.UNREADABLE, f"the payload is not UTF-8 at its byte {error.start}") from error
     if append.personal:
         try:
             _sealed.decode(append.payload)
         except msgspec.MsgspecError as error:
-            raise Refused("personal_not_sealed", "a personal payload must be sealed before it is sent") from error
+            raise Refused(
+                AuditReason.PERSONAL_NOT_SEALED, "a personal payload must be sealed before it is sent"
+            ) from error
     return payload

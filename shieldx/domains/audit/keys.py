@@ -14,7 +14,7 @@ class Keys(Protocol):
     def __contains__(self, key_id: object, /) -> bool: ...
 
 
-class Keyring(Keys, Protocol):
+class SigningKeys(Keys, Protocol):
     """Keys, of which one comes first."""
 
     @property

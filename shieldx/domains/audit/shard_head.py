@@ -15,7 +15,7 @@ from shieldx.state.table import Change
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shieldx.domains.audit.keys import Keyring
+    from shieldx.domains.audit.keys import SigningKeys
     from shieldx.state.store import StateBatch
     from shieldx.state.table import TableContext
 
@@ -42,7 +42,7 @@ class ShardHead:
 
     def __init__(self, context: TableContext) -> None:
         self._shard = context.partition
-        self._keyring: Keyring | None = None
+        self._keyring: SigningKeys | None = None
         self._head: Head | None = None
         self._moved = self._unflushed = False
         stored = None if context.store is None else context.store.get(_TABLE, _KEY)
@@ -50,7 +50,7 @@ class ShardHead:
             check_version("a head on disk", stored[0], (_VERSION,))
             self._head = _decode(stored[1:])
 
-    def trust(self, keyring: Keyring) -> Head:
+    def trust(self, keyring: SigningKeys) -> Head:
         """The head that was restored, or that of an empty shard. From now on heads are signed with the keyring.
 
         Raises:

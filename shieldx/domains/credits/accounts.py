@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.domains.credits import tables
-from shieldx.domains.credits.outcomes import Figures
+from shieldx.domains.credits.outcomes import Balances
 from shieldx.state.forms import check_version
 from shieldx.state.table import Change
 
@@ -36,7 +36,7 @@ class Accounts:
     def __init__(self, context: TableContext) -> None:
         self._undo_log = context.undo_log
         self._store = context.store
-        self._hot: dict[str, Figures | None] = {}
+        self._hot: dict[str, Balances | None] = {}
         self._unflushed: set[str] = set()
         self._changed: set[str] = set()
 
@@ -45,14 +45,14 @@ class Accounts:
         """About how much memory the accounts in memory take."""
         return len(self._hot) * BYTES_EACH
 
-    def get(self, tenant_id: str) -> Figures | None:
+    def get(self, tenant_id: str) -> Balances | None:
         """The figures of a tenant, or None before its first purchase."""
         try:
             return self._hot[tenant_id]
         except KeyError:
             return None if self._store is None else self._fetch(self._store, tenant_id)
 
-    def put(self, tenant_id: str, figures: Figures) -> None:
+    def put(self, tenant_id: str, figures: Balances) -> None:
         """Set a tenant's figures."""
         if self._undo_log.active:
             old = self.get(tenant_id)
@@ -78,7 +78,7 @@ class Accounts:
             self._load(key.decode(), None)
             return
         row = _decode(value)
-        figures = Figures(row.balance, row.reserved_funds, row.total_spent, row.total_purchased)
+        figures = Balances(row.balance, row.reserved_funds, row.total_spent, row.total_purchased)
         self._load(row.tenant_id, figures)
 
     def flush(self, batch: StateBatch) -> None:
@@ -96,7 +96,7 @@ class Accounts:
         if evict:
             self._hot.clear()
 
-    def _load(self, tenant_id: str, figures: Figures | None) -> None:
+    def _load(self, tenant_id: str, figures: Balances | None) -> None:
         """Set or remove an account without counting it as a change."""
         if self._store is not None:
             self._hot[tenant_id] = figures  # None hides what the store still has
@@ -106,10 +106,10 @@ class Accounts:
         else:
             self._hot[tenant_id] = figures
 
-    def _fetch(self, store: StateStore, tenant_id: str) -> Figures | None:
+    def _fetch(self, store: StateStore, tenant_id: str) -> Balances | None:
         packed = store.get(TABLE, tenant_id.encode())
         if packed is None:
             return None
         check_version("an account on disk", packed[0], (_VERSION,))
-        figures = self._hot[tenant_id] = Figures(*_FIGURES.unpack(packed)[1:])
+        figures = self._hot[tenant_id] = Balances(*_FIGURES.unpack(packed)[1:])
         return figures

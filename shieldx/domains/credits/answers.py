@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.messages import TAGS, Abort, Balance, Batch, Code, Command, Commit, Refund, Reserve, Result
-from shieldx.domains.credits.outcomes import Figures, Outcome
+from shieldx.domains.credits.outcomes import Balances, Outcome
 from shieldx.domains.credits.transactions import offset_and_index, transaction_id_of
 from shieldx.messages import AuditAppend, Coordinates, Output, Source, rfc3339
 
@@ -62,7 +62,7 @@ def outputs_of(result: Result, command: Command, source: Source) -> list[Output]
     return outputs
 
 
-def outputs_of_expiry(key: Key, hold: Hold, partition: int, figures: Figures, at_ms: int) -> list[Output]:
+def outputs_of_expiry(key: Key, hold: Hold, partition: int, figures: Balances, at_ms: int) -> list[Output]:
     """The result and the audit entry of a hold that expired; both bear the coordinates of its reserve command."""
     tenant_id, reservation_id = key
     transaction_id = transaction_id_of(partition, hold.position)
@@ -114,7 +114,7 @@ def _coordinates(partition: int, position: int) -> Coordinates:
     return Coordinates(tables.COMMANDS, partition, offset, UNSET if index is None else index)
 
 
-def _balance(figures: Figures) -> Balance:
+def _balance(figures: Balances) -> Balance:
     balance, reserved, spent, purchased = figures
     return Balance(balance, reserved, balance - reserved, spent, purchased)
 

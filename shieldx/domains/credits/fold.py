@@ -8,9 +8,10 @@ import msgspec
 
 from shieldx.domains.credits import state
 from shieldx.domains.credits.answers import outputs_of, outputs_of_expiry, result_of
+from shieldx.domains.credits.dead_letters import CreditsReason
 from shieldx.domains.credits.ledger import NOTHING, Ledger
 from shieldx.domains.credits.messages import Batch, Code, Command, Result, Single
-from shieldx.domains.credits.outcomes import Figures, Item, Outcome, conflict, pack, unpack
+from shieldx.domains.credits.outcomes import Balances, Item, Outcome, conflict, pack, unpack
 from shieldx.domains.credits.tables import State
 from shieldx.domains.credits.transactions import position_of
 from shieldx.messages import DEAD_LETTERS, DeadLetter, Output
@@ -53,7 +54,7 @@ class CreditsFold:
             result = self._single(command, digest, position, at_ms)
         outputs = outputs_of(result, command, source)
         if result.code is Code.RESULT_TOO_LARGE and not result.replayed:
-            letter = DeadLetter.of(source, source.value, "result_too_large", "split the batch")
+            letter = DeadLetter.of(source, source.value, CreditsReason.RESULT_TOO_LARGE, "split the batch")
             outputs.append(Output(DEAD_LETTERS, command.tenant_id, letter))
         return outputs
 
@@ -74,7 +75,7 @@ class CreditsFold:
         due_ms = reservations.due_ms
         return outputs, due_ms is not None and due_ms <= at_ms
 
-    def _figures(self, tenant_id: str) -> Figures:
+    def _figures(self, tenant_id: str) -> Balances:
         return self._ledger.accounts.get(tenant_id) or NOTHING
 
     def _answer_again(self, command: Command, packed: bytes, position: int, at_ms: int) -> Result:
@@ -134,7 +135,7 @@ class CreditsFold:
         return Item(Code.IDEMPOTENCY_CONFLICT, position, at_ms, self._figures(command.tenant_id), field=field)
 
 
-def _aborted(batch: Batch, source: Source, items: list[Item], before: Figures) -> list[Item]:
+def _aborted(batch: Batch, source: Source, items: list[Item], before: Balances) -> list[Item]:
     """One item a command: the refused one, which is the last, keeps its code; no other one happened."""
     refused = len(items) - 1
     return [

@@ -14,7 +14,7 @@ from shieldx.domains.credits.messages import (
     Refund,
     Reserve,
 )
-from shieldx.domains.credits.outcomes import Figures
+from shieldx.domains.credits.outcomes import Balances
 from shieldx.domains.credits.reservations import Hold
 from shieldx.domains.credits.tables import State
 from shieldx.domains.credits.transactions import parse_transaction_id
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LIMIT = 2**63
 """Totals stay below it, so that every consumer can hold them in a signed 64-bit integer."""
 MAX_TTL_S = 30 * 24 * 3600
-NOTHING = Figures(0, 0, 0, 0)
+NOTHING = Balances(0, 0, 0, 0)
 
 
 class Ledger:
@@ -51,11 +51,11 @@ class Ledger:
         """Apply one command, or refuse it."""
         return _EXECUTE[type(command)](self, command, position, at_ms)
 
-    def expire(self, key: Key, hold: Hold, at_ms: int) -> Figures:
+    def expire(self, key: Key, hold: Hold, at_ms: int) -> Balances:
         """Release a hold whose time has come; returns the account after it."""
         tenant_id, _ = key
         balance, reserved, spent, purchased = self._existing(tenant_id)
-        figures = Figures(balance, reserved - hold.remaining, spent, purchased)
+        figures = Balances(balance, reserved - hold.remaining, spent, purchased)
         self.accounts.put(tenant_id, figures)
         self.reservations.put(key, hold.closed(State.EXPIRED, at_ms))
         return figures
@@ -67,7 +67,7 @@ class Ledger:
         balance, reserved, spent, purchased = self.accounts.get(command.tenant_id) or NOTHING
         if purchased + amount >= LIMIT:
             return Code.AMOUNT_TOO_LARGE
-        self.accounts.put(command.tenant_id, Figures(balance + amount, reserved, spent, purchased + amount))
+        self.accounts.put(command.tenant_id, Balances(balance + amount, reserved, spent, purchased + amount))
         self.transactions.post(command, position, amount, balance + amount, at_ms)
         return Code.OK
 
@@ -81,7 +81,7 @@ class Ledger:
         balance, reserved, spent, purchased = figures
         if balance - reserved < amount:
             return Code.INSUFFICIENT_FUNDS
-        self.accounts.put(command.tenant_id, Figures(balance - amount, reserved, spent + amount, purchased))
+        self.accounts.put(command.tenant_id, Balances(balance - amount, reserved, spent + amount, purchased))
         self.transactions.post(command, position, amount, balance - amount, at_ms)
         return Code.OK
 
@@ -100,7 +100,7 @@ class Ledger:
         balance, reserved, spent, purchased = figures
         if balance - reserved < amount:
             return Code.INSUFFICIENT_FUNDS
-        self.accounts.put(command.tenant_id, Figures(balance, reserved + amount, spent, purchased))
+        self.accounts.put(command.tenant_id, Balances(balance, reserved + amount, spent, purchased))
         self.reservations.put(key, Hold(amount, at_ms + command.ttl_s * 1000, position))
         return Code.OK
 
@@ -119,7 +119,7 @@ class Ledger:
         settles = command.final or rest == 0
         balance, reserved, spent, purchased = self._existing(command.tenant_id)
         released = hold.remaining if settles else amount
-        self.accounts.put(command.tenant_id, Figures(balance - amount, reserved - released, spent + amount, purchased))
+        self.accounts.put(command.tenant_id, Balances(balance - amount, reserved - released, spent + amount, purchased))
         self.reservations.put(
             (command.tenant_id, command.reservation_id),
             hold.closed(State.SETTLED, at_ms) if settles else Hold(rest, hold.expires_at_ms, hold.position),
@@ -132,7 +132,7 @@ class Ledger:
         if isinstance(hold, Code):
             return hold
         balance, reserved, spent, purchased = self._existing(command.tenant_id)
-        self.accounts.put(command.tenant_id, Figures(balance, reserved - hold.remaining, spent, purchased))
+        self.accounts.put(command.tenant_id, Balances(balance, reserved - hold.remaining, spent, purchased))
         self.reservations.put((command.tenant_id, command.reservation_id), hold.closed(State.SETTLED, at_ms))
         return Code.OK
 
@@ -151,7 +151,7 @@ class Ledger:
             return Code.EXCEEDS_TRANSACTION
         amount = amount or left
         balance, reserved, spent, purchased = figures
-        self.accounts.put(command.tenant_id, Figures(balance + amount, reserved, spent - amount, purchased))
+        self.accounts.put(command.tenant_id, Balances(balance + amount, reserved, spent - amount, purchased))
         self.transactions.refund(command.tenant_id, refunded, amount)
         self.transactions.post(command, position, amount, balance + amount, at_ms)
         return Code.OK
@@ -166,7 +166,7 @@ class Ledger:
             return hold
         return Code.RESERVATION_EXPIRED if hold.state is State.EXPIRED else Code.RESERVATION_SETTLED
 
-    def _existing(self, tenant_id: str) -> Figures:
+    def _existing(self, tenant_id: str) -> Balances:
         """The figures of a tenant that has a hold, and so an account."""
         figures = self.accounts.get(tenant_id)
         if figures is None:

@@ -89,7 +89,7 @@ class _Fields:
 _FIELDS_OF = {kind: _Fields(kind) for kind in TYPE_NUMBERS}
 
 
-class Figures(NamedTuple):
+class Balances(NamedTuple):
     """The figures of a balance; the fifth, `available`, is a difference of two of them."""
 
     balance: int
@@ -104,7 +104,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     code: Code
     position: int
     at_ms: int
-    figures: Figures
+    figures: Balances
     replayed: bool = False
     field: str | None = None
 
@@ -115,7 +115,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     code: Code
     position: int
     at_ms: int
-    figures: Figures
+    figures: Balances
     items: tuple[Item, ...] = ()
 
 
@@ -152,8 +152,10 @@ def unpack(packed: bytes) -> Outcome:
     items: tuple[Item, ...] = ()
     if count:
         rows = _ITEM.iter_unpack(packed[_HEAD.size + digests * _FIELD.size :])
-        items = tuple([Item(_code(row[0]), row[3], row[4], Figures(*row[5:]), row[1], _FIELDS[row[2]]) for row in rows])
-    return Outcome(_code(code), position, at_ms, Figures(balance, reserved, spent, purchased), items)
+        items = tuple(
+            [Item(_code(row[0]), row[3], row[4], Balances(*row[5:]), row[1], _FIELDS[row[2]]) for row in rows]
+        )
+    return Outcome(_code(code), position, at_ms, Balances(balance, reserved, spent, purchased), items)
 
 
 def conflict(command: Command, packed: bytes) -> str | None:

@@ -15,14 +15,14 @@ from shieldx.messages import AuditAppend, Origin, Output, rfc3339
 
 if TYPE_CHECKING:
     from shieldx.domains.shadow.messages import Evaluate
-    from shieldx.domains.shadow.planning import Refusal
+    from shieldx.domains.shadow.planning import PlanningRefusal
     from shieldx.domains.shadow.tables import Plan, SampleSetRow
 
 FREE = Charge(amount=0, reservation_id=None, status="none")
 _encode = msgspec.json.Encoder().encode
 
 
-def refused(evaluate: Evaluate, eval_id: str, refusal: Refusal, at_ms: int) -> Report:
+def refused(evaluate: Evaluate, eval_id: str, refusal: PlanningRefusal, at_ms: int) -> Report:
     """The report of an evaluation that does not begin."""
     return Report(
         tenant_id=evaluate.tenant_id,

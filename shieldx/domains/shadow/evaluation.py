@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shieldx.domains.shadow.messages import BATCH_SAMPLES, Batch
+from shieldx.domains.shadow.messages import BATCH_SAMPLES, SampleBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,12 +55,12 @@ class Evaluation:
         """The numbers of the batches that have come back."""
         return self._scores
 
-    def begin(self, plan: Plan, row: SampleSetRow, at_ms: int) -> list[Batch]:
+    def begin(self, plan: Plan, row: SampleSetRow, at_ms: int) -> list[SampleBatch]:
         """It is paid, or free: the first batches go out."""
         self.plan = plan
         return self.issue(row, at_ms)
 
-    def issue(self, row: SampleSetRow, at_ms: int) -> list[Batch]:
+    def issue(self, row: SampleSetRow, at_ms: int) -> list[SampleBatch]:
         """The batches that may go out now."""
         issued = []
         while len(self._out) < WINDOW and self._unissued < self.batches:
@@ -72,7 +72,7 @@ class Evaluation:
         self._resend_ms = at_ms + self._resend_after_ms
         return issued
 
-    def issue_again(self, row: SampleSetRow, at_ms: int) -> list[Batch]:
+    def issue_again(self, row: SampleSetRow, at_ms: int) -> list[SampleBatch]:
         """What is out, and has not come back for long; after a restart, what may go out at all."""
         if not self._out:
             return self.issue(row, at_ms)
@@ -103,9 +103,9 @@ class Evaluation:
     def _indices(self, number: int) -> tuple[int, ...]:
         return self.drawn.indices[number * BATCH_SAMPLES : (number + 1) * BATCH_SAMPLES]
 
-    def _batch(self, number: int, row: SampleSetRow) -> Batch:
+    def _batch(self, number: int, row: SampleSetRow) -> SampleBatch:
         plan = self.plan
-        return Batch(
+        return SampleBatch(
             tenant_id=plan.evaluate.tenant_id,
             eval_id=plan.eval_id,
             token=plan.token,

@@ -14,10 +14,11 @@ import msgspec
 from shieldx.domains.credits.messages import Code, Result
 from shieldx.domains.shadow import payments, state, tables
 from shieldx.domains.shadow.answers import FREE, begun, from_cache, kept, origin_of, refused, report_outputs
+from shieldx.domains.shadow.dead_letters import ShadowReason
 from shieldx.domains.shadow.evaluations import Evaluations
-from shieldx.domains.shadow.judged import Judged
+from shieldx.domains.shadow.judged import JudgedEvaluation
 from shieldx.domains.shadow.messages import CommandCode, Evaluate, PutRule, Score, SealSamples
-from shieldx.domains.shadow.planning import Refusal, request_digest, resolve
+from shieldx.domains.shadow.planning import PlanningRefusal, request_digest, resolve
 from shieldx.domains.shadow.report import Charge, EvaluationCode
 from shieldx.domains.shadow.reporting import findings, timings
 from shieldx.domains.shadow.rule import rule_hash
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shieldx.domains.shadow.evaluation import Evaluation
-    from shieldx.domains.shadow.messages import Batch, CommandResult
+    from shieldx.domains.shadow.messages import CommandResult, SampleBatch
     from shieldx.domains.shadow.payments import Answered
     from shieldx.domains.shadow.planning import Resolved
     from shieldx.domains.shadow.report import Report
@@ -126,7 +127,7 @@ class ShadowFold:
             if again is not None:
                 return again
             resolved = resolve(evaluate, self._rules, self._sets)
-        except Refusal as refusal:
+        except PlanningRefusal as refusal:
             its_id = of_coordinates if refusal.code is EvaluationCode.EVAL_ID_CONFLICT else eval_id
             report = refused(evaluate, its_id, refusal, source.at_ms)
             return report_outputs(report, source.origin, evaluate.actor, source.place, source.at_ms)
@@ -155,7 +156,7 @@ class ShadowFold:
         if evaluation is None and reported is None:
             return None
         detail = f"eval_id {eval_id!r} was another evaluation's within 24 h: give each one its own"
-        raise Refusal(EvaluationCode.EVAL_ID_CONFLICT, detail)
+        raise PlanningRefusal(EvaluationCode.EVAL_ID_CONFLICT, detail)
 
     def _planned(self, resolved: Resolved, eval_id: str, digest: str, source: Source) -> Plan:
         evaluate = resolved.evaluate
@@ -185,7 +186,9 @@ class ShadowFold:
         """The ledger has answered: the evaluation begins, or is refused."""
         answered = payments.answered(result)
         if answered is None:
-            letter = DeadLetter.of(source, source.value, "not_a_payment", "it answers no command of an evaluation")
+            letter = DeadLetter.of(
+                source, source.value, ShadowReason.NOT_A_PAYMENT, "it answers no command of an evaluation"
+            )
             return [Output(DEAD_LETTERS, result.tenant_id, letter)]
         if answered.step != "reserve":
             return [] if result.code in _SETTLED[answered.step] else [_not_settled(result, answered, source)]
@@ -212,7 +215,7 @@ class ShadowFold:
             return self._fail(evaluation, EvaluationCode.EVALUATION_FAILED, score.error, source.place, source.at_ms)
         if not evaluation.fits(score):
             letter = DeadLetter.of(
-                source, source.value, "score_does_not_fit", "it is not one of all its batch's samples"
+                source, source.value, ShadowReason.SCORE_DOES_NOT_FIT, "it is not one of all its batch's samples"
             )
             return [Output(DEAD_LETTERS, score.tenant_id, letter)]
         self._evaluations.collect(evaluation, score)
@@ -224,7 +227,7 @@ class ShadowFold:
 
     def _complete(self, evaluation: Evaluation, scores: list[Score], source: Source) -> list[Output]:
         """The report first, then its price: whoever sees the charge can read what it was for."""
-        plan, judged = evaluation.plan, Judged.of(evaluation.drawn, scores)
+        plan, judged = evaluation.plan, JudgedEvaluation.of(evaluation.drawn, scores)
         compared_with = None
         if plan.compared is not None and plan.evaluate.compare_with is not None:
             compared_with = plan.evaluate.compare_with, rule_hash(plan.compared)
@@ -287,7 +290,7 @@ def _charge(plan: Plan, status: Literal["committed", "released", "expired"]) -> 
     return Charge(amount=plan.amount, reservation_id=payments.reservation_id(plan), status=status)
 
 
-def _batches(evaluation: Evaluation, batches: Iterable[Batch]) -> list[Output]:
+def _batches(evaluation: Evaluation, batches: Iterable[SampleBatch]) -> list[Output]:
     origin = origin_of(evaluation.plan)
     return [Output(tables.BATCHES, batch.tenant_id, batch, origin) for batch in batches]
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.messages import Outcomes, Score
 
 
-class Said(msgspec.Struct, frozen=True):
+class RuleOutcomes(msgspec.Struct, frozen=True):
     """One rule's outcome on each sample: whether it fired, and its score, if it has one."""
 
     fired: tuple[bool, ...]
     scores: tuple[float, ...] | None
 
     @classmethod
-    def of(cls, outcomes: Sequence[Outcomes]) -> Said:
+    def of(cls, outcomes: Sequence[Outcomes]) -> RuleOutcomes:
         """Join batches in their order."""
         fired = tuple(bit == "1" for part in outcomes for bit in part.fired)
         if any(part.scores is None for part in outcomes):
@@ -31,28 +31,28 @@ class Said(msgspec.Struct, frozen=True):
         return cls(fired, tuple(score for part in outcomes for score in part.scores or ()))
 
 
-class Judged(msgspec.Struct, frozen=True):
+class JudgedEvaluation(msgspec.Struct, frozen=True):
     """A whole evaluation, sample by sample."""
 
     drawn: Drawn
-    said: Said
-    compared: Said | None
+    said: RuleOutcomes
+    compared: RuleOutcomes | None
     sources: tuple[str, ...]
     latencies_ns: tuple[int, ...]
 
     @classmethod
-    def of(cls, drawn: Drawn, scores: Sequence[Score]) -> Judged:
+    def of(cls, drawn: Drawn, scores: Sequence[Score]) -> JudgedEvaluation:
         """Join the scores of all batches, which must be in the order of their numbers."""
         compared = [score.compared for score in scores if score.compared is not None]
         return cls(
             drawn,
-            Said.of([score.outcomes for score in scores if score.outcomes is not None]),
-            Said.of(compared) if compared else None,
+            RuleOutcomes.of([score.outcomes for score in scores if score.outcomes is not None]),
+            RuleOutcomes.of(compared) if compared else None,
             tuple(source for score in scores for source in score.sources),
             tuple(latency for score in scores for latency in score.latencies_ns),
         )
 
-    def confusion(self, said: Said) -> Confusion:
+    def confusion(self, said: RuleOutcomes) -> Confusion:
         """The confusion matrix of a rule."""
         counted = Counter(zip(self.drawn.positive, said.fired, strict=True))
         return Confusion(

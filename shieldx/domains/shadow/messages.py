@@ -137,7 +137,7 @@ class Evaluate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     actor: Id | None = None
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True, tag="batch", tag_field="type"):
+class SampleBatch(msgspec.Struct, frozen=True, kw_only=True, tag="batch", tag_field="type"):
     """Samples of one evaluation for an evaluator: `samples` are their indices in the set.
 
     `token` is of this evaluation alone, where an `eval_id` may come again. `strata` is a digest of what the set was

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Refusal(Exception):
+class PlanningRefusal(Exception):
     """An evaluation that does not begin: the code of its report, and what to do."""
 
     def __init__(self, code: EvaluationCode, detail: str) -> None:
@@ -77,11 +77,11 @@ def resolve(evaluate: Evaluate, rules: RuleVersions, sets: SampleSets) -> Resolv
     for it in (config, *([] if compared is None else [compared.config])):
         unusable = why_unusable(it)
         if unusable is not None:
-            raise Refusal(EvaluationCode.UNUSABLE_RULE, unusable)
+            raise PlanningRefusal(EvaluationCode.UNUSABLE_RULE, unusable)
     row = sets.find(evaluate.tenant_id, evaluate.sample_set, evaluate.sample_set_version)
     if row is None:
         wanted = f"version {evaluate.sample_set_version} of " if evaluate.sample_set_version else ""
-        raise Refusal(
+        raise PlanningRefusal(
             EvaluationCode.UNKNOWN_SAMPLE_SET,
             f"there is no {wanted}sample set {evaluate.sample_set!r}: import it with `shieldx samples import`",
         )
@@ -90,7 +90,7 @@ def resolve(evaluate: Evaluate, rules: RuleVersions, sets: SampleSets) -> Resolv
         detail = (
             f"no sample of {evaluate.sample_set!r} expects rule {truth!r}: `shieldx samples show` has what they expect"
         )
-        raise Refusal(EvaluationCode.NO_SAMPLES, detail)
+        raise PlanningRefusal(EvaluationCode.NO_SAMPLES, detail)
     drawn = draw(row.strata, evaluate.sample_size, evaluate.seed, truth)
     return Resolved(
         evaluate=evaluate, config=config, rule_version=version, compared=compared, sample_set=row, drawn=drawn
@@ -107,10 +107,10 @@ def _rule(evaluate: Evaluate, rules: RuleVersions) -> tuple[RuleConfig, int | No
         )
         if row is None:
             detail = f"there is no rule {evaluate.rule_id!r}: send its rule_config, or put it with `shieldx rule put`"
-            raise Refusal(EvaluationCode.UNKNOWN_RULE_VERSION, detail)
+            raise PlanningRefusal(EvaluationCode.UNKNOWN_RULE_VERSION, detail)
         return _of_type(evaluate, row.config), row.version, evaluate.rule_name or row.name
     if evaluate.rule_version is not None:
-        raise Refusal(EvaluationCode.RULE_OR_VERSION, "send rule_config or rule_version, not both")
+        raise PlanningRefusal(EvaluationCode.RULE_OR_VERSION, "send rule_config or rule_version, not both")
     return _of_type(evaluate, evaluate.rule_config), None, evaluate.rule_name
 
 
@@ -118,7 +118,7 @@ def _of_type(evaluate: Evaluate, config: RuleConfig) -> RuleConfig:
     found = rule_type(config)
     if evaluate.rule_type not in (None, found):
         detail = f"rule_type says {evaluate.rule_type}, but the rule is of type {found}"
-        raise Refusal(EvaluationCode.RULE_TYPE_DIFFERS, detail)
+        raise PlanningRefusal(EvaluationCode.RULE_TYPE_DIFFERS, detail)
     return config
 
 
@@ -126,5 +126,5 @@ def _version(evaluate: Evaluate, version: int, rules: RuleVersions) -> RuleRow:
     row = rules.find(evaluate.tenant_id, evaluate.rule_id, version)
     if row is None:
         detail = f"rule {evaluate.rule_id!r} has no version {version}: `shieldx rule list` shows those that there are"
-        raise Refusal(EvaluationCode.UNKNOWN_RULE_VERSION, detail)
+        raise PlanningRefusal(EvaluationCode.UNKNOWN_RULE_VERSION, detail)
     return row

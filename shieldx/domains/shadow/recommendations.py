@@ -13,7 +13,7 @@ from shieldx.domains.shadow.verdict import FULL_DEPLOYMENT_CONFIDENCE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shieldx.domains.shadow.judged import Judged
+    from shieldx.domains.shadow.judged import JudgedEvaluation
     from shieldx.domains.shadow.messages import Targets
     from shieldx.domains.shadow.report import Category
 
@@ -23,7 +23,9 @@ MAX_CATEGORIES_NAMED = 5
 _FACTORS = (2, 5, 10, 20, 50, 100)
 
 
-def recommendations_on(judged: Judged, categories: Sequence[Category], targets: Targets) -> Iterator[Recommendation]:
+def recommendations_on(
+    judged: JudgedEvaluation, categories: Sequence[Category], targets: Targets
+) -> Iterator[Recommendation]:
     """False positives first, since they do harm; then misses, other thresholds, regressions, and lack of data."""
     yield from _false_positives(judged, categories)
     yield from _missed(judged, categories, targets)
@@ -32,7 +34,7 @@ def recommendations_on(judged: Judged, categories: Sequence[Category], targets: 
     yield from _more_samples(judged, targets)
 
 
-def _false_positives(judged: Judged, categories: Sequence[Category]) -> Iterator[Recommendation]:
+def _false_positives(judged: JudgedEvaluation, categories: Sequence[Category]) -> Iterator[Recommendation]:
     wrong = [it for it in categories if not it.positive and it.fired]
     for it in sorted(wrong, key=lambda it: (-it.fired, it.category))[:MAX_CATEGORIES_NAMED]:
         places = judged.places(positive=False, fired=True, category=it.category)
@@ -43,7 +45,7 @@ def _false_positives(judged: Judged, categories: Sequence[Category]) -> Iterator
         )
 
 
-def _missed(judged: Judged, categories: Sequence[Category], targets: Targets) -> Iterator[Recommendation]:
+def _missed(judged: JudgedEvaluation, categories: Sequence[Category], targets: Targets) -> Iterator[Recommendation]:
     weak = [it for it in categories if it.positive and it.rate < targets.min_recall]
     for it in sorted(weak, key=lambda it: (it.fired - it.samples, it.category))[:MAX_CATEGORIES_NAMED]:
         places = judged.places(positive=True, fired=False, category=it.category)
@@ -54,7 +56,7 @@ def _missed(judged: Judged, categories: Sequence[Category], targets: Targets) ->
         )
 
 
-def _other_threshold(judged: Judged, targets: Targets) -> Iterator[Recommendation]:
+def _other_threshold(judged: JudgedEvaluation, targets: Targets) -> Iterator[Recommendation]:
     """For a scored rule: the highest threshold with the best recall among those that meet the false positive target."""
     scores = judged.said.scores
     if scores is None:
@@ -74,7 +76,7 @@ def _other_threshold(judged: Judged, targets: Targets) -> Iterator[Recommendatio
     )
 
 
-def _regressions(judged: Judged) -> Iterator[Recommendation]:
+def _regressions(judged: JudgedEvaluation) -> Iterator[Recommendation]:
     if judged.compared is None:
         return
     rows = zip(judged.drawn.positive, judged.said.fired, judged.compared.fired, strict=True)
@@ -83,7 +85,7 @@ def _regressions(judged: Judged) -> Iterator[Recommendation]:
         yield _naming(judged, places, f"Look at what the compared version judged right: {len(places)} of the samples")
 
 
-def _more_samples(judged: Judged, targets: Targets) -> Iterator[Recommendation]:
+def _more_samples(judged: JudgedEvaluation, targets: Targets) -> Iterator[Recommendation]:
     """For rates that meet the targets on too few samples to be certain."""
     now = judged.confusion(judged.said)
     for positive, count in ((True, now.positives), (False, now.negatives)):
@@ -116,6 +118,6 @@ def _confidence(confusion: Confusion, targets: Targets) -> float:
     return confidence(confusion, max_false_positive_rate=targets.max_false_positive_rate, min_recall=targets.min_recall)
 
 
-def _naming(judged: Judged, places: Sequence[int], advice: str) -> Recommendation:
+def _naming(judged: JudgedEvaluation, places: Sequence[int], advice: str) -> Recommendation:
     named = tuple(judged.sources[place] for place in places[:MAX_SAMPLES_NAMED])
     return Recommendation(advice=advice, samples=named, samples_total=len(places))

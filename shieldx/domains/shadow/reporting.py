@@ -21,7 +21,7 @@ from shieldx.messages import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shieldx.domains.shadow.judged import Judged, Said
+    from shieldx.domains.shadow.judged import JudgedEvaluation, RuleOutcomes
     from shieldx.domains.shadow.messages import Targets
     from shieldx.domains.shadow.statistics.confusion import Confusion
     from shieldx.domains.shadow.statistics.curves import ScoreCurves
@@ -32,7 +32,7 @@ MAX_CATEGORIES = 400
 """A set may have as many categories as samples. This many fit into a record even with the longest names."""
 
 
-def findings(judged: Judged, targets: Targets, compared_with: tuple[int, str] | None) -> dict[str, Any]:
+def findings(judged: JudgedEvaluation, targets: Targets, compared_with: tuple[int, str] | None) -> dict[str, Any]:
     """All fields of a report that follow from the samples alone.
 
     `compared_with` is the version and hash of the rule that was compared.
@@ -94,7 +94,7 @@ def _figures(confusion: Confusion, curves: ScoreCurves | None) -> Figures:
     )
 
 
-def _curves(judged: Judged, said: Said) -> ScoreCurves | None:
+def _curves(judged: JudgedEvaluation, said: RuleOutcomes) -> ScoreCurves | None:
     if said.scores is None:
         return None
     return curves_of(said.scores, judged.drawn.positive, max_points=MAX_CURVE_POINTS)
@@ -107,7 +107,7 @@ def _drawn_curves(curves: ScoreCurves) -> Curves:
     )
 
 
-def _categories(judged: Judged) -> tuple[Category, ...]:
+def _categories(judged: JudgedEvaluation) -> tuple[Category, ...]:
     drawn = judged.drawn
     rows = sorted(zip(drawn.categories, drawn.positive, judged.said.fired, strict=True))
     found = []
@@ -135,7 +135,7 @@ def _worst(categories: Sequence[Category]) -> tuple[Category, ...]:
     return tuple(categories[place] for place in sorted(worst))
 
 
-def _comparison(judged: Judged, compared_with: tuple[int, str] | None) -> Comparison | None:
+def _comparison(judged: JudgedEvaluation, compared_with: tuple[int, str] | None) -> Comparison | None:
     if compared_with is None or judged.compared is None:
         return None
     rows = list(zip(judged.drawn.positive, judged.said.fired, judged.compared.fired, strict=True))

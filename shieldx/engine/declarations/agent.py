@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.replayable import Replayable
     from shieldx.engine.declarations.sink import Sink
     from shieldx.engine.declarations.transactional import TransactionalAgent
+    from shieldx.messages import DeadLetterReason
 
 Made = TypeVar("Made")
 Made_co = TypeVar("Made_co", covariant=True)
@@ -77,6 +78,10 @@ class Agent(Protocol):
     @property
     def sets_aside(self) -> bool:
         """Whether it writes what it cannot process to `dead-letters`."""
+
+    @property
+    def dead_letter_reasons(self) -> tuple[DeadLetterReason, ...]:
+        """Why its domain sets records aside; the engine's own reasons come in addition."""
 
     @property
     def sends_replies(self) -> bool:

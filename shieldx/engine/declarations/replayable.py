@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from shieldx.engine.declarations.agent import Made, Makers
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
-    from shieldx.messages import Output, Source
+    from shieldx.messages import DeadLetterReason, Output, Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,8 @@ class Replayable:
     """Settings and resources that `answering` is given as well, as keyword arguments of these names."""
     looks_up: tuple[str, ...] = ()
     """Topics that it reads by itself, without a position in them."""
+    dead_letter_reasons: tuple[DeadLetterReason, ...] = ()
+    """Why it sets records aside, besides the engine's own reasons; docs/reference/dead-letters.md shows them."""
     counters: tuple[Counter, ...] = ()
     gauges: tuple[Gauge, ...] = ()
 

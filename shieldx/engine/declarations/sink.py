@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from shieldx.engine.declarations.agent import Made, Makers
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
+    from shieldx.messages import DeadLetterReason
 
-Row = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
+SqlRow = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
 """A table's name, the values of its key, and those of its other columns; None deletes the row."""
 
 
@@ -29,7 +30,7 @@ class Months:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class SqlTable:
     """A table of SQL: its name with its schema, and its columns with their types, those of the key apart."""
 
     name: str
@@ -50,8 +51,8 @@ class Sink:
 
     name: str
     reads: tuple[str, ...]
-    into: tuple[Table, ...]
-    rows: Callable[[str, int, int, bytes | None, bytes | None], Iterable[Row]]
+    into: tuple[SqlTable, ...]
+    rows: Callable[[str, int, int, bytes | None, bytes | None], Iterable[SqlRow]]
     """The rows of a record: (topic, partition, offset, key, value).
 
     Pure; ValueError or one of msgspec's errors says that the record cannot be read.
@@ -66,6 +67,7 @@ class Sink:
     tables: ClassVar[tuple[str, ...]] = ()
     positions: ClassVar[str | None] = None
     sets_aside: ClassVar = False
+    dead_letter_reasons: ClassVar[tuple[DeadLetterReason, ...]] = ()
     sends_replies: ClassVar = False
     uses_transactions: ClassVar = False
     needs_postgres: ClassVar = True

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.agent import Agent, Made, Makers
     from shieldx.engine.declarations.fold import Fold
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
+    from shieldx.messages import DeadLetterReason
     from shieldx.state.table import TableSpec
 
 
@@ -31,6 +32,8 @@ class TransactionalAgent:
     """Creates the fold of a partition: from a `FoldContext`, and the parameters as keyword arguments."""
     parameters: tuple[str, ...] = ()
     """Settings and resources that `fold` is given as well, as keyword arguments of these names."""
+    dead_letter_reasons: tuple[DeadLetterReason, ...] = ()
+    """Why it sets records aside, besides the engine's own reasons; docs/reference/dead-letters.md shows them."""
     counters: tuple[Counter, ...] = ()
     gauges: tuple[Gauge, ...] = ()
     histograms: tuple[Histogram, ...] = ()

@@ -1,21 +1,26 @@
-"""Names of a library that are not its public interface: checked where they are used, so that a rename is an error."""
+"""Checks for private names of libraries where they are used, so that a rename upstream is an error."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from shieldx.errors import FixConfiguration
+
 Class = TypeVar("Class", bound=type)
 
 
-class InstallSupportedVersion(ImportError):
-    """A library has no longer a name that ShieldX needs: install a version that pyproject.toml allows."""
+class InstallSupportedVersion(FixConfiguration, ImportError):
+    """A library no longer has a name that ShieldX needs.
+
+    Install a version of it that pyproject.toml allows.
+    """
 
 
 def require(owner: Any, name: str) -> None:
     """Check that a module or a class has a name.
 
     Raises:
-        InstallSupportedVersion: it has not.
+        InstallSupportedVersion: it does not.
     """
     if not hasattr(owner, name):
         library = _package(owner)
@@ -26,9 +31,9 @@ def require(owner: Any, name: str) -> None:
 
 
 def checked_overrides(kind: Class) -> Class:
-    """Check a class: whatever it marks with `@override` exists in one of its bases.
+    """Check that every method that a class marks with `@override` exists in one of its bases.
 
-    A type checker sees that only for libraries that ship types.
+    A type checker does so only for libraries that ship types.
 
     Raises:
         InstallSupportedVersion: a base has renamed or removed a method.

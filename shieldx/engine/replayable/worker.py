@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.kafka.access import refusal, why_unreachable
-from shieldx.engine.replayable.answers import Answers
+from shieldx.engine.replayable.answer_loop import AnswerLoop
 from shieldx.engine.replayable.offset_tracker import OffsetTrackers
 from shieldx.errors import FixConfiguration, RestoreTask
 
@@ -50,7 +50,7 @@ class ReplayableWorker:
         self._metrics = metrics
         self._stopping = asyncio.Event()
         self._app: ReplayableApp | None = None
-        self._answers: Answers | None = None
+        self._answers: AnswerLoop | None = None
 
     @property
     def name(self) -> str:
@@ -105,7 +105,7 @@ class ReplayableWorker:
         from shieldx.engine.replayable.faust_app import make_app  # noqa: PLC0415 - faust takes long to import, and few need it
 
         progress = OffsetTrackers()
-        answers = Answers(
+        answers = AnswerLoop(
             self._agent,
             answering,
             self._codec,
@@ -153,7 +153,7 @@ class ReplayableWorker:
                 + await why_unreachable(self._consumer_options)
             ) from None
 
-    async def _watch(self, app: ReplayableApp, answers: Answers) -> None:
+    async def _watch(self, app: ReplayableApp, answers: AnswerLoop) -> None:
         """Measure lag until something keeps this worker out of its group, which is raised."""
         while True:
             await asyncio.sleep(WATCH_S)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from shieldx.engine.runtime.work import AnyTask
+    from shieldx.engine.runtime.task_factory import AnyTask
 
 
 class MemoryLimit:

@@ -1,4 +1,4 @@
-"""What a worker has fetched for one seat, and whether it shall fetch more."""
+"""The records that a worker has fetched for one partition, and whether it should fetch more."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PartitionBuffer:
     with one of them while another's backlog is read.
 
     aiokafka replaces an assignment shortly before it says so: then the partition may be unknown to it here. The call
-    that says so follows, pauses everything, and has each seat seek again.
+    that says so follows, pauses everything, and has each runner seek again.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer, inputs: Iterable[TopicPartition], *, batch: int) -> None:

@@ -1,4 +1,4 @@
-"""A partition number's seat in a worker: it keeps one task at work for as long as the number is assigned."""
+"""Keeps one task at work for a partition number, as long as the worker is assigned that number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shieldx.engine.runtime.membership import Membership
     from shieldx.engine.runtime.memory_limit import MemoryLimit
     from shieldx.engine.runtime.partition_buffer import PartitionBuffer
-    from shieldx.engine.runtime.work import AnyTask
+    from shieldx.engine.runtime.task_factory import AnyTask
     from shieldx.engine.tasks.log import Record
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ MEMORY_RETRY_S = 1.0
 
 
 class PartitionRunner:
-    """Starts tasks, feeds them from the intake, and replaces them after an error."""
+    """Starts tasks, feeds them from the buffer, and replaces them after an error."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class PartitionRunner:
         number: int,
         make_task: Callable[[], AnyTask],
         membership: Membership,
-        intake: PartitionBuffer,
+        buffer: PartitionBuffer,
         memory: MemoryLimit,
         metrics: TaskMetrics,
     ) -> None:
         self._number = number
         self._make_task = make_task
         self._membership = membership
-        self.intake = intake
+        self.buffer = buffer
         self._memory = memory
         self._metrics = metrics
         self._must_restore = False
@@ -64,15 +64,15 @@ class PartitionRunner:
     def restore(self) -> None:
         """Have the present task replaced."""
         self._must_restore = True
-        self.intake.wake()
+        self.buffer.wake()
 
     def hold(self, error: Exception) -> None:
         """Do not fetch for a while: what stands at this position cannot be read."""
         if self._held_until_s is None:
-            positions = ", ".join(f"{tp.topic}/{tp.partition}" for tp in self.intake.inputs)
+            positions = ", ".join(f"{tp.topic}/{tp.partition}" for tp in self.buffer.inputs)
             logger.error("%s cannot be read, and waits: %r", positions, error, extra=self._place)
         self._held_until_s = monotonic() + HOLD_S
-        self.intake.pause()
+        self.buffer.pause()
 
     async def work(self) -> None:
         """Keep a task at work until the number is assigned elsewhere.
@@ -121,18 +121,18 @@ class PartitionRunner:
                 raise RestoreTask("the position is out of the topic's range")
             if self._held_until_s is not None:
                 if monotonic() < self._held_until_s:
-                    self.intake.pause()  # the batch under way may have resumed it
+                    self.buffer.pause()  # the batch under way may have resumed it
                     await self._membership.wait_for_change(HOLD_S)
                     continue
                 self._held_until_s, generation = None, None
             if assigned != generation:
                 # A task that stays goes on from its own position: a rebalance redelivers from the committed one.
-                if not self.intake.restart(task.positions):
+                if not self.buffer.restart(task.positions):
                     await self._membership.wait_for_change(ASSIGNMENT_S)
                     continue
                 generation = assigned
                 self._fed = True
-            records = self.intake.first()
+            records = self.buffer.first()
             if records:
                 await self._process(task, records, clock)
             elif clock.tick_due(task.due_ms, task.stream_time_ms):
@@ -140,15 +140,15 @@ class PartitionRunner:
                 await task.tick()
             else:
                 await self._pass_over(task, generation)
-                await self.intake.wait(IDLE_S / 2)
-                self._metrics.lag.set(await self.intake.lag())
+                await self.buffer.wait(IDLE_S / 2)
+                self._metrics.lag.set(await self.buffer.lag())
 
     async def _pass_over(self, task: AnyTask, generation: int) -> None:
         """Have the position stand behind the marker of the last transaction too.
 
         Retention would delete the marker with its record, and the next start take it for a record deleted unread.
         """
-        passed = await self.intake.passed(task.positions)
+        passed = await self.buffer.passed(task.positions)
         same = self._membership.generation_of(self._number) == generation
         if passed and same and not self._must_restore and self._held_until_s is None:
             await task.pass_over(passed)
@@ -166,9 +166,9 @@ class PartitionRunner:
         self._waiting = False
         self._metrics.waiting.set(0)
         self._failures = 0
-        self.intake.remove(len(records))
+        self.buffer.remove(len(records))
         clock.saw_records(only_ticks=len(records) == 1 and records[0].value == TICK_VALUE)
-        self._metrics.lag.set(await self.intake.lag())
+        self._metrics.lag.set(await self.buffer.lag())
 
     def _log(self, event: str, error: Exception) -> None:
         logger.warning("%s: %s", event, error, extra=self._place)

@@ -1,4 +1,4 @@
-"""A worker: one member of a consumer group, with a seat for each partition it is assigned."""
+"""A worker: one member of a consumer group, with a runner for each partition that it is assigned."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from shieldx.engine.operations.metrics import Metrics
     from shieldx.engine.runtime.memory_limit import MemoryLimit
-    from shieldx.engine.runtime.work import Work
+    from shieldx.engine.runtime.task_factory import TaskFactory
     from shieldx.engine.tasks.log import Record
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
 
     def __init__(
         self,
-        work: Work,
+        work: TaskFactory,
         consumer_options: Mapping[str, Any],
         memory: MemoryLimit,
         metrics: Metrics,
@@ -68,7 +68,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         self._metrics = metrics
         self._records_at_a_time = records_at_a_time
         self._membership = Membership()
-        self._seats: dict[int, PartitionRunner] = {}
+        self._runners: dict[int, PartitionRunner] = {}
         self._working: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._told: dict[KafkaTopicPartition, int] = {}
@@ -83,8 +83,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
     @property
     def ready(self) -> bool:
         """Whether the group has assigned partitions, if only none, and each is being worked on."""
-        seats = [self._seats.get(number) for number in self._membership.numbers]
-        return self._membership.joined and all(seat is not None and seat.running for seat in seats)
+        runners = [self._runners.get(number) for number in self._membership.numbers]
+        return self._membership.joined and all(runner is not None and runner.running for runner in runners)
 
     async def run(self) -> None:
         """Work until `stop`.
@@ -135,16 +135,16 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             self._consumer.seek(tp, 0)
         self._reassign({tp.partition for tp in assigned})
         logger.info("assigned", extra={"agent": self.name, "partitions": sorted(self._membership.numbers)})
-        for number in self._membership.numbers - self._seats.keys():
-            task = self._tasks.create_task(self._sit(number), name=f"{self.name}/{number}")
+        for number in self._membership.numbers - self._runners.keys():
+            task = self._tasks.create_task(self._run_partition(number), name=f"{self.name}/{number}")
             self._working.add(task)
             task.add_done_callback(self._working.discard)
 
-    async def _sit(self, number: int) -> None:
-        """Work in a seat until it is taken away."""
+    async def _run_partition(self, number: int) -> None:
+        """Run a partition until it is assigned to another worker."""
         inputs = [TopicPartition(topic, number) for topic in self._work.reads]
         metrics = self._metrics.task(self.name, number)
-        seat = self._seats[number] = PartitionRunner(
+        runner = self._runners[number] = PartitionRunner(
             self.name,
             number,
             self._work.tasks(number, metrics),
@@ -154,9 +154,9 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             metrics,
         )
         try:
-            await seat.work()
+            await runner.work()
         finally:
-            del self._seats[number]
+            del self._runners[number]
             metrics.leave()
 
     async def _fetch_until_stopped(self) -> None:
@@ -165,7 +165,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             try:
                 self._distribute(await self._consumer.getmany(timeout_ms=POLL_MS))
             except NoOffsetForPartitionError:
-                continue  # asked for a committed position before the seat has sought its own
+                continue  # asked for a committed position before the runner has sought its own
             except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
                 refused = refusal(error, self._consumer_options)
                 raise FixConfiguration(f"agent {self.name} may not read its topics. {refused}") from error
@@ -179,12 +179,12 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         if not self._work.tells_group or busy or monotonic() < self._tell_at_s:
             return
         self._tell_at_s = monotonic() + TELL_S
-        self._telling = asyncio.create_task(self._tell([seat.intake for seat in self._seats.values()]))
+        self._telling = asyncio.create_task(self._tell([runner.buffer for runner in self._runners.values()]))
 
-    async def _tell(self, intakes: Collection[PartitionBuffer]) -> None:
+    async def _tell(self, buffers: Collection[PartitionBuffer]) -> None:
         """Commit to the group what is new. Only those who look at its lag read it, so it may fail."""
         taken = {
-            tp: offset for intake in intakes for tp, offset in intake.taken.items() if self._told.get(tp) != offset
+            tp: offset for buffer in buffers for tp, offset in buffer.taken.items() if self._told.get(tp) != offset
         }
         if not taken:
             return
@@ -197,39 +197,39 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             self._told.update(taken)
 
     async def _isolate_failure(self) -> None:
-        """Find the partition that cannot be read, have its seat wait, and let the others go on.
+        """Find the partition that cannot be read, have its runner wait, and let the others continue.
 
-        aiokafka passes over what it has taken from other partitions when one fails: each seat seeks its own position
+        aiokafka passes over what it has taken from other partitions when one fails: each runner seeks its own position
         again, or those records would never be answered.
         """
         self._reassign(self._membership.numbers)
         await self._membership.wait_for_change(ISOLATE_S)
-        for seat in list(self._seats.values()):
-            for tp in seat.intake.inputs:
-                await self._fetch_one(seat, tp)
+        for runner in list(self._runners.values()):
+            for tp in runner.buffer.inputs:
+                await self._fetch_one(runner, tp)
         self._reassign(self._membership.numbers)
 
-    async def _fetch_one(self, seat: PartitionRunner, tp: KafkaTopicPartition) -> None:
+    async def _fetch_one(self, runner: PartitionRunner, tp: KafkaTopicPartition) -> None:
         try:
             self._distribute(await self._consumer.getmany(tp, timeout_ms=0))
         except OffsetOutOfRangeError:
-            seat.restore()
+            runner.restore()
         except Exception as error:  # noqa: BLE001 - as above: a decoder's error is not always a KafkaError
-            seat.hold(error)
+            runner.hold(error)
 
     def _reassign(self, numbers: Collection[int]) -> None:
         self._membership.assign(numbers)
-        for seat in self._seats.values():
-            seat.intake.wake()
+        for runner in self._runners.values():
+            runner.buffer.wake()
 
     def _distribute(self, fetched: Mapping[KafkaTopicPartition, Sequence[Record]]) -> None:
         for tp, records in fetched.items():
-            if tp.partition in self._seats:
-                self._seats[tp.partition].intake.put(records)
+            if tp.partition in self._runners:
+                self._runners[tp.partition].buffer.put(records)
 
     async def _leave(self) -> None:
-        """Let every seat finish the transaction under way."""
-        intakes = [seat.intake for seat in self._seats.values()]
+        """Let every runner finish the transaction under way."""
+        buffers = [runner.buffer for runner in self._runners.values()]
         self._reassign(())
         if self._working:
             _, late = await asyncio.wait(self._working, timeout=STOP_S)
@@ -238,4 +238,4 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         if self._telling is not None:
             await self._telling
         if self._work.tells_group:
-            await self._tell(intakes)
+            await self._tell(buffers)

@@ -50,7 +50,7 @@ class Write(msgspec.Struct, frozen=True, gc=False):
     headers: list[Header]
 
 
-class Transactions(Protocol):
+class TransactionalProducer(Protocol):
     """A fenced producer: while it is the latest of its id, each commit happens wholly or not at all."""
 
     async def commit(
@@ -72,7 +72,7 @@ class Transactions(Protocol):
 class Log(Protocol):
     """What a task needs of the log."""
 
-    async def fence(self, transactional_id: str) -> Transactions:
+    async def fence(self, transactional_id: str) -> TransactionalProducer:
         """Shut out every earlier producer of this id and abort what it left open."""
 
     async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:

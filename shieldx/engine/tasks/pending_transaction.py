@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.engine.tasks.codec import Codec
     from shieldx.engine.tasks.position import Position
-    from shieldx.messages import Output, Source
+    from shieldx.messages import DeadLetterReason, Output, Source
     from shieldx.state.table import Change
 
 MAX_CONTEXT_BYTES = 4096
@@ -109,7 +109,7 @@ class PendingTransaction:
         self._own(topic).append(write)
         self.size_bytes += len(write.value or b"")
 
-    def add_dead_letter(self, source: Source, value: bytes | None, reason: str, detail: str) -> None:
+    def add_dead_letter(self, source: Source, value: bytes | None, reason: DeadLetterReason, detail: str) -> None:
         """Set an input record aside."""
         self._add_letter(DeadLetter.of(source, value, reason, detail), source)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shieldx.engine.tasks.codec import CORRELATION_ID, HOP, REPLY_TO, TICK_VALUE, Undecodable, carried
+from shieldx.engine.tasks.dead_letter_reasons import EngineReason
 from shieldx.engine.tasks.log import TopicPartition, Write
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.engine.tasks.pending_transaction import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.tasks.context import TaskContext
-    from shieldx.engine.tasks.log import Header, Record, Transactions
+    from shieldx.engine.tasks.log import Header, Record, TransactionalProducer
     from shieldx.messages import Output
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Task:
         self._positions = TaskPositions(agent, partition, context)
         self._owns = frozenset(agent.inputs) if agent.owns is None else agent.owns
         self._settled = False
-        self._transactions: Transactions | None = None
+        self._transactions: TransactionalProducer | None = None
         self._stream_time_ms = 0
         self._expired_ms = -1
         self._ticks = TopicPartition(agent.ticks, partition)
@@ -191,7 +192,7 @@ class Task:
             self._check(record, origin.context)
             message = self._codec.decode(record.topic, value)
         except Undecodable as error:
-            self._set_aside(record, source, "unreadable", str(error), pending)
+            self._set_aside(record, source, EngineReason.UNREADABLE, str(error), pending)
             return
         if type(message) is Tick:
             return
@@ -219,23 +220,23 @@ class Task:
         """Whether this is the record's home; if not, forward it once."""
         key = tenant_id.encode()
         if record.key != key and record.key is not None:
-            self._set_aside(record, source, "key_differs", "the key is not the body's tenant_id", pending)
+            self._set_aside(record, source, EngineReason.KEY_DIFFERS, "the key is not the body's tenant_id", pending)
             return False
         home = home_partition(tenant_id, self._context.partitions)
         if home == self.partition:
             return True
         if hopped:
             detail = f"forwarded once, and still not in its home partition {home}"
-            self._set_aside(record, source, "misplaced_again", detail, pending)
+            self._set_aside(record, source, EngineReason.MISPLACED_AGAIN, detail, pending)
             return False
         if record.topic not in self._owns:
             detail = f"its home is partition {home}, and only an agent that owns {record.topic} forwards it"
-            self._set_aside(record, source, "misplaced", detail, pending)
+            self._set_aside(record, source, EngineReason.MISPLACED, detail, pending)
             return False
         headers = [*record.headers, (HOP, b"1")]
         if len(source.value) + len(key) + headers_bytes(headers) > self._limits.max_record_bytes:
             detail = f"its home is partition {home}, but with the mark of a forwarded record it is too large"
-            self._set_aside(record, source, "too_large_to_forward", detail, pending)
+            self._set_aside(record, source, EngineReason.TOO_LARGE_TO_FORWARD, detail, pending)
         else:
             pending.add_forwarded(TopicPartition(record.topic, home), key, source.value, headers)
         return False
@@ -245,10 +246,14 @@ class Task:
     ) -> bool:
         if message.partition == self.partition:
             return True
-        self._set_aside(record, source, "misplaced", f"it is meant for partition {message.partition}", pending)
+        self._set_aside(
+            record, source, EngineReason.MISPLACED, f"it is meant for partition {message.partition}", pending
+        )
         return False
 
-    def _set_aside(self, record: Record, source: Source, reason: str, detail: str, pending: PendingTransaction) -> None:
+    def _set_aside(
+        self, record: Record, source: Source, reason: EngineReason, detail: str, pending: PendingTransaction
+    ) -> None:
         """Make a record a dead letter, and say so in the log."""
         pending.add_dead_letter(source, record.value, reason, detail)
         correlation_id = next((content for name, content in record.headers if name == CORRELATION_ID), None)
@@ -261,7 +266,7 @@ class Task:
         reply_to = source.origin.reply_to
         if reply_to is not None and reply_to not in self._context.reply_topics:
             detail = "reply-to names a topic that no manifest declares with accepts_replies"
-            pending.add_dead_letter(source, source.value, "reply_to_refused", detail)
+            pending.add_dead_letter(source, source.value, EngineReason.REPLY_TO_REFUSED, detail)
             source = msgspec.structs.replace(source, origin=Origin(source.origin.context))
         try:
             for output in self._state.fold.apply(message, source):

@@ -73,7 +73,7 @@ class AgentDriver:
         self._refused: set[tuple[str, int, int]] = set()
         self._schemas = {name: kind for topic in topics.values() for name, kind in topic.types().items()}
         self._types = {name: _any_of(topic, ticks=name in agent.inputs) for name, topic in topics.items()}
-        self._surroundings = TaskContext(
+        self._context = TaskContext(
             application="test",
             partitions=partitions,
             log=self.log,
@@ -181,7 +181,7 @@ class AgentDriver:
         """The task in charge; a new one if there is none."""
         if partition not in self.tasks:
             metrics = self.metrics.task(self._agent.name, partition)
-            task = Task(self._agent, partition, self._surroundings, metrics, self._refused)
+            task = Task(self._agent, partition, self._context, metrics, self._refused)
             with metrics.restoring():
                 await task.start()
             self.tasks[partition] = task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shieldx.domains.shadow.draw import Drawn
-from shieldx.domains.shadow.judged import Judged, Said
+from shieldx.domains.shadow.judged import JudgedEvaluation, RuleOutcomes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +20,12 @@ def judged(
     scores: Sequence[float] | None = None,
     compared: Sequence[bool] | None = None,
     sources: Sequence[str] | None = None,
-) -> Judged:
+) -> JudgedEvaluation:
     """An evaluation of these samples. Sample n has the source `s#n`."""
-    return Judged(
+    return JudgedEvaluation(
         Drawn(tuple(range(len(rows))), tuple(row[1] for row in rows), tuple(row[0] for row in rows)),
-        Said(tuple(row[2] for row in rows), None if scores is None else tuple(scores)),
-        None if compared is None else Said(tuple(compared), None),
+        RuleOutcomes(tuple(row[2] for row in rows), None if scores is None else tuple(scores)),
+        None if compared is None else RuleOutcomes(tuple(compared), None),
         tuple(sources or (f"s#{n}" for n in range(len(rows)))),
         tuple(range(len(rows))),
     )

@@ -14,7 +14,7 @@ from shieldx.domains.credits.messages import Balance, Purchase, Result
 from shieldx.domains.shadow import tables
 from shieldx.domains.shadow.matching.matcher import Judgement, compile_rule
 from shieldx.domains.shadow.matching.parts import ParsedRequest
-from shieldx.domains.shadow.messages import Batch, Evaluate, Outcomes, Score, SealSamples, Stratum
+from shieldx.domains.shadow.messages import Evaluate, Outcomes, SampleBatch, Score, SealSamples, Stratum
 from shieldx.domains.shadow.rule import RuleConfig, Signature
 from shieldx.domains.shadow.sample import Request, Sample
 from shieldx.domains.shadow.sample_set import arranged, strata_digest, strata_of, version_of
@@ -155,7 +155,7 @@ class ShadowWorld:
 
     def score(self, record: MemoryRecord, *, latency_ns: int = 1000) -> None:
         """An evaluator judges a batch, of which each sample takes it a nanosecond longer than the one before."""
-        batch = msgspec.json.decode(record.value or b"", type=Batch)
+        batch = msgspec.json.decode(record.value or b"", type=SampleBatch)
         known = self.sets[batch.sample_set_version]
         if batch.strata != strata_digest(strata_of(known)):
             self.send_score(batch.batch, eval_id=batch.eval_id, error="sealed with other strata")

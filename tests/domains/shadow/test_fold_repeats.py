@@ -10,7 +10,7 @@ import pytest
 from shieldx.domains.shadow import tables
 from shieldx.domains.shadow.evaluation import WINDOW
 from shieldx.domains.shadow.fold import RESENT_BATCHES
-from shieldx.domains.shadow.messages import Batch, Evaluate, Outcomes, PutRule, SealSamples, Stratum
+from shieldx.domains.shadow.messages import Evaluate, Outcomes, PutRule, SampleBatch, SealSamples, Stratum
 from shieldx.domains.shadow.report import EvaluationCode
 from shieldx.domains.shadow.rule import Signature
 from shieldx.messages import Source
@@ -33,7 +33,7 @@ async def world() -> ShadowWorld:
 
 
 def numbers(records: list[MemoryRecord]) -> list[int]:
-    return [msgspec.json.decode(record.value or b"", type=Batch).batch for record in records]
+    return [msgspec.json.decode(record.value or b"", type=SampleBatch).batch for record in records]
 
 
 async def test_an_evaluation_sent_again_while_it_runs_is_answered_once(world: ShadowWorld) -> None:

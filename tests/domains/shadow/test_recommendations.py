@@ -12,17 +12,17 @@ from shieldx.domains.shadow.reporting import findings
 from tests.domains.shadow.judged_samples import judged, rows_of
 
 if TYPE_CHECKING:
-    from shieldx.domains.shadow.judged import Judged
+    from shieldx.domains.shadow.judged import JudgedEvaluation
     from shieldx.domains.shadow.report import Recommendation
 
 GOOD = rows_of("sqli", positive=True, fired=1000, silent=0) + rows_of("texts", positive=False, fired=0, silent=1000)
 
 
-def advice(found: Judged, **targets: float) -> list[Recommendation]:
+def advice(found: JudgedEvaluation, **targets: float) -> list[Recommendation]:
     return list(findings(found, Targets(**targets), (1, "hash"))["recommendations"])
 
 
-def texts(found: Judged, **targets: float) -> list[str]:
+def texts(found: JudgedEvaluation, **targets: float) -> list[str]:
     return [it.advice for it in advice(found, **targets)]
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from shieldx.domains.shadow import tables
-from shieldx.domains.shadow.messages import Batch, Outcomes, PutRule, Score, SealSamples, Stratum, Targets
+from shieldx.domains.shadow.messages import Outcomes, PutRule, SampleBatch, Score, SealSamples, Stratum, Targets
 from shieldx.domains.shadow.reporting import MAX_CATEGORIES, MAX_CURVE_POINTS, findings, timings
 from shieldx.domains.shadow.rule import MAX_PATTERN_LENGTH, MAX_RULE_BYTES, Composite, Signature
 from shieldx.domains.shadow.statistics.intervals import wilson
@@ -68,7 +68,7 @@ async def score_all(world: ShadowWorld) -> None:
     number = 0
     for _ in range(ROUNDS):  # the batches of a report that is too large would be resent forever
         for record in world.batches():
-            batch = msgspec.json.decode(record.value or b"", type=Batch)
+            batch = msgspec.json.decode(record.value or b"", type=SampleBatch)
             size = len(batch.samples)
             number += 1
             outcomes = Outcomes(fired=("10" * size)[:size], scores=tuple(1 / (3 + number + n) for n in range(size)))

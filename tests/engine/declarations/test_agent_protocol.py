@@ -9,7 +9,7 @@ import pytest
 from shieldx.engine.declarations.agent import Agent, AgentKind, state_topics_of, topics_of
 from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.replayable import Replayable
-from shieldx.engine.declarations.sink import Sink, Table
+from shieldx.engine.declarations.sink import Sink, SqlTable
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.errors import FixConfiguration
 from shieldx.topology.graph import KINDS
@@ -23,7 +23,7 @@ def never(*_: Any, **__: Any) -> Any:
 
 COUNTING = TransactionalAgent(name="counting", reads=("in",), writes=("out", "more"), state=specs("table"), fold=never)
 JUDGING = Replayable(name="judging", reads=("in",), writes=("out",), looks_up=("samples",), answering=never)
-MIRROR = Sink(name="mirror", reads=("out",), into=(Table(name="a.b", key={}, columns={}),), rows=never)
+MIRROR = Sink(name="mirror", reads=("out",), into=(SqlTable(name="a.b", key={}, columns={}),), rows=never)
 KNOWN: list[Agent] = [COUNTING, JUDGING, MIRROR]
 
 

@@ -21,7 +21,7 @@ from tests.engine.next_offsets import next_offsets, positions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from shieldx.engine.tasks.log import Log, Transactions
+    from shieldx.engine.tasks.log import Log, TransactionalProducer
 
 PARTITIONS = 3
 Writes = dict[TopicPartition, list[Write]]
@@ -36,7 +36,7 @@ class World(Protocol):
     def tp(self, topic: str, partition: int = 0) -> TopicPartition:
         """A partition of a topic that no other test knows; topics are `a` and `b`."""
 
-    async def fence(self, name: str = "task") -> Transactions:
+    async def fence(self, name: str = "task") -> TransactionalProducer:
         """Fence a transactional id that no other test knows."""
 
     async def settle(self) -> None:
@@ -68,7 +68,7 @@ class MemoryWorld:
     def tp(self, topic: str, partition: int = 0) -> TopicPartition:
         return TopicPartition(topic, partition)
 
-    async def fence(self, name: str = "task") -> Transactions:
+    async def fence(self, name: str = "task") -> TransactionalProducer:
         self._names.add(name)
         return await self.log.fence(name)
 
@@ -106,13 +106,13 @@ class KafkaWorld:
         self._name = f"conformance-{uuid4().hex[:8]}"
         self.log = KafkaLog(self._connection, self.tp("positions").topic)
         self._producers: list[AIOKafkaProducer] = []
-        self._fenced: list[Transactions] = []
+        self._fenced: list[TransactionalProducer] = []
         self._names: set[str] = set()
 
     def tp(self, topic: str, partition: int = 0) -> TopicPartition:
         return TopicPartition(f"{self._name}-{topic}", partition)
 
-    async def fence(self, name: str = "task") -> Transactions:
+    async def fence(self, name: str = "task") -> TransactionalProducer:
         self._names.add(name)
         self._fenced.append(await self.log.fence(f"{self._name}.{name}"))
         return self._fenced[-1]

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from shieldx.engine.replayable.answers import MOST_PAUSING, Answers
+from shieldx.engine.replayable.answer_loop import MOST_PAUSING, AnswerLoop
 from shieldx.messages import DEAD_LETTERS, DeadLetter
 from tests.engine.echo_agent import PARTITIONS, Ask, Echoing
 from tests.engine.echo_platform import EchoPlatform, new_platform, number_of
@@ -202,14 +202,14 @@ async def test_a_record_that_fails_does_not_keep_a_worker_from_stopping(echoing:
 async def test_a_worker_whose_app_has_failed_makes_another_and_misses_nothing(
     echoing: EchoPlatform, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    take, calls = Answers.take, iter(range(1000))
+    take, calls = AnswerLoop.take, iter(range(1000))
 
-    async def take_but_once(answers: Answers, record: Record) -> None:
+    async def take_but_once(answers: AnswerLoop, record: Record) -> None:
         if next(calls) == 20:
             raise KeyError(record.partition)
         await take(answers, record)
 
-    monkeypatch.setattr(Answers, "take", take_but_once)
+    monkeypatch.setattr(AnswerLoop, "take", take_but_once)
     async with echoing.worker() as (worker, _):
         await echoing.send(*(Ask(number=number) for number in range(100)))
         await echoing.echoes(range(100))

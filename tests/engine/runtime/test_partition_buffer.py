@@ -10,7 +10,7 @@ from shieldx.engine.testing.memory_log import MemoryRecord
 
 
 class Fetching:
-    """What an intake asks of the consumer; that needs a broker, and says nothing of the order."""
+    """What a buffer asks of the consumer; that needs a broker, and says nothing of the order."""
 
     def __init__(self) -> None:
         self.paused = False
@@ -28,7 +28,7 @@ def record(topic: str, offset: int, at_ms: int) -> MemoryRecord:
     return MemoryRecord(topic, 0, offset, at_ms, None, b"", ())
 
 
-def intake(batch: int, *topics: str) -> tuple[PartitionBuffer, Fetching]:
+def buffer_of(batch: int, *topics: str) -> tuple[PartitionBuffer, Fetching]:
     fetching = Fetching()
     made = PartitionBuffer(fetching, [TopicPartition(topic, 0) for topic in topics], batch=batch)
     made.restart({TopicPartition(topic, 0): 0 for topic in topics})
@@ -40,14 +40,14 @@ def places(records: list[Any]) -> list[tuple[str, int]]:
 
 
 def test_records_of_several_inputs_come_by_their_times() -> None:
-    made, _ = intake(10, "a", "b")
+    made, _ = buffer_of(10, "a", "b")
     made.put([record("b", 0, 500), record("b", 1, 900)])
     made.put([record("a", 0, 100), record("a", 1, 600), record("a", 2, 600)])
     assert places(made.first()) == [("a", 0), ("b", 0), ("a", 1), ("a", 2), ("b", 1)]
 
 
 def test_what_comes_meanwhile_does_not_change_what_is_removed() -> None:
-    made, _ = intake(2, "a", "b")
+    made, _ = buffer_of(2, "a", "b")
     made.put([record("a", 0, 300), record("a", 1, 400)])
     assert places(made.first()) == [("a", 0), ("a", 1)]
     made.put([record("b", 0, 100)])
@@ -57,13 +57,13 @@ def test_what_comes_meanwhile_does_not_change_what_is_removed() -> None:
 
 
 def test_within_an_input_offsets_decide_even_where_times_go_back() -> None:
-    made, _ = intake(10, "a", "b")
+    made, _ = buffer_of(10, "a", "b")
     made.put([record("a", 0, 900), record("a", 1, 100), record("b", 0, 500)])
     assert places(made.first()) == [("b", 0), ("a", 0), ("a", 1)]
 
 
 def test_fetching_pauses_while_plenty_waits_in_all_inputs_together() -> None:
-    made, fetching = intake(2, "a", "b")
+    made, fetching = buffer_of(2, "a", "b")
     made.put([record("a", number, number) for number in range(4)])
     assert not fetching.paused
     made.put([record("b", number, number) for number in range(3)])

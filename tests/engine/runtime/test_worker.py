@@ -23,7 +23,7 @@ from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.kafka.offset_range import OffsetRange
 from shieldx.engine.operations.metrics import Metrics
-from shieldx.engine.runtime.work import AgentWork
+from shieldx.engine.runtime.task_factory import AgentTaskFactory
 from shieldx.engine.runtime.worker import Worker
 from shieldx.engine.tasks.log import TopicPartition as LogPartition
 from shieldx.engine.tasks.partitioner import home_partition
@@ -73,8 +73,8 @@ async def running(
     ((worker, own_log),) = make_workers(platform, [agent], metrics)
     assert isinstance(worker, Worker)
     if log is not None:
-        assert isinstance(worker._work, AgentWork)  # noqa: SLF001 - likewise
-        worker._work = replace(worker._work, surroundings=replace(worker._work.surroundings, log=log))  # noqa: SLF001 - a slow log stands in
+        assert isinstance(worker._work, AgentTaskFactory)  # noqa: SLF001 - likewise
+        worker._work = replace(worker._work, context=replace(worker._work.context, log=log))  # noqa: SLF001 - a slow log stands in
     await own_log.start()
     work = asyncio.create_task(worker.run())
     if ended is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import msgspec
 
 from shieldx.domains.shadow.matching.patterns import UnusablePattern, compile_keywords, compile_literal, compile_regex
-from shieldx.domains.shadow.matching.scopes import Sources, UnusableScope
+from shieldx.domains.shadow.matching.scopes import ScopeSources, UnusableScope
 from shieldx.domains.shadow.rule import MAX_RULE_BYTES, Composite, Keywords, Scored, Signature
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Judgement(NamedTuple):
 class CompiledRule:
     """A rule that judges requests. The same request always gets the same judgement."""
 
-    def __init__(self, root: _Condition, sources: Sources) -> None:
+    def __init__(self, root: _Condition, sources: ScopeSources) -> None:
         self._root = root
         self._sources = sources
         self.is_scored = isinstance(root, _Scored)
@@ -69,7 +69,7 @@ def compile_rule(config: RuleConfig) -> CompiledRule:
     patterns = _patterns(config)
     if patterns > MAX_PATTERNS:
         raise UnusableRule("", None, f"{patterns:,} patterns exceed the maximum of {MAX_PATTERNS}; split the rule")
-    sources = Sources()
+    sources = ScopeSources()
     return CompiledRule(_compiled(config, "", sources), sources)
 
 
@@ -175,7 +175,7 @@ class _Scored:
 _OPERATORS: Final = {"and": _All, "or": _Any, "not": _None}
 
 
-def _compiled(config: RuleConfig, where: str, sources: Sources) -> _Condition:
+def _compiled(config: RuleConfig, where: str, sources: ScopeSources) -> _Condition:
     """Compile the part of a rule at `where`, and add its sources."""
     match config:
         case Composite():
@@ -195,7 +195,7 @@ def _compiled(config: RuleConfig, where: str, sources: Sources) -> _Condition:
             return _search(config, where, sources)
 
 
-def _search(config: Signature | Keywords, where: str, sources: Sources) -> _Search:
+def _search(config: Signature | Keywords, where: str, sources: ScopeSources) -> _Search:
     try:
         numbers = sources.add(config)
     except UnusableScope as unusable:

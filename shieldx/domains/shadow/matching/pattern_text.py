@@ -54,7 +54,7 @@ class PatternRefusal(Exception):
 def as_bytes(pattern: str) -> bytes:
     """The pattern for RE2 with Latin-1 encoding: a non-ASCII character becomes a group of its bytes.
 
-    Raises `Refusal` for a non-ASCII character in a class, because classes match single bytes.
+    Raises `PatternRefusal` for a non-ASCII character in a class, because classes match single bytes.
     """
     if pattern.isascii():
         return pattern.encode()
@@ -75,7 +75,7 @@ def as_bytes(pattern: str) -> bytes:
 
 
 def encoded(text: str, position: int = 0) -> bytes:
-    """Encode the text as UTF-8. Raises `Refusal` for an unpaired surrogate."""
+    """Encode the text as UTF-8. Raises `PatternRefusal` for an unpaired surrogate."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:

@@ -34,7 +34,7 @@ class ValueSource(NamedTuple):
     transformations: tuple[str, ...]
 
 
-class Sources:
+class ScopeSources:
     """The distinct sources of a rule; reads them for one request after another."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shieldx.sinks.database import Database
 
 
-class SinkWork:
+class SinkTaskFactory:
     """The tasks of a sink, and what they share: one pool of connections, and one connection that asks for bounds."""
 
     def __init__(self, sink: Sink, database: Database, cluster: Cluster) -> None:

@@ -51,7 +51,7 @@ class AnyTask(Protocol):
         """Let go of what was held; never raises."""
 
 
-class Work(Protocol):
+class TaskFactory(Protocol):
     """What one worker does."""
 
     @property
@@ -71,11 +71,11 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True)
-class AgentWork:
+class AgentTaskFactory:
     """The tasks of a transactional agent."""
 
     agent: TransactionalAgent
-    surroundings: TaskContext
+    context: TaskContext
 
     @property
     def name(self) -> str:
@@ -95,4 +95,4 @@ class AgentWork:
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], Task]:
         """Tasks of one partition; the inputs whose outputs were too large are known to those that come later."""
         refused: set[tuple[str, int, int]] = set()
-        return lambda: Task(self.agent, number, self.surroundings, metrics, refused)
+        return lambda: Task(self.agent, number, self.context, metrics, refused)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.tasks.codec import Undecodable, carried
 from shieldx.engine.tasks.context import Limits
+from shieldx.engine.tasks.dead_letter_reasons import EngineReason
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.pending_transaction import MAX_CONTEXT_BYTES, PendingTransaction, headers_bytes
 from shieldx.errors import FixConfiguration, OutputTooLarge
@@ -31,7 +32,7 @@ MOST_PAUSING = 1000
 """So many records wait for another try beside those at work; with more, nothing new is taken until one is answered."""
 
 
-class Answers:
+class AnswerLoop:
     """Takes records, answers a bounded number at once, and says of each when it is done."""
 
     def __init__(
@@ -214,10 +215,10 @@ class Answers:
     def _letter(self, record: Record, source: Source, detail: str) -> PendingTransaction:
         """Set a record aside, and say so in the log."""
         batch = self._begin(source.partition)
-        batch.add_dead_letter(source, record.value, "unreadable", detail)
+        batch.add_dead_letter(source, record.value, EngineReason.UNREADABLE, detail)
         place = source.place
         extra = {"agent": self._agent.name, "place": place}
-        logger.info("set aside as a dead letter: unreadable: %s", detail, extra=extra)
+        logger.info("set aside as a dead letter: %s: %s", EngineReason.UNREADABLE, detail, extra=extra)
         return batch
 
     def _begin(self, number: int) -> PendingTransaction:

@@ -1,0 +1,64 @@
+"""Why the engine itself sets records aside, whatever the agent."""
+
+from __future__ import annotations
+
+from shieldx.engine.declarations.agent import AgentKind
+from shieldx.messages import DeadLetterReason
+
+
+class EngineReason(DeadLetterReason):
+    """Reasons of the engine. What is set aside has changed nothing, except with `REPLY_TO_REFUSED`."""
+
+    UNREADABLE = (
+        "unreadable",
+        (
+            "The value does not match the schemas of its topic, its headers are too large, or an output that it leads "
+            "to would exceed the record size limit."
+        ),
+        "Correct the record as the detail says and send it again.",
+    )
+    KEY_DIFFERS = (
+        "key_differs",
+        "The record's key is not the `tenant_id` in its body, so it may be in another tenant's partition.",
+        "Correct the producer: the key is the body's `tenant_id`. A replay sends the record with that key.",
+    )
+    MISPLACED = (
+        "misplaced",
+        (
+            "The record is in the wrong partition, and this agent may not forward it: another agent owns the topic, or "
+            "the message is meant for one certain partition."
+        ),
+        (
+            "Correct the producer: use Kafka's default partitioner with the `tenant_id` as key. Write a message that "
+            "names a partition to that partition."
+        ),
+    )
+    MISPLACED_AGAIN = (
+        "misplaced_again",
+        "The record was forwarded to its home partition once and is still not there.",
+        (
+            "Check that the topic has as many partitions as `SHIELDX_PARTITIONS`, and that no client sets the header "
+            "`shieldx-hop`."
+        ),
+    )
+    TOO_LARGE_TO_FORWARD = (
+        "too_large_to_forward",
+        "The record is in the wrong partition, and the header of a forwarded record would make it too large.",
+        "Send it to its home partition: use Kafka's default partitioner with the `tenant_id` as key.",
+    )
+    REPLY_TO_REFUSED = (
+        "reply_to_refused",
+        "The command was executed, but the header `reply-to` names a topic that accepts no replies.",
+        (
+            "Read the result in the agent's topic of results. Declare the topic with `accepts_replies`, or correct the "
+            "header; do not send the command again."
+        ),
+    )
+
+
+OF_KIND: dict[AgentKind, tuple[EngineReason, ...]] = {
+    AgentKind.TRANSACTIONAL: tuple(EngineReason),
+    AgentKind.REPLAYABLE: (EngineReason.UNREADABLE,),
+    AgentKind.SINK: (),
+}
+"""The reasons for which agents of each kind set records aside, whatever they do."""
