@@ -166,7 +166,11 @@ class Client:
                     try:
                         future.set_result(self._decode(value))
                     except (msgspec.MsgspecError, TypeError) as error:
-                        future.set_exception(CheckConnection(f"what answers in {RESULTS} is not a result that this release reads: {error}"))
+                        future.set_exception(
+                            CheckConnection(
+                                f"what answers in {RESULTS} is not a result that this release reads: {error}"
+                            )
+                        )
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -41,7 +41,8 @@ class Conversation:
             headers=[("correlation-id", correlation_id)],
         )
         async with asyncio.timeout(_ANSWER_S):
-            return await future
+            answer: Body = await future
+        return answer
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:

@@ -58,7 +58,9 @@ class Customer:
     async def _holds(self) -> None:
         step = self._step
         await self._ask(self._command("reserve", "hold", amount=50, reservation_id=f"hold-{step}", ttl_s=3600))
-        await self._ask(self._command("reserve", "again", amount=1, reservation_id=f"hold-{step}", ttl_s=3600), "reservation_exists")
+        await self._ask(
+            self._command("reserve", "again", amount=1, reservation_id=f"hold-{step}", ttl_s=3600), "reservation_exists"
+        )
         await self._ask(self._command("commit", "part", reservation_id=f"hold-{step}", amount=20, final=False))
         await self._ask(self._command("commit", "rest", reservation_id=f"hold-{step}", amount=10))
         await self._ask(self._command("reserve", "dropped", amount=9, reservation_id=f"dropped-{step}", ttl_s=3600))
@@ -70,7 +72,9 @@ class Customer:
     async def _refunds(self, transaction_id: str) -> None:
         await self._ask(self._command("refund", "refund", transaction_id=transaction_id, amount=3))
         await self._ask(self._command("refund", "refund-all", transaction_id=transaction_id))
-        await self._ask(self._command("refund", "refund-more", transaction_id=transaction_id, amount=1), "exceeds_transaction")
+        await self._ask(
+            self._command("refund", "refund-more", transaction_id=transaction_id, amount=1), "exceeds_transaction"
+        )
 
     async def _batches(self) -> None:
         hold = f"batched-{self._step}"

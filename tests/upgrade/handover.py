@@ -37,7 +37,7 @@ class Stored(msgspec.Struct, array_like=True):
     at_ms: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes | None]]
+    headers: list[tuple[str, bytes]]
 
 
 class Handover(msgspec.Struct, kw_only=True):

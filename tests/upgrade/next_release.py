@@ -10,6 +10,9 @@ PARTS = ("agents", "migrations", "schemas", "shieldx", "topics")
 Patch = tuple[str, str]
 """A text that stands in a file once, and what the next release has in its place."""
 
+_REFUSES = "        if balance - reserved < amount:\n            return Code.INSUFFICIENT_FUNDS\n"
+_SPENDS = "        self.accounts.put(command.tenant_id, Figures(balance - amount, "
+_ABORTED = "        return Code.OK\n\n    def _refund"
 PATCHES: dict[str, tuple[Patch, ...]] = {
     "state/forms.py": (("\nFORMAT_LEVEL = 1\n", "\nFORMAT_LEVEL = 2\n"),),
     "domains/credits/messages.py": (
@@ -22,9 +25,7 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
             '    """Spend available credits at once."""\n\n    amount: int\n    category: str = ""\n',
         ),
     ),
-    "domains/credits/tables.py": (
-        ('    SETTLED = "settled"\n', '    SETTLED = "settled"\n    ABORTED = "aborted"\n'),
-    ),
+    "domains/credits/tables.py": (('    SETTLED = "settled"\n', '    SETTLED = "settled"\n    ABORTED = "aborted"\n'),),
     "domains/credits/reservations.py": (("State.EXPIRED: 2}", "State.EXPIRED: 2, State.ABORTED: 3}"),),
     "domains/credits/outcomes.py": (
         ("\nVERSION = 1\n", "\nVERSION = 2\n"),
@@ -40,11 +41,7 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
         ("    items = outcome.items\n", "    command = as_of(version, command)\n    items = outcome.items\n"),
         ("_HEAD.pack(\n        VERSION,\n", "_HEAD.pack(\n        version,\n"),
         ("check_version(FORM, packed[0], (VERSION,))", "check_version(FORM, packed[0], (1, VERSION))"),
-        (
-            "    _, remembered, type_number, *_, digests = _HEAD.unpack_from(packed)\n",
-            "    command = as_of(packed[0], command)\n"
-            "    _, remembered, type_number, *_, digests = _HEAD.unpack_from(packed)\n",
-        ),
+        ("    _, remembered,", "    command = as_of(packed[0], command)\n    _, remembered,"),
         (
             "def at_ms_of(",
             '''def as_of(version: int, command: Command) -> Command:
@@ -73,27 +70,18 @@ def at_ms_of(''',
         ("pack(batch, outcome)", "pack(batch, outcome, self._version)"),
     ),
     "domains/credits/ledger.py": (
-        (
-            "        self, partition: int, accounts: Accounts, reservations: Reservations, transactions: Transactions\n",
-            "        self, partition: int, accounts: Accounts, reservations: Reservations, transactions: Transactions,\n"
-            "        format_level: int,\n",
-        ),
+        ("transactions: Transactions\n", "transactions: Transactions, format_level: int\n"),
         (
             "        self._partition = partition\n",
-            "        self._partition = partition\n        self._format_level = format_level\n",
+            "        self._partition = partition\n        self._format_level = format_level\n"
+            "        self._aborted = State.ABORTED if format_level >= 2 else State.SETTLED\n",
         ),
         (
-            "        if balance - reserved < amount:\n            return Code.INSUFFICIENT_FUNDS\n"
-            "        self.accounts.put(command.tenant_id, Figures(balance - amount, reserved, spent + amount, purchased))\n",
-            "        if self._format_level >= 2 and amount > 1_000_000:\n            return Code.SPENDING_LIMIT\n"
-            "        if balance - reserved < amount:\n            return Code.INSUFFICIENT_FUNDS\n"
-            "        self.accounts.put(command.tenant_id, Figures(balance - amount, reserved, spent + amount, purchased))\n",
+            _REFUSES + _SPENDS,
+            "        if self._format_level >= 2 and amount > 1_000_000:\n"
+            "            return Code.SPENDING_LIMIT\n" + _REFUSES + _SPENDS,
         ),
-        (
-            "        self.reservations.put((command.tenant_id, command.reservation_id), hold.closed(State.SETTLED, at_ms))\n",
-            "        released = State.ABORTED if self._format_level >= 2 else State.SETTLED\n"
-            "        self.reservations.put((command.tenant_id, command.reservation_id), hold.closed(released, at_ms))\n",
-        ),
+        ("State.SETTLED, at_ms))\n" + _ABORTED, "self._aborted, at_ms))\n" + _ABORTED),
     ),
 }
 

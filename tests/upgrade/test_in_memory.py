@@ -51,7 +51,9 @@ def test_an_upgrade_and_a_rollback_change_no_answer(next_release: Release) -> No
     done = step(next_release, next_step(done, FIRST, SECOND, format_level=2))
     assert (done.refused, done.wrong) == (None, [])
     assert "spending_limit" in codes(done)
-    assert b'"state":"aborted"' in b"".join(it.value or b"" for it in done.records if it.topic == "credits.reservations")
+    assert b'"state":"aborted"' in b"".join(
+        it.value or b"" for it in done.records if it.topic == "credits.reservations"
+    )
     done = step(next_release, next_step(done))
     assert (done.refused, done.wrong) == (None, []), "what the new level brings is remembered"
 

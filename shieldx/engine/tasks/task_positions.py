@@ -109,7 +109,8 @@ class TaskPositions:
             )
         if wanted is not None and not OLDEST_FORMAT_LEVEL <= wanted <= FORMAT_LEVEL:
             raise FixConfiguration(
-                f"SHIELDX_FORMAT_LEVEL is {wanted}; this release writes {_READ}. Unset it, or run a release of that level"
+                f"SHIELDX_FORMAT_LEVEL is {wanted}; this release writes {_READ}. Unset it, or run a release of "
+                "that level"
             )
         if wanted is not None and recorded is not None and wanted < recorded:
             raise FixConfiguration(
