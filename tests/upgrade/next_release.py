@@ -12,6 +12,10 @@ Patch = tuple[str, str]
 
 _REFUSES = "        if balance - reserved < amount:\n            return Code.INSUFFICIENT_FUNDS\n"
 _SPENDS = "        self.accounts.put(command.tenant_id, Figures(balance - amount, "
+_LEVEL = """\
+        self._format_level = format_level
+        self._aborted = State.ABORTED if format_level >= 2 else State.SETTLED
+"""
 _ABORTED = "        return Code.OK\n\n    def _refund"
 PATCHES: dict[str, tuple[Patch, ...]] = {
     "state/forms.py": (("\nFORMAT_LEVEL = 1\n", "\nFORMAT_LEVEL = 2\n"),),
@@ -71,11 +75,7 @@ def at_ms_of(''',
     ),
     "domains/credits/ledger.py": (
         ("transactions: Transactions\n", "transactions: Transactions, format_level: int\n"),
-        (
-            "        self._partition = partition\n",
-            "        self._partition = partition\n        self._format_level = format_level\n"
-            "        self._aborted = State.ABORTED if format_level >= 2 else State.SETTLED\n",
-        ),
+        ("        self._partition = partition\n", "        self._partition = partition\n" + _LEVEL),
         (
             _REFUSES + _SPENDS,
             "        if self._format_level >= 2 and amount > 1_000_000:\n"
