@@ -32,28 +32,29 @@ class Customer:
         self._step = step
         self._level = level
         self.exchanges: list[Exchange] = []
+        self.wrong: list[str] = []
+        """Answers that are not what the level and the commands before call for."""
 
-    async def work(self) -> list[Exchange]:
-        """Send every kind of command; what is returned has each of them with its answer."""
+    async def work(self) -> None:
+        """Send every kind of command."""
         beyond_limit = "spending_limit" if self._level >= NEXT_LEVEL else None
         await self._ask(self._command("purchase", "funds", amount=5_000_000, actor="alice"))
         await self._ask(self._command("consume", "much", amount=MUCH), beyond_limit or "ok")
         await self._ask(self._command("consume", "too-much", amount=TOO_MUCH), beyond_limit or "insufficient_funds")
         await self._categories()
-        spent = await self._ask(self._command("consume", "spent", amount=7, description="tokens", actor="alice"))
-        await self._ask(self._command("consume", "spent", amount=8), "idempotency_conflict")
+        spent = await self._ask(self._command("consume", "spent", amount=7, description="tokens"))
+        other = self._command("consume", "spent", amount=7, description="time")
+        await self._ask(other, "idempotency_conflict", "description")
         await self._holds()
         await self._refunds(spent["transaction_id"])
         await self._batches()
-        return self.exchanges
 
     async def _categories(self) -> None:
         """A field that the release before ignores: it counts for nothing until the upgrade is finalised."""
         finalised = self._level >= NEXT_LEVEL
         await self._ask(self._command("consume", "chat", amount=5, category="chat"))
         mail = self._command("consume", "chat", amount=5, category="mail")
-        answer = await self._ask(mail, "idempotency_conflict" if finalised else "ok")
-        assert answer.get("field") == ("category" if finalised else None)
+        await self._ask(mail, *(("idempotency_conflict", "category") if finalised else ("ok",)))
 
     async def _holds(self) -> None:
         step = self._step
@@ -103,9 +104,10 @@ class Customer:
     def _command(self, kind: str, name: str, **fields: Any) -> Body:
         return {"type": kind, "tenant_id": self._tenant_id, "idempotency_key": f"{self._step}/{name}", **fields}
 
-    async def _ask(self, command: Body, code: str = "ok") -> Body:
+    async def _ask(self, command: Body, code: str = "ok", field: str | None = None) -> Body:
         answer = await self._send(command)
-        assert answer["code"] == code, f"{command} was answered {answer}"
+        if (answer["code"], answer.get("field")) != (code, field):
+            self.wrong.append(f"{command} was answered {answer}, which should be {code}")
         self.exchanges.append(Exchange(command, answer))
         return answer
 

@@ -109,9 +109,11 @@ async def take_over(given: Handover) -> Handover:
         exchanges, level = list(given.exchanges), given.format_level or 1
         for tenant_id in given.tenants:
             customer = Customer(ledger.send, tenant_id, given.step, level)
-            exchanges += await customer.work()
+            await customer.work()
             if tenant_id in given.known:
                 await customer.earlier_holds()
+            exchanges += customer.exchanges
+            wrong += customer.wrong
     except FixConfiguration as error:
         return msgspec.structs.replace(given, refused=str(error), release_level=FORMAT_LEVEL)
     records, positions = await ledger.handed_on()

@@ -103,6 +103,7 @@ class Clients:
         await customer.work()
         if tenant_id in self._begun:
             await customer.earlier_holds()
+        assert customer.wrong == []
         return customer.exchanges
 
 
