@@ -169,7 +169,8 @@ class Client:
                     try:
                         future.set_result(self._decode(value))
                     except (msgspec.MsgspecError, TypeError) as error:
-                        future.set_exception(CheckConnection(f"a record in {RESULTS} is not a result: {error}"))
+                        detail = f"a record in {RESULTS} is not a result that this release reads: {error}"
+                        future.set_exception(CheckConnection(detail))
 
     async def __aenter__(self) -> Self:
         await self.start()

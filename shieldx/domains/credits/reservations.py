@@ -12,7 +12,7 @@ import msgspec
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.tables import State
 from shieldx.domains.credits.transactions import position_in, transaction_id_of
-from shieldx.state.forms import check_version
+from shieldx.state.forms import UnknownForm, check_version
 from shieldx.state.row_key import parse_row_key, row_key
 from shieldx.state.table import Change
 
@@ -58,6 +58,12 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
         return Hold(0, self.expires_at_ms, self.position, state, at_ms)
 
 
+class _Stated(msgspec.Struct):
+    """A row as far as it says what state its hold is in."""
+
+    state: str
+
+
 _HOLD_VERSION = 1
 _HOLD = struct.Struct(">BqqQBq")
 _TIME = struct.Struct(">Q")
@@ -67,12 +73,28 @@ _STATES = {number: state for state, number in _STATE_NUMBERS.items()}
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tables.ReservationRow).decode
+_decode_state = msgspec.json.Decoder(_Stated).decode
 
 
 def pack_hold(hold: Hold) -> bytes:
     """A hold as the store has it."""
     number = _STATE_NUMBERS[hold.state]
     return _HOLD.pack(_HOLD_VERSION, hold.remaining, hold.expires_at_ms, hold.position, number, hold.closed_at_ms)
+
+
+def _row(value: bytes) -> tables.ReservationRow:
+    """A row of the changelog.
+
+    Raises:
+        UnknownForm: its hold is in a state that this release does not know.
+    """
+    try:
+        return _decode(value)
+    except msgspec.ValidationError:
+        state = _decode_state(value).state
+        if state in _STATE_NUMBERS:
+            raise
+        raise UnknownForm("the state of a hold", state, [known.value for known in State]) from None
 
 
 def unpack_hold(packed: bytes) -> Hold:
@@ -197,7 +219,7 @@ class Reservations:
             tenant_id, reservation_id = parse_row_key(key)
             self._load((tenant_id, reservation_id), None)
             return
-        row = _decode(value)
+        row = _row(value)
         position = position_in(self._partition, row.transaction_id)
         hold = Hold(row.remaining, row.expires_at_ms, position, row.state, row.closed_at_ms)
         self._load((row.tenant_id, row.reservation_id), hold)

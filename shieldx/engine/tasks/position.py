@@ -15,7 +15,7 @@ Offset = Annotated[int, msgspec.Meta(ge=0)]
 class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far a task has read one input, and what was so when it wrote that.
 
-    A person who has to write one needs only `version` and `next_offset`.
+    A person who has to write one needs `version`, `next_offset` and, unless it is the oldest, `format_level`.
     """
 
     version: int

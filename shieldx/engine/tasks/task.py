@@ -96,6 +96,8 @@ class Task:
     async def start(self) -> None:
         """Fence, then read the position, then the tables: in this order nothing of a predecessor can come later.
 
+        A partition that has no level of stored forms yet, or is to have a higher one, gets it here.
+
         Raises:
             RestoreTask: the log could not be read; try again.
             FixConfiguration: records were deleted unread, there is state without a position, or this release does not
@@ -106,6 +108,9 @@ class Task:
         restored = await self._state.restore(self._positions.format_level)
         if restored and not self._positions.exist:
             self._positions.refuse_state_without()
+        if not self._positions.level_is_recorded:
+            # Before the first row of that level: an older release that takes over must find the level, not the row.
+            await self._transactions.commit({}, self._positions.with_level())
         self._settled = True
 
     async def process(self, records: Sequence[Record]) -> int:

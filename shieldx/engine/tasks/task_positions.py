@@ -27,6 +27,8 @@ class TaskPositions:
         self.inputs = tuple(TopicPartition(topic, partition) for topic in agent.inputs)
         self.next_offsets: dict[TopicPartition, int] = {}
         self.format_level = FORMAT_LEVEL
+        self.level_is_recorded = False
+        """Whether a position record says what `format_level` is."""
         self.exist = False
         """Whether a position was ever committed."""
 
@@ -88,6 +90,10 @@ class TaskPositions:
             outputs=self._outputs,
         )
 
+    def with_level(self) -> dict[TopicPartition, Position]:
+        """Positions to write that move nothing, and say the level."""
+        return {tp: self.advance(tp, next_offset) for tp, next_offset in tuple(self.next_offsets.items())}
+
     def committed(self, written: Mapping[TopicPartition, int]) -> None:
         """A transaction is committed; `written` are the next offsets of the partitions that it wrote."""
         mine = {tp.topic: offset for tp, offset in written.items() if tp.partition == self._partition}
@@ -96,32 +102,42 @@ class TaskPositions:
     def _level(self, found: Mapping[TopicPartition, Position]) -> int:
         wanted = self._context.format_level
         recorded = max((it.format_level for it in found.values() if it.format_level is not None), default=None)
-        if recorded is None:
-            return wanted or (OLDEST_FORMAT_LEVEL if found else FORMAT_LEVEL)
         where = f"partition {self._partition} of agent {self._agent.name}"
-        if recorded > FORMAT_LEVEL:
+        if recorded is not None and not OLDEST_FORMAT_LEVEL <= recorded <= FORMAT_LEVEL:
             raise FixConfiguration(
-                f"{where} has stored forms of level {recorded}; this release reads levels {OLDEST_FORMAT_LEVEL} to "
-                f"{FORMAT_LEVEL}. An upgrade was finalised: run the release that did so, or a later one"
+                f"{where} has stored forms of level {recorded}; this release reads {_READ}. {_remedy_of(recorded)}"
             )
-        if recorded < OLDEST_FORMAT_LEVEL:
+        if wanted is not None and not OLDEST_FORMAT_LEVEL <= wanted <= FORMAT_LEVEL:
             raise FixConfiguration(
-                f"{where} has stored forms of level {recorded}; this release reads levels {OLDEST_FORMAT_LEVEL} to "
-                f"{FORMAT_LEVEL}. Upgrade to a release between the two first, and finalise that upgrade"
+                f"SHIELDX_FORMAT_LEVEL is {wanted}; this release writes {_READ}. Unset it, or run a release of "
+                "that level"
             )
-        if wanted is not None and wanted < recorded:
+        if wanted is not None and recorded is not None and wanted < recorded:
             raise FixConfiguration(
                 f"{where} has stored forms of level {recorded}, and SHIELDX_FORMAT_LEVEL is {wanted}: a level cannot "
                 "be lowered. Unset it"
             )
-        return wanted or recorded
+        level = wanted or recorded or (OLDEST_FORMAT_LEVEL if found else FORMAT_LEVEL)
+        self.level_is_recorded = level == recorded
+        return level
 
     def _where(self, tp: TopicPartition) -> str:
         return f"{self._agent.positions}/{self._partition}, key {tp.topic},"
 
     def _remedy(self, tp: TopicPartition, offset: int | None) -> str:
+        """What to write by hand. It says the level as well: a release that cannot read it must not go on from there."""
         number = "N" if offset is None else offset
         return (
-            f'write {{"version":1,"next_offset":{number}}} to {self._agent.positions}/{self._partition} '
-            f"under the key {tp.topic}"
+            f'write {{"version":{VERSION},"next_offset":{number},"format_level":{self.format_level}}} to '
+            f"{self._agent.positions}/{self._partition} under the key {tp.topic}"
         )
+
+
+_READ = f"levels {OLDEST_FORMAT_LEVEL} to {FORMAT_LEVEL}"
+
+
+def _remedy_of(recorded: int) -> str:
+    """What to do about a level that this release does not read."""
+    if recorded > FORMAT_LEVEL:
+        return "An upgrade was finalised: run the release that did so, or a later one"
+    return "Upgrade to a release between the two first, and finalise that upgrade"

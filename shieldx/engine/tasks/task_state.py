@@ -248,8 +248,8 @@ class TaskState:
             ) from error
         except (msgspec.MsgspecError, ValueError) as error:
             raise FixConfiguration(
-                f"{place} is not a row of its table: another program wrote to {record.topic}. Find out which, and "
-                "restore the topic from a backup"
+                f"{place} is not a row of its table: a later release or another program wrote to {record.topic}. Run "
+                "that release, or find the program and restore the topic from a backup"
             ) from error
         self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
         return len(record.key) + len(record.value or b"")

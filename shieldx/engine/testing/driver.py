@@ -56,6 +56,7 @@ class AgentDriver:
         limits: Limits | None = None,
         records_at_a_time: int = 500,
         stores: TaskStores | None = None,
+        format_level: int | None = None,
     ) -> None:
         topics = internal_topics([agent]) | dict(topics)
         self.now_ms = START_MS
@@ -83,6 +84,7 @@ class AgentDriver:
             memory_share=lambda: self.memory_share_bytes,
             stores=stores,
             wall_ms=lambda: self.now_ms,
+            format_level=format_level,
             limits=limits or Limits(),
         )
 

@@ -1,0 +1,35 @@
+"""What the ledger must have answered at level 1, by the plain model, from the log of commands alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shieldx.domains.credits.messages import Abort, Batch, Commit, Consume, Purchase, Refund, Reserve
+from shieldx.engine.tasks.codec import TICK_VALUE
+from shieldx.messages import Source
+from tests.domains.credits.plain_ledger import PlainLedger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiokafka import ConsumerRecord
+
+_EXPIRE_LIMIT = 1000
+_decode = msgspec.json.Decoder(Purchase | Consume | Reserve | Commit | Abort | Refund | Batch).decode
+
+
+def plain_answers(partition: int, commands: Iterable[ConsumerRecord]) -> list[bytes]:
+    """The values of `credits.results`, in order."""
+    ledger, at_ms, outputs = PlainLedger(partition), 0, []
+    for record in commands:
+        at_ms = max(at_ms, record.timestamp)
+        more = True
+        while more:
+            expired, more = ledger.expire(at_ms, _EXPIRE_LIMIT)
+            outputs += expired
+        if record.value != TICK_VALUE:
+            source = Source(record.topic, record.partition, record.offset, at_ms, record.value)
+            outputs += ledger.apply(_decode(record.value), source)
+    return [msgspec.json.encode(output.value) for output in outputs if output.topic == "credits.results"]
