@@ -147,7 +147,7 @@ def test_without_the_agent_a_command_reports_it_and_its_record_waits(tmp_path: P
     try:
         options = ("--id", "r", "--tenant", "acme", "--timeout-s", "1")
         said = refused(place, "put", "-", *options, given=content)
-        assert "in dead-letters, shadow.results for 1 s: the agent `shadow` may not be running" in said
+        assert "in dead-letters, shadow.results within 1 s: the agent `shadow` may not be running" in said
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=TIMEOUT_S)
