@@ -205,7 +205,7 @@ def test_a_letter_that_does_not_exist_is_named(place: CliStack) -> None:
 
 def test_a_running_stack_is_neither_reset_nor_started_twice(place: CliStack) -> None:
     pid = place.stack["pid"]
-    assert f"process {pid} runs the stack" in place.call("reset", "--yes").stderr
+    assert f"process {pid} is running the stack" in place.call("reset", "--yes").stderr
     done = place.call("up")
     assert done.returncode == 1
     assert f"in use by process {pid}" in done.stderr

@@ -123,4 +123,4 @@ def test_a_command_that_the_agent_cannot_read_is_reported(place: CliStack) -> No
         "rule", "put", "-", "--id", "x" * 257, "--tenant", "acme", given='{"type":"signature","pattern":"a"}'
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "the agent would not read this: Expected `str` of length <= 256 - at `$.rule_id`" in done.stderr
+    assert "invalid command: Expected `str` of length <= 256 - at `$.rule_id`" in done.stderr

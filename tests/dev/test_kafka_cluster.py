@@ -202,6 +202,6 @@ async def test_the_only_broker_is_not_started_again(tmp_path: Path, cache: Path,
     (broker,) = cluster.brokers
     assert broker.pid is not None
     os.kill(broker.pid, signal.SIGKILL)
-    with pytest.raises(BrokerEnded, match="exit status -9"):
+    with pytest.raises(BrokerEnded, match="exited with status -9"):
         await cluster.watch()
     await cluster.kill()

@@ -91,7 +91,7 @@ async def test_a_frozen_server_killed_from_outside_is_noticed_and_leaves_nothing
     children = children_of(server.pid)
     await server.freeze()
     os.kill(server.pid, signal.SIGKILL)
-    with pytest.raises(PostgresEnded, match="exit status -9"):
+    with pytest.raises(PostgresEnded, match="exited with status -9"):
         await server.watch()
     await server.start()
     assert await add(server, 6) == [5, 6]

@@ -226,8 +226,8 @@ async def test_a_set_that_was_sealed_with_strata_of_other_samples_is_not_judged(
         error = (await score(evaluators, batch(lies, [0]))).error
         assert (await score(evaluators, batch(written, [0]))).error is None, "once it is sealed with its own strata"
     assert error == (
-        f"set default version {written.version} was sealed with strata that its samples do not have: seal it again, "
-        "with those that they have"
+        f"set default version {written.version} was sealed with strata that do not match its samples: "
+        "seal it again with the correct ones"
     )
 
 
@@ -255,7 +255,7 @@ async def test_only_the_evaluation_that_killed_processes_is_given_up(connection:
         other = msgspec.structs.replace(batch(written, [harmless]), token="t2")  # noqa: S106 - no secret
         assert (await score(evaluators, other)).error is None
     assert lost.error is not None
-    assert lost.error.startswith("3 processes died")
+    assert lost.error.startswith("3 processes in a row died")
 
 
 async def test_an_unresponsive_broker_is_an_outage_and_not_an_answer(connection: dict[str, str], tenant: str) -> None:

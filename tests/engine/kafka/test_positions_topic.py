@@ -33,6 +33,16 @@ class Place:
     def log(self, application: str = "one") -> KafkaLog:
         return KafkaLog(self.connection, self.positions, application=application)
 
+    async def next_offsets(self, *inputs: TopicPartition, application: str = "one") -> list[int]:
+        """Where a task of that application would begin with each input."""
+        log = self.log(application)
+        await log.start()
+        try:
+            found = await next_offsets(log, inputs)
+        finally:
+            await log.stop()
+        return [found[tp] for tp in inputs]
+
     async def write(self, value: bytes, *, key: bytes | None = None) -> None:
         """As an operator would."""
         async with AIOKafkaProducer(**self.connection) as producer:
@@ -64,10 +74,7 @@ async def commit(place: Place, *positions: dict[TopicPartition, int], applicatio
 
 async def test_the_last_position_counts_however_many_came_before(place: Place) -> None:
     await commit(place, {place.other: 3}, *({place.input: number} for number in range(2 * FIRST_STEP)))
-    assert await next_offsets(place.log(), [place.input, place.other]) == {
-        place.input: 2 * FIRST_STEP - 1,
-        place.other: 3,
-    }
+    assert await place.next_offsets(place.input, place.other) == [2 * FIRST_STEP - 1, 3]
 
 
 async def test_what_was_aborted_never_counts(place: Place) -> None:
@@ -77,28 +84,28 @@ async def test_what_was_aborted_never_counts(place: Place) -> None:
             await producer.begin_transaction()
             await producer.send_and_wait(place.positions, b"9", key=place.input.topic.encode(), partition=0)
             await producer.abort_transaction()
-    assert await next_offsets(place.log(), [place.input]) == {place.input: 5}
+    assert await place.next_offsets(place.input) == [5]
 
 
 async def test_another_application_is_refused_since_it_would_answer_everything_twice(place: Place) -> None:
     await commit(place, {place.input: 5})
     with pytest.raises(FixConfiguration, match="of application 'one', and SHIELDX_APPLICATION is 'two'"):
-        await next_offsets(place.log("two"), [place.input])
+        await place.next_offsets(place.input, application="two")
 
 
 async def test_an_operator_may_write_a_position_and_hand_it_to_another_application(place: Place) -> None:
     await commit(place, {place.input: 5})
     await place.write(b'{"version":1,"next_offset":7}')
-    assert await next_offsets(place.log("two"), [place.input]) == {place.input: 7}
+    assert await place.next_offsets(place.input, application="two") == [7]
 
 
 async def test_what_is_no_position_is_named_and_passed_over_once_a_right_one_stands_behind_it(place: Place) -> None:
     await place.write(b"nonsense", key=b"no input")
     await place.write(b"nonsense")
     with pytest.raises(FixConfiguration, match=f"{place.positions}/0/1 is not a position record"):
-        await next_offsets(place.log(), [place.input])
+        await place.next_offsets(place.input)
     await place.write(b'{"version":1,"next_offset":4}')
-    assert await next_offsets(place.log(), [place.input]) == {place.input: 4}
+    assert await place.next_offsets(place.input) == [4]
 
 
 async def test_without_a_position_there_is_none(place: Place) -> None:

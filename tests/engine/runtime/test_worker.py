@@ -29,7 +29,7 @@ from shieldx.engine.tasks.log import TopicPartition as LogPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
-from tests.engine.next_offsets import next_offsets, positions
+from tests.engine.next_offsets import positions
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -366,5 +366,5 @@ async def test_an_idle_position_comes_to_stand_behind_the_marker_of_a_transactio
                 COMMANDS, msgspec.json.encode(purchase(tenant_id)), key=tenant_id.encode(), partition=place.partition
             )
         async with asyncio.timeout(20):
-            while (await next_offsets(log, [place]))[place] != sent.offset + 2:  # noqa: ASYNC110 - Kafka sets no Event
+            while (await log.positions([place]))[place].next_offset != sent.offset + 2:  # noqa: ASYNC110 - Kafka sets no Event
                 await asyncio.sleep(0.1)
