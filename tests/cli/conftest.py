@@ -60,5 +60,5 @@ def place(tmp_path_factory: pytest.TempPathFactory, ring: Path, kafka_installed:
     assert process.returncode == 0, errors
     first, made, *others = [line for line in errors.splitlines() if "WARNING" not in line]
     assert first == "starting Kafka and Postgres"
-    assert made.startswith("making a database for Postgres")
+    assert made.startswith("creating a database for Postgres")
     assert others == ["applied 3 migrations", "starting the agents", "stopped the agents; stopping Kafka and Postgres"]

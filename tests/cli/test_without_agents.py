@@ -30,7 +30,7 @@ def test_a_command_says_that_its_agent_may_not_be_running_and_what_was_sent_wait
     with place.running("--agent", "credits", "--partitions", str(PARTITIONS)):
         put = place.call(*PUT, *BRIEFLY, given=RULE)
         assert (put.returncode, put.stdout) == (1, "")
-        assert "in dead-letters, shadow.results for 1 s: the agent `shadow` may not be running" in put.stderr
+        assert "in dead-letters, shadow.results within 1 s: agent shadow may not be running" in put.stderr
         rotated = place.call("audit", "rotate", "k2", *BRIEFLY, "--json")
         assert rotated.returncode == 1
         assert "this command has no keyring of its own" in rotated.stderr

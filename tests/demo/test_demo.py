@@ -44,6 +44,7 @@ from msgspec.structs import replace
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Consume
+from shieldx.domains.credits.state import STATE
 from shieldx.engine.declarations.transactional import TransactionalAgent
 
 class Generous(CreditsFold):
@@ -57,7 +58,7 @@ agent = TransactionalAgent(
     reads=(tables.COMMANDS,),
     fold=Generous,
     writes=(tables.RESULTS, tables.AUDIT),
-    tables=(tables.ACCOUNTS, tables.RESERVATIONS, tables.TRANSACTIONS, tables.OUTCOMES),
+    state=STATE,
 )
 """
 
@@ -87,7 +88,7 @@ def test_a_short_run_agrees_and_leaves_nothing(tmp_path: Path) -> None:
     for heading in ("Commands by type", "Results by code", "throughput, unthrottled", "latency, p99", "Balances"):
         assert heading in out
     assert f"recount: {len(TENANTS)} of {len(TENANTS)} tenants agree" in out
-    assert "entries in 4 shards, whole" in out
+    assert "entries in 4 shards, intact" in out
     assert "unthrottled" in err
     assert "paced at 1,000/s" in err
     assert list(tmp_path.iterdir()) == []
