@@ -220,7 +220,7 @@ async def test_a_cluster_has_an_id_and_partitions_have_bounds(topic: Topic) -> N
 @pytest.mark.parametrize("otherwise", [RestoreTask, CheckConnection])
 async def test_a_cluster_that_cannot_be_reached_says_so(otherwise: Any) -> None:
     cluster = Cluster({"bootstrap_servers": "127.0.0.1:1"}, otherwise=otherwise)
-    with pytest.raises(otherwise, match=r"no broker answers at 127\.0\.0\.1:1"):
+    with pytest.raises(otherwise, match=r"no broker responds at 127\.0\.0\.1:1"):
         await cluster.start()
     with pytest.raises(otherwise, match="was not started"):
         _ = cluster.id
