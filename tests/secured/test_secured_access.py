@@ -65,7 +65,7 @@ async def test_a_user_without_acls_is_told_of_them(secured: SecuredBroker) -> No
     async with secured.shieldx("worker", "credits", user=NOBODY) as process:
         status, said = await end_of(process)
     assert status == 2
-    assert f"does not allow user '{NOBODY}'" in said
+    assert f"does not grant user '{NOBODY}'" in said
     assert "`shieldx topics acls`" in said
 
 
@@ -93,7 +93,7 @@ async def test_a_certificate_is_a_user_too(tmp_path: Path) -> None:
                 created = await platform.topic_admin.create(platform.topics, partitions=1, replication=1)
                 assert sorted(created) == sorted(platform.topics)
             else:
-                with pytest.raises(FixConfiguration, match="does not allow this user"):
+                with pytest.raises(FixConfiguration, match="does not grant this user"):
                     await platform.topic_admin.describe(platform.topics)
         with pytest.raises(FixConfiguration, match="SHIELDX_KAFKA_CERTIFICATE_FILE"):
             await Platform(load_settings(environment)).topic_admin.describe(["any"])

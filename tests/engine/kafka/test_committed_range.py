@@ -134,7 +134,7 @@ async def test_a_range_behind_an_open_transaction_is_read_once_that_has_ended(
         await topic.append(1)
         behind = {topic.tp(): OffsetRange(1, 2)}
         assert (await bounds_of(consumer, behind))[topic.tp()] == (0, 0)
-        with pytest.raises(KafkaTimeoutError, match=r"gives nothing from offset 1 on for 0\.5 s"):
+        with pytest.raises(KafkaTimeoutError, match=r"gave nothing from offset 1 on for 0\.5 s"):
             await anext(read_ranges(consumer, behind, stall_s=0.5))
         reading = asyncio.create_task(offsets(consumer, behind))
         await producer.commit_transaction()

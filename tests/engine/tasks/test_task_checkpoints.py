@@ -248,7 +248,7 @@ async def test_without_room_for_a_store_a_task_works_in_memory(
         await stopped_after(ran, 2)
     await add(ran)
     assert totals(ran) == [1, 2, 3, 4, 5]
-    assert "in memory alone" in caplog.text
+    assert "in memory only" in caplog.text
 
 
 WANTED = Checkpoint(version=1, format_level=1, cluster="c", partitions=2, positions={}, as_of_ms=10 * DAY_MS)
