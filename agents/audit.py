@@ -1,4 +1,4 @@
-"""audit: appends, decisions and rotations in; the log, its heads, and which appends were made out."""
+"""audit: reads appends, decisions and rotations; writes the log, its heads, and the keys of chained appends."""
 
 from shieldx.domains.audit import tables
 from shieldx.domains.audit.dead_letters import AuditReason

@@ -1,4 +1,4 @@
-"""audit-mirror: the audit log, into Postgres."""
+"""audit-mirror: copies the audit log to Postgres."""
 
 from shieldx.domains.audit import projections, tables
 from shieldx.engine.declarations.sink import Months, Sink, SqlTable

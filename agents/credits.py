@@ -1,4 +1,4 @@
-"""credits: commands in; results, audit entries and the ledger's tables out."""
+"""credits: reads commands; writes results, audit entries and the ledger's tables."""
 
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.dead_letters import CreditsReason

@@ -1,4 +1,4 @@
-"""credits-statements: the ledger's accounts and transactions, into Postgres."""
+"""credits-statements: copies the ledger's accounts and transactions to Postgres."""
 
 from shieldx.domains.credits import projections, tables
 from shieldx.engine.declarations.sink import Sink, SqlTable

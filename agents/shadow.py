@@ -1,4 +1,4 @@
-"""shadow: evaluations, rules and sets of samples in; batches for the evaluators, reports and results out."""
+"""shadow: reads evaluations, rules and sample sets; writes batches for the evaluators, reports and results."""
 
 from shieldx.domains.credits.tables import COMMANDS as LEDGER_COMMANDS
 from shieldx.domains.shadow import metrics, tables

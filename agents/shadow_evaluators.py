@@ -1,4 +1,4 @@
-"""shadow-evaluators: batches of samples in, what a rule says of each of them out."""
+"""shadow-evaluators: reads batches of samples; writes the outcome of a rule on each sample."""
 
 from shieldx.domains.shadow import tables
 from shieldx.engine.declarations.replayable import Replayable

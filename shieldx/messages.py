@@ -1,4 +1,4 @@
-"""Message types that every domain shares: what a fold takes and gives, and what anyone may append to the audit log.
+"""Message types that all domains share: inputs and outputs of folds, and appends to the audit log.
 
 Nothing here knows Kafka; the engine turns these into records.
 """
@@ -18,10 +18,10 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
-    """What the answer to a message needs, whenever it is given."""
+    """The parts of a message that its answer needs, even if it comes later."""
 
     context: tuple[tuple[str, bytes], ...] = ()
-    """Headers that everything it leads to carries on."""
+    """Headers that all its outputs inherit."""
     reply_to: str | None = None
     """The topic that gets a copy of the answer."""
 
@@ -30,7 +30,7 @@ NO_ORIGIN = Origin()
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):
-    """Where a message stands in the log, and when the broker appended it."""
+    """The place of a message in the log, and the time when the broker appended it."""
 
     topic: str
     partition: int
@@ -54,17 +54,17 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     key: str
     value: msgspec.Struct
     origin: Origin | None = None
-    """The message that it answers, if that is an earlier one than the one being applied."""
+    """The message that it answers, if that is not the one being applied."""
     reply_to: str | None = None
-    """Where an agent that gets a command is asked to copy its answer."""
+    """For a command to another agent: the topic to which that agent copies its answer."""
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="type"):
-    """Says only that time has passed; the owner of an idle partition appends it so that holds expire."""
+    """Advances stream time. The owner of an idle partition appends it so that holds expire."""
 
 
 class ForPartition(msgspec.Struct, frozen=True):
-    """A message for one partition of its topic rather than for a tenant's home."""
+    """A message for a certain partition of its topic rather than for a tenant's home partition."""
 
     partition: int
 
@@ -79,7 +79,7 @@ class Coordinates(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def place(self) -> str:
-        """`topic/partition/offset`, and `/index` behind it if there is one: as entries of the audit log name it."""
+        """`topic/partition/offset`, followed by `/index` if there is one, as entries of the audit log name it."""
         index = "" if self.index is msgspec.UNSET else f"/{self.index}"
         return f"{self.topic}/{self.partition}/{self.offset}{index}"
 
@@ -90,8 +90,8 @@ class AuditAppend(
     """One entry for the audit log: who did what to which subject, and how it ended.
 
     `idempotency_key` is unique per tenant, so that a repeated append is recognised. `digest` is the hexadecimal SHA-256
-    of what is kept elsewhere, of the command's bytes as they were received for instance; `payload` is any JSON value.
-    Actions that begin with a domain's name are the platform's own. A `personal` payload must be sealed.
+    of content that is stored elsewhere, for example of the received bytes of a command; `payload` is any JSON value.
+    Actions that begin with a domain's name are reserved for the platform. A `personal` payload must be sealed.
     """
 
     tenant_id: Id
@@ -108,7 +108,7 @@ class AuditAppend(
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A payload that only the holder of a key can read, and nobody once that key is erased. Bytes are base64."""
+    """A payload that only the holder of a key can read, until the key is erased. Bytes are base64."""
 
     sealed: Literal["A256GCM"]
     key_id: Id
@@ -120,14 +120,14 @@ DEAD_LETTERS = "dead-letters"
 
 
 class DeadLetterReason(StrEnum):
-    """Why a record was set aside: a value that is stored and never changes, what it means, and what to do.
+    """Why a record was set aside: a stored value that never changes, its meaning, and a remedy.
 
     The engine has its own reasons, each domain has an enum of its own, and pages in `agents/` declare them. The page
     docs/reference/dead-letters.md is generated from all of them.
     """
 
     meaning: str
-    """What happened, for whoever sees the reason first."""
+    """What happened."""
     remedy: str
     """What to do about it."""
 
@@ -141,9 +141,9 @@ class DeadLetterReason(StrEnum):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that was set aside: why, and where to find it. The payload stays in its own topic only.
+    """A record that was set aside: the reason, and where to find it. Its payload stays only in its own topic.
 
-    `sha256` is hexadecimal, of the value; `length` is the value's, in bytes; both are absent for a tombstone.
+    `sha256` is the hexadecimal digest of the value and `length` its size in bytes; both are null for a tombstone.
     """
 
     reason: str
@@ -155,7 +155,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, source: Source, value: bytes | None, reason: DeadLetterReason, detail: str) -> DeadLetter:
-        """Set a record aside. `detail` adds what the reason alone does not say, without personal data."""
+        """Create a dead letter about a record. `detail` explains the reason, without personal data."""
         return cls(
             reason=reason.value,
             detail=detail,

@@ -1,1 +1,1 @@
-"""The composition root: settings in, running workers out. Nothing else reads the environment or makes clients."""
+"""The composition root: creates running workers from settings."""

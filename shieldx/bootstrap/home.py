@@ -1,4 +1,4 @@
-"""Where agents, topics, schemas and migrations are."""
+"""Finds the folder of agents, topics, schemas and migrations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def home(settings: Settings) -> Path:
-    """The folder that holds agents/, topics/ and migrations/: the setting, else what ships, else the checkout's."""
+    """The folder with agents/, topics/ and migrations/: from the setting, else in the package, else in the checkout."""
     if settings.home is not None:
         return settings.home
     package = Path(str(files("shieldx")))

@@ -1,4 +1,4 @@
-"""Where the keys of the audit log come from: a file, the environment, Vault, or the embedded stack's own file."""
+"""Loads the audit log's keys: from a file, the environment, Vault, or the embedded stack's own file."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ KEYRING_FILE = "audit-keyring.json"
 
 
 def keyring(settings: Settings) -> Keyring:
-    """The keys of the audit log, from the one source that the settings name; the embedded stack makes its own.
+    """The audit log's keys, from the source that the settings name. The embedded stack creates its own.
 
     Raises:
-        FixConfiguration: no source is set, or what it holds is not a keyring.
-        CheckVault: Vault does not answer, which may pass.
+        FixConfiguration: no source is set, or its content is not a keyring.
+        CheckVault: Vault does not respond, which may be temporary.
     """
     if settings.audit_keyring_file is not None:
         return read_keyring(settings.audit_keyring_file)
@@ -42,7 +42,7 @@ def keyring(settings: Settings) -> Keyring:
         )
     if settings.kafka_bootstrap is not None:
         raise FixConfiguration(
-            "the audit log's keys are not known: set SHIELDX_AUDIT_KEYRING_FILE, SHIELDX_AUDIT_KEYRING or "
+            "the audit log's keys are not configured: set SHIELDX_AUDIT_KEYRING_FILE, SHIELDX_AUDIT_KEYRING or "
             "SHIELDX_AUDIT_VAULT_ADDRESS"
         )
     path = settings.stack_folder / KEYRING_FILE
@@ -51,12 +51,12 @@ def keyring(settings: Settings) -> Keyring:
 
 
 def knows_keyring(settings: Settings) -> bool:
-    """Whether there are keys of the audit log that `keyring` reads, without making any."""
+    """Whether the audit log's keys exist, without creating any."""
     return _names_source(settings) or stack_keyring(settings) is not None
 
 
 def stack_keyring(settings: Settings) -> Path | None:
-    """The embedded stack's keyring, if it is the one in use and has been made."""
+    """The embedded stack's keyring, if it is in use and exists."""
     if settings.kafka_bootstrap is not None or _names_source(settings):
         return None
     path = settings.stack_folder / KEYRING_FILE

@@ -1,4 +1,4 @@
-"""What pages may ask to be given: settings, and resources that are made from settings."""
+"""Parameters that pages may ask for: settings, and resources created from settings."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.agent import Agent
 
 RESOURCES: Mapping[str, Callable[[Settings], Any]] = {"audit_keyring": keyring}
-"""What makes each resource. A resource hides the setting of its name, which holds the secret as text."""
+"""The constructor of each resource. A resource hides the setting with its name, which is the secret as text."""
 NAMES = (*RESOURCES, *(name for name in Settings.__struct_fields__ if name not in {*RESOURCES, *SECRETS}))
-"""Every parameter. Secrets are given as the resources that they are for."""
+"""Every parameter. Secrets are available only as resources."""
 
 
 def parameters_of(agent: Agent, page: Path | None, settings: Settings) -> dict[str, Any]:
     """The values of an agent's parameters, by name.
 
     Raises:
-        FixConfiguration: there is no such parameter, or a resource cannot be made from the settings.
+        FixConfiguration: a parameter is unknown, or a resource cannot be created from the settings.
     """
     for name in agent.parameters:
         if name not in NAMES:

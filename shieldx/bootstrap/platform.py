@@ -1,4 +1,4 @@
-"""The platform as the settings describe it: its addresses, agents and topics."""
+"""The platform that the settings describe: its addresses, agents and topics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Platform:
-    """Agents, topics and a connection, as the settings say."""
+    """Agents, topics and a connection, according to the settings."""
 
     def __init__(
         self,
@@ -54,10 +54,10 @@ class Platform:
 
     @cached_property
     def topics(self) -> dict[str, Topic]:
-        """Every topic that a manifest declares or an agent has of its own, by name.
+        """Every topic, by name: declared by a manifest or internal to an agent.
 
         Raises:
-            FixConfiguration: a manifest is wrong.
+            FixConfiguration: a manifest is invalid.
         """
         return self._declared.topics
 
@@ -66,7 +66,7 @@ class Platform:
         """Every agent that a page declares, by name.
 
         Raises:
-            FixConfiguration: a page is wrong.
+            FixConfiguration: a page is invalid.
         """
         return self._declared.agents
 
@@ -81,7 +81,7 @@ class Platform:
 
     @property
     def postgres_dsn(self) -> str:
-        """The address of Postgres; it may hold a password.
+        """The address of Postgres, which may contain a password.
 
         Raises:
             FixConfiguration: none is configured.
@@ -94,7 +94,7 @@ class Platform:
 
         Raises:
             FixConfiguration: none is configured.
-            CheckVault: Vault does not answer, which may pass.
+            CheckVault: Vault does not respond, which may be temporary.
         """
         return keyring(self.settings)
 
@@ -105,7 +105,7 @@ class Platform:
 
     @property
     def schema(self) -> Schema:
-        """The schema in Postgres, compared with the migrations that this program has.
+        """The schema in Postgres, compared with this program's migrations.
 
         Raises:
             FixConfiguration: no Postgres is configured.
@@ -113,17 +113,17 @@ class Platform:
         return schema_at(self.settings, self.postgres_dsn)
 
     def agent(self, name: str) -> Agent:
-        """The agent of that name.
+        """The agent with a name.
 
         Raises:
             FixConfiguration: no page declares it.
         """
         if name not in self.agents:
-            raise FixConfiguration(f"no page declares agent {name!r}; there are: {', '.join(self.agents)}")
+            raise FixConfiguration(f"unknown agent {name!r}; known agents: {', '.join(self.agents)}")
         return self.agents[name]
 
     def page_of(self, agent: Agent) -> Path | None:
-        """The file that declares an agent; None if it comes from no page."""
+        """The file that declares an agent; None if no page does."""
         page = self._declared.pages.get(agent.name)
         return None if page is None or page.agent is not agent else page.path
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def postgres_dsn(settings: Settings, embedded: str | None) -> str:
-    """The address of Postgres, which may hold a password: the setting, else that of the embedded stack.
+    """The address of Postgres, which may contain a password: the setting, else the embedded stack's.
 
     Raises:
         FixConfiguration: none is configured.
@@ -28,7 +28,7 @@ def postgres_dsn(settings: Settings, embedded: str | None) -> str:
 
 
 def schema_at(settings: Settings, dsn: str) -> Schema:
-    """The schema in a database, compared with the migrations that this program has."""
+    """The schema in a database, compared with this program's migrations."""
     from shieldx.sinks.schema import Schema  # noqa: PLC0415 - a program that only sends commands needs no asyncpg
 
     return Schema(dsn, home(settings) / "migrations")

@@ -1,4 +1,4 @@
-"""The file by which other commands find the stack that `shieldx up` runs."""
+"""The file through which other commands find the running stack of `shieldx up`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STACK_FILE = "stack.json"
 
 
 class StackFile(msgspec.Struct, frozen=True):
-    """What `shieldx up` writes and every other command reads when no setting says otherwise."""
+    """The content that `shieldx up` writes. Other commands read it unless a setting overrides it."""
 
     bootstrap: str
     partitions: int
@@ -23,11 +23,11 @@ class StackFile(msgspec.Struct, frozen=True):
     health: str
     brokers: int = 1
     postgres: str | None = None
-    """The address of Postgres, without its password; None for a stack that has none."""
+    """The address of Postgres, without its password; None for a stack without Postgres."""
 
 
 def read_stack_file(settings: Settings) -> StackFile | None:
-    """The embedded stack's addresses, or None where none has been started.
+    """The embedded stack's addresses, or None if none was started.
 
     Raises:
         FixConfiguration: the file cannot be read.

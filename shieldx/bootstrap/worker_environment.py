@@ -1,4 +1,4 @@
-"""What a worker in a process of its own is given by its environment."""
+"""The environment of a worker in a separate process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def worker_environment(settings: Settings, bootstrap: str, *, brokers: int = 1) -> dict[str, str]:
-    """What a worker needs in its environment to work next to this process, on the stack at `bootstrap`.
+    """The environment variables of a worker that uses the stack at `bootstrap` alongside this process.
 
-    It gets a keyring by its file alone: secrets are not handed on through an environment, which others can read.
+    A keyring is passed only as a file: other processes can read an environment, so it must not contain secrets.
     """
     given = {
         "KAFKA_BOOTSTRAP": bootstrap,

@@ -1,4 +1,4 @@
-"""A worker for each agent, with the clients that it works with."""
+"""Creates a worker for each agent, with its clients."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ if TYPE_CHECKING:
     from shieldx.engine.operations.metrics import Metrics
 
 MOST_STORE_BYTES = 512_000_000
-"""More cache than this for the stores on disk gains nothing that the operating system's own does not."""
+"""A larger cache for the stores on disk gains nothing over the operating system's own."""
 
 AnyWorker = Worker | ReplayableWorker
 Service = KafkaLog | SinkTaskFactory | Deliveries
-"""What a worker needs to be started before it, and stopped after it."""
+"""A resource of a worker, started before it and stopped after it."""
 
 
 def make_workers(platform: Platform, agents: Iterable[Agent], metrics: Metrics) -> list[tuple[AnyWorker, Service]]:
-    """A worker for each agent, in one process with one bound on memory, and what to start before it.
+    """A worker for each agent, with what to start before it. All workers share this process and one memory limit.
 
     Raises:
-        FixConfiguration: an agent needs what is not configured, or asks for a parameter that does not exist.
+        FixConfiguration: an agent needs something that is not configured, or an unknown parameter.
     """
     maker: Makers[tuple[AnyWorker, Service]] = WorkerMaker(platform, metrics)
     return [agent.make(maker) for agent in agents]
 
 
 class WorkerMaker:
-    """Makes the worker of each kind of agent. All of them share one bound on memory."""
+    """Creates the worker of each kind of agent. All of them share one memory limit."""
 
     def __init__(self, platform: Platform, metrics: Metrics) -> None:
         settings = platform.settings
@@ -61,7 +61,7 @@ class WorkerMaker:
         self._memory = MemoryLimit(limit_bytes - store_bytes)
 
     def of_transactional(self, agent: TransactionalAgent) -> tuple[Worker, KafkaLog]:
-        """A worker whose tasks have state and transactions, and the log that they share."""
+        """A worker whose tasks have state and transactions, and their shared log."""
         platform, settings = self._platform, self._platform.settings
         log = KafkaLog(
             platform.connection,
@@ -84,7 +84,7 @@ class WorkerMaker:
         return self._worker(AgentTaskFactory(ready, context), agent), log
 
     def of_replayable(self, agent: Replayable) -> tuple[ReplayableWorker, Deliveries]:
-        """A worker that answers records, and what delivers its answers."""
+        """A worker that answers records, and the producer of its answers."""
         platform = self._platform
         deliveries = Deliveries(platform.connection)
         resources = Resources(connection=platform.connection, registry=self._metrics.registry)
@@ -113,7 +113,7 @@ class WorkerMaker:
         return parameters_of(agent, self._platform.page_of(agent), self._platform.settings)
 
     def _consumer_options(self, agent: Agent) -> dict[str, Any]:
-        """What a member of an agent's group connects with; the worker sees committed records only."""
+        """The connection options of a member of an agent's group. The worker reads only committed records."""
         settings = self._platform.settings
         return self._platform.connection | {
             "group_id": self._platform.group(agent),

@@ -34,30 +34,30 @@ logger = logging.getLogger(__name__)
 
 _CHECKPOINT = b"checkpoint"
 _OWN = "default"
-"""The column family that RocksDB insists on; it has the checkpoint."""
+"""The column family that RocksDB requires. It holds the checkpoint."""
 _COPIES = 8
-"""A partition that comes back while a frozen process holds its folder gets another one; so many, and no more."""
+"""Maximum folders per partition. A partition whose folder a frozen process still holds gets another one."""
 _FREE_BYTES = 64 * 1024 * 1024
-"""After a failed write a database is opened anew, which writes too: not before there is so much room."""
+"""Reopening a database after a failed write needs this much free space, since opening it writes as well."""
 _MEMTABLE_BYTES = 16 * 1024 * 1024
 _LOG_BYTES = 16 * 1024 * 1024
-"""What a start after a crash reads again before it can begin, some tenths of a second."""
+"""Maximum size of the write-ahead log, which a start after a crash reads in some tenths of a second."""
 _BLOCK_BYTES = 16 * 1024
 _BLOOM_BITS = 10
-"""A key that is not there costs a disk read in 1 of 100 look-ups (RocksDB, Full Filters)."""
+"""A missing key costs a disk read in 1 of 100 lookups (RocksDB, Full Filters)."""
 _SLOWDOWN_FILES, _STOP_FILES = 64, 256
-"""RocksDB would delay writers from 20 files on, and with them this process's heartbeats; a checkpoint that would have
-to wait is refused instead, and tried again."""
+"""From 20 files on, RocksDB would delay writers, and with them this process's heartbeats. A checkpoint that would have
+to wait is refused instead, and retried."""
 _FULL = ("No space left", "Disk quota exceeded", "File too large")
 _BUSY = ("Incomplete", "stall", "Shutdown in progress")
 _LOCKED = ("lock hold by current process", "While lock file")
 _DAMAGE = ("Corruption", "No such file or directory", "Invalid argument")
-"""Only then is a database removed: one that cannot be opened for want of file handles is as good as before."""
+"""Only these errors cause a database to be removed. One that cannot be opened for lack of file handles is intact."""
 _FORBIDDEN = ("Permission denied", "Read-only file system", "Not a directory")
 
 
 class RocksStores:
-    """All stores of one process: they share a cache and what may wait in memory to be written."""
+    """All stores of one process. They share a cache and the memory of pending writes."""
 
     def __init__(self, folder: Path, *, memory_bytes: int) -> None:
         self._folder = folder
@@ -68,7 +68,7 @@ class RocksStores:
         """The store of a task; a damaged one is emptied.
 
         Raises:
-            FreeDisk: there is no room for it.
+            FreeDisk: the disk has no room for it.
             FixConfiguration: the folder cannot be used.
         """
         for copy in range(_COPIES):
@@ -95,13 +95,15 @@ class RocksStores:
         options.set_block_based_table_factory(blocks)
         options.set_write_buffer_manager(self._buffers)
         options.set_write_buffer_size(_MEMTABLE_BYTES)
-        options.set_max_write_buffer_number(8)  # so many wait for the disk before a checkpoint is refused
+        options.set_max_write_buffer_number(8)  # how many wait for the disk before a checkpoint is refused
         options.set_max_total_wal_size(_LOG_BYTES)
         options.set_memtable_whole_key_filtering(True)
         options.set_memtable_prefix_bloom_ratio(0.1)
         options.set_allow_concurrent_memtable_write(False)
-        options.set_atomic_flush(True)  # or a table could be ahead of the checkpoint once the log of writes is gone
-        options.set_compression_type(DBCompressionType.none())  # digests and figures do not shrink
+        options.set_atomic_flush(
+            True
+        )  # otherwise a table could be ahead of the checkpoint once the write-ahead log is gone
+        options.set_compression_type(DBCompressionType.none())  # digests and numbers do not compress
         options.set_level_compaction_dynamic_level_bytes(True)
         options.set_level_zero_slowdown_writes_trigger(_SLOWDOWN_FILES)
         options.set_level_zero_stop_writes_trigger(_STOP_FILES)
@@ -112,7 +114,7 @@ class RocksStores:
 
 
 class _Damaged(RestoreTask):
-    """The files are not what RocksDB has written."""
+    """The files are not those that RocksDB wrote."""
 
 
 class _Locked(Exception):
@@ -140,7 +142,7 @@ class RocksStore:
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """What the store says of itself, or None while it is empty."""
+        """The store's checkpoint, or None while it is empty."""
         value = self.get(_OWN, _CHECKPOINT)
         try:
             return None if value is None else msgspec.json.decode(value, type=Checkpoint)
@@ -168,12 +170,12 @@ class RocksStore:
             return None
         try:
             value: bytes | None = found[0].get(key)
-        except Exception as error:  # rocksdict raises nothing more particular
+        except Exception as error:  # rocksdict raises no more specific error
             raise self._of_read(error) from error
         return value
 
     def scan(self, table: str, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Keys from `start` on and below `stop`, with their values, in order.
+        """Keys from `start` up to but excluding `stop`, with their values, in order.
 
         Raises:
             RestoreTask: they cannot be read.
@@ -190,15 +192,15 @@ class RocksStore:
             while rows.valid():
                 yield rows.key(), rows.value()
                 rows.next()
-            rows.status()  # an iterator that meets damage is just not valid any more
+            rows.status()  # an iterator that reaches damage only becomes invalid
         except Exception as error:  # rocksdict raises nothing more particular
             raise self._of_read(error) from error
 
     def begin(self) -> StateBatch:
-        """An empty batch.
+        """A new, empty batch.
 
         Raises:
-            FreeDisk: an earlier write has failed, and there is still no room.
+            FreeDisk: an earlier write failed, and there is still no room.
             RestoreTask: the store could not be opened again.
         """
         self._check_open()
@@ -210,17 +212,17 @@ class RocksStore:
         """Apply a batch and the checkpoint together.
 
         Raises:
-            FreeDisk: it cannot now, and has changed nothing that the checkpoint of before does not allow.
-            RestoreTask: the store is damaged, and will be emptied.
+            FreeDisk: the batch was not applied; the previous checkpoint is still valid.
+            RestoreTask: the store is damaged and will be emptied.
         """
         if not isinstance(batch, RocksBatch):
-            raise TypeError(f"{type(batch).__name__} is of another kind of store")
+            raise TypeError(f"{type(batch).__name__} belongs to another kind of store")
         batch.put(_OWN, _CHECKPOINT, msgspec.json.encode(checkpoint))
         try:
             self._tables[_OWN][0].write(batch.finished(), self._writing)
         except Exception as error:  # rocksdict raises nothing more particular
             if any(reason in str(error) for reason in _BUSY):
-                raise WaitForDisk(f"the disk under {self._folder} is behind: {error}") from error
+                raise WaitForDisk(f"the disk under {self._folder} is too slow: {error}") from error
             self._must_reopen = True
             raise self._of_write(error) from error
         for table in batch.dropped:
@@ -228,7 +230,7 @@ class RocksStore:
                 self._drop(table)
 
     def _drop(self, table: str) -> None:
-        """Remove a table; one that cannot be removed now is found, and removed, after the next start."""
+        """Remove a table. One that cannot be removed now is removed after the next start."""
         try:
             self._tables[_OWN][0].drop_column_family(table)
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more particular
@@ -236,7 +238,7 @@ class RocksStore:
             logger.warning("table %s in %s was not dropped: %s", table, self._folder, error)
 
     def flush(self) -> None:
-        """Have everything in files that need no recovery when they are opened."""
+        """Flush everything to files that need no recovery when they are opened."""
         for table, _ in self._tables.values():
             table.flush()
 
@@ -246,18 +248,18 @@ class RocksStore:
         self._empty()
 
     def close(self) -> None:
-        """Let another task open it."""
+        """Close the store so that another task can open it."""
         tables, self._tables = self._tables, {}
         if tables:
             database = tables.pop(_OWN)[0]
-            tables.clear()  # RocksDB keeps its lock for as long as one of them is known
+            tables.clear()  # RocksDB keeps its lock as long as one of them is referenced
             try:
                 database.close()
             except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more particular
-                logger.warning("the state in %s was not closed in order: %s", self._folder, error)
+                logger.warning("the state in %s was not closed cleanly: %s", self._folder, error)
 
     def _check_open(self) -> None:
-        """A store that is closed must not say of any key that it does not exist."""
+        """A closed store must not report a key as missing."""
         if not self._tables:
             raise RestoreTask(f"the state in {self._folder} is closed")
 
@@ -276,7 +278,7 @@ class RocksStore:
             self._tables[name] = (database.get_column_family(name), database.get_column_family_handle(name))
 
     def _family(self, table: str) -> ColumnFamily:
-        """The column family of a table, made if there is none."""
+        """The column family of a table, created if missing."""
         found = self._tables.get(table)
         if found is None:
             database = self._tables[_OWN][0]
@@ -297,13 +299,13 @@ class RocksStore:
         self._open()
 
     def _reopen(self) -> None:
-        """RocksDB refuses every write after one has failed; reading goes on."""
+        """Reopen the database: RocksDB refuses every write after a failed one."""
         try:
             free = shutil.disk_usage(self._folder).free
         except OSError as error:
-            raise RestoreTask(f"the state on disk is not there any more: {error}") from error
+            raise RestoreTask(f"the state on disk no longer exists: {error}") from error
         if free < _FREE_BYTES:
-            raise FreeDisk(f"{free} bytes are free under {self._folder}; {_FREE_BYTES} are needed to go on")
+            raise FreeDisk(f"{free} bytes are free under {self._folder}; {_FREE_BYTES} are needed to continue")
         self.close()
         try:
             self._open()
@@ -312,7 +314,7 @@ class RocksStore:
         self._must_reopen = False
 
     def _of_write(self, error: Exception) -> Exception:
-        """A disk that has become read-only is as good as full: what was read from it goes on being read."""
+        """Treat a disk that has become read-only like a full one: state on it can still be read."""
         named = _of(error, self._folder)
         if isinstance(named, FixConfiguration):
             return FreeDisk(str(named))
@@ -323,7 +325,7 @@ class RocksStore:
         return self._damaged(error) if isinstance(named, _Damaged) else RestoreTask(str(named))
 
     def _damaged(self, error: Exception) -> RestoreTask:
-        """Have the next task find nothing, rather than the same damage."""
+        """Remove the state, so that the next task does not find the same damage."""
         self.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         return RestoreTask(f"the state in {self._folder} is damaged and was removed: {error}")
@@ -339,23 +341,23 @@ class RocksBatch:
         self.dropped: list[str] = []
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
-        """Set a key; a table begins to exist with its first one."""
+        """Set a key. Creates the table if needed."""
         self._batch.put(key, value, self._families.get(table) or self._known(table))
 
     def delete(self, table: str, key: bytes) -> None:
-        """Remove a key, if it is there."""
+        """Remove a key, if it exists."""
         self._batch.delete(key, self._families.get(table) or self._known(table))
 
     def delete_range(self, table: str, start: bytes, stop: bytes) -> None:
-        """Remove the keys from `start` on and below `stop`."""
+        """Remove the keys from `start` up to but excluding `stop`."""
         self._batch.delete_range(start, stop, self._families.get(table) or self._known(table))
 
     def drop(self, table: str) -> None:
-        """Remove a table whole, after the batch is written."""
+        """Remove a whole table after the batch is written."""
         self.dropped.append(table)
 
     def finished(self) -> WriteBatch:
-        """What RocksDB writes."""
+        """The batch in RocksDB's own type."""
         return self._batch
 
     def _known(self, table: str) -> ColumnFamily:
@@ -364,7 +366,7 @@ class RocksBatch:
 
 
 def _of(error: Exception, folder: Path) -> Exception:
-    """An error of RocksDB or of the operating system, named by what to do."""
+    """Convert an error of RocksDB or the operating system to one that is named after the remedy."""
     text = str(error)
     if any(reason in text for reason in _FULL):
         return FreeDisk(f"no room for state under {folder}; free some, or move SHIELDX_STATE_FOLDER: {text}")

@@ -1,4 +1,4 @@
-"""Writing rows of a table that is only ever added to."""
+"""Writes rows of an append-only table."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _Values = tuple[Any, ...]
 
 
 class KeyTaken(Exception):
-    """Another row has this key already, and stays: compare the two, since one of them should not be."""
+    """Another row already has this key and stays. Compare the two, since one of them is wrong."""
 
 
 class Appends:
-    """Copies rows of one table, in one task. Keys that may be there already are looked up first.
+    """Copies rows of one table, in one task. First looks up keys that may already exist.
 
-    They are above the highest one that is there, unless a position was set back, or the topic has a key twice: so the
-    index is asked once a task, and not once a row. The highest one may be too high after a transaction that failed,
-    which costs a look and nothing else.
+    New keys are above the highest existing one unless a position was set back or the topic has a key twice. So the
+    index is read once per task rather than once per row. After a failed transaction the highest key may be too high,
+    which only costs a lookup.
     """
 
     def __init__(self, table: SqlTable) -> None:
@@ -42,16 +42,16 @@ class Appends:
         self._months = None if table.months is None else _Partitions(table.months, self._columns)
 
     async def prepare(self, connection: PoolConnectionProxy, rows: Sequence[_Values]) -> None:
-        """Make the partitions that the rows belong to. What is made stays only if the transaction commits."""
+        """Create the partitions that the rows need, as part of the transaction."""
         if self._months is not None:
             await self._months.make(connection, rows)
 
     async def write(
         self, connection: PoolConnectionProxy, rows: Sequence[_Values], records: Sequence[Record], *, wary: bool
     ) -> list[tuple[Record, KeyTaken]]:
-        """Add rows, each with the record that it comes from; returns the records whose keys other rows have.
+        """Add rows, each with its source record. Returns the records whose keys other rows have.
 
-        A row that is there already, equal in each column, is passed over. `wary` looks up every key.
+        A row that already exists with equal columns is skipped. `wary` looks up every key.
         """
         if not wary and await self._all_are_new(connection, rows):
             await self._copy(connection, rows)
@@ -70,7 +70,7 @@ class Appends:
         )
 
     async def _all_are_new(self, connection: PoolConnectionProxy, rows: Sequence[_Values]) -> bool:
-        """Whether each key is above the one before it, and the first one above all that are there."""
+        """Whether each key is above the previous one, and the first one above all existing ones."""
         keys = list(map(itemgetter(slice(self._width)), rows))
         if keys[0][:-1] != keys[-1][:-1] or not all(map(lt, keys, islice(keys, 1, None))):
             return False
@@ -89,7 +89,7 @@ class Appends:
     async def _rows_with_keys_of(
         self, connection: PoolConnectionProxy, rows: Iterable[_Values]
     ) -> dict[_Key, list[_Values]]:
-        """By key: several rows have one where somebody else has written to the table, in two months for instance."""
+        """Rows by key. Several rows may have one key, in two months, if another program wrote to the table."""
         *_, counter = self._table.key
         query = (
             f"SELECT {', '.join(self._columns)} FROM {self._table.name} "  # noqa: S608 - as above
@@ -111,7 +111,7 @@ class Appends:
     def _sift(
         self, rows: Sequence[_Values], records: Sequence[Record], there: Mapping[_Key, list[_Values]]
     ) -> tuple[list[_Values], list[tuple[Record, KeyTaken]]]:
-        """The rows whose keys nothing has yet, and the records of those that differ from what has theirs."""
+        """The rows with new keys, and the records of rows that differ from the existing row with their key."""
         new: dict[_Key, _Values] = {}
         taken: list[tuple[Record, KeyTaken]] = []
         for row, record in zip(rows, records, strict=True):
@@ -122,13 +122,13 @@ class Appends:
             elif row not in known:
                 named = ", ".join(f"{name} {value}" for name, value in zip(self._table.key, key, strict=True))
                 taken.append(
-                    (record, KeyTaken(f"{self._table.name} has another row with {named} already, which stays"))
+                    (record, KeyTaken(f"{self._table.name} already has another row with {named}, which stays"))
                 )
         return list(new.values()), taken
 
 
 class _Partitions:
-    """The months for which this task has seen a partition made."""
+    """The months whose partition this task has created."""
 
     def __init__(self, months: Months, columns: Sequence[str]) -> None:
         self._moment = itemgetter(columns.index(months.column))

@@ -1,4 +1,4 @@
-"""Postgres as a sink needs it: bounded waiting, and errors named by what to do."""
+"""Postgres for sinks, with timeouts, and errors that are named after the remedy."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ STOP_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseLimits:
-    """Bounds on what a worker asks of Postgres, and on how long it waits."""
+    """Limits of a worker's connections to Postgres and of its waiting."""
 
     connections: int = 4
-    """For all partitions of a worker: a batch takes tens of milliseconds, and Postgres pays for every connection."""
+    """Shared by all partitions of a worker: a batch takes tens of milliseconds, and every connection costs Postgres."""
     statement_s: int = 10
     lock_s: int = 5
-    """Below the one for statements, so that a wait for another owner of the partition is told from a slow disk."""
+    """Below `statement_s`, so that waiting for another owner of the partition differs from a slow disk."""
     transaction_s: float = 20.0
-    """The server's own bounds are of no use where it is frozen, or the network is gone."""
+    """The server's own timeouts do not help if it is frozen or the network is down."""
 
 
 _FAILURES = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # asyncpg's own confusion, seen where a server died in the middle of a statement
+    asyncpg.InternalClientError,  # seen when a server died in the middle of a statement
     OSError,
     TimeoutError,
 )
@@ -54,13 +54,13 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((asyncpg.ReadOnlySQLTransactionError,), "it is read-only: a standby, or default_transaction_read_only is on"),
     (
         (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError),
-        "its schema is not this program's: run `shieldx migrate up`",
+        "its schema does not match this program: run `shieldx migrate up`",
     ),
     ((asyncpg.InsufficientPrivilegeError,), "the user lacks a privilege that docs/how-to/postgres.md lists"),
-    ((asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError), "it refuses the login"),
+    ((asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError), "it rejects the login"),
     ((asyncpg.LockNotAvailableError,), "another transaction holds the rows"),
     ((asyncpg.QueryCanceledError,), "it is slow"),
-    ((TimeoutError,), "it does not answer in time"),
+    ((TimeoutError,), "it does not respond in time"),
     (
         (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InternalClientError),
         "it cannot be reached",
@@ -79,22 +79,22 @@ UNNAMED = "SHIELDX_POSTGRES_DSN"
 
 
 def place_of(dsn: str) -> str:
-    """Where a database is, without user and password: `host:port/name`."""
+    """The place of a database without user and password: `host:port/name`."""
     try:
         parts = urlsplit(dsn)
         port = parts.port
     except ValueError:
         return UNNAMED
-    # An unescaped character of the password may have ended the part that holds it.
+    # An unescaped character may have ended the password early.
     if parts.hostname is None or "@" in parts.path or "@" in parts.query or "@" in parts.fragment:
         return UNNAMED
     return f"{parts.hostname}{'' if port is None else f':{port}'}{parts.path}"
 
 
 def said(place: str, error: Exception) -> str:
-    """What is wrong with the Postgres at a place, and what to do about it."""
+    """What is wrong with a Postgres, and what to do about it."""
     remedy = next((remedy for kinds, remedy in _REMEDIES if isinstance(error, kinds)), "it failed")
-    first_line = str(error).partition("\n")[0]  # the details that follow may quote a row
+    first_line = str(error).partition("\n")[0]  # the following details may quote a row
     return f"Postgres at {place}: {remedy} ({type(error).__name__}: {first_line})"
 
 
@@ -103,7 +103,7 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """One connection, for a command.
 
     Raises:
-        CheckPostgres: there is none to be had, or it broke.
+        CheckPostgres: the connection failed or broke.
     """
     try:
         connection = await _connect(dsn)
@@ -113,7 +113,7 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
             await connection.close(timeout=CONNECT_S)
     except (*_UNREACHABLE, asyncpg.InterfaceError) as error:
         raise CheckPostgres(
-            f"Postgres at {place_of(dsn)} does not answer ({type(error).__name__}: {error}). Start one with "
+            f"Postgres at {place_of(dsn)} does not respond ({type(error).__name__}: {error}). Start one with "
             "`shieldx up`, or set SHIELDX_POSTGRES_DSN"
         ) from error
     except asyncpg.PostgresError as error:
@@ -123,28 +123,28 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 async def _connect(dsn: str) -> asyncpg.Connection:
     try:
         return await asyncpg.connect(dsn, timeout=CONNECT_S)
-    except (ValueError, asyncpg.ClientConfigurationError) as error:  # which may quote a part of the password
+    except (ValueError, asyncpg.ClientConfigurationError) as error:  # the error may quote a part of the password
         raise CheckPostgres(
-            f"{UNNAMED} is no address of Postgres ({type(error).__name__}): in its password write / as %2F, and other "
+            f"{UNNAMED} is not a Postgres address ({type(error).__name__}): in its password write / as %2F, and other "
             "special characters likewise"
         ) from None
 
 
 class Database:
-    """A pool of connections to one database, which connects when it is first used."""
+    """A pool of connections to one database. Connects on first use."""
 
     def __init__(self, dsn: str, *, application: str, limits: DatabaseLimits | None = None) -> None:
-        """Describe it. `application` is what Postgres lists its connections as."""
+        """`application` is the name under which Postgres lists the connections."""
         self._dsn = dsn
         self._application = application
         self._limits = limits or DatabaseLimits()
         self.place = place_of(dsn)
 
     async def start(self) -> None:
-        """Make the pool; Postgres need not answer yet.
+        """Create the pool. Postgres need not respond yet.
 
         Raises:
-            FixConfiguration: the address is none.
+            FixConfiguration: the address is invalid.
         """
         try:
             self._pool = await asyncpg.create_pool(
@@ -160,10 +160,10 @@ class Database:
                 },
             )
         except (ValueError, asyncpg.InterfaceError, asyncpg.ClientConfigurationError) as error:
-            raise FixConfiguration(f"SHIELDX_POSTGRES_DSN is no address of Postgres ({type(error).__name__})") from None
+            raise FixConfiguration(f"SHIELDX_POSTGRES_DSN is not a Postgres address ({type(error).__name__})") from None
 
     async def stop(self) -> None:
-        """Close all connections; a server that does not answer is not waited for."""
+        """Close all connections, without waiting for an unresponsive server."""
         try:
             async with asyncio.timeout(STOP_S):
                 await self._pool.close()
@@ -172,10 +172,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PoolConnectionProxy]:
-        """A transaction that commits unless something is raised within; how that ended may then be unknown.
+        """A transaction that commits unless the block raises. After an error its outcome may be unknown.
 
         Raises:
-            RestoreTask: Postgres failed; says what to do about it.
+            RestoreTask: Postgres failed. The message says what to do.
         """
         try:
             async with asyncio.timeout(self._limits.transaction_s), self._connection() as connection:
@@ -192,11 +192,11 @@ class Database:
         try:
             yield connection
         except BaseException:
-            # A polite rollback would wait for a server that may be frozen; it rolls back when the connection is gone.
+            # A regular rollback would wait for a server that may be frozen; it rolls back when the connection ends.
             connection.terminate()
             raise
         finally:
             await self._pool.release(connection)
 
     def _said(self, error: Exception) -> str:
-        return f"{said(self.place, error)}. Nothing is lost; trying again"
+        return f"{said(self.place, error)}. Nothing is lost; retrying"

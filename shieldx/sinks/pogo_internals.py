@@ -1,4 +1,4 @@
-"""What ShieldX uses of pogo-core, which documents its command only. No other module does.
+"""Everything that ShieldX uses of pogo-core, which documents only its command. No other module does so.
 
 Each name has a test in tests/sinks/test_pogo_internals.py. pogo-core is imported where it is needed: that takes 0.15 s,
 and a sink needs none of it.
@@ -20,7 +20,7 @@ RECORDS = "public"
 
 
 async def applied(connection: asyncpg.Connection) -> tuple[str, ...]:
-    """The migrations that the database has had, in their order."""
+    """The migrations applied to the database, in order."""
     if await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None:
         return ()
     rows = await connection.fetch(
@@ -48,7 +48,7 @@ async def apply(connection: asyncpg.Connection, migration: Migration) -> None:
 
 
 async def roll_back(connection: asyncpg.Connection, migration: Migration) -> None:
-    """Roll a migration back, with the data in what it made, and forget it. Raises asyncpg.PostgresError."""
+    """Roll a migration back, with the data in its tables, and forget it. Raises asyncpg.PostgresError."""
     from pogo_core.util.sql import migration_unapplied  # noqa: PLC0415 - see above
 
     await migration.rollback(connection)

@@ -1,4 +1,4 @@
-"""How far a sink has come in each partition of its inputs: the one truth, kept beside the rows it speaks of."""
+"""How far a sink has read each partition of its inputs. Positions are in the same database as its rows."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class StoredPosition(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One step of a position: from where it must be, to where it goes, and when the last record was appended.
+    """One step of a position: the expected offset, the next one, and the time of the last record.
 
-    None for the time of a step over no record.
+    The time is None if the step passes no record.
     """
 
     topic: str
@@ -57,7 +57,7 @@ class StoredPositions:
         self._cluster_id = cluster_id
 
     async def read(self, connection: PoolConnectionProxy) -> dict[TopicPartition, StoredPosition]:
-        """The positions as they are now, without those that have not begun."""
+        """The current positions. Inputs that were never read have none."""
         rows = await connection.fetch(_READ, self._sink, self._partition)
         return {
             TopicPartition(row["topic"], self._partition): StoredPosition(row["next_offset"], row["cluster_id"])
@@ -65,7 +65,7 @@ class StoredPositions:
         }
 
     async def begin(self, connection: PoolConnectionProxy, beginnings: Mapping[TopicPartition, int]) -> None:
-        """Have a topic that has no position yet begin at its first record."""
+        """Start topics without a position at their first record."""
         topics = [tp.topic for tp in beginnings]
         offsets = list(beginnings.values())
         await connection.execute(_BEGIN, self._sink, self._partition, self._cluster_id, topics, offsets)
@@ -73,20 +73,20 @@ class StoredPositions:
     def check(
         self, found: Mapping[TopicPartition, StoredPosition], bounds: Mapping[TopicPartition, OffsetRange]
     ) -> None:
-        """Refuse positions of another log. The bounds must be asked for later: another owner may still be moving on.
+        """Refuse positions of another log. Read the bounds after the positions, which another owner may still move.
 
         Raises:
-            FixConfiguration: the database belongs to another log, or records that it lacks are deleted.
+            FixConfiguration: the database belongs to another log, or records were deleted unread.
         """
         for tp, bound in bounds.items():
             if tp in found:
                 self._check(tp, found[tp].next_offset, found[tp].cluster_id, bound)
 
     async def move(self, connection: PoolConnectionProxy, moves: Sequence[Move]) -> None:
-        """Move the positions, which locks them: a second owner of the partition waits, and then moves nothing.
+        """Move the positions, which locks them. A second owner of the partition waits and then moves nothing.
 
         Raises:
-            LeaveTask: a position is not where it must be: another owner moved it, or an older backup was restored.
+            LeaveTask: a position differs from the expected one: another owner moved it, or a backup was restored.
         """
         times = [
             None if move.record_at_ms is None else datetime.fromtimestamp(move.record_at_ms / 1000, UTC)
@@ -108,14 +108,14 @@ class StoredPositions:
     def _check(self, tp: TopicPartition, next_offset: int, cluster_id: str, bound: OffsetRange) -> None:
         if cluster_id != self._cluster_id or next_offset > bound.end:
             raise FixConfiguration(
-                f"Postgres holds what sink {self._sink} read from another log than {tp.topic}/{tp.partition}: next "
+                f"Postgres has rows that sink {self._sink} read from another log than {tp.topic}/{tp.partition}: next "
                 f"offset {next_offset} in cluster {cluster_id}; this is {self._cluster_id}, and ends at {bound.end}. "
-                "Use another database; or have it written anew: `shieldx migrate down --all`, `shieldx migrate up`"
+                "Use another database, or rebuild this one: `shieldx migrate down --all`, `shieldx migrate up`"
             )
         if next_offset < bound.begin:
             raise FixConfiguration(
                 f"sink {self._sink} has read {tp.topic}/{tp.partition} up to offset {next_offset}, but records below "
                 f"{bound.begin} are deleted: {bound.begin - next_offset} were never written to Postgres. "
-                f"Restore a newer backup; or accept the gap: set next_offset to {bound.begin} in shieldx.positions "
+                f"Restore a newer backup, or accept the gap: set next_offset to {bound.begin} in shieldx.positions "
                 f"for sink {self._sink!r}, topic {tp.topic!r}, partition {tp.partition}"
             )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pogo_core.migration import Migration
 
 LOCK = 0x5348_4945_4C44_58
-"""One number for all of this program, so that two migrations at once wait for each other. `SHIELDX` in ASCII."""
+"""The lock id of this program, so that concurrent migrations wait for each other: `SHIELDX` in ASCII."""
 
 
 class MigrationFailed(ShieldXError):
@@ -29,30 +29,30 @@ class MigrationFailed(ShieldXError):
 
 
 class SchemaState(NamedTuple):
-    """The migrations that this program knows and those that the database has had, in their order."""
+    """The migrations of this program and those applied to the database, in order."""
 
     known: tuple[str, ...]
     applied: tuple[str, ...]
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """What is yet to be applied."""
+        """Migrations that are not applied yet."""
         return tuple(name for name in self.known if name not in self.applied)
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """What a later version of this program has applied."""
+        """Migrations that a later version of this program has applied."""
         return tuple(name for name in self.applied if name not in self.known)
 
     def check(self) -> None:
-        """Refuse another schema than this program's.
+        """Refuse a schema that does not match this program.
 
         Raises:
-            FixConfiguration: the schema is behind or ahead; says which, and what to do.
+            FixConfiguration: the schema is behind or ahead. The message says which, and what to do.
         """
         if self.unknown:
             raise FixConfiguration(
-                f"the schema in Postgres is ahead of this program: it has had {', '.join(self.unknown)}. Upgrade "
+                f"the schema in Postgres is ahead of this program: {', '.join(self.unknown)} is unknown. Upgrade "
                 "ShieldX, or take it back with the version that applied it: `shieldx migrate down`"
             )
         if self.pending:
@@ -63,25 +63,25 @@ class SchemaState(NamedTuple):
 
 
 class Schema:
-    """The schema of one database. Each call connects anew."""
+    """The schema of one database. Each call opens a connection."""
 
     def __init__(self, dsn: str, folder: Path) -> None:
-        """Describe it: the database's address, and the folder of the migrations."""
+        """`dsn` is the database's address, `folder` the folder of the migrations."""
         self._dsn = dsn
         self._folder = folder
 
     async def state(self) -> SchemaState:
-        """What is known and what is applied. Raises CheckPostgres where Postgres does not answer."""
+        """The known and the applied migrations. Raises CheckPostgres if Postgres does not respond."""
         async with connected(self._dsn) as connection:
             return await self._state(connection)
 
     async def up(self) -> list[str]:
-        """Apply what is pending, each migration in a transaction of its own; returns their names.
+        """Apply pending migrations, each in its own transaction. Returns their names.
 
         Raises:
-            CheckPostgres: Postgres does not answer.
+            CheckPostgres: Postgres does not respond.
             FixConfiguration: the schema is ahead of this program.
-            MigrationFailed: Postgres refused one; those before it remain.
+            MigrationFailed: a migration failed; those before it remain applied.
         """
         async with self._locked() as connection:
             state = await self._state(connection)
@@ -93,12 +93,12 @@ class Schema:
             return list(state.pending)
 
     async def down(self, count: int | None) -> list[str]:
-        """Take back the last `count` migrations, or all, with the data in what they made; returns their names.
+        """Roll back the last `count` migrations, or all, with the data in their tables. Returns their names.
 
         Raises:
-            CheckPostgres: Postgres does not answer.
+            CheckPostgres: Postgres does not respond.
             FixConfiguration: the schema is ahead of this program.
-            MigrationFailed: Postgres refused.
+            MigrationFailed: a rollback failed.
         """
         async with self._locked() as connection:
             state = await self._state(connection)
@@ -113,12 +113,14 @@ class Schema:
     async def _state(self, connection: asyncpg.Connection) -> SchemaState:
         known = tuple(sorted(path.stem for path in self._folder.glob("*.sql")))
         if not known:
-            raise FixConfiguration(f"no migrations in {self._folder}; set SHIELDX_HOME to the folder that has them")
+            raise FixConfiguration(
+                f"no migrations in {self._folder}; set SHIELDX_HOME to the folder that contains them"
+            )
         return SchemaState(known, await applied(connection))
 
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection that holds the lock: it is gone when the connection is, however that ends."""
+        """A connection that holds the lock, which is released when the connection ends."""
         async with connected(self._dsn) as connection:
             await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
             yield connection

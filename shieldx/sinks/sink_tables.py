@@ -30,7 +30,7 @@ class SinkRows:
         """Add the rows of a record, which come after all that were added.
 
         Raises:
-            ValueError: a row is deleted from a table that is only added to.
+            ValueError: a row is deleted from an append-only table.
         """
         for row in rows:
             table, key, columns = row
@@ -38,7 +38,7 @@ class SinkRows:
             if appended is None:
                 self.replaced.add(row)
             elif columns is None:
-                raise ValueError(f"a deletion from {table}, which is only ever added to")
+                raise ValueError(f"a deletion from the append-only table {table}")
             else:
                 appended[0].append(key + columns)
                 appended[1].append(record)
@@ -53,7 +53,7 @@ class SinkTables:
         self._appends = {table.name: Appends(table) for table in tables if table.append_only}
 
     async def prepare(self, connection: PoolConnectionProxy, rows: SinkRows) -> None:
-        """Make what the rows need to be written."""
+        """Create the partitions that the rows need."""
         for table, (appended, _) in rows.appended.items():
             await self._appends[table].prepare(connection, appended)
 

@@ -32,9 +32,9 @@ REFUSALS = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
-    ValueError,  # asyncpg's own refusal, of a number that is too large for instance
+    ValueError,  # raised by asyncpg itself, for example for a number that is too large
 )
-"""A value that no column can hold, U+0000 in a text for one: trying again would not help."""
+"""Errors of values that a column cannot hold, such as U+0000 in a text. Retrying would not help."""
 _QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
 _UNREADABLE = """
 INSERT INTO shieldx.unreadable (sink, topic, partition, record_offset, length, sha256, reason)
@@ -44,7 +44,7 @@ ON CONFLICT (sink, topic, partition, record_offset) DO NOTHING
 
 
 class UnreadableRecord(NamedTuple):
-    """A record that is set aside: where it stands, what it was, and why, without a word of its payload."""
+    """A record that is set aside: its place, length, digest and the reason, without any of its payload."""
 
     topic: str
     partition: int
@@ -69,14 +69,14 @@ class UnreadableRecord(NamedTuple):
 
 
 class SinkTask:
-    """Writes rows and moves the position in one database transaction; what others did to the position shows there.
+    """Writes rows and moves the position in one database transaction, which also detects another owner.
 
-    A task is crash-only: after any error it must be closed and a new one started, which reads the position again.
+    A task is crash-only: after any error, close it and start a new one, which reads the position again.
     """
 
     stream_time_ms = 0
     due_ms = 0
-    """While nothing comes, look every second whether Postgres answers, and whether the position is still ours."""
+    """While idle, check every second that Postgres responds and that the position is still ours."""
     size_bytes = 0
 
     def __init__(self, sink: Sink, partition: int, database: Database, cluster: Cluster, metrics: TaskMetrics) -> None:
@@ -94,8 +94,8 @@ class SinkTask:
         """Read the positions.
 
         Raises:
-            RestoreTask: Postgres or the brokers do not answer; try again.
-            FixConfiguration: the database belongs to another log, or records that it lacks are deleted.
+            RestoreTask: Postgres or the brokers do not respond; try again.
+            FixConfiguration: the database belongs to another log, or records were deleted unread.
         """
         async with self._database.transaction() as connection:
             found = await self._stored.read(connection)
@@ -107,10 +107,10 @@ class SinkTask:
         self.positions = {tp: found[tp].next_offset for tp in self.inputs}
 
     async def process(self, records: Sequence[Record]) -> int:
-        """Write records, in the order given, with the position; returns how many were new.
+        """Write records in the given order, with the position. Returns how many were new.
 
         Raises:
-            LeaveTask: the position is not where this task left it.
+            LeaveTask: another owner has moved the position.
             RestoreTask: Postgres failed; close this task and start another.
         """
         fresh = [record for record in records if record.offset >= self.positions[_place(record)]]
@@ -128,10 +128,10 @@ class SinkTask:
         return len(fresh)
 
     async def tick(self) -> None:
-        """Look whether the position is still where this task left it.
+        """Check that the position is unchanged.
 
         Raises:
-            LeaveTask: it is not.
+            LeaveTask: another owner has moved it.
             RestoreTask: Postgres failed.
         """
         async with self._database.transaction() as connection:
@@ -140,10 +140,10 @@ class SinkTask:
             raise LeaveTask(f"the position of sink {self._sink.name}, partition {self._partition}, was moved")
 
     async def pass_over(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Move the positions beyond markers, which are no records.
+        """Move the positions past transaction markers.
 
         Raises:
-            LeaveTask: a position is not where this task left it.
+            LeaveTask: another owner has moved a position.
             RestoreTask: Postgres failed.
         """
         moves = [Move(tp.topic, self.positions[tp], positions[tp], None) for tp in sorted(positions)]
@@ -152,15 +152,15 @@ class SinkTask:
         self.positions.update(positions)
 
     async def close(self) -> None:
-        """Nothing is held between two transactions."""
+        """Do nothing: no resource is held between transactions."""
 
     def _moves(self, records: Sequence[Record]) -> list[Move]:
-        """From the present positions past the last record of each input, always in the same order: no deadlock."""
+        """Moves past the last record of each input, always in the same order to avoid deadlocks."""
         last = {_place(record): record for record in records}
         return [Move(tp.topic, self.positions[tp], last[tp].offset + 1, last[tp].timestamp) for tp in sorted(last)]
 
     async def _write(self, connection: PoolConnectionProxy, records: Sequence[Record]) -> list[UnreadableRecord]:
-        """Write all rows at once or, if Postgres refuses one of them, record by record; returns what is set aside."""
+        """Write all rows at once or, if Postgres rejects one, record by record. Returns what is set aside."""
         rows, unreadable = self._project(records)
         await self._tables.prepare(connection, rows)
         try:

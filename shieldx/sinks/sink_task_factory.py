@@ -1,4 +1,4 @@
-"""What a worker works on for a sink."""
+"""Creates the tasks of a sink."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SinkTaskFactory:
-    """The tasks of a sink, and what they share: one pool of connections, and one connection that asks for bounds."""
+    """Creates the tasks of a sink, which share a connection pool and a connection that asks for offset bounds."""
 
     def __init__(self, sink: Sink, database: Database, cluster: Cluster) -> None:
         self._sink = sink
@@ -25,7 +25,7 @@ class SinkTaskFactory:
 
     @property
     def name(self) -> str:
-        """The sink's."""
+        """The sink's name."""
         return self._sink.name
 
     @property
@@ -35,19 +35,19 @@ class SinkTaskFactory:
 
     @property
     def tells_group(self) -> bool:
-        """No: the database alone says how far a sink has come, and may be set back."""
+        """False: only the database says how far a sink has read, and an operator may set it back."""
         return False
 
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], SinkTask]:
-        """Tasks of one partition."""
+        """A function that creates the tasks of one partition."""
         return lambda: SinkTask(self._sink, number, self._database, self._cluster, metrics)
 
     async def start(self) -> None:
-        """Connect to the brokers; Postgres is connected to when it is first used.
+        """Connect to the brokers. Postgres is connected on first use.
 
         Raises:
-            RestoreTask: no broker answers.
-            FixConfiguration: the address of Postgres is none.
+            RestoreTask: no broker responds.
+            FixConfiguration: the address of Postgres is invalid.
         """
         await self._database.start()
         try:

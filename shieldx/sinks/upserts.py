@@ -1,4 +1,4 @@
-"""Writing many rows with a few statements."""
+"""Writes many rows with a few statements."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class RowSet:
-    """What some records come to: of each key the last row, since one statement may not touch a row twice."""
+    """The last row of each key, since a statement must not change a row twice."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[tuple[Any, ...], tuple[Any, ...] | None]] = {}
 
     def add(self, row: SqlRow) -> None:
-        """Add a row that comes after all that were added."""
+        """Add a row, which replaces an earlier row with its key."""
         table, key, columns = row
         self._rows.setdefault(table, {})[key] = columns
 
@@ -29,7 +29,7 @@ class RowSet:
 
 
 class Upserts:
-    """The statements for some tables."""
+    """The statements for a sink's tables."""
 
     def __init__(self, tables: Iterable[SqlTable]) -> None:
         self._tables = {table.name: (_upsert(table), _delete(table)) for table in tables}

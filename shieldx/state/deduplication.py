@@ -1,4 +1,4 @@
-"""What was decided for each key within a window of stream time: packed values by digest, in buckets dropped whole."""
+"""Decisions by key within a window of stream time: packed values by digest, in buckets that expire as a whole."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 HOUR_MS = 3_600_000
 WINDOW_MS = 24 * HOUR_MS
 BLOCK_BYTES = 256 * 1024
-"""Values are written many to a record, well below a record's limit, so that the broker never refuses a block."""
+"""A record holds many values, and stays well below the record limit so that the broker never rejects it."""
 OVERHEAD_BYTES = 160
-"""What CPython adds to an entry: two bytes objects and a slot of a dictionary that is between a third and two thirds
-full. A million consumes were measured at 236 bytes each, 96 of them digest and packed outcome."""
+"""CPython's overhead per entry: two bytes objects and a slot of a dictionary that is between a third and two thirds
+full. A million consumes took 236 bytes each, 96 of them digest and packed outcome."""
 
 DIGEST_BYTES = 16
 PERIOD_HOURS = 12
-"""What a table of the store spans. Each new key is looked up in three of them; one table per hour would need 25."""
+"""Period of a store's table. Each new key is looked up in three tables; one table per hour would need 25 lookups."""
 BLOCK_VERSION = 1
 _ENTRY = struct.Struct(">16sI")
 _BLOCK = struct.Struct(">BBQ")
@@ -33,12 +33,12 @@ _BLOCK = struct.Struct(">BBQ")
 
 
 def key_digest(tenant_id: str, idempotency_key: str) -> bytes:
-    """16 bytes for a tenant's key. The tenant's length comes first: `a` + `bc` must not equal `ab` + `c`."""
+    """A 16-byte digest of a tenant's key. It includes the tenant's length: `a` + `bc` must not equal `ab` + `c`."""
     return blake2b(f"{len(tenant_id)}:{tenant_id}{idempotency_key}".encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def body_digest(body: bytes) -> bytes:
-    """16 bytes for what a message says."""
+    """A 16-byte digest of a message."""
     return blake2b(body, digest_size=DIGEST_BYTES).digest()
 
 
@@ -56,8 +56,8 @@ def deduplication_window(
 class DeduplicationWindow:
     """Packed values by key digest, each kept for at least `WINDOW_MS` of stream time.
 
-    With a store, memory has only what the store has not taken yet. The store keeps values in tables of `PERIOD_HOURS`;
-    a value in it is forgotten with its hour, before its table is dropped.
+    With a store, memory holds only values that the store has not taken yet. The store keeps values in tables of
+    `PERIOD_HOURS`. A value expires with its hour, before its table is dropped.
     """
 
     due_ms = None
@@ -85,7 +85,7 @@ class DeduplicationWindow:
         self.size_bytes = 0
 
     def find(self, digest: bytes) -> bytes | None:
-        """What is remembered under a key digest."""
+        """The value of a key digest, or None."""
         for bucket in self._buckets.values():
             packed = bucket.get(digest)
             if packed is not None:
@@ -101,12 +101,12 @@ class DeduplicationWindow:
             self._undo_log.note(self._forget_last)
 
     def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - buckets are dropped whole
-        """Drop the buckets whose last moment is a whole window ago."""
+        """Drop the buckets whose end is a whole window ago."""
         self._drop_before_hour((at_ms - WINDOW_MS) // HOUR_MS)
         return False
 
     def changes(self) -> Iterator[Change]:
-        """What was remembered since the last call: many values of one hour in each record."""
+        """The values added since the last call. A record holds many values of one hour."""
         block: list[bytes] = []
         size = first = version = 0
         for hour, digest, packed in self._unwritten:
@@ -120,8 +120,8 @@ class DeduplicationWindow:
             yield self._block(first, version, block)
         self._unwritten.clear()
 
-    def restore(self, key: bytes, value: bytes | None) -> None:  # noqa: ARG002 - a block says all by itself
-        """Take back a block. Stream time has come to its hour, so older buckets are dropped.
+    def restore(self, key: bytes, value: bytes | None) -> None:  # noqa: ARG002 - a block needs no key
+        """Restore a block. Stream time has reached its hour, so older buckets are dropped.
 
         Raises:
             UnknownForm: the block, or a value in it, has a version that this release does not read.
@@ -140,7 +140,7 @@ class DeduplicationWindow:
             raise UnknownForm(form, "truncated", (BLOCK_VERSION,)) from error
 
     def flush(self, batch: StateBatch) -> None:
-        """Give the store what it has not taken yet, and have it drop what is forgotten."""
+        """Write new values to the store, and drop its expired tables."""
         for hour, bucket in self._buckets.items():
             table = f"{self._prefix}{hour // PERIOD_HOURS}"
             for digest, packed in bucket.items():
@@ -149,8 +149,8 @@ class DeduplicationWindow:
             if (period + 1) * PERIOD_HOURS <= self._first_hour:
                 batch.drop(f"{self._prefix}{period}")
 
-    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - memory never keeps what the store has
-        """The store has taken everything."""
+    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - memory never keeps values that the store has
+        """Note that the store has taken everything."""
         taken = {hour // PERIOD_HOURS for hour in self._buckets}
         kept = {period for period in self._periods if (period + 1) * PERIOD_HOURS > self._first_hour}
         self._periods = sorted(kept | taken, reverse=True)
@@ -166,7 +166,7 @@ class DeduplicationWindow:
             at += length
 
     def _forget_last(self) -> None:
-        """Undo the last call of `remember`, which has not been written yet."""
+        """Undo the last call of `remember`, whose value is not written yet."""
         hour, digest, packed = self._unwritten.pop()
         del self._buckets[hour][digest]
         self.size_bytes -= len(packed) + OVERHEAD_BYTES + DIGEST_BYTES

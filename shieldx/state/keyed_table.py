@@ -20,13 +20,13 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 Key = tuple[str, ...]
 
 OBJECTS_PER_BYTE = 4
-"""About what a row takes in memory as Python objects for each byte of its JSON."""
+"""Estimated memory of a row's Python objects per byte of its JSON."""
 UNMEASURED_BYTES = 200
-"""Assumed for a row that was changed and is not encoded yet; rows are measured when their transaction commits."""
+"""Assumed size of a changed row until it is encoded; rows are measured when their transaction commits."""
 _STORED_VERSION = 1
 _STORED = bytes([_STORED_VERSION])
 _END = b"\xff"
-"""Greater than every key: keys are UTF-8, which has no such byte."""
+"""Greater than every key, since UTF-8 has no such byte."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -37,7 +37,7 @@ def keyed_table(
     """Declare a table of rows of one type, or of a union of tagged types.
 
     A `resident` table keeps every row in memory even with a store, for folds that keep indexes over all rows.
-    `extra_bytes` says how much memory a fold takes for a row in addition to the row itself.
+    `extra_bytes` estimates how much memory a fold uses per row in addition to the row itself.
     """
     decode = msgspec.json.Decoder(row).decode
     return TableSpec(topic, lambda context: KeyedTable(topic, decode, context, resident, extra_bytes))
@@ -63,7 +63,7 @@ class KeyedTable(Generic[Row]):
         self._resident = resident
         self._extra_bytes = extra_bytes
         self._rows: dict[Key, Row | None] = {}
-        """With a store, None hides a row that the store still has."""
+        """With a store, None hides a row that is still in the store."""
         self._sizes: dict[Key, int] = {}
         self._size_bytes = 0
         self._changed: dict[Key, None] = {}
@@ -74,7 +74,7 @@ class KeyedTable(Generic[Row]):
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the rows in memory take."""
+        """Estimated memory of the rows in memory."""
         return self._size_bytes + len(self._changed) * UNMEASURED_BYTES
 
     def get(self, *key: str) -> Row | None:
@@ -124,14 +124,14 @@ class KeyedTable(Generic[Row]):
         self._changed.clear()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take back one record of the changelog."""
+        """Restore one record of the changelog."""
         parts, row = parse_row_key(key), None if value is None else self._decode(value)
         self._keep(parts, row, 0 if value is None else len(key) + len(value))
         if self._store is not None:
             self._unflushed.add(parts)
 
     def flush(self, batch: StateBatch) -> None:
-        """Give the store what it has not taken yet."""
+        """Write changes to the store."""
         for key in self._unflushed:
             row = self._rows.get(key)
             if row is None:
@@ -140,7 +140,7 @@ class KeyedTable(Generic[Row]):
                 batch.put(self._topic, row_key(*key), _STORED + _encode(row))
 
     def flushed(self, *, evict: bool) -> None:
-        """The store has taken it. With `evict`, memory keeps nothing that the store has."""
+        """Note that the store has taken everything. With `evict`, remove from memory what the store has."""
         for key in self._unflushed:
             if self._rows.get(key) is None:
                 self._rows.pop(key, None)
@@ -185,7 +185,7 @@ class KeyedTable(Generic[Row]):
             self._size_bytes += size
 
     def _fetch(self, key: Key) -> Row | None:
-        assert self._store is not None  # noqa: S101 - the caller has checked it
+        assert self._store is not None  # noqa: S101 - checked by the caller
         name = row_key(*key)
         value = self._store.get(self._topic, name)
         if value is None:

@@ -20,10 +20,10 @@ T = TypeVar("T", bound="Table")
 
 
 class FoldContext:
-    """What a fold is created with: handles of its tables, its timers, and the bounds of its partition.
+    """What a fold is created with: handles of its tables, its timers, and the limits of its partition.
 
-    `max_record_bytes` bounds an output. `format_level` is the level of stored forms to write: until the operator has
-    finalised an upgrade, a fold must not use what only a later level can store.
+    `max_record_bytes` limits an output. `format_level` is the level of stored forms to write. Until the operator has
+    finalised an upgrade, a fold must not use features that need a later level.
     """
 
     def __init__(self, state: PartitionState, *, partition: int, max_record_bytes: int, format_level: int) -> None:
@@ -63,7 +63,7 @@ class PartitionState:
         self._opened: tuple[Table, ...] = tuple(self._tables.values())
 
     def context(self, max_record_bytes: int = 1_000_000) -> FoldContext:
-        """What the fold of this partition is created with, once the tables are restored."""
+        """The context of this partition's fold, available once the tables are restored."""
         return FoldContext(
             self, partition=self._partition, max_record_bytes=max_record_bytes, format_level=self._format_level
         )
@@ -72,7 +72,7 @@ class PartitionState:
         """The handle of a table.
 
         Raises:
-            LookupError: it was not declared.
+            LookupError: the table is not declared.
         """
         try:
             table: T = self._tables[spec.topic]
@@ -88,11 +88,11 @@ class PartitionState:
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the state takes."""
+        """Estimated memory of the state."""
         return sum([table.size_bytes for table in self._opened])
 
     def expire(self, at_ms: int, limit: int) -> bool:
-        """Have each table remove up to `limit` rows past their retention; returns whether there are more."""
+        """Remove up to `limit` rows past their retention from each table. Returns whether there are more."""
         more = False
         for table in self._opened:
             more |= table.expire(at_ms, limit)
@@ -103,7 +103,7 @@ class PartitionState:
         return chain.from_iterable([table.changes() for table in self._opened])
 
     def restore(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """Take back one record of a changelog.
+        """Restore one record of a changelog.
 
         Raises:
             UnknownForm: the record has a version that this release does not read.
@@ -111,11 +111,11 @@ class PartitionState:
         self._tables[topic].restore(key, value)
 
     def flush(self, batch: StateBatch) -> None:
-        """Give the store everything that it has not taken yet. Nothing may be uncommitted."""
+        """Write all changes to the store. There must be no uncommitted changes."""
         for table in self._opened:
             table.flush(batch)
 
     def flushed(self, *, evict: bool) -> None:
-        """The store has taken it. With `evict`, memory keeps nothing that the store has."""
+        """Note that the store has taken everything. With `evict`, remove from memory what the store has."""
         for table in self._opened:
             table.flushed(evict=evict)

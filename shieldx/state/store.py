@@ -1,4 +1,4 @@
-"""Committed state beyond memory: the port that a domain reads it through, and hands its changes to."""
+"""The port to committed state on disk, through which tables read it and write their changes."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ if TYPE_CHECKING:
 
 
 class StateStore(Protocol):
-    """Tables of bytes in the order of their keys, as the last checkpoint left them."""
+    """Tables of bytes in key order, as of the last checkpoint."""
 
     def tables(self) -> Collection[str]:
         """The names of the tables that exist."""
 
     def get(self, table: str, key: bytes) -> bytes | None:
-        """The value of a key; None also where the table does not exist."""
+        """The value of a key; None also if the table does not exist."""
 
     def scan(self, table: str, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Keys from `start` on and below `stop`, with their values, in order."""
+        """Keys from `start` up to but excluding `stop`, with their values, in order."""
 
 
 class StateBatch(Protocol):
-    """What one checkpoint changes: all of it, or nothing."""
+    """The changes of one checkpoint, which are applied atomically."""
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
-        """Set a key; a table begins to exist with its first one."""
+        """Set a key. Creates the table if needed."""
 
     def delete(self, table: str, key: bytes) -> None:
-        """Remove a key, if it is there."""
+        """Remove a key, if it exists."""
 
     def delete_range(self, table: str, start: bytes, stop: bytes) -> None:
-        """Remove the keys from `start` on and below `stop`."""
+        """Remove the keys from `start` up to but excluding `stop`."""
 
     def drop(self, table: str) -> None:
-        """Remove a table whole, if it is there; it may outlive a crash, so nothing may depend on its absence."""
+        """Remove a whole table, if it exists. It may reappear after a crash, so nothing may depend on its absence."""

@@ -1,4 +1,4 @@
-"""What the engine asks of a table, and how a domain declares one."""
+"""The interface of a table, and its declaration by a domain."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     key: bytes
     value: bytes | None
     kind: type[msgspec.Struct] | None = None
-    """The type of the row, whose schema the record's header names; None for a packed form that bears its version."""
+    """The type of the row, whose schema the record's header names; None for a packed form, which has a version."""
 
 
 class Table(Protocol):
     """One table of a partition's state. Its changes are records of a topic, the changelog.
 
-    With a store, memory needs to have only what the store has not taken yet.
+    With a store, memory needs to hold only changes that the store has not taken yet.
     """
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the table takes."""
+        """Estimated memory of the table."""
 
     @property
     def due_ms(self) -> int | None:
         """The earliest stream time at which something in the table is due, or None."""
 
     def expire(self, at_ms: int, limit: int) -> bool:
-        """Remove up to `limit` rows that have outlived their retention; returns whether there are more."""
+        """Remove up to `limit` rows past their retention. Returns whether there are more."""
 
     def changes(self) -> Iterator[Change]:
         """The last value of each key that changed since the last call."""
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take back one record of the changelog.
+        """Restore one record of the changelog.
 
         Raises:
             UnknownForm: the record has a version that this release does not read.
         """
 
     def flush(self, batch: StateBatch) -> None:
-        """Give the store everything that it has not taken yet. Called only when nothing is uncommitted."""
+        """Write all changes to the store. Called only if there are no uncommitted changes."""
 
     def flushed(self, *, evict: bool) -> None:
-        """The store has taken it. With `evict`, memory keeps nothing that the store has."""
+        """Note that the store has taken everything. With `evict`, remove from memory what the store has."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableContext:
-    """What a table is opened with."""
+    """The arguments with which a table is opened."""
 
     partition: int = 0
     store: StateStore | None = None
@@ -76,7 +76,7 @@ class TableContext:
 
 @dataclass(frozen=True)
 class TableSpec(Generic[T_co]):
-    """A table as a page declares it: the topic of its changelog, and how a partition of it is opened."""
+    """The declaration of a table: the topic of its changelog, and a function that opens a partition of it."""
 
     topic: str
     open: Callable[[TableContext], T_co]

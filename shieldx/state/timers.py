@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 
 STALE_TIMES, STALE_AT_LEAST = 3, 1024
-"""The heap is rebuilt when it holds more entries than this: a timer that was moved leaves its old entry behind."""
+"""The heap is rebuilt if it has more entries than this, since a moved timer leaves its old entry behind."""
 
 Key = tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""Undoing what an atomic batch of commands did to a partition's state."""
+"""Undoes the changes of an atomic batch of commands to a partition's state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class UndoLog:
-    """How to undo each change since a batch began. It is idle outside of a batch, so single commands pay nothing."""
+    """Collects undo actions during a batch. Outside a batch it is idle, so single commands cost nothing."""
 
     __slots__ = ("_undo", "active")
 
@@ -24,7 +24,7 @@ class UndoLog:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Note every change made within the block."""
+        """Record every change made within the block."""
         self.active = True
         try:
             yield
@@ -33,7 +33,7 @@ class UndoLog:
             self._undo.clear()
 
     def roll_back(self) -> None:
-        """Undo all noted changes, the last one first. The undoing itself is not noted."""
+        """Undo all recorded changes, the last one first. Undoing is not recorded."""
         self.active = False
         while self._undo:
             self._undo.pop()()

@@ -39,7 +39,7 @@ def windowed_table(
     `retention_ms` of stream time after its end, or at the end of its grace period if that is later.
 
     Raises:
-        ValueError: a window would have no length, or gaps would lie between windows.
+        ValueError: windows would have no length, or gaps between them.
     """
     advance_ms = size_ms if advance_ms is None else advance_ms
     if not 0 < advance_ms <= size_ms:
@@ -86,22 +86,22 @@ class WindowedTable(Generic[Row]):
         self._rows: KeyedTable[Row] = KeyedTable(topic, decode, context, resident=False, extra_bytes=lambda _: 0)
         self._store = context.store
         self._index = f"{topic}/starts"
-        """Table of the store: starts of windows and keys of rows, in the order in which they expire."""
+        """Table of the store: starts of windows and row keys, in order of expiry."""
         self._size_ms = size_ms
         self._advance_ms = advance_ms
         self._grace_ms = grace_ms
         self._keep_ms = keep_ms
         self._stream_time_ms = 0
         self._keys: dict[int, set[Key]] = {}
-        """Keys by start of their window; with a store, only those that the store has not taken."""
+        """Keys by start of their window; with a store, only those that it has not taken."""
         self._swept = b""
-        """Every entry of the index before it belongs to a row that was deleted."""
+        """Every earlier index entry belongs to a deleted row."""
         self._first_stored_ms: int | None = None
         self._knows_first_stored = False
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the rows in memory take."""
+        """Estimated memory of the rows in memory."""
         return self._rows.size_bytes
 
     @property
@@ -135,7 +135,7 @@ class WindowedTable(Generic[Row]):
             yield full[:-1], int(full[-1]), row
 
     def expire(self, at_ms: int, limit: int) -> bool:
-        """Delete up to `limit` rows of windows that have outlived their retention; returns whether there are more."""
+        """Delete up to `limit` rows of windows past their retention. Returns whether there are more."""
         self._stream_time_ms = at_ms
         due_ms = self.due_ms
         if due_ms is None or due_ms > at_ms:
@@ -149,7 +149,7 @@ class WindowedTable(Generic[Row]):
         return self._rows.changes()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take back one record of the changelog."""
+        """Restore one record of the changelog."""
         self._rows.restore(key, value)
         full = parse_row_key(key)
         start_ms = int(full[-1])
@@ -161,7 +161,7 @@ class WindowedTable(Generic[Row]):
                 del self._keys[start_ms]
 
     def flush(self, batch: StateBatch) -> None:
-        """Give the store what it has not taken yet."""
+        """Write changes to the store."""
         self._rows.flush(batch)
         for start_ms, keys in self._keys.items():
             for full in keys:
@@ -170,7 +170,7 @@ class WindowedTable(Generic[Row]):
             batch.delete_range(self._index, b"", self._swept)
 
     def flushed(self, *, evict: bool) -> None:
-        """The store has taken it. With `evict`, memory keeps nothing that the store has."""
+        """Note that the store has taken everything. With `evict`, remove from memory what the store has."""
         self._rows.flushed(evict=evict)
         self._keys.clear()
         self._knows_first_stored = False
@@ -199,7 +199,7 @@ class WindowedTable(Generic[Row]):
         return False
 
     def _first_stored(self) -> int | None:
-        """The start of the oldest window that the store has rows of."""
+        """The start of the oldest window with rows in the store."""
         if self._store is not None and not self._knows_first_stored:
             first = next(iter(self._store.scan(self._index, self._swept, b"\xff" * 9)), None)
             self._first_stored_ms = None if first is None else _START.unpack_from(first[0])[0]

@@ -33,7 +33,7 @@ def test_a_refused_evaluation_says_why_and_has_no_figures(capsys: pytest.Capture
     lines = printed(capsys).splitlines()
     assert lines[:2] == [
         "refused: unknown_sample_set",
-        "there is no sample set 'default': import it with `shieldx samples import`",
+        "unknown sample set 'default': import it with `shieldx samples import`",
     ]
     assert not any(line.startswith(("figure", "samples that", "rule latency")) for line in lines)
 

@@ -34,7 +34,7 @@ def test_a_postgres_that_does_not_answer_is_named_without_its_password(
     monkeypatch.setenv("SHIELDX_POSTGRES_DSN", "postgresql://u:hunter2@127.0.0.1:1/ledger")
     result = shieldx(*arguments)
     assert result.exit_code == 1
-    assert "Postgres at 127.0.0.1:1/ledger does not answer" in result.stderr
+    assert "Postgres at 127.0.0.1:1/ledger does not respond" in result.stderr
     assert "hunter2" not in result.output
 
 

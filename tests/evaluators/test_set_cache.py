@@ -84,7 +84,7 @@ async def test_a_set_that_cannot_be_used_is_not_read_again() -> None:
 
 
 async def test_a_set_that_cannot_be_read_now_is_read_again() -> None:
-    topic = Topic(a=RestoreTask("no broker answers"))
+    topic = Topic(a=RestoreTask("no broker responds"))
     async with cache_of(topic) as cache:
         with pytest.raises(RestoreTask):
             await cache.get(place("a"))

@@ -30,7 +30,7 @@ _FULL_BYTES = 4096
 _TAIL_LINES = 40
 _NOTABLE = re.compile(r'"level":"(warning|error|critical)","logger":"shieldx')
 _NOTABLE_CHARACTERS = 3000
-_NO_BROKER = ("no broker answers", "KafkaConnectionError", "NodeNotReadyError", "RequestTimedOutError")
+_NO_BROKER = ("no broker responds", "KafkaConnectionError", "NodeNotReadyError", "RequestTimedOutError")
 """In the last line of a worker that could not start, since a broker was dead or frozen at that moment."""
 
 

@@ -71,7 +71,7 @@ def refused(code: EvaluationCode = EvaluationCode.UNKNOWN_SAMPLE_SET, **fields: 
     usual = {
         "status": "refused",
         "code": code,
-        "detail": "there is no sample set 'default': import it with `shieldx samples import`",
+        "detail": "unknown sample set 'default': import it with `shieldx samples import`",
         "sample_set_version": None,
         "sample_offsets": None,
         "sample_size": 0,

@@ -103,7 +103,7 @@ def test_the_headline_is_the_decision(decision: Decision, headline: str) -> None
 def test_a_refused_evaluation_has_its_reason_and_no_figures() -> None:
     page = ParsedPage(html_page(refused()))
     assert "✗ Refused: unknown sample set" in page.texts
-    assert "there is no sample set 'default': import it with `shieldx samples import`" in page.texts
+    assert "unknown sample set 'default': import it with `shieldx samples import`" in page.texts
     assert page.named("table") == page.named("svg") == []
 
 

@@ -30,7 +30,7 @@ async def test_a_wrong_password_is_said_at_once(secured: SecuredBroker, command:
     async with secured.shieldx(*command, user=CREDITS, KAFKA_PASSWORD=WRONG) as process:
         status, said = await end_of(process)
     assert status == 2
-    assert f"does not let user '{CREDITS}' in" in said
+    assert f"rejects the login of user '{CREDITS}'" in said
     assert "Check SHIELDX_KAFKA_USERNAME, SHIELDX_KAFKA_PASSWORD" in said
     assert WRONG not in said
 
@@ -40,7 +40,7 @@ async def test_an_unknown_authority_is_said_at_once(secured: SecuredBroker, tmp_
     async with secured.shieldx("worker", "credits", KAFKA_CA_FILE=other) as process:
         status, said = await end_of(process)
     assert status == 2
-    assert "shows a certificate that is not trusted" in said
+    assert "presents an untrusted certificate" in said
     assert "Set SHIELDX_KAFKA_CA_FILE" in said
 
 
@@ -65,7 +65,7 @@ async def test_a_user_without_acls_is_told_of_them(secured: SecuredBroker) -> No
     async with secured.shieldx("worker", "credits", user=NOBODY) as process:
         status, said = await end_of(process)
     assert status == 2
-    assert f"does not allow user '{NOBODY}'" in said
+    assert f"does not grant user '{NOBODY}'" in said
     assert "`shieldx topics acls`" in said
 
 
@@ -93,7 +93,7 @@ async def test_a_certificate_is_a_user_too(tmp_path: Path) -> None:
                 created = await platform.topic_admin.create(platform.topics, partitions=1, replication=1)
                 assert sorted(created) == sorted(platform.topics)
             else:
-                with pytest.raises(FixConfiguration, match="does not allow this user"):
+                with pytest.raises(FixConfiguration, match="does not grant this user"):
                     await platform.topic_admin.describe(platform.topics)
         with pytest.raises(FixConfiguration, match="SHIELDX_KAFKA_CERTIFICATE_FILE"):
             await Platform(load_settings(environment)).topic_admin.describe(["any"])
@@ -115,7 +115,7 @@ async def test_passwords_are_asked_for_without_tls_as_well(tmp_path: Path) -> No
     try:
         right = Platform(load_settings(environment | {"SHIELDX_KAFKA_PASSWORD": "secret"}))
         assert await right.topic_admin.describe(right.topics) == {}
-        with pytest.raises(FixConfiguration, match="does not let user 'administrator' in"):
+        with pytest.raises(FixConfiguration, match="rejects the login of user 'administrator'"):
             await Platform(load_settings(environment | {"SHIELDX_KAFKA_PASSWORD": "x"})).topic_admin.describe(["any"])
     finally:
         await broker.kill()

@@ -131,7 +131,7 @@ async def test_without_any_one_acl_the_agent_stops_and_says_which(secured: Secur
     finally:
         await add(administrator, [missing])
     assert status == 2
-    assert f"does not allow user '{CREDITS}'" in said
+    assert f"does not grant user '{CREDITS}'" in said
     assert removed.named in said
     assert "`shieldx topics acls`" in said
 
@@ -150,9 +150,9 @@ async def test_a_client_that_may_not_send_is_told_so_at_once(secured: SecuredBro
         for acl in missing:
             await remove(administrator, acl)
         try:
-            with pytest.raises(CheckConnection, match=rf"does not allow user '{CLIENT}' .* topic {COMMANDS}\."):
+            with pytest.raises(CheckConnection, match=rf"does not grant user '{CLIENT}' .* topic {COMMANDS}\."):
                 await client.send(command)
-            with pytest.raises(CheckConnection, match=rf"does not allow user '{CLIENT}' .* Write on any topic"):
+            with pytest.raises(CheckConnection, match=rf"does not grant user '{CLIENT}' .* Write on any topic"):
                 async with Client(secured.platform(CLIENT).connection):
                     pass
         finally:

@@ -310,7 +310,7 @@ async def test_another_entry_with_a_key_that_is_there_is_set_aside_and_the_first
     ((offset, reason),) = await query(dsn, READ_UNREADABLE)
     assert (offset, reason) == (
         10,
-        "KeyTaken: audit.entries has another row with shard 0, sequence 4 already, which stays",
+        "KeyTaken: audit.entries already has another row with shard 0, sequence 4, which stays",
     )
     assert reason in caplog.text
 

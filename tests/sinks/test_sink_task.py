@@ -266,9 +266,9 @@ async def test_a_frozen_server_is_given_up_after_the_limit_and_what_it_does_late
         await first.process([transaction(0, "a")])
         await own_server.freeze()
         try:
-            with pytest.raises(RestoreTask, match="does not answer in time"):
+            with pytest.raises(RestoreTask, match="does not respond in time"):
                 await first.process([transaction(1, "a"), transaction(2, "a")])
-            with pytest.raises(RestoreTask, match="does not answer in time"):
+            with pytest.raises(RestoreTask, match="does not respond in time"):
                 await started(database)
         finally:
             await own_server.thaw()

@@ -1,4 +1,4 @@
-"""Why the audit log sets an append or a rotation aside."""
+"""The audit log's reasons for dead letters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shieldx.messages import DeadLetterReason
 
 
 class AuditReason(DeadLetterReason):
-    """Reasons of the audit log. What is set aside is not in the log."""
+    """The audit log's reasons. What is set aside is not in the log."""
 
     UNREADABLE = (
         "unreadable",

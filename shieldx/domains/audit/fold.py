@@ -1,4 +1,4 @@
-"""The audit fold: appends and rotations in, a chain of signed entries out."""
+"""The audit fold: turns appends and rotations into a chain of signed entries."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ RESERVED = {
     tables.APPENDS: ("audit.", "credits.", "shadow.", "camouflage.", "privacy."),
     tables.DECISIONS: ("audit.",),
 }
-"""What the actions that are taken from a topic may not begin with: nobody enters what only an agent can have done."""
+"""Reserved prefixes of actions by topic: clients must not append what only an agent can have done."""
 _ADDED_BYTES = 4096
-"""More than what an entry has beside its append, coordinates, hashes and stream time, takes."""
+"""An upper bound of what an entry adds to its append: coordinates, hashes and stream time."""
 
 _encode = msgspec.json.Encoder().encode
 _sealed = msgspec.json.Decoder(Sealed)
 
 
 class Refused(Exception):
-    """An append that is not chained but set aside: the reason, and what to do."""
+    """An append that is set aside instead of chained: the reason, and what to do."""
 
     def __init__(self, reason: AuditReason, detail: str) -> None:
         super().__init__(reason, detail)
@@ -43,11 +43,11 @@ class Refused(Exception):
 class AuditFold:
     """One shard of the audit log: the chain of all that was appended to one partition.
 
-    The keyring has the secrets by id, and raises an error that names an id that it lacks. Its `first` key signs a
-    shard's first entry; the key that the last rotation named signs the entries after it.
+    The keyring's `first` key signs a shard's first entry. The key that the last rotation named signs the entries after
+    it. The keyring raises an error that names a missing id.
 
     Raises:
-        TamperedState: the head that was restored was not written by this log.
+        TamperedState: the restored head was not written by this log.
     """
 
     def __init__(self, context: FoldContext, *, audit_keyring: SigningKeys) -> None:
@@ -59,7 +59,7 @@ class AuditFold:
         self._head = self._heads.trust(audit_keyring)
 
     def apply(self, message: AuditAppend | Rotate, source: Source) -> list[Output]:
-        """Chain one entry, unless it was chained before, or is refused."""
+        """Chain one entry, unless it was chained before or is refused."""
         try:
             if isinstance(message, Rotate):
                 return [self._rotate(message, source)]
@@ -69,7 +69,7 @@ class AuditFold:
             return [Output(DEAD_LETTERS, str(self._shard), letter)]
 
     def _append(self, append: AuditAppend, source: Source) -> list[Output]:
-        # By topic: a key that a client foresees must not keep an agent's entry out.
+        # The key includes the topic, so that a client cannot block an agent's entry by predicting its key.
         digest = key_digest(append.tenant_id, f"{source.topic}/{append.idempotency_key}")
         content = body_digest(_encode(append))
         before = self._remembered.find(digest)
@@ -77,12 +77,14 @@ class AuditFold:
             if state.digest_of(before) == content:
                 return []
             raise Refused(
-                AuditReason.IDEMPOTENCY_CONFLICT, "another append had this idempotency key: give each one its own"
+                AuditReason.IDEMPOTENCY_CONFLICT,
+                "another append had this idempotency key: use a new key for each append",
             )
         reserved = RESERVED[source.topic]
         if append.action.startswith(reserved):
             raise Refused(
-                AuditReason.RESERVED_ACTION, f"actions that begin with {', '.join(reserved)} are the platform's own"
+                AuditReason.RESERVED_ACTION,
+                f"actions that begin with {', '.join(reserved)} are reserved for the platform",
             )
         payload = _payload_of(append)
         if 2 * len(source.value) + _ADDED_BYTES > self._max_entry_bytes:
@@ -114,7 +116,7 @@ class AuditFold:
         return [output]
 
     def _rotate(self, rotate: Rotate, source: Source) -> Output:
-        """Chain the last entry that the present key signs."""
+        """Chain the last entry that the current key signs."""
         if rotate.key_id not in self._keys:
             raise Refused(
                 AuditReason.UNKNOWN_KEY,
@@ -152,7 +154,7 @@ class AuditFold:
         return Output(tables.LOG, f"{entry.shard}/{entry.sequence}", entry)
 
     def _check_size(self, append: AuditAppend, payload: str | None) -> None:
-        """Refuse what the broker would: texts are escaped anew in an entry, which may double a payload."""
+        """Refuse an entry that the broker would reject. Escaping texts in the entry may double a payload."""
         escaped = 0 if payload is None else len(_encode(payload)) - len(payload.encode())
         size = len(_encode(append)) + escaped + _ADDED_BYTES
         if size > self._max_entry_bytes:
@@ -160,13 +162,13 @@ class AuditFold:
 
 
 def _payload_of(append: AuditAppend) -> str | None:
-    """The text of the payload as it was received, every byte of it."""
+    """The text of the payload, with every byte as received."""
     if append.payload is msgspec.UNSET:
         return None
     try:
         payload = str(bytes(append.payload), "utf-8")
     except UnicodeDecodeError as error:
-        raise Refused(AuditReason.UNREADABLE, f"the payload is not UTF-8 at its byte {error.start}") from error
+        raise Refused(AuditReason.UNREADABLE, f"the payload is not UTF-8 at byte {error.start}") from error
     if append.personal:
         try:
             _sealed.decode(append.payload)

@@ -1,4 +1,4 @@
-"""How far a shard's chain has come: what the next entry is linked to, and what a truncated log is found out by."""
+"""The head of a shard's chain: the next entry links to it, and it reveals a truncated log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONTEXT = "shieldx.audit.head/1"
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
-    """The last entry of a shard: its sequence number and hash, and the id of the key that signs the next one.
+    """The last entry of a shard: its sequence number, its hash, and the id of the key that signs the next one.
 
     `sequence` is -1 before the first entry. The MAC is by the key that signs next.
     """
@@ -37,7 +37,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
 
     @classmethod
     def of(cls, entry: AuditEntry) -> Head:
-        """The head that an entry leaves, without its MAC: most heads are passed over before anybody sees them."""
+        """The head after an entry, without its MAC: most heads are superseded before they are written."""
         return cls(
             shard=entry.shard,
             sequence=entry.sequence,
@@ -51,10 +51,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
         return msgspec.structs.replace(self, mac=self._mac(keys))
 
     def is_genuine(self, keys: Keys) -> bool:
-        """Whether the MAC is right."""
+        """Whether the MAC is valid."""
         return compare_digest(self.mac.encode(), self._mac(keys).encode())
 
     def _mac(self, keys: Keys) -> str:
-        # Neither hash nor time can hold a line feed, numbers neither: the lines can be told apart.
+        # Hashes, times and numbers contain no line feeds, so the lines are unambiguous.
         text = f"{_CONTEXT}\n{self.shard}\n{self.sequence}\n{self.at}\n{self.hash}\n{self.next_key_id}"
         return hmac_digest(keys[self.next_key_id], text.encode(), "sha256").hex()

@@ -33,8 +33,8 @@ class TamperedState(Exception):
 class ShardHead:
     """The head of the shard of one partition.
 
-    What was restored is trusted only once `trust` has checked its MAC. Of the heads that a restart reads, only the last
-    one needs to be genuine.
+    A restored head is trusted only once `trust` has checked its MAC. Of the heads that a restart reads, only the last
+    one must be genuine.
     """
 
     due_ms = None
@@ -51,7 +51,7 @@ class ShardHead:
             self._head = _decode(stored[1:])
 
     def trust(self, keyring: SigningKeys) -> Head:
-        """The head that was restored, or that of an empty shard. From now on heads are signed with the keyring.
+        """The restored head, or that of an empty shard. From now on heads are signed with the keyring.
 
         Raises:
             TamperedState: the head was not written by the audit agent.
@@ -62,7 +62,7 @@ class ShardHead:
             return Head.before_first(self._shard, keyring.first)
         if head.shard != self._shard or not head.is_genuine(keyring):
             raise TamperedState(
-                f"the head of shard {self._shard}, sequence {head.sequence}, does not bear the MAC of key "
+                f"the head of shard {self._shard}, sequence {head.sequence}, does not have the MAC of key "
                 f"{head.next_key_id!r}: another program has written to {tables.CHECKPOINTS}/{self._shard}"
             )
         return head
@@ -72,7 +72,7 @@ class ShardHead:
         self._head = head
         self._moved = self._unflushed = True
 
-    def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - the head stays
+    def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - the head never expires
         """Nothing is due."""
         return False
 
@@ -84,7 +84,7 @@ class ShardHead:
             yield Change(tables.CHECKPOINTS, row_key(str(self._shard)), _encode(self._head), Head)
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take back one record of the changelog.
+        """Restore one record of the changelog.
 
         Raises:
             TamperedState: no audit agent writes such a record.
@@ -100,10 +100,10 @@ class ShardHead:
         self._unflushed = True
 
     def flush(self, batch: StateBatch) -> None:
-        """Give the store the head."""
+        """Write the head to the store."""
         if self._unflushed and self._head is not None:
             batch.put(_TABLE, _KEY, bytes([_VERSION]) + _encode(self._head))
 
     def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - one row
-        """The store has taken it."""
+        """Note that the store has taken the head."""
         self._unflushed = False

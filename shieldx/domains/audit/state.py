@@ -1,4 +1,4 @@
-"""The tables of the audit log's agent, as its page declares them, and the packed form of what it remembers."""
+"""The declarations of the audit agent's tables, and the packed form of remembered appends."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from shieldx.state.table import TableSpec
 
 APPEND_VERSION = 1
 _APPEND = struct.Struct(">BQ16s")
-"""Version, when an append was chained, digest of what it said."""
+"""Version, time of chaining, digest of the append."""
 
 
 def pack_append(at_ms: int, digest: bytes) -> bytes:
-    """When an append was chained, and a digest of what it said."""
+    """Pack the time of chaining and a digest of an append."""
     return _APPEND.pack(APPEND_VERSION, at_ms, digest)
 
 
 def at_ms_of(packed: bytes) -> int:
-    """When a packed append was chained."""
+    """The time at which a packed append was chained."""
     at_ms: int = _APPEND.unpack(packed)[1]
     return at_ms
 
 
 def digest_of(packed: bytes) -> bytes:
-    """The digest of what a packed append said."""
+    """The digest of a packed append."""
     digest: bytes = _APPEND.unpack(packed)[2]
     return digest
 

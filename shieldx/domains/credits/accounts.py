@@ -1,4 +1,4 @@
-"""Accounts by tenant: those in use in memory, all of them in the store if there is one."""
+"""Accounts by tenant. Those in use are in memory; the store, if there is one, has all of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BYTES_EACH = 500
 TABLE = "accounts"
-"""Table of the store: packed figures by tenant."""
+"""Table of the store: packed balances by tenant."""
 _VERSION = 1
 _FIGURES = struct.Struct(">B4q")
 
@@ -29,7 +29,7 @@ _decode = msgspec.json.Decoder(tables.AccountRow).decode
 
 
 class Accounts:
-    """The figures of each tenant."""
+    """The balances of each tenant."""
 
     due_ms = None
 
@@ -42,25 +42,25 @@ class Accounts:
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the accounts in memory take."""
+        """Estimated memory of the accounts in memory."""
         return len(self._hot) * BYTES_EACH
 
     def get(self, tenant_id: str) -> Balances | None:
-        """The figures of a tenant, or None before its first purchase."""
+        """The balances of a tenant, or None before its first purchase."""
         try:
             return self._hot[tenant_id]
         except KeyError:
             return None if self._store is None else self._fetch(self._store, tenant_id)
 
     def put(self, tenant_id: str, figures: Balances) -> None:
-        """Set a tenant's figures."""
+        """Set a tenant's balances."""
         if self._undo_log.active:
             old = self.get(tenant_id)
             self._undo_log.note(lambda: self._load(tenant_id, old))
         self._load(tenant_id, figures)
         self._changed.add(tenant_id)
 
-    def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - accounts stay for ever
+    def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - accounts never expire
         """Nothing is due."""
         return False
 
@@ -73,7 +73,7 @@ class Accounts:
         self._changed.clear()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take back one record of the changelog."""
+        """Restore one record of the changelog."""
         if value is None:
             self._load(key.decode(), None)
             return
@@ -82,7 +82,7 @@ class Accounts:
         self._load(row.tenant_id, figures)
 
     def flush(self, batch: StateBatch) -> None:
-        """Give the store what it has not taken yet."""
+        """Write changes to the store."""
         for tenant_id in self._unflushed:
             figures = self._hot[tenant_id]
             if figures is None:
@@ -91,7 +91,7 @@ class Accounts:
                 batch.put(TABLE, tenant_id.encode(), _FIGURES.pack(_VERSION, *figures))
 
     def flushed(self, *, evict: bool) -> None:
-        """The store has taken everything. Memory keeps what is in use, unless it must make room."""
+        """Note that the store has taken everything. Memory keeps accounts in use unless `evict` is set."""
         self._unflushed.clear()
         if evict:
             self._hot.clear()
@@ -99,7 +99,7 @@ class Accounts:
     def _load(self, tenant_id: str, figures: Balances | None) -> None:
         """Set or remove an account without counting it as a change."""
         if self._store is not None:
-            self._hot[tenant_id] = figures  # None hides what the store still has
+            self._hot[tenant_id] = figures  # None hides a row that is still in the store
             self._unflushed.add(tenant_id)
         elif figures is None:
             self._hot.pop(tenant_id, None)

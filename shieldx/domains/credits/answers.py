@@ -1,4 +1,4 @@
-"""What is said of an outcome: to the producer as a result, and to the audit log as an entry."""
+"""Converts an outcome to a result for the producer and an entry for the audit log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ACTIONS = {tag: f"credits.{tag}" for tag in TAGS.values()}
 def result_of(
     command: Command, partition: int, outcome: Outcome, *, replayed: bool, field: str | None = None
 ) -> Result:
-    """The answer to a command, and within it to each command of a batch."""
+    """The result of a command, including the results of a batch's commands."""
     results: list[Result] | UnsetType = UNSET
     if outcome.items and type(command) is Batch:
         results = [
@@ -50,7 +50,7 @@ def result_of(
 
 
 def outputs_of(result: Result, command: Command, source: Source) -> list[Output]:
-    """The result and its audit entry; for a batch that was run, an entry for each of its commands comes between."""
+    """The result and its audit entry. A batch that ran also gets an entry for each of its commands."""
     outputs = [Output(tables.RESULTS, command.tenant_id, result)]
     digest = sha256(source.value).hexdigest()
     if type(command) is Batch and result.results is not UNSET and not result.replayed:
@@ -63,7 +63,7 @@ def outputs_of(result: Result, command: Command, source: Source) -> list[Output]
 
 
 def outputs_of_expiry(key: Key, hold: Hold, partition: int, figures: Balances, at_ms: int) -> list[Output]:
-    """The result and the audit entry of a hold that expired; both bear the coordinates of its reserve command."""
+    """The result and the audit entry of an expired hold. Both have the coordinates of its reserve command."""
     tenant_id, reservation_id = key
     transaction_id = transaction_id_of(partition, hold.position)
     at = rfc3339(at_ms)
@@ -122,7 +122,7 @@ def _balance(figures: Balances) -> Balance:
 def _subject(command: Command) -> str:
     kind = type(command)
     if kind in _ON_RESERVATIONS:
-        return f"reservation/{command.reservation_id}"  # type: ignore[attr-defined] # those three have one
+        return f"reservation/{command.reservation_id}"  # type: ignore[attr-defined] # these three types have one
     if kind is Refund:
         return f"transaction/{command.transaction_id}"  # type: ignore[attr-defined] # as it says
     return f"account/{command.tenant_id}"

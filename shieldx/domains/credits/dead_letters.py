@@ -1,4 +1,4 @@
-"""Why the ledger sets a command aside."""
+"""The ledger's reasons for dead letters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shieldx.messages import DeadLetterReason
 
 
 class CreditsReason(DeadLetterReason):
-    """Reasons of the ledger."""
+    """The ledger's reasons."""
 
     RESULT_TOO_LARGE = (
         "result_too_large",

@@ -1,4 +1,4 @@
-"""The credits fold: commands and time in, results and audit entries out, each command answered once."""
+"""The credits fold: decides on commands and expired holds, and answers each command once."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class CreditsFold:
-    """All that one partition of `credits.commands` has led to."""
+    """The ledger of one partition of `credits.commands`."""
 
     def __init__(self, context: FoldContext) -> None:
         self._partition = context.partition
         self._max_result_bytes = context.max_record_bytes
-        """Bounds a batch's result: a record that the broker refuses would stop the partition."""
+        """Limits a batch's result, since a record that the broker rejects would stop the partition."""
         self._undo_log = context.undo_log
         self._outcomes = context.table(state.OUTCOMES)
         self._reservations = context.table(state.RESERVATIONS)
@@ -42,7 +42,7 @@ class CreditsFold:
         )
 
     def apply(self, command: Command, source: Source) -> list[Output]:
-        """Answer one command. Whatever was due by its stream time has been expired before."""
+        """Answer one command. Holds that are due by its stream time have already expired."""
         position, at_ms = position_of(source.offset, None), source.at_ms
         digest = key_digest(command.tenant_id, command.idempotency_key)
         packed = self._outcomes.find(digest)
@@ -59,7 +59,7 @@ class CreditsFold:
         return outputs
 
     def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:
-        """Release up to `limit` holds that are due; the flag says that more are."""
+        """Release up to `limit` due holds. The flag says whether there are more."""
         reservations = self._reservations
         outputs: list[Output] = []
         for _ in range(limit):
@@ -90,7 +90,7 @@ class CreditsFold:
         return result_of(command, self._partition, outcome, replayed=False)
 
     def _execute(self, command: Command, digest: bytes, position: int, at_ms: int) -> Outcome:
-        """Apply a command that is not a batch, and remember how it ended."""
+        """Apply a command that is not a batch, and remember its outcome."""
         code = self._ledger.execute(command, position, at_ms)
         outcome = Outcome(code, position, at_ms, self._figures(command.tenant_id))
         self._outcomes.remember(digest, pack(command, outcome), at_ms)
@@ -114,7 +114,7 @@ class CreditsFold:
         return result
 
     def _run(self, batch: Batch, source: Source) -> list[Item]:
-        """Run the commands in order; an atomic batch stops behind its first refusal."""
+        """Run the commands in order. An atomic batch stops at its first refusal."""
         items: list[Item] = []
         for index, command in enumerate(batch.commands):
             items.append(self._item(command, position_of(source.offset, index), source.at_ms))
@@ -136,7 +136,7 @@ class CreditsFold:
 
 
 def _aborted(batch: Batch, source: Source, items: list[Item], before: Balances) -> list[Item]:
-    """One item a command: the refused one, which is the last, keeps its code; no other one happened."""
+    """One item per command. The refused one, which is the last, keeps its code; the others are aborted."""
     refused = len(items) - 1
     return [
         msgspec.structs.replace(items[refused], figures=before)

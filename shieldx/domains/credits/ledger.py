@@ -1,4 +1,4 @@
-"""The ledger: what each command does to an account, or why it is refused."""
+"""The ledger: applies commands to accounts, or refuses them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shieldx.domains.credits.transactions import Transactions
 
 LIMIT = 2**63
-"""Totals stay below it, so that every consumer can hold them in a signed 64-bit integer."""
+"""The maximum of totals, so that every consumer can store them in a signed 64-bit integer."""
 MAX_TTL_S = 30 * 24 * 3600
 NOTHING = Balances(0, 0, 0, 0)
 
@@ -35,8 +35,8 @@ NOTHING = Balances(0, 0, 0, 0)
 class Ledger:
     """Accounts, holds and refundable transactions of one partition.
 
-    `execute` either applies a command wholly and returns `Code.OK`, or changes nothing and returns the refusal.
-    Checks stand in the order of precedence that `Code` states.
+    `execute` either applies a command and returns `Code.OK`, or changes nothing and returns the refusal. Checks are
+    made in the order of precedence that `Code` defines.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Ledger:
         return _EXECUTE[type(command)](self, command, position, at_ms)
 
     def expire(self, key: Key, hold: Hold, at_ms: int) -> Balances:
-        """Release a hold whose time has come; returns the account after it."""
+        """Release an expired hold. Returns the account afterwards."""
         tenant_id, _ = key
         balance, reserved, spent, purchased = self._existing(tenant_id)
         figures = Balances(balance, reserved - hold.remaining, spent, purchased)
@@ -127,7 +127,7 @@ class Ledger:
         self.transactions.post(command, position, amount, balance - amount, at_ms)
         return Code.OK
 
-    def _abort(self, command: Abort, position: int, at_ms: int) -> Code:  # noqa: ARG002 - every command is called alike
+    def _abort(self, command: Abort, position: int, at_ms: int) -> Code:  # noqa: ARG002 - all commands have the same signature
         hold = self._open_hold(command.tenant_id, command.reservation_id)
         if isinstance(hold, Code):
             return hold
@@ -167,15 +167,15 @@ class Ledger:
         return Code.RESERVATION_EXPIRED if hold.state is State.EXPIRED else Code.RESERVATION_SETTLED
 
     def _existing(self, tenant_id: str) -> Balances:
-        """The figures of a tenant that has a hold, and so an account."""
+        """The balances of a tenant that has a hold, and therefore an account."""
         figures = self.accounts.get(tenant_id)
         if figures is None:
             raise LookupError(f"a hold of tenant {tenant_id!r} has no account: the tables contradict each other")
         return figures
 
 
-# Bound methods in each ledger would make it a cycle, and its memory would outlive its task until the collector came by.
-# ruff: noqa: SLF001 - these are the class's own
+# Bound methods would make each ledger a reference cycle, whose memory outlives its task until the next collection.
+# ruff: noqa: SLF001 - the class's own methods
 _EXECUTE: dict[type[Command], Callable[..., Code]] = {
     Purchase: Ledger._purchase,
     Consume: Ledger._consume,

@@ -1,4 +1,4 @@
-"""What producers send to `credits.commands` and what they read from `credits.results`."""
+"""The messages of `credits.commands` and `credits.results`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Code(StrEnum):
-    """How a command ended. Where several refusals apply, the one that stands first here is given.
+    """How a command ended. If several refusals apply, the first one in this list is given.
 
-    One exception: an aborted batch whose result is too large is `result_too_large`, since it could not be sent.
+    One exception: an aborted batch whose result is too large gets `result_too_large`, since it could not be sent.
     """
 
     OK = "ok"
@@ -42,10 +42,10 @@ Description = Annotated[str, Meta(max_length=1024)]
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str.lower):
-    """What every command carries.
+    """The fields of every command.
 
-    `idempotency_key` is scoped by the tenant and remembered for 24 h of stream time; `actor` is named in the
-    audit log. Amounts are integers in the smallest unit.
+    `idempotency_key` is scoped by the tenant and remembered for 24 h of stream time; `actor` is named in the audit log.
+    Amounts are integers in the smallest unit.
     """
 
     tenant_id: Id
@@ -68,7 +68,7 @@ class Consume(Command, frozen=True, kw_only=True):
 
 
 class Reserve(Command, frozen=True, kw_only=True):
-    """Hold available credits for `ttl_s` seconds of stream time."""
+    """Reserve available credits for `ttl_s` seconds of stream time."""
 
     amount: int
     reservation_id: Id
@@ -104,13 +104,13 @@ Single = Purchase | Consume | Reserve | Commit | Abort | Refund
 
 
 class Batch(Command, frozen=True, kw_only=True):
-    """Up to 1,000 commands of one tenant, answered in one result; `atomic` applies all of them or none."""
+    """Up to 1,000 commands of one tenant, answered in one result. If `atomic`, all of them are applied or none."""
 
     commands: Annotated[list[Single], Meta(min_length=1, max_length=1000)]
     atomic: bool
 
     def __post_init__(self) -> None:
-        """Refuse a command of another tenant, whose home may be another partition, or with the batch's own key."""
+        """Refuse commands of another tenant, whose home may be elsewhere, and commands with the batch's own key."""
         for index, command in enumerate(self.commands):
             if command.tenant_id != self.tenant_id:
                 raise ValueError(f"commands[{index}].tenant_id differs from the batch's tenant_id")
@@ -135,9 +135,9 @@ class Balance(msgspec.Struct, frozen=True, gc=False):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The answer to one command, or to a hold's expiry (`type` is `expire`, without an idempotency key).
+    """The answer to a command, or the expiry of a hold (`type` is `expire`, without an idempotency key).
 
-    `replayed` marks the repetition of a first result. `field` names what differs on a conflict.
+    `replayed` marks a repeated result. On a conflict, `field` names the field that differs.
     """
 
     idempotency_key: str | None
@@ -153,7 +153,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     results: list[Result] | UnsetType = UNSET
 
     def operations(self) -> Iterator[tuple[str, str]]:
-        """Type and code of this result and of every result within it, for counting."""
+        """The type and code of this result and of every result in it, for counting."""
         yield self.type, self.code.value
         if self.results is not UNSET:
             for result in self.results:

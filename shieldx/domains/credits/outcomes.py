@@ -1,4 +1,4 @@
-"""Packed outcomes: how commands ended, as the deduplication window keeps them for 24 h of stream time."""
+"""Packed outcomes of commands, which the deduplication window keeps for 24 h of stream time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CODE_NUMBERS = {
     Code.BATCH_ABORTED: 14,
     Code.RESULT_TOO_LARGE: 15,
 }
-"""Pinned: a new code takes the next number, wherever it stands in the order of precedence. None is ever reused."""
+"""Pinned: a new code gets the next number, whatever its precedence. Numbers are never reused."""
 TYPE_NUMBERS: dict[type[Command], int] = {
     Purchase: 0,
     Consume: 1,
@@ -44,7 +44,7 @@ TYPE_NUMBERS: dict[type[Command], int] = {
     Refund: 5,
     Batch: 6,
 }
-"""Pinned, as codes are."""
+"""Pinned, like codes."""
 FIELD_NUMBERS = {
     "actor": 0,
     "amount": 1,
@@ -56,7 +56,7 @@ FIELD_NUMBERS = {
     "commands": 7,
     "atomic": 8,
 }
-"""Pinned, as codes are: the same number for a field of that name in every command."""
+"""Pinned, like codes. A field has the same number in every command."""
 _NO_FIELD = 255
 _TYPE_FIELD = 254
 
@@ -65,7 +65,7 @@ _FIELDS = {number: name for name, number in FIELD_NUMBERS.items()} | {_TYPE_FIEL
 
 _HEAD_FORMAT = ">B16sBBQq4qHB"
 _HEAD = struct.Struct(_HEAD_FORMAT)
-"""Version, digest of the body, type, code, position, stream time, figures, number of items and of field digests."""
+"""Version, digest of the body, type, code, position, stream time, balances, number of items and of field digests."""
 _AT_MS = 5
 _ITEM = struct.Struct(">B?BQq4q")
 _FIELD = struct.Struct(">BI")
@@ -76,7 +76,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Fields:
-    """The fields of a kind of command that two commands with one key may differ in."""
+    """The fields of a type of command in which two commands with the same key may differ."""
 
     def __init__(self, kind: type[Command]) -> None:
         own = [f for f in msgspec.structs.fields(kind) if f.name not in {"tenant_id", "idempotency_key"}]
@@ -90,7 +90,7 @@ _FIELDS_OF = {kind: _Fields(kind) for kind in TYPE_NUMBERS}
 
 
 class Balances(NamedTuple):
-    """The figures of a balance; the fifth, `available`, is a difference of two of them."""
+    """The balances of an account. A fifth one, `available`, is `balance` minus `reserved`."""
 
     balance: int
     reserved: int
@@ -110,7 +110,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """How a command ended, without what the command itself repeats when it is sent again."""
+    """How a command ended, without the fields that the command itself contains when it is sent again."""
 
     code: Code
     position: int
@@ -120,7 +120,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
 
 def pack(command: Command, outcome: Outcome) -> bytes:
-    """About 85 bytes: digests of the body and of each field (to name a conflict), code, coordinates, figures."""
+    """About 85 bytes: digests of the body and of each field (to name a conflict), code, coordinates, balances."""
     items = outcome.items
     digests = _field_digests(command)
     count = len(digests) // 2
@@ -142,7 +142,7 @@ def pack(command: Command, outcome: Outcome) -> bytes:
 
 
 def unpack(packed: bytes) -> Outcome:
-    """The outcome that was packed.
+    """Unpack an outcome.
 
     Raises:
         UnknownForm: it has a version or a code that this release does not read.
@@ -174,7 +174,7 @@ def conflict(command: Command, packed: bytes) -> str | None:
     for name, number in zip(fields.names, fields.numbers, strict=True):
         if before.get(number) != now.get(number):
             return name
-    return fields.names[-1]  # two values with one CRC-32: the body differs, the name is a guess
+    return fields.names[-1]  # two values with the same CRC-32: the body differs, but the field is a guess
 
 
 def at_ms_of(packed: bytes) -> int:

@@ -1,4 +1,4 @@
-"""The ledger's tables as tables of SQL."""
+"""The ledger's tables as SQL tables."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ Row = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
 
 
 def rows(topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> Iterator[Row]:
-    """The rows of one record of `credits.accounts` or `credits.transactions`; None for one to delete.
+    """The rows of one record of `credits.accounts` or `credits.transactions`, with None for a row to delete.
 
     Raises:
-        ValueError, msgspec.MsgspecError: it is no such record.
+        ValueError, msgspec.MsgspecError: the record is invalid.
     """
     if topic == ACCOUNTS:
         yield _account_row(partition, offset, key, value)
@@ -95,7 +95,7 @@ def _transaction_row(value: bytes | None) -> Row:
 
 
 def signed(kind: str, amount: int) -> int:
-    """An amount as it changed the balance.
+    """The signed change of the balance.
 
     Raises:
         ValueError: no command of that type moves credits.

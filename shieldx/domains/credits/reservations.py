@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from shieldx.state.table import TableContext
 
 REMEMBERED_MS = 24 * 3_600_000
-"""How long the id of a settled hold stays taken, so that a late command is told what became of it."""
+"""How long the id of a settled hold is kept, so that a late command gets the reason for its refusal."""
 BYTES_EACH = 700
 STALE_TIMES, STALE_AT_LEAST = 3, 1024
-"""The heap is made anew when it holds more entries than this: a hold that was aborted leaves its entry behind, for up
-to 30 days."""
+"""The heap is rebuilt if it has more entries than this, since an aborted hold leaves its entry behind for up to 30
+days."""
 HOLDS, DUE = "holds", "due"
 """Tables of the store: holds by row key, and row keys by due time."""
 AHEAD_MS = 600_000
-"""With a store the heap holds what is due within so much stream time; the rest is fetched when its time comes near."""
+"""With a store, the heap holds what is due within this much stream time. The rest is loaded when it is almost due."""
 SWEEP_MS = 600_000
-"""Due times that have passed are removed so rarely: a store reads past every range that was removed."""
+"""How rarely past due times are removed, since a store must read past every removed range."""
 
 Key = tuple[str, str]
 """Tenant and reservation id."""
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
-    """Credits set aside. `remaining` is 0 once it is not open; `closed_at_ms` is 0 while it is."""
+    """Reserved credits. `remaining` is 0 once the hold is closed; `closed_at_ms` is 0 while it is open."""
 
     remaining: int
     expires_at_ms: int
@@ -68,7 +68,7 @@ _HOLD_VERSION = 1
 _HOLD = struct.Struct(">BqqQBq")
 _TIME = struct.Struct(">Q")
 _STATE_NUMBERS = {State.OPEN: 0, State.SETTLED: 1, State.EXPIRED: 2}
-"""Pinned: numbers are stored, and never reused."""
+"""Pinned: numbers are stored and never reused."""
 _STATES = {number: state for state, number in _STATE_NUMBERS.items()}
 
 _encode = msgspec.json.Encoder().encode
@@ -77,7 +77,7 @@ _decode_state = msgspec.json.Decoder(_Stated).decode
 
 
 def pack_hold(hold: Hold) -> bytes:
-    """A hold as the store has it."""
+    """The stored form of a hold."""
     number = _STATE_NUMBERS[hold.state]
     return _HOLD.pack(_HOLD_VERSION, hold.remaining, hold.expires_at_ms, hold.position, number, hold.closed_at_ms)
 
@@ -98,10 +98,10 @@ def _row(value: bytes) -> tables.ReservationRow:
 
 
 def unpack_hold(packed: bytes) -> Hold:
-    """A hold from the store.
+    """Decode a hold from the store.
 
     Raises:
-        UnknownForm: it has a version, or a state, that this release does not read.
+        UnknownForm: it has a version or a state that this release does not read.
     """
     check_version("a hold on disk", packed[0], (_HOLD_VERSION,))
     _, remaining, expires_at_ms, position, number, closed_at_ms = _HOLD.unpack(packed)
@@ -112,8 +112,8 @@ def unpack_hold(packed: bytes) -> Hold:
 class Reservations:
     """Holds by tenant and id, with a heap of what is due.
 
-    The heap is never searched: each change of a hold pushes an entry, and an entry that no longer bears its hold's
-    due time is dropped when its turn comes. With a store, memory has the holds in use and the entries due soon.
+    The heap is never searched: each change of a hold pushes an entry, and an entry with an outdated due time is dropped
+    when it comes up. With a store, memory holds the holds in use and the entries due soon.
     """
 
     def __init__(self, context: TableContext) -> None:
@@ -124,16 +124,16 @@ class Reservations:
         self._unflushed: set[Key] = set()
         self._due: list[tuple[int, str, str]] = []
         self._ahead_ms = inf if store is None else 0
-        """Every entry that is due before it is in the heap."""
+        """Every entry due before this time is in the heap."""
         self._later_ms = inf
-        """No entry that is not in the heap is due before it."""
+        """No entry outside the heap is due before this time."""
         self._passed_ms = self._swept_ms = self._sweeping_ms = 0
-        """`_swept_ms` becomes `_sweeping_ms` once the store has taken the batch, which it may refuse."""
+        """`_swept_ms` becomes `_sweeping_ms` once the store has taken the batch, which may fail."""
         self._changed: set[Key] = set()
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory those in memory take."""
+        """Estimated memory of the holds in memory."""
         return len(self._hot) * BYTES_EACH
 
     @property
@@ -147,14 +147,14 @@ class Reservations:
         return None if self._later_ms == inf else int(self._later_ms)
 
     def get(self, key: Key) -> Hold | None:
-        """The hold of that tenant and id."""
+        """The hold of a tenant and id."""
         try:
             return self._hot[key]
         except KeyError:
             return None if self._store is None else self._fetch(self._store, key)
 
     def put(self, key: Key, hold: Hold | None) -> None:
-        """Set or forget a hold."""
+        """Set or remove a hold."""
         self._changed.add(key)
         if self._undo_log.active:
             old = self.get(key)
@@ -162,9 +162,9 @@ class Reservations:
         self._load(key, hold)
 
     def _load(self, key: Key, hold: Hold | None) -> None:
-        """Set or forget a hold without counting it as a change."""
+        """Set or remove a hold without counting it as a change."""
         if self._store is not None:
-            self._hot[key] = hold  # None as well: it hides what the store still has
+            self._hot[key] = hold  # also None, which hides a row that is still in the store
             self._unflushed.add(key)
         elif hold is None:
             self._hot.pop(key, None)
@@ -177,7 +177,7 @@ class Reservations:
             heapq.heapify(self._due)
 
     def pop_due(self, at_ms: int) -> tuple[Key, Hold] | None:
-        """Take the next hold for which something is due, in order of time, tenant and id."""
+        """Remove and return the next due hold, in order of time, tenant and id."""
         if self._store is not None and at_ms >= self._ahead_ms:
             self._look_ahead(self._store, at_ms)
         while self._due and self._due[0][0] <= at_ms:
@@ -190,7 +190,7 @@ class Reservations:
         return None
 
     def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - the fold releases what is due
-        """Nothing is removed without an answer."""
+        """Do nothing: the fold answers every expired hold."""
         return False
 
     def changes(self) -> Iterator[Change]:
@@ -214,7 +214,7 @@ class Reservations:
         self._changed.clear()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take back one record of the changelog."""
+        """Restore one record of the changelog."""
         if value is None:
             tenant_id, reservation_id = parse_row_key(key)
             self._load((tenant_id, reservation_id), None)
@@ -225,7 +225,7 @@ class Reservations:
         self._load((row.tenant_id, row.reservation_id), hold)
 
     def flush(self, batch: StateBatch) -> None:
-        """Give the store what changed since it last took everything."""
+        """Write changes to the store."""
         for key in self._unflushed:
             hold, name = self._hot[key], row_key(*key)
             if hold is None:
@@ -239,21 +239,21 @@ class Reservations:
             self._sweeping_ms = self._passed_ms
 
     def flushed(self, *, evict: bool) -> None:
-        """The store has taken everything; keep in memory what is in use, unless it must make room."""
+        """Note that the store has taken everything. Memory keeps holds in use unless `evict` is set."""
         self._unflushed.clear()
         self._swept_ms = self._sweeping_ms
         if evict:
             self._hot.clear()
 
     def _expect(self, key: Key, hold: Hold) -> None:
-        """Have the hold come up when it is due."""
+        """Schedule a hold."""
         if hold.due_ms < self._ahead_ms:
             heapq.heappush(self._due, (hold.due_ms, *key))
         else:
             self._later_ms = min(self._later_ms, hold.due_ms)
 
     def _look_ahead(self, store: StateStore, at_ms: int) -> None:
-        """Fetch what is due within `AHEAD_MS`, from the store and from what it has not taken yet."""
+        """Load what is due within `AHEAD_MS`, from the store and from pending changes."""
         start, stop = self._ahead_ms, at_ms + AHEAD_MS
         self._ahead_ms, self._later_ms = stop, inf
         for name, _ in store.scan(DUE, _TIME.pack(int(start)), _TIME.pack(2**64 - 1)):

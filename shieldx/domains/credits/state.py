@@ -1,4 +1,4 @@
-"""The tables of the ledger, as its page declares them."""
+"""The declarations of the ledger's tables."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ AUDIT = "audit.decisions"
 
 
 class State(StrEnum):
-    """What became of a hold."""
+    """The state of a hold."""
 
     OPEN = "open"
     SETTLED = "settled"
@@ -46,7 +46,7 @@ class ReservationRow(msgspec.Struct, frozen=True):
 
 
 class TransactionRow(msgspec.Struct, frozen=True):
-    """A command that moved credits; `refunds` names the transaction that a refund gives back."""
+    """A command that moved credits. `refunds` names the transaction that it refunds."""
 
     tenant_id: str
     transaction_id: str

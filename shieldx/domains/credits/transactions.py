@@ -1,4 +1,4 @@
-"""What may still be refunded: the consumes and commits of the last 30 days."""
+"""Refundable transactions: the consumes and commits of the last 30 days."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 WINDOW_MS = 30 * 24 * 3_600_000
 SLOTS = 1024
-"""Numbers within one record: 0 for a command of its own, 1 + index for one of a batch (at most 1,000)."""
+"""Numbers per record: 0 for a single command, 1 + index for one of a batch (at most 1,000)."""
 BYTES_EACH = 32
 _TRANSACTION_ID = re.compile(r"([0-9]{1,9})-([0-9]{1,16})(?:-([0-9]{1,4}))?")
 PRUNE_AT_LEAST = 4096
-"""Removing a prefix moves the rest: doing it for every entry would cost the square of the window."""
+"""Removing a prefix moves the rest, so doing it for every entry would take quadratic time."""
 TABLE = "refundable"
-"""Table of the store: tenant, amount left and time, by position."""
+"""Table of the store: tenant, remaining amount and time, by position."""
 SWEEP_MS = 3_600_000
 SWEEP_AT_A_TIME = 10_000
-"""How many of the store's oldest entries are looked at in one checkpoint, so that none of them lasts long."""
+"""How many of the store's oldest entries one checkpoint reads, so that checkpoints stay short."""
 
 
 def position_of(offset: int, index: int | None) -> int:
-    """The place of a command in its partition as one number that grows with the log."""
+    """The place of a command in its partition as one increasing number."""
     return offset * SLOTS + (0 if index is None else index + 1)
 
 
@@ -55,7 +55,7 @@ def transaction_id_of(partition: int, position: int) -> str:
 
 
 def parse_transaction_id(partition: int, transaction_id: str) -> int | None:
-    """The position that an id of this partition names, or None: only what this ledger could have given out."""
+    """The position that an id of this partition names, or None if this ledger cannot have issued the id."""
     match = _TRANSACTION_ID.fullmatch(transaction_id)
     if match is None:
         return None
@@ -102,7 +102,7 @@ class Posting(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refundable(NamedTuple):
-    """What may still be refunded of a transaction."""
+    """The refundable amount of a transaction."""
 
     tenant_id: str
     left: int
@@ -110,10 +110,10 @@ class Refundable(NamedTuple):
 
 
 class Transactions:
-    """Amounts by position, as parallel arrays: positions only grow, so a bisection is the index.
+    """Amounts by position, in parallel arrays that are searched by bisection, since positions only grow.
 
-    32 bytes each instead of the hundreds of a dictionary of objects; 30 days of them are kept. With a store, the arrays
-    have only what it has not taken yet, and what was refunded of what it has lies beside them.
+    An entry takes 32 bytes rather than the hundreds of an object in a dictionary; 30 days of entries are kept. With a
+    store, the arrays hold only entries that it has not taken yet. Refunds of stored entries are kept separately.
     """
 
     due_ms = None
@@ -132,11 +132,11 @@ class Transactions:
         self._floor_ms = self._swept_ms = 0
         self._swept_to = 0
         self._sweeping = (0, 0)
-        """What `_swept_to` and `_swept_ms` become once the store has taken the batch, which it may refuse."""
+        """The next `_swept_to` and `_swept_ms`, if the store takes the batch."""
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory those in memory take."""
+        """Estimated memory of the transactions in memory."""
         return len(self._positions) * BYTES_EACH
 
     def add(self, tenant_id: str, position: int, amount: int, at_ms: int) -> None:
@@ -149,7 +149,7 @@ class Transactions:
             self._undo_log.note(self._remove_last)
 
     def left(self, tenant_id: str, position: int, at_ms: int) -> int | None:
-        """What may still be refunded of the tenant's transaction; None when it is unknown or too old."""
+        """What may still be refunded of the tenant's transaction; None if it is unknown or too old."""
         slot = self._find(tenant_id, position)
         if slot is None:
             kept = self._kept(tenant_id, position)
@@ -157,7 +157,7 @@ class Transactions:
         return None if at_ms - self._at_ms[slot] > WINDOW_MS else self._left[slot]
 
     def refund(self, tenant_id: str, position: int, amount: int) -> None:
-        """Lower what is left; a position that the window has dropped is passed over."""
+        """Reduce the refundable amount. A position that the window has dropped is ignored."""
         slot = self._find(tenant_id, position)
         if slot is not None:
             self._left[slot] -= amount
@@ -169,7 +169,7 @@ class Transactions:
             self._undo_log.note(lambda: self.refund(tenant_id, position, -amount))
 
     def post(self, command: Posted, position: int, amount: int, balance: int, at_ms: int) -> None:
-        """Write a movement of credits to the changelog; a consume or commit may be refunded from now on."""
+        """Add a movement of credits to the changelog. Consumes and commits may be refunded from now on."""
         self._postings.append(Posting(command, position, amount, balance, at_ms))
         if self._undo_log.active:
             self._undo_log.note(self._unpost)
@@ -177,7 +177,7 @@ class Transactions:
             self.add(command.tenant_id, position, amount, at_ms)
 
     def expire(self, at_ms: int, limit: int) -> bool:  # noqa: ARG002 - arrays are cut at once
-        """Drop what no refund can reach any more."""
+        """Drop transactions that are too old for a refund."""
         floor = self._floor_ms = at_ms - WINDOW_MS
         if len(self._at_ms) <= PRUNE_AT_LEAST or self._at_ms[PRUNE_AT_LEAST] >= floor:
             return False
@@ -207,8 +207,8 @@ class Transactions:
             yield Change(tables.TRANSACTIONS, key, _encode(row), tables.TransactionRow)
         self._postings.clear()
 
-    def restore(self, key: bytes, value: bytes | None) -> None:  # noqa: ARG002 - a row says all by itself
-        """Take back one record of the changelog."""
+    def restore(self, key: bytes, value: bytes | None) -> None:  # noqa: ARG002 - a row needs no key
+        """Restore one record of the changelog."""
         if value is None:
             return
         row = _decode(value)
@@ -218,7 +218,7 @@ class Transactions:
             self.refund(row.tenant_id, position_in(self._partition, row.refunds), row.amount)
 
     def flush(self, batch: StateBatch) -> None:
-        """Give the store what changed since it last took everything."""
+        """Write changes to the store."""
         names = list(self._numbers)
         for position, number, left, at_ms in zip(*self._columns(), strict=True):
             batch.put(TABLE, _POSITION.pack(position), _AMOUNT.pack(_VERSION, left, at_ms) + names[number].encode())
@@ -228,8 +228,8 @@ class Transactions:
         if self._store is not None and self._floor_ms - self._swept_ms >= SWEEP_MS:
             self._sweeping = self._sweep(self._store, batch)
 
-    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - nothing is kept in memory that the store has
-        """The store has taken everything."""
+    def flushed(self, *, evict: bool) -> None:  # noqa: ARG002 - memory keeps nothing that the store has
+        """Note that the store has taken everything."""
         for column in self._columns():
             del column[:]
         self._numbers.clear()
@@ -237,7 +237,7 @@ class Transactions:
         self._swept_to, self._swept_ms = self._sweeping
 
     def _sweep(self, store: StateStore, batch: StateBatch) -> tuple[int, int]:
-        """Remove the store's oldest entries, a bounded number at a time; returns up to where, and as of when."""
+        """Remove some of the store's oldest entries. Returns the position and time up to which they are removed."""
         swept_to, swept_ms, stop = self._swept_to, self._floor_ms, _POSITION.pack(2**64 - 1)
         oldest = islice(store.scan(TABLE, _POSITION.pack(swept_to), stop), SWEEP_AT_A_TIME)
         for number, (key, value) in enumerate(oldest, 1):
@@ -245,13 +245,13 @@ class Transactions:
                 break
             swept_to = _POSITION.unpack(key)[0] + 1
             if number == SWEEP_AT_A_TIME:
-                swept_ms = 0  # there may be more: go on at the next checkpoint
+                swept_ms = 0  # there may be more: continue at the next checkpoint
         if swept_to > self._swept_to:
             batch.delete_range(TABLE, _POSITION.pack(self._swept_to), _POSITION.pack(swept_to))
         return swept_to, swept_ms
 
     def _kept(self, tenant_id: str, position: int) -> Refundable | None:
-        """What the store has, or what became of it since."""
+        """The stored transaction, with refunds since."""
         kept = self._refunded.get(position)
         if kept is None and self._store is not None:
             value = self._store.get(TABLE, _POSITION.pack(position))

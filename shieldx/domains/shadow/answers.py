@@ -1,4 +1,4 @@
-"""What is said of an evaluation: to the one who asked for it as a report, and to the audit log as an entry."""
+"""Creates the reports of evaluations and their entries in the audit log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def refused(evaluate: Evaluate, eval_id: str, refusal: PlanningRefusal, at_ms: int) -> Report:
-    """The report of an evaluation that does not begin."""
+    """The report of a refused evaluation."""
     return Report(
         tenant_id=evaluate.tenant_id,
         eval_id=eval_id,
@@ -48,7 +48,7 @@ def refused(evaluate: Evaluate, eval_id: str, refusal: PlanningRefusal, at_ms: i
 
 
 def begun(plan: Plan, row: SampleSetRow, samples: int, charge: Charge, **rest: Any) -> Report:
-    """The report of an evaluation that did begin, to be completed by how it ended."""
+    """The report of an evaluation that began, to be completed with its outcome."""
     evaluate = plan.evaluate
     return Report(
         tenant_id=evaluate.tenant_id,
@@ -71,7 +71,7 @@ def begun(plan: Plan, row: SampleSetRow, samples: int, charge: Charge, **rest: A
 
 
 def from_cache(plan: Plan, known: Report, at_ms: int) -> Report:
-    """The report of an evaluation whose outcomes another one has found already: it is not charged again."""
+    """The report of an evaluation whose outcomes are cached. It is not charged again."""
     return msgspec.structs.replace(
         known,
         eval_id=plan.eval_id,
@@ -87,7 +87,7 @@ def from_cache(plan: Plan, known: Report, at_ms: int) -> Report:
 
 
 def report_outputs(report: Report, origin: Origin | None, actor: str | None, place: str, at_ms: int) -> list[Output]:
-    """A report, and its entry in the audit log. `place` tells apart what is said of the same evaluation twice."""
+    """A report and its entry in the audit log. `place` distinguishes several reports of the same evaluation."""
     outcome = report.code.value if report.decision is None else report.decision.value
     append = AuditAppend(
         tenant_id=report.tenant_id,
@@ -106,10 +106,10 @@ def report_outputs(report: Report, origin: Origin | None, actor: str | None, pla
 
 
 def origin_of(plan: Plan) -> Origin:
-    """The request's, as it was kept with the plan."""
+    """The origin of the request, which is stored in the plan."""
     return Origin(tuple((name, content.encode("latin-1")) for name, content in plan.context), plan.reply_to)
 
 
 def kept(origin: Origin) -> tuple[tuple[tuple[str, str], ...], str | None]:
-    """What a plan keeps of a request's origin: headers hold any bytes, which Latin-1 maps to text and back."""
+    """The stored form of a request's origin. Headers are bytes, which Latin-1 maps to text and back."""
     return tuple((name, content.decode("latin-1")) for name, content in origin.context), origin.reply_to

@@ -1,4 +1,4 @@
-"""Why shadow evaluation sets a record aside."""
+"""Shadow evaluation's reasons for dead letters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shieldx.messages import DeadLetterReason
 
 
 class ShadowReason(DeadLetterReason):
-    """Reasons of shadow evaluation. Neither changes an evaluation."""
+    """Shadow evaluation's reasons. A record that is set aside changes no evaluation."""
 
     NOT_A_PAYMENT = (
         "not_a_payment",

@@ -1,4 +1,4 @@
-"""One evaluation that runs: which of its batches are out, and which have come back."""
+"""A running evaluation: which of its batches are in progress, and which are done."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.tables import Plan, SampleSetRow
 
 WINDOW = 32
-"""Batches of one evaluation that are out at a time: a large one must not keep small ones waiting behind it."""
+"""Maximum batches of one evaluation in progress, so that a large evaluation does not delay small ones."""
 RESEND_AFTER_MS = 30_000
-"""Without any score for so long, what is out is sent again; doubles while it is in vain. Kafka gives the batches of an
-evaluator that died to another one sooner; sent again by then, they would only make a long queue longer."""
+"""Batches in progress are resent after this time without any score; it doubles after each attempt. Kafka reassigns the
+batches of a dead evaluator sooner, and resending them by then would only lengthen the queue."""
 MAX_RESEND_AFTER_MS = 300_000
 
 
@@ -35,12 +35,12 @@ class Evaluation:
 
     @property
     def batches(self) -> int:
-        """How many there are."""
+        """The number of batches."""
         return -(-len(self.drawn.indices) // BATCH_SAMPLES)
 
     @property
     def due_ms(self) -> int:
-        """When something must be done about it at the latest."""
+        """The time of the next action."""
         return self.plan.deadline_ms if self._resend_ms is None else min(self.plan.deadline_ms, self._resend_ms)
 
     @property
@@ -56,12 +56,12 @@ class Evaluation:
         return self._scores
 
     def begin(self, plan: Plan, row: SampleSetRow, at_ms: int) -> list[SampleBatch]:
-        """It is paid, or free: the first batches go out."""
+        """Begin, after payment or without: returns the first batches."""
         self.plan = plan
         return self.issue(row, at_ms)
 
     def issue(self, row: SampleSetRow, at_ms: int) -> list[SampleBatch]:
-        """The batches that may go out now."""
+        """The batches to send now."""
         issued = []
         while len(self._out) < WINDOW and self._unissued < self.batches:
             number = self._unissued
@@ -73,7 +73,7 @@ class Evaluation:
         return issued
 
     def issue_again(self, row: SampleSetRow, at_ms: int) -> list[SampleBatch]:
-        """What is out, and has not come back for long; after a restart, what may go out at all."""
+        """The late batches to resend; after a restart, the first batches to send."""
         if not self._out:
             return self.issue(row, at_ms)
         self._resend_after_ms = min(2 * self._resend_after_ms, MAX_RESEND_AFTER_MS)
@@ -85,7 +85,7 @@ class Evaluation:
         return 0 <= number < self.batches and number not in self._scores
 
     def fits(self, score: Score) -> bool:
-        """Whether a score speaks of each of its batch's samples, and of the rule that it is compared with."""
+        """Whether a score covers each sample of its batch, and the rule for comparison."""
         size = len(self._indices(score.batch))
         outcomes = [score.outcomes, *([] if self.plan.compared is None else [score.compared])]
         return (
@@ -96,7 +96,7 @@ class Evaluation:
         )
 
     def take(self, score: Score) -> None:
-        """A batch has come back."""
+        """Take the score of a batch."""
         self._scores[score.batch] = score
         self._out.discard(score.batch)
 

@@ -1,4 +1,4 @@
-"""The evaluations of one partition: those that run, and those whose reports may still be asked for."""
+"""The evaluations of one partition: running ones, and ended ones whose reports are still kept."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from shieldx.state.timers import Timers
 
 FRESH_MS = 15 * 60_000
-"""For so long the outcomes of a rule on a version of a set serve other evaluations that ask for the same."""
+"""How long the outcomes of a rule on a version of a set are cached for other evaluations."""
 REPEATED_MS = 24 * 3_600_000
-"""For so long an evaluation that is sent again, under the `eval_id` that its sender chose, gets its first report."""
+"""How long an evaluation that is sent again with its `eval_id` gets its first report."""
 
 Key = tuple[str, str]
 """Tenant and evaluation."""
 
 
 class Evaluations:
-    """Every change is a change of a table's rows as well."""
+    """Every change also changes rows of a table."""
 
     def __init__(
         self, plans: KeyedTable[Plan | Reported], collected: KeyedTable[Score], sets: SampleSets, timers: Timers
@@ -46,11 +46,11 @@ class Evaluations:
                 self._remember(row)
 
     def running(self, key: Key) -> Evaluation | None:
-        """An evaluation that runs."""
+        """A running evaluation, or None."""
         return self._running.get(key)
 
     def running_on(self, row: SampleSetRow) -> list[Evaluation]:
-        """Those that draw from a version of a set."""
+        """The running evaluations that draw from a version of a set."""
         drawn_from = row.tenant_id, row.sample_set, row.version
         plans = ((it, it.plan) for it in self._running.values())
         return [
@@ -60,37 +60,37 @@ class Evaluations:
         ]
 
     def reported(self, key: Key) -> Reported | None:
-        """One that has ended, and is not forgotten."""
+        """An ended evaluation that is still kept, or None."""
         return self._reported.get(key)
 
     def known(self, outcomes: str, at_ms: int) -> Report | None:
-        """A report of late whose outcomes were the same."""
+        """A cached report with the same outcomes, or None."""
         key = self._by_outcomes.get(outcomes)
         reported = None if key is None else self._reported.get(key)
         return None if reported is None or reported.fresh_ms <= at_ms else reported.report
 
     def begin(self, plan: Plan, drawn: Drawn) -> Evaluation:
-        """One begins."""
+        """Add an evaluation that begins."""
         self.put(plan)
         return self._run(plan, drawn)
 
     def put(self, plan: Plan) -> None:
-        """What is kept of a plan changes."""
+        """Replace the stored plan of an evaluation."""
         self._plans.put(plan, plan.evaluate.tenant_id, plan.eval_id)
 
     def collect(self, evaluation: Evaluation, score: Score) -> None:
-        """A batch has come back."""
+        """Store the score of a batch."""
         evaluation.take(score)
         self._collected.put(score, score.tenant_id, score.eval_id, str(score.batch))
 
     def end(self, plan: Plan, report: Report, at_ms: int) -> None:
-        """One has ended by a report, which may be asked for again, or serve others."""
+        """End an evaluation with a report, which is kept for repetitions and for the cache."""
         tenant_id, eval_id = key = plan.evaluate.tenant_id, plan.eval_id
         evaluation = self._running.pop(key, None)
         for number in () if evaluation is None else evaluation.collected:
             self._collected.delete(tenant_id, eval_id, str(number))
         if report.cached_from is not None and plan.evaluate.eval_id is None:
-            return  # nobody can ask for it again, and it serves no other one
+            return  # it can neither be asked for again nor serve the cache
         completed = report.status == "completed"
         reported = Reported(
             digest=plan.digest,
@@ -103,12 +103,12 @@ class Evaluations:
         self._plans.put(reported, tenant_id, eval_id)
 
     def reschedule(self, evaluation: Evaluation) -> None:
-        """Set when something must be done about an evaluation."""
+        """Schedule the next action for an evaluation."""
         plan = evaluation.plan
         self._timers.schedule((plan.evaluate.tenant_id, plan.eval_id), evaluation.due_ms)
 
     def take_due(self, at_ms: int) -> Evaluation | None:
-        """The next evaluation that is late. Old reports are forgotten on the way."""
+        """The next late evaluation. Forgets old reports on the way."""
         while (key := self._timers.pop_due(at_ms)) is not None:
             tenant_id, eval_id = key
             evaluation = self._running.get((tenant_id, eval_id))
@@ -122,7 +122,7 @@ class Evaluations:
         return None
 
     def row_of(self, plan: Plan) -> SampleSetRow:
-        """The version of the set that an evaluation draws from, and where it stands now."""
+        """The version of the set that an evaluation draws from, with its current location."""
         evaluate = plan.evaluate
         row = self._sets.find(evaluate.tenant_id, evaluate.sample_set, plan.sample_set_version)
         if row is None:
@@ -147,7 +147,7 @@ class Evaluations:
         self._reported[key] = reported
         if reported.report.status == "completed" and reported.report.cached_from is None:
             other = self._reported.get(self._by_outcomes.get(reported.outcomes, key))
-            # By age rather than by turn: rows are restored in the order of their keys.
+            # Sorted by age, since rows are restored in key order.
             if other is None or (other.fresh_ms, other.report.eval_id) <= (reported.fresh_ms, reported.report.eval_id):
                 self._by_outcomes[reported.outcomes] = key
         self._timers.schedule(key, reported.forget_ms)

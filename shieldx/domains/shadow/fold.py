@@ -43,16 +43,16 @@ if TYPE_CHECKING:
 Input = PutRule | SealSamples | Evaluate | Result | Score
 
 RESENT_BATCHES = 64
-"""In one transaction: each may bear a rule of 256 KiB, twice."""
+"""Per transaction: each may contain a rule of 256 KiB, twice."""
 _SETTLED = {
     "commit": {Code.OK},
     "abort": {Code.OK, Code.RESERVATION_UNKNOWN, Code.RESERVATION_EXPIRED, Code.RESERVATION_SETTLED},
 }
-"""Answers with which nothing is left to be said: what was never held, or has ended by itself, is released."""
+"""Codes with which a step is settled. Credits that were never held, or whose hold has ended, are released too."""
 
 
 class ShadowFold:
-    """The evaluations of the tenants of one partition. `shadow_price_per_1000` is in credits; 0 asks for none."""
+    """The evaluations of one partition's tenants. `shadow_price_per_1000` is in credits; 0 means free."""
 
     def __init__(self, context: FoldContext, *, shadow_price_per_1000: int = 0) -> None:
         self._partition = context.partition
@@ -78,7 +78,7 @@ class ShadowFold:
                 return self._seal(message, source)
 
     def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:
-        """Send what is late again, end what is past its deadline, and forget old reports."""
+        """Resend late batches, end evaluations past their deadline, and forget old reports."""
         outputs: list[Output] = []
         sent = 0
         for _ in range(limit):
@@ -108,7 +108,7 @@ class ShadowFold:
         return outputs if row is None else outputs + self._fail_those_on_other_strata(row, source)
 
     def _fail_those_on_other_strata(self, row: SampleSetRow, source: Source) -> list[Output]:
-        """What they drew is other samples by now: after a restart, their scores would not fit their batches."""
+        """End evaluations whose set was sealed with other strata: after a restart they would draw other samples."""
         outputs: list[Output] = []
         for evaluation in self._evaluations.running_on(row):
             if evaluation.plan.strata != strata_digest(row.strata):
@@ -118,7 +118,7 @@ class ShadowFold:
         return outputs
 
     def _evaluate(self, evaluate: Evaluate, source: Source) -> list[Output]:
-        """Begin an evaluation, or say again what became of it."""
+        """Begin an evaluation, or repeat its answer."""
         of_coordinates = f"{source.partition}-{source.offset}"
         eval_id = of_coordinates if evaluate.eval_id is None else evaluate.eval_id
         digest = request_digest(evaluate)
@@ -141,7 +141,7 @@ class ShadowFold:
         return _batches(evaluation, evaluation.issue(resolved.sample_set, source.at_ms))
 
     def _again(self, evaluate: Evaluate, eval_id: str, digest: str, source: Source) -> list[Output] | None:
-        """What an evaluation gets that was sent before: its report again, or, while it runs, once it has one."""
+        """Answer a repeated evaluation: with its report, at once or when it ends."""
         key = evaluate.tenant_id, eval_id
         evaluation, reported = self._evaluations.running(key), self._evaluations.reported(key)
         if evaluation is not None and evaluation.plan.digest == digest:
@@ -155,7 +155,9 @@ class ShadowFold:
             return [Output(tables.REPORTS, evaluate.tenant_id, report)]
         if evaluation is None and reported is None:
             return None
-        detail = f"eval_id {eval_id!r} was another evaluation's within 24 h: give each one its own"
+        detail = (
+            f"eval_id {eval_id!r} belongs to another evaluation of the last 24 h: use a new one for each evaluation"
+        )
         raise PlanningRefusal(EvaluationCode.EVAL_ID_CONFLICT, detail)
 
     def _planned(self, resolved: Resolved, eval_id: str, digest: str, source: Source) -> Plan:
@@ -183,7 +185,7 @@ class ShadowFold:
         )
 
     def _payment(self, result: Result, source: Source) -> list[Output]:
-        """The ledger has answered: the evaluation begins, or is refused."""
+        """Take the ledger's answer: the evaluation begins or is refused."""
         answered = payments.answered(result)
         if answered is None:
             letter = DeadLetter.of(
@@ -207,7 +209,7 @@ class ShadowFold:
         return _batches(evaluation, batches)
 
     def _score(self, score: Score, source: Source) -> list[Output]:
-        """A batch has come back: more go out, or the report is made. Each batch counts once."""
+        """Take a batch's score: send more batches or make the report. Each batch counts once."""
         evaluation = self._evaluations.running((score.tenant_id, score.eval_id))
         if evaluation is None or evaluation.plan.token != score.token or not evaluation.awaits(score.batch):
             return []
@@ -226,7 +228,7 @@ class ShadowFold:
         return self._complete(evaluation, scores, source)
 
     def _complete(self, evaluation: Evaluation, scores: list[Score], source: Source) -> list[Output]:
-        """The report first, then its price: whoever sees the charge can read what it was for."""
+        """Make the report, then charge for it, so that the report is there when the charge appears."""
         plan, judged = evaluation.plan, JudgedEvaluation.of(evaluation.drawn, scores)
         compared_with = None
         if plan.compared is not None and plan.evaluate.compare_with is not None:
@@ -254,7 +256,7 @@ class ShadowFold:
         plan = evaluation.plan
         charge = _charge(plan, "released") if plan.paid else FREE
         outputs = self._report(plan, self._begun(evaluation, "failed", code, detail, charge, at_ms), place, at_ms)
-        if plan.amount:  # not only what is held: the ledger may be about to
+        if plan.amount:  # even if nothing is held yet, since the ledger may be about to hold it
             outputs.append(payments.release(plan, origin_of(plan)))
         return outputs
 
@@ -280,7 +282,7 @@ class ShadowFold:
 
 
 def _token(source: Source) -> str:
-    """What nobody can know before the broker has appended the request."""
+    """A token that nobody can know before the broker has appended the request."""
     return sha256(f"{source.place}/{source.at_ms}".encode() + source.value).hexdigest()[:16]
 
 
@@ -296,7 +298,7 @@ def _batches(evaluation: Evaluation, batches: Iterable[SampleBatch]) -> list[Out
 
 
 def _command_outputs(result: CommandResult, author: str | None, subject: str, source: Source) -> list[Output]:
-    """The answer, and, where something changed, its entry in the audit log."""
+    """The answer and, if something changed, its entry in the audit log."""
     outputs = [Output(tables.RESULTS, result.tenant_id, result)]
     if result.code is CommandCode.OK:
         outputs.append(
@@ -306,7 +308,7 @@ def _command_outputs(result: CommandResult, author: str | None, subject: str, so
 
 
 def _not_settled(result: Result, answered: Answered, source: Source) -> Output:
-    """The ledger has not done what a report says: the hold had ended, or somebody else has ended it."""
+    """An audit entry: the ledger has not settled as the report says, because the hold had already ended."""
     action = "shadow.charge" if answered.step == "commit" else "shadow.release"
     return _audit(result.tenant_id, action, f"evaluation/{answered.eval_id}", None, result.code.value, source)
 

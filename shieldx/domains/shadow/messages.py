@@ -1,4 +1,4 @@
-"""What is sent to the shadow topics and read from them."""
+"""The messages of the shadow topics."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from shieldx.domains.shadow.sample import Label, Sample
 from shieldx.messages import Id
 
 MAX_SAMPLES = 100_000
-"""Of one set, and so of one evaluation: their outcomes are gathered in memory."""
+"""Maximum samples of a set, and so of an evaluation, whose outcomes are collected in memory."""
 MAX_DEADLINE_S = 24 * 3600
 BATCH_SAMPLES = 100
 
 EvalId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^(?!\d+-\d+$)")]
-"""Shorter than other ids: ids of reservations and keys of commands are made from it. `3-812` would be coordinates."""
+"""Shorter than other ids, since ids of reservations and keys of commands include it. `3-812` would be coordinates."""
 Name = Annotated[str, Meta(max_length=256)]
 Note = Annotated[str, Meta(max_length=1024)]
 Rate = Annotated[float, Meta(ge=0, le=1)]
 Offset = Annotated[int, Meta(ge=0, lt=2**53)]
 SetVersion = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
-"""The first 16 hexadecimal digits of a hash over all that a set holds."""
+"""The first 16 hexadecimal digits of a hash of the set's content."""
 
 
 class PutRule(msgspec.Struct, frozen=True, kw_only=True, tag="put_rule", tag_field="type"):
-    """Make a rule's next version. With `parent`, only if that is the last one; 0 says that there is none yet."""
+    """Create a rule's next version. With `parent`, only if that is the last version; 0 means that there is none yet."""
 
     tenant_id: Id
     rule_id: Id
@@ -40,7 +40,7 @@ class PutRule(msgspec.Struct, frozen=True, kw_only=True, tag="put_rule", tag_fie
 
 
 class Stratum(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Samples of a set that follow each other and are alike in all that is known about them."""
+    """Consecutive samples of a set with the same properties."""
 
     label: Label
     category: Id
@@ -50,10 +50,10 @@ class Stratum(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SealSamples(msgspec.Struct, frozen=True, kw_only=True, tag="seal_samples", tag_field="type"):
-    """All samples of a set's version have been written: from now on evaluations may draw from it.
+    """Complete a version of a set: all its samples are written, and evaluations may draw from it.
 
-    `strata` say, in the order of the samples, what is known about them; the offsets are those of the first and the last
-    of the samples in the tenant's partition of `shadow.samples`.
+    `strata` give the properties of the samples, in their order. The offsets are those of the first and the last sample
+    in the tenant's partition of `shadow.samples`.
     """
 
     tenant_id: Id
@@ -65,7 +65,7 @@ class SealSamples(msgspec.Struct, frozen=True, kw_only=True, tag="seal_samples",
     author: Id | None = None
 
     def __post_init__(self) -> None:
-        """Refuse offsets between which no such samples can stand."""
+        """Refuse offsets that leave no room for the samples."""
         samples = sum(stratum.samples for stratum in self.strata)
         if self.last_offset - self.first_offset + 1 < samples:
             raise ValueError(f"first_offset and last_offset leave no room for {samples} samples")
@@ -82,7 +82,7 @@ class CommandCode(StrEnum):
 
 
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a command: the version that there is now, or why there is none."""
+    """The answer to a command: the current version, or the reason for a refusal."""
 
     tenant_id: str
     type: Literal["put_rule", "seal_samples"]
@@ -105,18 +105,18 @@ class StoredSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Targets(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a rule must reach to be let loose."""
+    """What a rule must reach to be approved."""
 
     max_false_positive_rate: Rate = 0.01
     min_recall: Rate = 0.8
 
 
 class Evaluate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Judge a rule on samples of a set: its content in `rule_config`, or a version of it that `shadow.rules` has.
+    """Judge a rule on samples of a set. `rule_config` has its content, or `shadow.rules` has the version.
 
-    `eval_id` makes it safe to send again; without one the report has one made of the record's coordinates.
-    `ground_truth` is the id of a rule whose expectations in the samples are the truth, instead of their labels; samples
-    without one are then left out, but for those that are benign and name no rules. `deadline_s` is stream time.
+    With an `eval_id`, the request can be repeated safely; the default is made of the record's coordinates.
+    `ground_truth` is the id of a rule whose expectations in the samples are used instead of their labels. Samples
+    without an expectation are then left out, except benign ones that name no rules. `deadline_s` is in stream time.
     """
 
     tenant_id: Id
@@ -138,10 +138,10 @@ class Evaluate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SampleBatch(msgspec.Struct, frozen=True, kw_only=True, tag="batch", tag_field="type"):
-    """Samples of one evaluation for an evaluator: `samples` are their indices in the set.
+    """Samples of an evaluation for an evaluator to judge. `samples` are their indices in the set.
 
-    `token` is of this evaluation alone, where an `eval_id` may come again. `strata` is a digest of what the set was
-    sealed with.
+    `token` belongs only to this evaluation, while an `eval_id` may be reused. `strata` is a digest of the set's strata
+    when it was sealed.
     """
 
     tenant_id: Id
@@ -159,16 +159,16 @@ class SampleBatch(msgspec.Struct, frozen=True, kw_only=True, tag="batch", tag_fi
 
 
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule said of each sample of a batch: `fired` has a 1 or a 0 for each, `scores` only a scored rule has."""
+    """A rule's outcome on each sample of a batch. `fired` has a 1 or a 0 for each; only scored rules have `scores`."""
 
     fired: Annotated[str, Meta(pattern="^[01]*$")]
     scores: tuple[float, ...] | None = None
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True, tag="score", tag_field="type"):
-    """The outcomes of a batch, in the order of its samples, or the error that kept it from having any.
+    """The outcomes of a batch, in the order of its samples, or an error.
 
-    `sources` say where each sample is from. `latencies_ns` are how long the rule took for each.
+    `sources` name the origin of each sample. `latencies_ns` are the rule's times for each.
     """
 
     tenant_id: Id

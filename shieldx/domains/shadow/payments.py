@@ -1,4 +1,4 @@
-"""How an evaluation is paid: credits are held when it begins, and committed with its report or released without one."""
+"""Payment of evaluations: credits are held at the beginning, and committed or released with the report."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from shieldx.messages import Origin
 
 MARGIN_S = 600
-"""How much longer than its deadline an evaluation's credits are held: for so long the ledger may be away."""
+"""How much longer than its deadline an evaluation's credits are held, in case the ledger is unavailable."""
 _STEPS = ("reserve", "commit", "abort")
 _PREFIX = "shadow/"
 
 
 def price_of(samples: int, price_per_1000: int) -> int:
-    """What judging samples costs, rounded up to whole credits."""
+    """The price of judging samples, rounded up to whole credits."""
     return -(-samples * price_per_1000 // 1000)
 
 
 def reservation_id(plan: Plan) -> str:
-    """The reservation of an evaluation. Its token keeps clients from taking it, or the keys of its commands, before."""
+    """The reservation of an evaluation. Its token prevents clients from using the id or its commands' keys first."""
     return f"{_PREFIX}{plan.eval_id}/{plan.token}"
 
 
 def reserve(plan: Plan, origin: Origin) -> Output:
-    """Hold the credits, and have the ledger say to this agent whether it does."""
+    """Reserve the credits, and ask the ledger to send its answer to this agent."""
     evaluate = plan.evaluate
     command = Reserve(
         tenant_id=evaluate.tenant_id,
@@ -74,7 +74,7 @@ def release(plan: Plan, origin: Origin) -> Output:
 
 
 class Answered(NamedTuple):
-    """Which evaluation a result of the ledger is about, and which step of its payment."""
+    """The evaluation and the payment step that a result of the ledger is about."""
 
     eval_id: str
     token: str
@@ -82,7 +82,7 @@ class Answered(NamedTuple):
 
 
 def answered(result: Result) -> Answered | None:
-    """What a result is about; None if it answers no command of an evaluation."""
+    """Parse what a result is about; None if it answers no command of an evaluation."""
     key = result.idempotency_key or ""
     if not key.startswith(_PREFIX):
         return None
@@ -97,7 +97,7 @@ def is_held(result: Result) -> bool:
 
 
 def held_until_ms(result: Result, plan: Plan) -> int:
-    """The stream time at which the ledger releases them by itself."""
+    """The stream time at which the ledger releases the credits by itself."""
     return int(datetime.fromisoformat(result.at).timestamp() * 1000) + (plan.evaluate.deadline_s + MARGIN_S) * 1000
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation asks for, resolved to a rule's content and to samples; or why that cannot be."""
+"""Resolves an evaluation's request to a rule's content and samples, or refuses it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class PlanningRefusal(Exception):
-    """An evaluation that does not begin: the code of its report, and what to do."""
+    """A refused evaluation: the code of its report, and what to do."""
 
     def __init__(self, code: EvaluationCode, detail: str) -> None:
         super().__init__(code, detail)
@@ -31,7 +31,7 @@ class PlanningRefusal(Exception):
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
-    """An evaluation that can begin."""
+    """The resolved request of an evaluation."""
 
     evaluate: Evaluate
     config: RuleConfig
@@ -42,7 +42,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def outcomes(self) -> str:
-        """A digest of all that decides on what a report finds: an evaluation with the same one finds the same."""
+        """A digest of everything that determines the findings of a report."""
         asked, row = self.evaluate, self.sample_set
         compared = None if self.compared is None else (self.compared.version, self.compared.hash)
         decides = (
@@ -61,15 +61,15 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def request_digest(evaluate: Evaluate) -> str:
-    """A digest of what an evaluation asks for: the same `eval_id` may come again with the same one only."""
+    """A digest of an evaluation's request. The same `eval_id` may be repeated only with the same digest."""
     return sha256(_encode(evaluate)).hexdigest()
 
 
 def resolve(evaluate: Evaluate, rules: RuleVersions, sets: SampleSets) -> Resolved:
-    """Find everything that an evaluation names.
+    """Resolve everything that an evaluation names.
 
     Raises:
-        Refusal: something is not there, contradicts itself, or cannot be run.
+        Refusal: something does not exist, is contradictory, or cannot be run.
     """
     config, version, name = _rule(evaluate, rules)
     evaluate = msgspec.structs.replace(evaluate, rule_name=name)
@@ -83,7 +83,7 @@ def resolve(evaluate: Evaluate, rules: RuleVersions, sets: SampleSets) -> Resolv
         wanted = f"version {evaluate.sample_set_version} of " if evaluate.sample_set_version else ""
         raise PlanningRefusal(
             EvaluationCode.UNKNOWN_SAMPLE_SET,
-            f"there is no {wanted}sample set {evaluate.sample_set!r}: import it with `shieldx samples import`",
+            f"unknown {wanted}sample set {evaluate.sample_set!r}: import it with `shieldx samples import`",
         )
     truth = evaluate.ground_truth
     if truth is not None and not any(truth in stratum.expected_rules for stratum in row.strata):
@@ -98,7 +98,7 @@ def resolve(evaluate: Evaluate, rules: RuleVersions, sets: SampleSets) -> Resolv
 
 
 def _rule(evaluate: Evaluate, rules: RuleVersions) -> tuple[RuleConfig, int | None, str]:
-    """The content of the rule, its version if it is one of `shadow.rules`, and its name."""
+    """The rule's content, its version if it is in `shadow.rules`, and its name."""
     if evaluate.rule_config is None:
         row = (
             rules.last(evaluate.tenant_id, evaluate.rule_id)
@@ -106,7 +106,7 @@ def _rule(evaluate: Evaluate, rules: RuleVersions) -> tuple[RuleConfig, int | No
             else _version(evaluate, evaluate.rule_version, rules)
         )
         if row is None:
-            detail = f"there is no rule {evaluate.rule_id!r}: send its rule_config, or put it with `shieldx rule put`"
+            detail = f"unknown rule {evaluate.rule_id!r}: send its rule_config, or put it with `shieldx rule put`"
             raise PlanningRefusal(EvaluationCode.UNKNOWN_RULE_VERSION, detail)
         return _of_type(evaluate, row.config), row.version, evaluate.rule_name or row.name
     if evaluate.rule_version is not None:
@@ -125,6 +125,6 @@ def _of_type(evaluate: Evaluate, config: RuleConfig) -> RuleConfig:
 def _version(evaluate: Evaluate, version: int, rules: RuleVersions) -> RuleRow:
     row = rules.find(evaluate.tenant_id, evaluate.rule_id, version)
     if row is None:
-        detail = f"rule {evaluate.rule_id!r} has no version {version}: `shieldx rule list` shows those that there are"
+        detail = f"rule {evaluate.rule_id!r} has no version {version}: `shieldx rule list` lists its versions"
         raise PlanningRefusal(EvaluationCode.UNKNOWN_RULE_VERSION, detail)
     return row

@@ -1,4 +1,4 @@
-"""What a detection rule says, as its author writes it in JSON, and the hash that names its content."""
+"""Detection rules, as authors write them in JSON, and the hash of a rule's content."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Annotated, Literal
 import msgspec
 
 MAX_RULE_BYTES = 256 * 1024
-"""A rule travels with each batch of samples; most are below a kilobyte."""
+"""Maximum size of a rule, which is sent with each batch of samples. Most are below a kilobyte."""
 MAX_NESTING = 64
-"""Composites within composites that can be read at all. One that is decoded, but exhausts the stack where it is encoded
-again for its hash, would fail its partition for ever."""
+"""Maximum nesting of composites. One that can be decoded but exhausts the stack when it is encoded for its hash would
+fail its partition for ever."""
 
 MAX_TARGETS = 64
-"""Of one scope, and as many left out: each target is read without each that is left out."""
+"""Maximum targets of a scope, and maximum exclusions."""
 MAX_PATTERN_LENGTH = 16_384
-"""The longest of the Core Rule Set has 12,182 characters; RE2 takes quadratic time to read some patterns."""
+"""Maximum length of a pattern. The longest of the Core Rule Set has 12,182 characters; RE2 compiles some in quadratic
+time."""
 
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-"""A part of a request: `args`, or one by its name: `headers:user-agent`. docs/reference/rules.md lists them."""
+"""A part of a request, such as `args`, or one with a name: `headers:user-agent`. docs/reference/rules.md lists them."""
 Transformation = Literal[
     "url_decode",
     "html_entity_decode",
@@ -42,16 +43,16 @@ DEFAULT_TRANSFORMATIONS: tuple[Transformation, ...] = ("url_decode",)
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Where a rule looks: in each value of its targets but those `excluded`, after all transformations, in order."""
+    """Where a rule looks: in each value of its targets except `excluded`, after all transformations, in order."""
 
     targets: Annotated[tuple[Target, ...], msgspec.Meta(min_length=1, max_length=MAX_TARGETS)] = DEFAULT_TARGETS
     excluded: Annotated[tuple[Target, ...], msgspec.Meta(max_length=MAX_TARGETS)] = ()
-    """Parts to leave out: `headers:cookie`, or those whose name a regular expression matches: `args:/^csrf_/`."""
+    """Parts to exclude: `headers:cookie`, or all whose names match a regular expression: `args:/^csrf_/`."""
     transformations: tuple[Transformation, ...] = DEFAULT_TRANSFORMATIONS
 
 
 class Signature(Scope, frozen=True, kw_only=True, tag="signature", tag_field="type"):
-    """Fires where a pattern is found. Patterns match bytes, in RE2's syntax; `literal` takes the text as it stands."""
+    """Fires where a pattern is found. Patterns match bytes, in RE2's syntax; `literal` matches the text literally."""
 
     pattern: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PATTERN_LENGTH)]
     match: Literal["regex", "literal"] = "regex"
@@ -81,7 +82,7 @@ class Composite(
     rules: Annotated[tuple[RuleConfig, ...], msgspec.Meta(min_length=1)]
 
     def __post_init__(self) -> None:
-        """Refuse what is nested too deeply, level by level: a function that calls itself would exhaust the stack."""
+        """Refuse deep nesting. Works level by level, since a recursive function would exhaust the stack."""
         level: list[Composite] = [self]
         for _ in range(MAX_NESTING):
             level = [rule for composite in level for rule in composite.rules if isinstance(rule, Composite)]
@@ -91,7 +92,7 @@ class Composite(
 
 
 class Weighted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A part of a score: what its rule adds where it fires."""
+    """A part of a score: a rule, and the weight that it adds where it fires."""
 
     weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
     rule: Signature | Keywords
@@ -106,7 +107,7 @@ class Scored(
     tag="scored",
     tag_field="type",
 ):
-    """Fires where the weights of the signatures that do add up to the threshold at least."""
+    """Fires where the weights of the firing signatures add up to at least the threshold."""
 
     signatures: Annotated[tuple[Weighted, ...], msgspec.Meta(min_length=1)]
     threshold: Annotated[float, msgspec.Meta(gt=0)]
@@ -123,5 +124,5 @@ def rule_type(config: RuleConfig) -> str:
 
 
 def rule_hash(config: RuleConfig) -> str:
-    """The hexadecimal SHA-256 of a rule's content: of its JSON with names sorted and defaults omitted."""
+    """The hexadecimal SHA-256 of a rule's JSON with sorted names and without defaults."""
     return sha256(_encode(config)).hexdigest()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RuleVersions:
-    """Versions count from 1 without a gap; none is ever altered."""
+    """Versions count from 1 without gaps and never change."""
 
     def __init__(self, table: KeyedTable[RuleRow]) -> None:
         self._table = table
@@ -34,16 +34,16 @@ class RuleVersions:
         return None if versions is None else versions[len(versions)]
 
     def put(self, command: PutRule, at_ms: int) -> CommandResult:
-        """Make a rule's next version, unless its last one says the same, or another one is the last than was thought.
+        """Create a rule's next version, unless the last one has the same content or is not the expected one.
 
-        A command that is sent again so finds its rule unchanged.
+        A repeated command therefore changes nothing.
         """
         last = self.last(command.tenant_id, command.rule_id)
         version, content = 0 if last is None else last.version, rule_hash(command.config)
         if last is not None and (last.hash, last.name) == (content, command.name):
             return _result(command, CommandCode.UNCHANGED, version, at_ms)
         if isinstance(command.parent, int) and command.parent != version:
-            detail = f"the last version is {version}, not {command.parent}: look at it, and put yours again"
+            detail = f"the last version is {version}, not {command.parent}: look at it and put yours again"
             return _result(command, CommandCode.NOT_THE_LAST_VERSION, version or None, at_ms, detail)
         unusable = why_unusable(command.config)
         if unusable is not None:

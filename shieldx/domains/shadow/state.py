@@ -1,4 +1,4 @@
-"""The tables of shadow evaluation, as its page declares them."""
+"""The declarations of shadow evaluation's tables."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from shieldx.domains.shadow.tables import Plan, Reported, RuleRow, SampleSetRow
 from shieldx.state.keyed_table import keyed_table
 
 BYTES_PER_SAMPLE = 52
-"""About what a drawn sample takes in memory: its index, and three references."""
+"""Estimated memory of a drawn sample: its index and three references."""
 
 
 def _drawn_bytes(row: Plan | Reported) -> int:
-    """The memory that the samples of a running evaluation take."""
+    """The memory of the samples of a running evaluation."""
     return row.evaluate.sample_size * BYTES_PER_SAMPLE if isinstance(row, Plan) else 0
 
 

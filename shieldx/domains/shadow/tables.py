@@ -40,7 +40,7 @@ class RuleRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a set of samples that is complete, and where its samples stand in `shadow.samples`.
+    """A complete version of a sample set, and the location of its samples in `shadow.samples`.
 
     Of several versions of a set, the one with the highest `sequence` was sealed last.
     """
@@ -56,16 +56,16 @@ class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def samples(self) -> int:
-        """How many there are."""
+        """The number of samples."""
         return sum(stratum.samples for stratum in self.strata)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="type"):
-    """An evaluation that runs: what was asked, and what it was resolved to when it began.
+    """A running evaluation: the request, and what it was resolved to at its beginning.
 
-    `token` is of this evaluation alone: nobody foresees it, and an `eval_id` may come again after a day. `strata` is a
-    digest of what was known about the samples, `digest` one of the request's content: the same `eval_id` with another
-    one is a conflict. `outcomes` is one of all that decides on what the report finds, by which the cache is looked up.
+    `token` is unpredictable and belongs only to this evaluation, while an `eval_id` may be reused after a day. `strata`
+    is a digest of what was known about the samples. `digest` is one of the request: the same `eval_id` with another
+    digest is a conflict. `outcomes` is a digest of everything that determines the findings, and the key of the cache.
     `context` and `reply_to` are the request's.
     """
 
@@ -93,7 +93,7 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True, tag="reported", tag_fi
 
     digest: str
     outcomes: str
-    """A digest of all that decides on its outcomes: what the cache is looked up by."""
+    """A digest of everything that determines its outcomes: the key of the cache."""
     report: Report
     fresh_ms: int
     forget_ms: int

@@ -1,4 +1,4 @@
-"""What every page in `agents/` declares: an agent, of whatever kind."""
+"""The interface of an agent of any kind, which every page in `agents/` declares."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class AgentKind(StrEnum):
 
 @runtime_checkable
 class Agent(Protocol):
-    """What the rest of the platform asks of an agent, so that only the agent itself needs to know its kind."""
+    """The interface of an agent. Only the agent itself needs to know its kind."""
 
     @property
     def name(self) -> str:
-        """Its name, which its consumer group and its user bear too."""
+        """Its name, which its consumer group and its Kafka user have too."""
 
     @property
     def kind(self) -> AgentKind:
-        """Its kind, for people and drawings."""
+        """Its kind, for messages and drawings."""
 
     @property
     def about(self) -> str:
@@ -69,7 +69,7 @@ class Agent(Protocol):
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Topics that hold its state."""
+        """Topics that contain its state."""
 
     @property
     def positions(self) -> str | None:
@@ -81,7 +81,7 @@ class Agent(Protocol):
 
     @property
     def dead_letter_reasons(self) -> tuple[DeadLetterReason, ...]:
-        """Why its domain sets records aside; the engine's own reasons come in addition."""
+        """The domain's reasons for dead letters, in addition to the engine's own."""
 
     @property
     def sends_replies(self) -> bool:
@@ -101,42 +101,42 @@ class Agent(Protocol):
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Settings and resources that it is given when its worker is made, by name."""
+        """Names of the settings and resources that its worker passes to it."""
 
     @property
     def counters(self) -> tuple[Counter, ...]:
-        """What is counted of its outputs."""
+        """Counters of its outputs."""
 
     @property
     def gauges(self) -> tuple[Gauge, ...]:
-        """What gauges show of its outputs."""
+        """Gauges of its outputs."""
 
     @property
     def histograms(self) -> tuple[Histogram, ...]:
-        """What histograms observe of its outputs."""
+        """Histograms of its outputs."""
 
     def make(self, makers: Makers[Made]) -> Made:
-        """Call the one of the makers that is for its kind."""
+        """Call the maker for its kind."""
 
 
 class Makers(Protocol[Made_co]):
-    """What makes something of an agent, such as its worker, in a way of its own for each kind."""
+    """Creates something for an agent, such as its worker, with one method for each kind."""
 
     def of_transactional(self, agent: TransactionalAgent, /) -> Made_co:
-        """Make it of a transactional agent."""
+        """Create it for a transactional agent."""
 
     def of_replayable(self, agent: Replayable, /) -> Made_co:
-        """Make it of a replayable agent."""
+        """Create it for a replayable agent."""
 
     def of_sink(self, agent: Sink, /) -> Made_co:
-        """Make it of a sink."""
+        """Create it for a sink."""
 
 
 def state_topics_of(agent: Agent) -> tuple[str, ...]:
-    """The topics that an agent would lose state with: its tables, and its positions."""
+    """The topics that hold an agent's state: its tables and its positions."""
     return agent.tables if agent.positions is None else (*agent.tables, agent.positions)
 
 
 def topics_of(agent: Agent) -> tuple[str, ...]:
-    """Every topic that an agent touches and that its own manifest, or another agent's, must declare."""
+    """Every topic that an agent uses and that a manifest must declare."""
     return (*agent.inputs, *agent.looks_up, *agent.writes, *state_topics_of(agent))

@@ -1,4 +1,4 @@
-"""All that pages and manifests declare: agents with the inputs that they own, and topics with those of the engine."""
+"""Everything that pages and manifests declare: agents with the inputs they own, and topics, including the engine's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Declared:
-    """All that pages and manifests declare."""
+    """Everything that pages and manifests declare."""
 
     pages: dict[str, Page]
     topics: dict[str, Topic]
@@ -32,13 +32,13 @@ class Declared:
 
 
 def load_declared(home: Path, extensions: Iterable[Path] = ()) -> Declared:
-    """Every agent and every topic of the pages and manifests in `home`, which has the folders agents/ and topics/.
+    """Load every page and manifest in `home`, which has the folders agents/ and topics/.
 
-    `extensions` are folders of the same form that add to them. Python finds the modules that their pages import in the
+    `extensions` are folders of the same structure that add agents and topics. Their pages import modules from the
     folder itself.
 
     Raises:
-        FixConfiguration: a page or a manifest is wrong, or two declare one name.
+        FixConfiguration: a page or a manifest is invalid, or two of them declare the same name.
     """
     manifests = load_manifests(home / "topics")
     pages = load_pages(home / "agents")
@@ -54,12 +54,12 @@ def load_declared(home: Path, extensions: Iterable[Path] = ()) -> Declared:
 def _add(declared: dict[str, Any], more: Mapping[str, Any], what: str, extension: Path) -> None:
     for name in more:
         if name in declared:
-            raise FixConfiguration(f"{extension} declares {what} {name!r}, which is declared already; rename it")
+            raise FixConfiguration(f"{extension} declares {what} {name!r}, which is already declared; rename it")
     declared.update(more)
 
 
 def resolve_owners(pages: Mapping[str, Page], topics: Mapping[str, Topic]) -> dict[str, Page]:
-    """The pages, each agent with the inputs that it owns.
+    """Set the inputs that each agent owns.
 
     An agent owns an input that people or clients write (`writers` of the manifest), or that no agent writes. If several
     agents read it, the first one by name owns it. Only the owner appends ticks and forwarded records to a topic: they

@@ -1,4 +1,4 @@
-"""What a domain gives to the engine: a pure decision for each message, and for what stream time has made due."""
+"""The interface of a fold: a pure decision for each message, and for whatever is due by stream time."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ class ExpiringFold(Fold, Protocol):
     """A fold that also decides on what is due by stream time."""
 
     def expire(self, at_ms: int, limit: int) -> tuple[Sequence[Output], bool]:
-        """Do up to `limit` of what is due; the flag says that more is."""
+        """Process up to `limit` due items; the flag says whether there are more."""

@@ -1,4 +1,4 @@
-"""Topic manifests: one YAML file a family says what each topic is for and how the broker keeps it."""
+"""Topic manifests: one YAML file per family says what each topic is for and how the broker stores it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "y": 365 *
 
 
 DELETE_RETENTION_MS = 24 * 3_600_000
-"""How long compaction keeps tombstones, and so how old a checkpoint may be; Kafka's default, made certain."""
+"""How long compaction keeps tombstones, so also the maximum age of a checkpoint. Kafka's default, set explicitly."""
 
 
 MIN_COMPACTION_LAG = "min.compaction.lag.ms"
@@ -35,13 +35,13 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     retention: Annotated[str, msgspec.Meta(pattern=r"^(\d+[smhdy]|forever)$")] = "forever"
     timestamps: Literal["broker", "producer"] = "producer"
     min_compaction_lag: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
-    """How long compaction leaves every record alone."""
+    """How long compaction keeps every record."""
     segment: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
     accepts_replies: bool = False
     writers: Outsiders | None = None
-    """Who writes it besides the agents; unset: clients, if agents read it and none of them writes it."""
+    """Who writes it in addition to the agents. Unset: clients, if agents read it and none of them writes it."""
     readers: Outsiders | None = None
-    """Who reads it besides the agents; unset: clients, if it holds results that are not for agents alone."""
+    """Who reads it in addition to the agents. Unset: clients, if it contains results that are not only for agents."""
     messages: dict[str, str] = {}
     """Schema name to `module:Type`."""
 
@@ -64,7 +64,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """The Python types of the topic's messages by schema name.
 
         Raises:
-            FixConfiguration: a name leads to no message type.
+            FixConfiguration: a name does not refer to a message type.
         """
         return {schema: _load_type(schema, path) for schema, path in self.messages.items()}
 
@@ -73,7 +73,7 @@ def load_manifests(folder: Path) -> dict[str, Topic]:
     """Every topic that the manifests in a folder declare, by name.
 
     Raises:
-        FixConfiguration: the folder is missing, a file is wrong (with the path of what is), or a topic stands twice.
+        FixConfiguration: the folder is missing, a file is invalid, or a topic is declared twice.
     """
     if not folder.is_dir():
         raise FixConfiguration(f"no topics folder at {folder}; set SHIELDX_HOME to the folder that holds topics/")
@@ -85,7 +85,7 @@ def load_manifests(folder: Path) -> dict[str, Topic]:
             raise FixConfiguration(f"{path}: {error}") from error
         for name, topic in declared.items():
             if name in topics:
-                raise FixConfiguration(f"{path} declares topic {name!r}, which another manifest has declared already")
+                raise FixConfiguration(f"{path} declares topic {name!r}, which another manifest already declares")
             topics[name] = topic
     return topics
 

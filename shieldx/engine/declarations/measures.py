@@ -1,4 +1,4 @@
-"""What a page in `agents/` has measured of its outputs, for Prometheus."""
+"""Prometheus metrics of an agent's outputs, as a page in `agents/` declares them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Counter:
 
 @dataclass(frozen=True, kw_only=True)
 class Gauge:
-    """A Prometheus gauge: what the last output that an agent has committed to one topic says."""
+    """A Prometheus gauge with the figure of the last output that an agent has committed to one topic."""
 
     name: str
     documentation: str
@@ -32,7 +32,7 @@ class Gauge:
     of: Callable[[Any], tuple[tuple[str, ...], float] | None]
     """The label values and the figure of an output, or None if it has no figure."""
     every: bool = False
-    """Whether each output of a transaction is looked at, where the label values differ, rather than the last alone."""
+    """Whether to look at every output of a transaction rather than only the last; for outputs with different labels."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ def load_pages(folder: Path) -> dict[str, Page]:
             raise FixConfiguration(f"{path} does not define `agent`; see docs/how-to/agents.md")
         if agent.name in pages:
             raise FixConfiguration(
-                f"{path} declares agent {agent.name!r}, which {pages[agent.name].path} has declared already"
+                f"{path} declares agent {agent.name!r}, which {pages[agent.name].path} already declares"
             )
         pages[agent.name] = Page(path, agent)
     return pages

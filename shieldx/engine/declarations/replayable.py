@@ -1,4 +1,4 @@
-"""What a page in `agents/` declares whose work does no harm when it is done again: no state, no transactions."""
+"""Declares an agent without state or transactions, for work that may be repeated."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What a worker gives to what answers."""
+    """What a worker provides to `answering`."""
 
     connection: Mapping[str, Any]
     """For clients of aiokafka."""
     registry: CollectorRegistry
-    """The worker's, for metrics beside the engine's. A name can be registered once."""
+    """The worker's registry, for metrics in addition to the engine's. A name can be registered only once."""
 
 
 class Answering(Protocol):
@@ -36,10 +36,10 @@ class Answering(Protocol):
         """How many messages it is asked to answer at once."""
 
     def answer(self, message: Any, source: Source) -> Awaitable[Sequence[Output]]:
-        """What to write because of a message. The same message may be answered again, by another worker too.
+        """The outputs for a message. The same message may be answered again, also by another worker.
 
-        What is raised is taken for an outage or a defect: the message is tried again, later. FixConfiguration ends
-        the worker.
+        Any exception counts as an outage or a defect, and the message is retried later. FixConfiguration ends the
+        worker.
         """
 
 
@@ -51,13 +51,13 @@ class Replayable:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     answering: Callable[..., AbstractAsyncContextManager[Answering]]
-    """Called with `Resources` once a worker; entered before the first record and left after the last."""
+    """Called with `Resources` once per worker, entered before the first record and exited after the last."""
     parameters: tuple[str, ...] = ()
-    """Settings and resources that `answering` is given as well, as keyword arguments of these names."""
+    """Settings and resources passed to `answering` as keyword arguments of these names."""
     looks_up: tuple[str, ...] = ()
-    """Topics that it reads by itself, without a position in them."""
+    """Topics that it reads without a position."""
     dead_letter_reasons: tuple[DeadLetterReason, ...] = ()
-    """Why it sets records aside, besides the engine's own reasons; docs/reference/dead-letters.md shows them."""
+    """Its reasons for dead letters, in addition to the engine's; docs/reference/dead-letters.md lists them."""
     counters: tuple[Counter, ...] = ()
     gauges: tuple[Gauge, ...] = ()
 
@@ -84,5 +84,5 @@ class Replayable:
         return self.reads
 
     def make(self, makers: Makers[Made]) -> Made:
-        """Have something made of it."""
+        """Call the maker for replayable agents."""
         return makers.of_replayable(self)

@@ -1,4 +1,4 @@
-"""What a page in `agents/` declares that writes a topic's records to tables of SQL."""
+"""Declares a sink, which writes the records of topics to SQL tables."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SqlRow = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Months:
-    """How a table is partitioned by month (UTC): the column that says the time, and what makes a partition.
+    """How a table is partitioned by month (UTC): the time column, and the function that creates a partition.
 
-    `make` is a function of SQL that takes the month's first day, and does nothing where the partition is there.
+    `make` is an SQL function that takes the first day of the month. It does nothing if the partition exists.
     """
 
     column: str
@@ -31,23 +31,23 @@ class Months:
 
 @dataclass(frozen=True, kw_only=True)
 class SqlTable:
-    """A table of SQL: its name with its schema, and its columns with their types, those of the key apart."""
+    """An SQL table: its name with its schema, and the types of its key columns and of its other columns."""
 
     name: str
     key: Mapping[str, str]
     columns: Mapping[str, str]
     append_only: bool = False
-    """Rows are added and stay as they are: of two with one key the first one stays, and the other is set aside.
+    """Rows are never changed. Of two rows with one key the first stays, and the other is set aside.
 
-    The last column of the key counts up along a partition of the input. Keys are quoted in reasons and logs.
+    The last key column increases within a partition of the input. Reasons and logs quote keys.
     """
     months: Months | None = None
-    """For tables that are append-only."""
+    """Only for append-only tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sink:
-    """Partition n of every input goes to tables of SQL; rows and position commit in one database transaction."""
+    """Writes partition n of every input to SQL tables; rows and position commit in one database transaction."""
 
     name: str
     reads: tuple[str, ...]
@@ -55,7 +55,7 @@ class Sink:
     rows: Callable[[str, int, int, bytes | None, bytes | None], Iterable[SqlRow]]
     """The rows of a record: (topic, partition, offset, key, value).
 
-    Pure; ValueError or one of msgspec's errors says that the record cannot be read.
+    Must be pure. Raises ValueError or a msgspec error if the record cannot be read.
     """
 
     kind: ClassVar = AgentKind.SINK
@@ -87,5 +87,5 @@ class Sink:
         return self.reads
 
     def make(self, makers: Makers[Made]) -> Made:
-        """Have something made of it."""
+        """Call the maker for sinks."""
         return makers.of_sink(self)

@@ -1,4 +1,4 @@
-"""What a page in `agents/` declares whose outputs, tables and positions commit in one Kafka transaction."""
+"""Declares an agent whose outputs, tables and positions commit in one Kafka transaction."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class TransactionalAgent:
     fold: Callable[..., Fold]
     """Creates the fold of a partition: from a `FoldContext`, and the parameters as keyword arguments."""
     parameters: tuple[str, ...] = ()
-    """Settings and resources that `fold` is given as well, as keyword arguments of these names."""
+    """Settings and resources passed to `fold` as keyword arguments of these names."""
     dead_letter_reasons: tuple[DeadLetterReason, ...] = ()
-    """Why it sets records aside, besides the engine's own reasons; docs/reference/dead-letters.md shows them."""
+    """Its reasons for dead letters, in addition to the engine's; docs/reference/dead-letters.md lists them."""
     counters: tuple[Counter, ...] = ()
     gauges: tuple[Gauge, ...] = ()
     histograms: tuple[Histogram, ...] = ()
 
     owns: frozenset[str] | None = None
-    """The inputs that it may append ticks and forwarded records to; None: all. `load_declared` sets it."""
+    """The inputs to which it may append ticks and forwarded records; None: all of them. Set by `load_declared`."""
 
     kind: ClassVar = AgentKind.TRANSACTIONAL
     about: ClassVar = "Results, tables and the position commit in one Kafka transaction."
@@ -51,10 +51,10 @@ class TransactionalAgent:
 
     @classmethod
     def of(cls, agent: Agent) -> TransactionalAgent:
-        """An agent of any kind as a transactional one.
+        """Check that an agent is transactional.
 
         Raises:
-            FixConfiguration: it is of another kind.
+            FixConfiguration: it has another kind.
         """
         if not isinstance(agent, cls):
             raise FixConfiguration(
@@ -99,5 +99,5 @@ class TransactionalAgent:
         return bool(self.writes)
 
     def make(self, makers: Makers[Made]) -> Made:
-        """Have something made of it."""
+        """Call the maker for transactional agents."""
         return makers.of_transactional(self)

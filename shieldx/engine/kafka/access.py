@@ -1,4 +1,4 @@
-"""Why a cluster cannot be reached, or refuses what it is asked, in words that say what to change."""
+"""Explains why a cluster cannot be reached or refuses a request, and what to change."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from shieldx.errors import ShieldXError
 
 FAILURES = (KafkaError, IllegalOperation, AssertionError, KeyError)
-"""What a client of aiokafka raises when the broker does not do its part. It raises a KeyError when a request times out
-whose connection was given up meanwhile."""
+"""Errors of aiokafka's clients when the broker fails. aiokafka raises KeyError if a request times out after its
+connection was closed."""
 REQUEST_TIMEOUT_MS = 3000
-"""For a second try with an address that has just failed; it is there to learn why."""
+"""Timeout of the second attempt, which serves to learn why an address failed."""
 
 _REFUSALS = {
     TopicAuthorizationFailedError: "topic",
@@ -45,7 +45,7 @@ _REFUSALS = {
 def translated(
     connection: Mapping[str, Any], failed: str, otherwise: type[ShieldXError] = RestoreTask
 ) -> Iterator[None]:
-    """Turn what a client of Kafka raises into an error of this project.
+    """Convert the errors of a Kafka client into errors of this project.
 
     `failed` says what did not work, such as "tables cannot be read".
 
@@ -60,7 +60,7 @@ def translated(
 
 
 def refusal(error: BaseException, connection: Mapping[str, Any]) -> FixConfiguration | None:
-    """What to change if an ACL is missing behind an error, or None if something else is."""
+    """What to change if a missing ACL caused an error; None if something else did."""
     cause: BaseException | None = error
     while cause is not None:
         for kind, resource in _REFUSALS.items():
@@ -73,13 +73,13 @@ def refusal(error: BaseException, connection: Mapping[str, Any]) -> FixConfigura
 def not_allowed(connection: Mapping[str, Any], resource: str) -> FixConfiguration:
     """What to change if the user of a connection lacks an ACL."""
     return FixConfiguration(
-        f"Kafka does not allow {_user(connection)} what this needs on {resource}. `shieldx topics acls` lists the ACLs "
+        f"Kafka does not grant {_user(connection)} what this needs on {resource}. `shieldx topics acls` lists the ACLs "
         "of every user"
     )
 
 
 async def why_unreachable(connection: Mapping[str, Any]) -> str:
-    """Say what stands in the way of a connection that has failed, by trying each address again.
+    """Explain why a connection failed, by trying each address again.
 
     aiokafka itself only logs it.
     """
@@ -87,10 +87,10 @@ async def why_unreachable(connection: Mapping[str, Any]) -> str:
     errors = {f"{host}:{port}": await _try(host, port, connection) for host, port, _ in collect_hosts(addresses)}
     for place, error in errors.items():
         if error is None:
-            return f"no broker answers at {addresses}, but {place} did at a second try. Try again"
+            return f"no broker responded at {addresses}, but {place} did at a second attempt. Try again"
         if (reason := _refused(error, connection)) is not None:
             return f"Kafka at {place} {reason}"
-    return f"no broker answers at {addresses}. {_advice(errors.values(), connection)}"
+    return f"no broker responds at {addresses}. {_advice(errors.values(), connection)}"
 
 
 async def _try(host: str, port: int, connection: Mapping[str, Any]) -> Exception | None:
@@ -98,7 +98,9 @@ async def _try(host: str, port: int, connection: Mapping[str, Any]) -> Exception
     try:
         opened = await create_conn(host, port, request_timeout_ms=REQUEST_TIMEOUT_MS, **options)
         try:
-            await opened.send(MetadataRequest([]))  # the first thing that a broker answers to those alone whom it knows
+            await opened.send(
+                MetadataRequest([])
+            )  # the first request that a broker answers only to authenticated clients
         finally:
             opened.close()
     except (OSError, TimeoutError, KafkaError) as error:
@@ -107,19 +109,19 @@ async def _try(host: str, port: int, connection: Mapping[str, Any]) -> Exception
 
 
 def _refused(error: Exception, connection: Mapping[str, Any]) -> str | None:
-    """Why a broker lets nobody in, or is not let in, as it will the next time; None if that is not known."""
+    """The permanent reason why a login or a TLS handshake fails; None if it is unknown."""
     match error:
         case SaslAuthenticationFailed() | IllegalSaslStateError():
             return (
-                f"does not let {_user(connection)} in: {_first_line(error)}. Check SHIELDX_KAFKA_USERNAME, "
+                f"rejects the login of {_user(connection)}: {_first_line(error)}. Check SHIELDX_KAFKA_USERNAME, "
                 "SHIELDX_KAFKA_PASSWORD and SHIELDX_KAFKA_SASL_MECHANISM"
             )
         case UnsupportedSaslMechanismError():
-            return f"has another way to log in: {_first_line(error)}. Set SHIELDX_KAFKA_SASL_MECHANISM to one of them"
+            return f"lacks the SASL mechanism: {_first_line(error)}. Set SHIELDX_KAFKA_SASL_MECHANISM to one of them"
         case ssl.SSLCertVerificationError():
             return (
-                f"shows a certificate that is not trusted: {error.verify_message}. Set SHIELDX_KAFKA_CA_FILE to the "
-                "certificate of the authority that has signed it, and use a host name that it was made for"
+                f"presents an untrusted certificate: {error.verify_message}. Set SHIELDX_KAFKA_CA_FILE to the "
+                "certificate of the authority that signed it, and use a host name that it covers"
             )
         case ssl.SSLError():
             return f"does not agree on TLS: {error}. {_check(connection)}"
@@ -130,7 +132,7 @@ def _advice(errors: Iterable[Exception | None], connection: Mapping[str, Any]) -
     if all(isinstance(error, ConnectionRefusedError) for error in errors):
         return "Start one with `shieldx up`, or set SHIELDX_KAFKA_BOOTSTRAP"
     met = ", ".join(sorted({repr(error) for error in errors}))
-    return f"Met: {met}. {_check(connection)}"
+    return f"Errors: {met}. {_check(connection)}"
 
 
 def _check(connection: Mapping[str, Any]) -> str:
@@ -145,7 +147,7 @@ def _user(connection: Mapping[str, Any]) -> str:
 
 
 def _subject(error: BaseException) -> str:
-    """What an error says it is about: aiokafka gives a name, or a set of names."""
+    """The name or names that an aiokafka error is about."""
     subject = error.args[0] if error.args else ""
     names: Iterable[object] = subject if isinstance(subject, set | frozenset | list | tuple) else [subject]
     return ", ".join(sorted(str(name) for name in names))

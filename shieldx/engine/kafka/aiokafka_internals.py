@@ -1,4 +1,4 @@
-"""What ShieldX uses of aiokafka beyond its public interface. No other module does.
+"""Everything that ShieldX uses of aiokafka beyond its public interface. No other module does so.
 
 aiokafka may rename any of these names in any release. Each has a test in tests/engine/kafka/test_aiokafka_internals.py.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from aiokafka.producer.message_accumulator import MessageBatch
 
 ERROR_OF_ALL = 2
-"""The version since which an OffsetFetch response has one error code for all of it."""
+"""The first version of OffsetFetch whose response has an error code of its own."""
 OFFSETS_TRIES = 20
 OFFSETS_PAUSE_S = 0.25
 
@@ -41,20 +41,20 @@ require(sender, "BACKOFF_OVERRIDE")
 
 
 def set_first_partition_backoff(backoff_s: float) -> None:
-    """Set how long every producer waits before it retries to add a transaction's first partitions.
+    """Set how long every producer waits before it retries adding a transaction's first partitions.
 
-    The broker refuses them while it writes the markers of the transaction before. aiokafka has a constant for it.
+    The broker refuses them while it writes the markers of the previous transaction. aiokafka uses a constant.
     """
     sender.BACKOFF_OVERRIDE = backoff_s
 
 
 def last_batch(producer: AIOKafkaProducer, topic: str, partition: int) -> MessageBatch:
-    """The batch that the producer was last given for a partition, and has not sent yet."""
+    """The last batch for a partition that the producer has not sent yet."""
     return producer._message_accumulator._batches[KafkaTopicPartition(topic, partition)][-1]  # noqa: SLF001 - no public name
 
 
 def retrieve_failures(producer: AIOKafkaProducer, batches: Iterable[MessageBatch] = ()) -> None:
-    """Look at the errors that a transactional producer keeps in futures: asyncio logs each that nobody looks at."""
+    """Retrieve the exceptions of a transactional producer's futures, since asyncio logs those never retrieved."""
     waiters = [producer._txn_manager._transaction_waiter]  # noqa: SLF001 - no public name
     waiters += [batch._drain_waiter for batch in batches]  # noqa: SLF001 - no public name
     for waiter in waiters:
@@ -69,20 +69,20 @@ async def drop(producer: AIOKafkaProducer) -> None:
 
 
 async def ask_broker(admin: AIOKafkaAdminClient, node_id: int, request: Any) -> Any:
-    """One broker's response; the client's public methods let it choose the broker."""
+    """Send a request to one broker. The client's public methods choose the broker themselves."""
     return await admin._send_request(request, node_id)  # noqa: SLF001 - no public name
 
 
 async def group_offsets(
     admin: AIOKafkaAdminClient, group: str, partitions: Collection[KafkaTopicPartition]
 ) -> dict[KafkaTopicPartition, int]:
-    """The offsets that a group has committed, of those partitions for which it has.
+    """The offsets that a group has committed, by partition.
 
     `AIOKafkaAdminClient.list_consumer_group_offsets` ignores the error code of the response, and reports a coordinator
     that is moving or loading as a group that has committed nothing.
 
     Raises:
-        KafkaError: the group's coordinator did not answer within 5 s.
+        KafkaError: the group coordinator did not respond within 5 s.
     """
     by_topic: dict[str, list[int]] = {}
     for topic, partition in partitions:
@@ -96,11 +96,11 @@ async def group_offsets(
             if not left or not error.retriable:
                 raise
         await asyncio.sleep(OFFSETS_PAUSE_S)
-    raise AssertionError("unreachable: the last try returns or raises")
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _offsets_in(response: Any) -> dict[KafkaTopicPartition, int]:
-    """Those that an OffsetFetch response has. Raises KafkaError, for the response or for a partition."""
+    """The offsets in an OffsetFetch response. Raises the KafkaError of the response or of a partition."""
     error = _error_of_all(response)
     if error is not NoError:
         raise error
@@ -135,7 +135,7 @@ class _CheckedCoordinator(GroupCoordinator):  # type: ignore[misc] # aiokafka sh
         return response
 
     def _raise_error_of(self, response: Any) -> None:
-        """Raise what a response reports as a whole; whoever asked tries again if the error is retriable."""
+        """Raise the error of a whole response. The caller retries if it is retriable."""
         error = _error_of_all(response)
         if error is NoError:
             return
@@ -145,20 +145,20 @@ class _CheckedCoordinator(GroupCoordinator):  # type: ignore[misc] # aiokafka sh
 
 
 class FetchPosition(NamedTuple):
-    """How far a consumer has fetched a partition, and how far it may."""
+    """How far a consumer has fetched a partition, and how far it can."""
 
     position: int
     end: int
-    """The offset behind the last record that a reader of committed records gets."""
+    """The offset after the last committed record."""
 
 
 @checked_overrides
 class GroupConsumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka ships no types
-    """A member of a group. Use it for every consumer that has a `group_id`: see `_CheckedCoordinator`."""
+    """A group member. Use it for every consumer with a `group_id`: see `_CheckedCoordinator`."""
 
     @property
     def _coordinator(self) -> Any:
-        """What `start` makes, which has no other place to say of which class."""
+        """Created by `start`; its class can be set nowhere else."""
         return self._made_coordinator
 
     @_coordinator.setter
@@ -178,15 +178,15 @@ class GroupConsumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka ships no
             )
 
     def check_group(self) -> None:
-        """Raise what keeps this member out of its group. `getmany` does so, too.
+        """Raise the error that keeps this member out of its group, as `getmany` does.
 
         Raises:
-            KafkaError: the group's coordinator refuses this member.
+            KafkaError: the group coordinator rejects this member.
         """
         self._coordinator.check_errors()
 
     def fetch_position(self, tp: KafkaTopicPartition) -> FetchPosition | None:
-        """How far a partition has been fetched; None if it is not assigned or that is not known yet.
+        """How far a partition has been fetched; None if it is not assigned or not known yet.
 
         Public methods raise or wait where this returns None.
         """

@@ -1,4 +1,4 @@
-"""Which worker gets which partition number, of all its agent's inputs at once."""
+"""Assigns partition numbers to workers, for all inputs of an agent at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VERSION = 0
 
 
 class Owned(msgspec.Struct, frozen=True):
-    """What a member tells of itself when it joins."""
+    """The metadata that a member sends when it joins."""
 
     partitions: list[int] = []
 
@@ -40,12 +40,12 @@ class CopartitionAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # ai
 
     @override
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """What this member sends to the group's leader."""
+        """The metadata that this member sends to the group leader."""
         return ConsumerProtocolMemberMetadata(VERSION, sorted(topics), msgspec.json.encode(self._owned))
 
     @override
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Remember what was assigned, to ask for it again."""
+        """Remember the assignment, to ask for it again."""
         self._owned = Owned(sorted({number for _, numbers in assignment.assignment for number in numbers}))
 
     @override
@@ -64,9 +64,9 @@ class CopartitionAssignor(AbstractPartitionAssignor):  # type: ignore[misc] # ai
 
 
 def spread(count: int, owned: Mapping[str, list[int]]) -> dict[str, list[int]]:
-    """Numbers 0 to `count` - 1 over members: shares differ by one at the most, and what a member owned it keeps.
+    """Distribute numbers 0 to `count` - 1. Shares differ by at most one, and members keep what they owned.
 
-    Members that keep more come first, so that the larger shares stay where the state is.
+    Members that keep more come first, so that larger shares stay with their state.
     """
     order = sorted(owned, key=lambda member: (-len(owned[member]), member))
     share, larger = divmod(count, len(order))
@@ -89,4 +89,4 @@ def _owned_by(metadata: ConsumerProtocolMemberMetadata) -> list[int]:
     try:
         return msgspec.json.decode(metadata.user_data or b"{}", type=Owned).partitions
     except msgspec.MsgspecError:
-        return []  # another version's data: nothing to keep
+        return []  # data of another version: nothing to keep

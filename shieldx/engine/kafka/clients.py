@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shieldx.errors import ShieldXError
 
 REQUEST_TIMEOUT_MS = 40_000
-"""For commands: another broker becomes the leader of a partition within that time."""
+"""For commands: within this time another broker becomes the leader of a partition."""
 TASK_REQUEST_TIMEOUT_MS = 10_000
 """For tasks: after an error they restore and try again, so they need not wait for a new leader."""
 FETCH_WAIT_MS = 100
@@ -76,7 +76,7 @@ async def started(client: ClientT) -> AsyncIterator[ClientT]:
     """Start a client and stop it in the end, even if it could not start: aiokafka's own contexts would leave it open.
 
     Raises:
-        KafkaError: no broker answers.
+        KafkaError: no broker responds.
     """
     try:
         await _start(client)
@@ -92,7 +92,7 @@ async def connect(
 
     Raises:
         FixConfiguration: an ACL is missing.
-        otherwise: no broker answers.
+        otherwise: no broker responds.
     """
     try:
         await _start(client)

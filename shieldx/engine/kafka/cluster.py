@@ -1,4 +1,4 @@
-"""What the brokers say of their cluster: its id, and which offsets its partitions hold."""
+"""The cluster's id, and the offsets that its partitions hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Cluster:
-    """Asks the brokers, over one connection that all tasks of a worker share.
+    """Asks the brokers, over a connection that all tasks of a worker share.
 
     Errors that are not about ACLs are raised as `otherwise`.
     """
@@ -45,7 +45,7 @@ class Cluster:
         """Connect.
 
         Raises:
-            RestoreTask, or `otherwise`: no broker answers.
+            RestoreTask, or `otherwise`: no broker responds.
         """
         connection, timeout_ms = self._connection, self._request_timeout_ms
         admin = await connect(new_admin(connection, request_timeout_ms=timeout_ms), connection, self._otherwise)
@@ -64,7 +64,7 @@ class Cluster:
 
     @property
     def id(self) -> str:
-        """The id that the cluster was given when it was formatted. An offset means something in its cluster only.
+        """The cluster's id. Offsets are valid only within one cluster.
 
         Raises:
             RestoreTask, or `otherwise`: `start` has not succeeded.
@@ -78,7 +78,7 @@ class Cluster:
 
         Raises:
             FixConfiguration: an ACL is missing.
-            RestoreTask, or `otherwise`: the brokers do not answer, or `start` has not succeeded.
+            RestoreTask, or `otherwise`: the brokers do not respond, or `start` has not succeeded.
         """
         if self._consumer is None:
             raise self._otherwise("the bounds of partitions are unknown: the connection was not started")
@@ -102,10 +102,10 @@ async def bounds_of(
 ) -> dict[TopicPartition, OffsetRange]:
     """The offsets that each partition holds, as a consumer sees them.
 
-    They end at the first open transaction for a consumer of committed records, and behind the last record for another.
+    They end at the first open transaction for a consumer of committed records, and after the last record otherwise.
 
     Raises:
-        KafkaError: the brokers do not answer.
+        KafkaError: the brokers do not respond.
     """
     asked = [KafkaTopicPartition(*tp) for tp in partitions]
     if not asked:

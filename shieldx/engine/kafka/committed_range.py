@@ -1,4 +1,4 @@
-"""Reads committed records of partitions, each from an offset up to another."""
+"""Reads committed records of partitions in given offset ranges."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import Record, TopicPartition
 
 POLL_MS = 200
-"""aiokafka does not wake up for a fetch that has markers only: they are noticed after this time."""
+"""aiokafka does not wake up for a fetch of only markers; they are noticed after this time."""
 STALL_S = 60.0
 UNREACHABLE_S = 1.0
-"""A new leader does not know for a moment how far its partition goes."""
+"""A new leader briefly does not know the end of its partition."""
 
 
 class RangeNotThere(OffsetOutOfRangeError):  # type: ignore[misc] # aiokafka ships no types
-    """The partition ends at `end`, before the range does: the topic was made again, or has lost records."""
+    """The partition ends at `end`, before the range does: the topic was created again or has lost records."""
 
     def __init__(self, tp: KafkaTopicPartition, end: int) -> None:
         super().__init__(f"{tp.topic}/{tp.partition} ends at offset {end}")
@@ -41,23 +41,23 @@ async def read_ranges(
     max_records: int | None = None,
     stall_s: float | None = STALL_S,
 ) -> AsyncGenerator[Sequence[Record], None]:
-    """Every committed record of some ranges, as lists of one partition's records in the order of their offsets.
+    """Read every committed record of some ranges, as lists of one partition's records in offset order.
 
     No more than one fetch of each partition is in memory. The consumer is assigned the partitions, and may be used for
     something else once this has ended or is closed.
 
     Args:
         consumer: one without a group that reads committed records.
-        ranges: what to read. A range that ends behind an open transaction is read once that has ended.
-        max_records: the most records of a list; by default, all that one fetch has.
-        stall_s: how long nothing may come before this fails; None waits for ever.
+        ranges: what to read. A range that includes an open transaction is read once that has ended.
+        max_records: the maximum records per list; by default, all of one fetch.
+        stall_s: fail if nothing arrives for this long; None waits for ever.
 
     Raises:
-        KafkaTimeoutError: nothing has come for `stall_s`.
+        KafkaTimeoutError: nothing arrived for `stall_s`.
         RangeNotThere: a partition ends before its range.
         OffsetOutOfRangeError: a range begins before what the partition holds, for a consumer that does not reset
             offsets.
-        KafkaError: the brokers do not answer.
+        KafkaError: the brokers do not respond.
     """
     unread = {KafkaTopicPartition(*tp): wanted for tp, wanted in ranges.items() if wanted.offsets}
     if not unread:
@@ -81,14 +81,14 @@ async def read_ranges(
                 raise _stalled(positions, stall_s)
         done = [tp for tp, position in positions.items() if position >= unread[tp].end]
         if done:
-            consumer.pause(*done)  # the brokers would send what comes behind the range
+            consumer.pause(*done)  # otherwise the brokers would send what follows the range
             unread = {tp: wanted for tp, wanted in unread.items() if tp not in done}
 
 
 async def records_of(
     consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange]
 ) -> AsyncGenerator[Record, None]:
-    """Every committed record of some ranges, one by one; see `read_ranges`."""
+    """Read every committed record of some ranges, one by one; see `read_ranges`."""
     async with aclosing(read_ranges(consumer, ranges)) as lists:
         async for records in lists:
             for record in records:
@@ -98,7 +98,7 @@ async def records_of(
 async def records_from(
     consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]
 ) -> AsyncGenerator[Record, None]:
-    """Every committed record from some offsets on, for ever; those of a partition in their order.
+    """Read every committed record from some offsets on, for ever; each partition's records in order.
 
     Raises:
         KafkaError: the brokers do not answer.
@@ -111,7 +111,7 @@ async def records_from(
 
 
 def start_at(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
-    """Have a consumer without a group read some partitions from these offsets on."""
+    """Make a consumer without a group read partitions from the given offsets on."""
     places = {KafkaTopicPartition(*tp): offset for tp, offset in offsets.items()}
     consumer.assign(list(places))
     for tp, offset in places.items():
@@ -119,7 +119,7 @@ def start_at(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) 
 
 
 async def start_at_end(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
-    """Have a consumer without a group read what is committed to some partitions from now on.
+    """Make a consumer without a group read what is committed to partitions from now on.
 
     Raises:
         KafkaError: the brokers do not answer.
@@ -143,6 +143,6 @@ def _check_reachable(consumer: AIOKafkaConsumer, unread: Mapping[KafkaTopicParti
 def _stalled(positions: Mapping[KafkaTopicPartition, int], stall_s: float) -> KafkaTimeoutError:
     tp, position = next(iter(positions.items()))
     return KafkaTimeoutError(
-        f"{tp.topic}/{tp.partition} gives nothing from offset {position} on for {stall_s:g} s: a transaction is open "
+        f"{tp.topic}/{tp.partition} gave nothing from offset {position} on for {stall_s:g} s: a transaction is open "
         "there, a broker is slow, or the topic was deleted"
     )

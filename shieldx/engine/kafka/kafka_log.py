@@ -1,4 +1,4 @@
-"""The log on Kafka, by aiokafka."""
+"""The log on Kafka, with aiokafka."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_BACKOFF_MS = 2
-"""Waited whenever a transaction meets the markers of the one before, which the broker writes after it has answered."""
+"""Wait if the broker still writes the markers of the previous transaction, which it does after responding."""
 BATCH_BYTES = 900_000
-"""Below the 1 MB that a broker takes as one batch."""
+"""Below the 1 MB that a broker accepts as one batch."""
 CLOSE_TIMEOUT_S = 2.0
 RESTORE_FETCH_BYTES = 8 * 1024 * 1024
 
@@ -42,10 +42,10 @@ set_first_partition_backoff(RETRY_BACKOFF_MS / 1000)
 
 
 class KafkaLog:
-    """What an agent's tasks need of Kafka. Each producer has a connection of its own.
+    """The log of an agent's tasks. Each producer has its own connection.
 
-    Positions are records of a compacted topic, in the partition of the input that they are of. In the group of the
-    inputs' consumers they would cost two more round trips a transaction and a third of the broker's work.
+    Positions are records of a compacted topic, in the partition with the input's number. As group offsets they would
+    cost two more round trips per transaction and a third of the broker's CPU time.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class KafkaLog:
         """Connect.
 
         Raises:
-            RestoreTask: no broker answers.
+            RestoreTask: no broker responds.
         """
         await self._cluster.start()
 
@@ -75,7 +75,7 @@ class KafkaLog:
         await self._cluster.stop()
 
     async def fence(self, transactional_id: str) -> KafkaTransactions:
-        """Initialise a producer: the broker aborts what an earlier one of this id left open, and refuses it henceforth.
+        """Initialise a producer. The broker aborts the open transaction of an earlier one with this id, and fences it.
 
         Raises:
             FixConfiguration: an ACL is missing.
@@ -107,7 +107,7 @@ class KafkaLog:
         """The last committed position of each input that has one.
 
         Raises:
-            FixConfiguration: a position cannot be read, or is another application's.
+            FixConfiguration: a position cannot be read, or belongs to another application.
             RestoreTask: the broker did not answer.
         """
         with translated(self._connection, f"the positions in {self._positions_topic} cannot be read"):
@@ -123,7 +123,7 @@ class KafkaLog:
         return self._cluster.id
 
     async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetRange]:
-        """The first offset of each partition, and the one behind its last committed record.
+        """The first offset of each partition, and the one after its last committed record.
 
         Raises:
             FixConfiguration: an ACL is missing.
@@ -134,13 +134,13 @@ class KafkaLog:
     async def read_to_end(
         self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
     ) -> AsyncIterator[Sequence[Record]]:
-        """Every committed record of the partitions up to their present ends.
+        """Every committed record of the partitions up to their current ends.
 
-        From their beginnings, or where `positions` names another offset.
+        Starts at the beginning, or at the offset that `positions` names.
 
         Raises:
             FixConfiguration: an ACL is missing.
-            RestoreTask: the broker did not answer, or has deleted what was to be read.
+            RestoreTask: the broker did not respond, or has deleted records to be read.
         """
         wanted = list(partitions)
         if not wanted:
@@ -163,7 +163,7 @@ class KafkaLog:
 
 
 class KafkaTransactions:
-    """One transactional producer. After an error it is of no more use: its sequence numbers are not rewound."""
+    """One transactional producer. It cannot be used after an error, since its sequence numbers are not rewound."""
 
     def __init__(self, producer: AIOKafkaProducer, positions_topic: str, connection: Mapping[str, Any]) -> None:
         self._producer = producer
@@ -175,15 +175,14 @@ class KafkaTransactions:
     ) -> dict[TopicPartition, int]:
         """Write all records and the next offsets of the inputs in one transaction.
 
-        Returns the offset behind the last record of each partition written, where it is known: the broker does not say
-        it again when a delivery was tried twice.
+        Returns the offset after the last record of each written partition. It is unknown where a delivery was retried.
 
-        Nothing is aborted here: the next `fence` of this id does that, and it comes after every error.
+        Does not abort on an error: the next `fence` with this id does so.
 
         Raises:
             FixConfiguration: an ACL is missing.
-            LeaveTask: a later producer of this id exists, or the transaction timed out.
-            RestoreTask: anything else; whether it happened is unknown.
+            LeaveTask: a later producer with this id exists, or the transaction timed out.
+            RestoreTask: any other error. It is unknown whether the commit happened.
         """
         producer = self._producer
         deliveries: list[asyncio.Future[Any]] = []
@@ -197,7 +196,7 @@ class KafkaTransactions:
                     deliveries.append(delivery)
                     batches.append(last_batch(producer, tp.topic, tp.partition))
                     last[tp] = delivery, builder.record_count()
-            # commit_transaction ignores a batch's error, and would commit the positions of refused results.
+            # commit_transaction ignores a batch's error and would commit the positions of rejected results.
             await asyncio.gather(*deliveries)
             await producer.commit_transaction()
         except FAILURES as error:
@@ -210,13 +209,13 @@ class KafkaTransactions:
         return {tp: sent.result().offset + count for tp, (sent, count) in last.items() if sent.result().offset >= 0}
 
     async def close(self) -> None:
-        """Release the connection without waiting for what is open; the next `fence` aborts it."""
+        """Release the connection without waiting for an open transaction, which the next `fence` aborts."""
         producer = self._producer
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await producer.stop()
         except (TimeoutError, *FAILURES) as error:
-            # stop() waits for batches that a broker may never take, and does not finish what it began.
+            # stop() waits for batches that a broker may never accept, and leaves its work unfinished when it fails.
             logger.debug("closing a producer by force: %r", error)
             await drop(producer)
         retrieve_failures(producer)
@@ -224,7 +223,7 @@ class KafkaTransactions:
     def _all(
         self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, Position]
     ) -> dict[TopicPartition, Sequence[Write]]:
-        """Records and positions, all as records."""
+        """All records to write, including positions."""
         places: dict[TopicPartition, list[Write]] = {}
         for tp, position in positions.items():
             place = TopicPartition(self._positions_topic, tp.partition)
@@ -232,7 +231,7 @@ class KafkaTransactions:
         return {**writes, **places}
 
     def _builders(self, records: Sequence[Write]) -> Iterator[BatchBuilder]:
-        """Records as batches, as full as they may be."""
+        """Pack records into batches as full as possible."""
         builder = self._producer.create_batch()
         append = builder.append
         for write in records:
@@ -247,7 +246,7 @@ class KafkaTransactions:
 
 
 def _is_fenced(error: BaseException) -> bool:
-    """Whether this, or what caused it, is a fencing: aiokafka wraps what its sender met."""
+    """Whether an error or its cause is a fencing. aiokafka wraps the errors of its sender."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ProducerFenced):

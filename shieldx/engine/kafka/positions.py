@@ -19,25 +19,26 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import Record
 
 FIRST_STEP = 8
-"""Offsets that are read back at first: the last record, the marker of its transaction, and some that were aborted."""
+"""How many offsets to read first: the last record, its transaction's marker, and some aborted records."""
 STEP_TIMES = 8
 
 
 def position_record(tp: TopicPartition, position: Position) -> Write:
-    """The record of an input's position; it belongs into the partition of the same number."""
+    """The record of an input's position. It belongs in the partition with the same number."""
     return Write(tp.topic.encode(), encode_position(position), [])
 
 
 async def last_positions(
     consumer: AIOKafkaConsumer, topic: str, inputs: Iterable[TopicPartition], application: str
 ) -> dict[TopicPartition, Position]:
-    """The last committed position of each input that has one, by a consumer of committed records without a group.
+    """Read the last committed position of each input that has one.
 
-    The last records are looked for from the end: between two compactions there is one for every transaction.
+    Reads backwards from the end, since there is a record per transaction between two compactions. The consumer must
+    have no group and read committed records.
 
     Raises:
-        KafkaError: the broker did not answer.
-        FixConfiguration: a record is no position, or another application's.
+        KafkaError: the broker did not respond.
+        FixConfiguration: a record is not a position, or belongs to another application.
     """
     found: dict[TopicPartition, Record] = {}
     by_partition: dict[int, set[TopicPartition]] = {}

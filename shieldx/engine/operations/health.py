@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 BEAT_S = 1.0
 STALLED_S = 10.0
-"""An event loop that has not come round for so long is not well."""
+"""An event loop that does not respond for this long is unhealthy."""
 
 
 class HealthServer:
-    """Answers from a thread of its own, so that a stalled event loop can be told from a dead process."""
+    """Responds from its own thread, so that a stalled event loop can be distinguished from a dead process."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class HealthServer:
         ready: Callable[[], bool],
         waiting_for: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """Describe it; `waiting_for` names what is not ready, for people who ask /readyz."""
+        """`waiting_for` returns the names of what is not ready, for /readyz."""
         self._host = host
         self._ready = ready
         self._waiting_for = waiting_for
@@ -91,7 +91,7 @@ class HealthServer:
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A thread a caller: one that connects and says nothing must hold up neither the others nor the end."""
+    """One thread per client, so that a silent client delays neither the others nor the shutdown."""
 
     daemon_threads = True
     block_on_close = False
@@ -101,8 +101,8 @@ class _Quiet(WSGIRequestHandler):
     timeout = 5.0
 
     def address_string(self) -> str:
-        """Spare the look-up of the caller's name, which may take seconds."""
+        """Skip the lookup of the client's name, which may take seconds."""
         return str(self.client_address[0])
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing: a probe every second is no news."""
+        """Log nothing: probes come every second."""

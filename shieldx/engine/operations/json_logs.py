@@ -1,4 +1,4 @@
-"""Logs as JSON, a line each."""
+"""Logs as JSON, one object per line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger and message, and whatever was given as `extra`: agent, partition, correlation_id."""
+    """Time, level, logger, message, and the fields in `extra`: agent, partition, correlation_id."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line of JSON."""

@@ -1,4 +1,4 @@
-"""What the engine measures, for Prometheus."""
+"""The engine's Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 _LABELS = ("agent", "partition")
 MAX_LEVELS = 1000
-"""Series of gauges that a task keeps, those set last: clients may choose their labels, and would fill the page."""
+"""Maximum gauge series per task; the oldest are dropped. Clients may choose labels, and could fill the page."""
 _LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 5, 10)
 
 
 class Tally(Protocol):
-    """What has been counted of a transaction, or of a record and the outputs it led to."""
+    """Counts of a transaction, or of a record and its outputs."""
 
     @property
     def records(self) -> int:
@@ -43,11 +43,11 @@ class Tally(Protocol):
 
     @property
     def observed(self) -> Sequence[tuple[Gauge | Histogram, Any]]:
-        """Outputs that are each looked at, with what looks at them."""
+        """Outputs to observe one by one, with the gauge or histogram that observes them."""
 
 
 class Metrics:
-    """The metrics of one worker, in a registry of their own so that two workers in one process stay apart."""
+    """The metrics of one worker, in a separate registry so that two workers in one process do not mix."""
 
     def __init__(self, agents: Iterable[Agent]) -> None:
         self.registry = prometheus.CollectorRegistry()
@@ -124,7 +124,7 @@ class TaskMetrics:
         self.waiting = metrics.waiting.labels(*labels)
 
     def leave(self) -> None:
-        """The partition is another worker's now: what it lags or waits for is told there."""
+        """Remove the gauges of a partition that another worker has taken over and now reports."""
         for gauge in (self.lag, self.waiting, self.failing, self._state_bytes, self._disk_bytes):
             gauge.set(0)
         for level, labels in self._shown:
@@ -133,37 +133,37 @@ class TaskMetrics:
 
     @contextmanager
     def committing(self) -> Iterator[None]:
-        """Time a transaction that succeeds."""
+        """Measure the time of a successful transaction."""
         began = perf_counter()
         yield
         self._commit_s.observe(perf_counter() - began)
 
     @contextmanager
     def restoring(self) -> Iterator[None]:
-        """Time a start that succeeds."""
+        """Measure the time of a successful start."""
         began = perf_counter()
         yield
         self._restore_s.observe(perf_counter() - began)
 
     def applied(self, records: int, unreadable: int) -> None:
-        """Count what a sink's transaction held, now that it is committed."""
+        """Count the contents of a sink's transaction after its commit."""
         self._records.inc(records)
         self._batches.inc()
         self._dead_letters.inc(unreadable)
 
     def checkpointed(self, seconds: float, disk_bytes: int) -> None:
-        """Note a checkpoint that succeeded."""
+        """Record a successful checkpoint."""
         self._checkpoint_s.observe(seconds)
         self._disk_bytes.set(disk_bytes)
 
     def committed(self, tally: Tally, state_bytes: int) -> None:
-        """Count what a transaction held, now that it is committed."""
+        """Count the contents of a transaction after its commit."""
         self._batches.inc()
         self._state_bytes.set(state_bytes)
         self._count(tally)
 
     def answered(self, tally: Tally) -> None:
-        """Count a record of a replayable agent and what it led to, now that this is written."""
+        """Count a replayable agent's record and its outputs after they are written."""
         self._count(tally)
 
     def _count(self, tally: Tally) -> None:

@@ -1,4 +1,4 @@
-"""Records of a replayable agent at work: each is answered, and tried again until it is."""
+"""Answers the records of a replayable agent and retries each until it is answered."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 15.0
 MOST_PAUSING = 1000
-"""So many records wait for another try beside those at work; with more, nothing new is taken until one is answered."""
+"""Maximum records that wait for a retry. Beyond it, no new record is taken until one is answered."""
 
 
 class AnswerLoop:
-    """Takes records, answers a bounded number at once, and says of each when it is done."""
+    """Takes records, answers a limited number at a time, and marks each one when it is done."""
 
     def __init__(
         self,
@@ -60,18 +60,18 @@ class AnswerLoop:
         self._measured: dict[int, TaskMetrics] = {}
         self._stopping = False
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Has an exception once it makes no sense to go on."""
+        """Gets an exception once the worker cannot continue."""
 
     @property
     def failing(self) -> int:
-        """How many records could not be answered so far, and are tried again."""
+        """How many records have failed and are waiting for a retry."""
         return len(self._failing)
 
     async def take(self, record: Record) -> None:
-        """Begin with a record as soon as there is room for one more.
+        """Begin to answer a record as soon as there is room for one more.
 
         Raises:
-            KeyError: it is of a partition that this worker was not given. To pass over it could be to lose it.
+            KeyError: its partition is not assigned to this worker. Skipping it could lose it.
         """
         tp = TopicPartition(record.topic, record.partition)
         partition = self._progress.partitions[tp]
@@ -88,7 +88,7 @@ class AnswerLoop:
         task.add_done_callback(self._worked)
 
     async def drain(self, timeout_s: float) -> None:
-        """Begin nothing more, and wait for what is being answered. What is then left is another worker's to answer."""
+        """Begin nothing more and wait for the records in progress. Another worker answers the remaining ones."""
         self._stopping = True
         for task in self._pausing:
             if task is not None:
@@ -108,7 +108,7 @@ class AnswerLoop:
         return self._measured[number]
 
     def leave_what_is_gone(self) -> None:
-        """Say nothing more of partitions that are another worker's now."""
+        """Remove the metrics of partitions that are no longer assigned to this worker."""
         mine = {tp.partition for tp in self._progress.partitions}
         for number in self._measured.keys() - mine:
             self._measured.pop(number).leave()
@@ -119,7 +119,7 @@ class AnswerLoop:
             self.ended.set_exception(error)
 
     async def _work(self, record: Record, tp: TopicPartition, partition: OffsetTracker) -> None:
-        """Answer a record. It begins with room for itself; while it pauses, another one may have that."""
+        """Answer a record. It starts with a slot, which it releases while it pauses."""
         has_room, pause_s = True, FIRST_PAUSE_S
         try:
             while not await self._answered(record, tp):
@@ -140,7 +140,7 @@ class AnswerLoop:
                 self._free.release()
 
     async def _gone_within(self, partition: OffsetTracker, pause_s: float) -> bool:
-        """Pause before the next try; True if the partition goes to another worker meanwhile."""
+        """Pause before the next attempt. Returns True if the partition is revoked meanwhile."""
         task = asyncio.current_task()
         self._pausing.add(task)
         try:
@@ -154,10 +154,10 @@ class AnswerLoop:
             self._pausing.discard(task)
 
     async def _answered(self, record: Record, tp: TopicPartition) -> bool:
-        """Try once to answer a record and to write what that leads to.
+        """Try once to answer a record and to write its outputs.
 
         Raises:
-            FixConfiguration: it would fail in the same way until something is changed.
+            FixConfiguration: every attempt will fail until something is changed.
         """
         context = carried(record.headers)
         source = Source(tp.topic, tp.partition, record.offset, record.timestamp, record.value or b"", Origin(context))
@@ -170,14 +170,14 @@ class AnswerLoop:
                 await self._deliveries.write(batch.writes)
         except FixConfiguration:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the record is not lost
+        except Exception as error:  # noqa: BLE001 - any error leads to a retry, so that no record is lost
             self._fails(record, tp, error)
             return False
         self.measured(tp.partition).answered(batch)
         return True
 
     async def _batch_of(self, record: Record, source: Source) -> PendingTransaction:
-        """What a record leads to: the outputs of its answer, or a dead letter. Raises OutputTooLarge."""
+        """The outputs of a record's answer, or a dead letter. Raises OutputTooLarge."""
         batch = self._begin(source.partition)
         try:
             message = self._decoded(record, source.origin.context)
@@ -197,7 +197,7 @@ class AnswerLoop:
         self._show_failing(tp.partition)
         place = f"{tp.topic}/{tp.partition}/{record.offset}"
         extra = {"agent": self._agent.name, "place": place}
-        logger.error("not answered, and tried again: %r", error, exc_info=None if again else error, extra=extra)
+        logger.error("not answered, will be retried: %r", error, exc_info=None if again else error, extra=extra)
 
     def _fails_no_more(self, record: Record, tp: TopicPartition) -> None:
         if (tp, record.offset) in self._failing:
@@ -213,7 +213,7 @@ class AnswerLoop:
         return self._codec.decode(record.topic, record.value)
 
     def _letter(self, record: Record, source: Source, detail: str) -> PendingTransaction:
-        """Set a record aside, and say so in the log."""
+        """Write a dead letter about a record, and log it."""
         batch = self._begin(source.partition)
         batch.add_dead_letter(source, record.value, EngineReason.UNREADABLE, detail)
         place = source.place

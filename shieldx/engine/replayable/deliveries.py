@@ -1,4 +1,4 @@
-"""Writes to Kafka outside of transactions: idempotent, and awaited until every replica in sync has them."""
+"""Idempotent writes to Kafka outside of transactions, awaited until all in-sync replicas have them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class Deliveries:
-    """A producer that is replaced after a delivery has failed: its sequence numbers would be refused from then on."""
+    """A producer that is replaced after a failed delivery, because its sequence numbers would then be rejected."""
 
     def __init__(self, connection: Mapping[str, Any]) -> None:
         self._connection = dict(connection)
@@ -37,7 +37,7 @@ class Deliveries:
 
         Raises:
             FixConfiguration: an ACL is missing.
-            RestoreTask: no broker answers.
+            RestoreTask: no broker responds.
         """
         await self._connected()
 
@@ -48,12 +48,12 @@ class Deliveries:
         await asyncio.gather(*self._closing)
 
     async def write(self, writes: Mapping[TopicPartition, Sequence[Write]]) -> None:
-        """Return when all of it is written.
+        """Write records. Returns when all of them are written.
 
         Raises:
             FixConfiguration: an ACL is missing.
-            OutputTooLarge: the broker takes no record of that size.
-            RestoreTask: the broker did not answer, or not in time. Some of it may be written.
+            OutputTooLarge: the broker rejects a record of that size.
+            RestoreTask: the broker did not respond in time. Some records may be written.
         """
         producer = await self._connected()
         try:
@@ -68,7 +68,7 @@ class Deliveries:
                     raise outcome
         except (MessageSizeTooLargeError, RecordTooLargeError) as error:
             self._replace(producer)
-            raise OutputTooLarge(f"the broker takes no record of that size: {error!r}") from error
+            raise OutputTooLarge(f"the broker rejects a record of that size: {error!r}") from error
         except FAILURES as error:
             self._replace(producer)
             raise refusal(error, self._connection) or RestoreTask(f"outputs were not written: {error!r}") from error
@@ -93,4 +93,4 @@ async def _close(producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await producer.stop()
     except (*FAILURES, TimeoutError) as error:
-        logger.debug("a producer was not closed in order: %r", error)
+        logger.debug("a producer was not closed cleanly: %r", error)

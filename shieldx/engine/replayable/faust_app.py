@@ -1,4 +1,4 @@
-"""A faust app for one replayable agent, made to be embedded: no files, no environment, no web server, no producer."""
+"""An embeddable faust app for one replayable agent: without files, environment, web server or producer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import Header
 
 COMMIT_INTERVAL_S = 0.5
-"""What is repeated after a kill: the records of so long."""
+"""Commit interval, and so how much is repeated after a kill."""
 BUFFERED_RECORDS = 1000
 
 
 class TakenRecord(NamedTuple):
-    """A record as the engine names its parts."""
+    """A record with the attribute names that the engine uses."""
 
     topic: str
     partition: int
@@ -36,7 +36,7 @@ def make_app(
     progress: OffsetTrackers,
     take: Callable[[TakenRecord], Awaitable[None]],
 ) -> ReplayableApp:
-    """An app that hands every committed record of some topics to `take`, which waits as long as it has no room."""
+    """An app that passes every committed record of some topics to `take`, which waits until it has room."""
     app = ReplayableApp(
         group,
         consumer_options,
@@ -61,7 +61,7 @@ def make_app(
             async for event in stream.noack().events():
                 await take(_record(event.message))
         except Exception as error:
-            # faust would start the agent again, behind the record that it had in hand.
+            # faust would restart the agent after the record that it was processing
             await app.crash(error)
             raise
 

@@ -1,7 +1,7 @@
-"""What ShieldX uses of faust, and of mode below it, beyond their public interface. No other module does.
+"""Everything that ShieldX uses of faust and mode beyond their public interfaces. No other module does so.
 
-faust may rename any of these names in any release. Each has a test in
-tests/engine/replayable/test_faust_internals.py, which also shows what faust does without the override:
+faust may rename any of these names in any release. Each has a test in tests/engine/replayable/test_faust_internals.py,
+which also shows what faust does without the override:
 
 - It reads uncommitted records.
 - It commits past a record that is still being worked on, if that is the first one behind the committed offset.
@@ -42,20 +42,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 faust_logger = logging.getLogger("faust")
-"""For classes of ours too: mode would log under this module's name, and a worker would show all that faust says."""
+"""Also for our classes: mode would log under this module's name, and a worker would print all of faust's logs."""
 
 NEVER_MS = 2**31 - 1
 COMMIT_S = 3.0
-"""While partitions are being revoked no heartbeat is sent: a commit must not outlast the session."""
+"""No heartbeat is sent while partitions are being revoked, so a commit must end before the session times out."""
 
 
 @checked_overrides
 class _Settings(faust.Settings):
-    """Settings that are given to the app and nowhere else."""
+    """Settings that come only from the arguments of the app."""
 
     @override
     def getenv(self, env_name: str) -> Any:
-        """Return nothing: `BROKER_URL` and the like in the environment may be another program's."""
+        """Ignore the environment: `BROKER_URL` and the like may be meant for another program."""
         return None
 
 
@@ -65,15 +65,15 @@ class _Boot(BootStrategy):
 
 @checked_overrides
 class _Recovery(Recovery):
-    """Resumes streams for the assignment it was started for, and for no other.
+    """Resumes streams only for the assignment that it was started for.
 
-    faust compares generations before it waits for the committed offsets. If partitions are revoked during that wait,
-    it would resume what faust has just suspended.
+    faust compares generations before it waits for the committed offsets. If partitions are revoked during that wait, it
+    would resume what faust has just suspended.
     """
 
     logger = faust_logger
     _rebalance = 0
-    """Which rebalance, of those that the app counts, gave the assignment."""
+    """The number of the rebalance that made the assignment."""
 
     @override
     async def on_rebalance(
@@ -84,26 +84,28 @@ class _Recovery(Recovery):
 
     @override
     async def _wait(self, coro: Any, timeout: Any = None) -> None:
-        """Wait as faust does.
+        """Wait like faust does.
 
         Raises:
             RebalanceAgain: partitions have been revoked; another call follows once others are assigned.
             ServiceStopped: the app stops.
-            TimeoutError: the time is over. faust would end this service without a word, and never take a record again.
+            TimeoutError: the time is over. faust would silently end this service and never take a record again.
         """
         try:
             await super()._wait(coro, timeout=timeout)
         except ServiceStopped:
             if self.should_stop:
                 raise
-            raise TimeoutError(f"the group's coordinator has not told the committed offsets in {timeout} s") from None
+            raise TimeoutError(
+                f"the group coordinator did not return the committed offsets within {timeout} s"
+            ) from None
         if self._rebalance != self.app.rebalancing_count:
             raise RebalanceAgain
 
 
 @checked_overrides
 class _Tables(TableManager):
-    """Of an app without tables this remains: after a rebalance, it has the streams resumed."""
+    """All that remains for an app without tables: resumes the streams after a rebalance."""
 
     logger = faust_logger
 
@@ -118,7 +120,7 @@ class _Tables(TableManager):
 
 @checked_overrides
 class ReplayableApp(faust.App):
-    """An app that reads no environment, leaves no folder behind, and starts no producer."""
+    """An app that reads no environment variables, creates no folder and starts no producer."""
 
     logger = faust_logger
     Settings = _Settings
@@ -132,20 +134,20 @@ class ReplayableApp(faust.App):
 
     @override
     async def on_first_start(self) -> None:
-        """Make no folder: there are no tables."""
+        """Create no folder, since there are no tables."""
 
     async def check_group(self) -> None:
-        """Raise what keeps this worker out of its group."""
+        """Raise the error that keeps this worker out of its group."""
         if isinstance(self.consumer, CommittedConsumer):
             await self.consumer.check_group()
 
     def lags(self) -> dict[TopicPartition, int]:
-        """How many offsets of each partition are not done, where that is known."""
+        """The number of offsets of each partition that are not done, where it is known."""
         return self.consumer.lags() if isinstance(self.consumer, CommittedConsumer) else {}
 
 
 class _DaemonThread(WorkerThread):
-    """A broker that does not answer must not keep the process from ending."""
+    """An unresponsive broker must not keep the process from exiting."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -154,20 +156,20 @@ class _DaemonThread(WorkerThread):
 
 @checked_overrides
 class CommittedThread(driver.AIOKafkaConsumerThread):
-    """The thread of the consumer, which heartbeats whatever the agent does."""
+    """The consumer's thread, which sends heartbeats whatever the agent does."""
 
     Worker = _DaemonThread
     logger = faust_logger
 
     @override
     def _create_worker_consumer(self, transport: driver.Transport) -> GroupConsumer:
-        """Connect as all clients of the platform do, rather than by faust's settings."""
+        """Connect like all clients of the platform, not with faust's settings."""
         return new_group_consumer(
             _options_of(transport),
             RoundRobinPartitionAssignor,
             auto_offset_reset="earliest",
             request_timeout_ms=TASK_REQUEST_TIMEOUT_MS,
-            # A worker that waits for an outage to pass takes nothing, and must not be thrown out for it.
+            # A worker that waits out an outage takes no records, and must not be removed from the group for that.
             max_poll_interval_ms=NEVER_MS,
         )
 
@@ -198,12 +200,12 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
         except KafkaError as error:
             if (refused := refusal(error, _options_of(self.transport))) is not None:
                 await self.crash(refused)
-            logger.warning("the group was not told how far it has come, and will be: %r", error)
+            logger.warning("offsets were not committed and will be retried: %r", error)
             return False
         return True
 
     async def check_group(self) -> None:
-        """Raise what keeps this worker out of its group. aiokafka waits for someone to ask, and faust never does."""
+        """Raise the error that keeps this worker out of its group. aiokafka raises it on request; faust never asks."""
         if self._consumer is not None:
             await self.call_thread(self._check_group)
 
@@ -212,18 +214,18 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
 
     @override
     def on_crash(self, msg: str, *fmt: Any, **_: Any) -> None:
-        """Log what mode would print."""
+        """Log what mode would print otherwise."""
         logger.error(msg.format(*fmt), exc_info=True)  # noqa: LOG014 - called while it is handled
 
 
 def _options_of(transport: Any) -> Mapping[str, Any]:
-    """What the consumer connects with; its transport is always a `_Transport`."""
+    """The connection options; the transport is always a `_Transport`."""
     options: Mapping[str, Any] = transport.consumer_options
     return options
 
 
 class _NothingRead(dict[Any, None]):
-    """faust drops records below an offset that it has read, and a rebalance may leave that one behind: keep none."""
+    """Keep no read offsets: faust drops records below them, and after a rebalance they may be outdated."""
 
     def __missing__(self, key: object) -> None:
         return None
@@ -237,7 +239,7 @@ class _NothingRead(dict[Any, None]):
 
 @checked_overrides
 class CommittedConsumer(driver.Consumer):
-    """A consumer whose offsets come from the progress of the agent, not from faust's acknowledgements."""
+    """A consumer that commits the agent's progress rather than faust's acknowledgements."""
 
     logger = faust_logger
 
@@ -245,7 +247,7 @@ class CommittedConsumer(driver.Consumer):
         super().__init__(transport, *args, **options)
         self.progress = transport.progress
         self.fetched: dict[TopicPartition, int] = {}
-        """The offset behind the last record of each partition that was handed on."""
+        """The offset after the last record of each partition that was passed on."""
         self._read_offset = _NothingRead()  # type: ignore[assignment] # it never has any of the values
 
     @override
@@ -269,7 +271,7 @@ class CommittedConsumer(driver.Consumer):
 
     @override
     async def perform_seek(self) -> None:
-        """Go on where the group says."""
+        """Continue at the group's committed offsets."""
         await super().perform_seek()
         self.fetched.clear()
         for tp in self.assignment():
@@ -277,18 +279,18 @@ class CommittedConsumer(driver.Consumer):
 
     @override
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
-        """Tell the group what is done, so that as little as possible is done again."""
+        """Commit what is done, so that as little as possible is repeated."""
         if revoked and not self.app.should_stop:
             try:
                 async with asyncio.timeout(COMMIT_S):
                     await self.commit()
             except TimeoutError:
-                logger.warning("the group was not told how far it has come before its partitions moved")
+                logger.warning("offsets were not committed before the partitions were revoked")
         await super().on_partitions_revoked(revoked)
 
     @override
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
-        """Let go of what others have now."""
+        """Forget partitions that are assigned to others now."""
         self._buffered_partitions.clear()
         self.progress.keep([TopicPartition(*tp) for tp in assigned])
         await super().on_partitions_assigned(assigned, generation_id)
@@ -300,7 +302,7 @@ class CommittedConsumer(driver.Consumer):
 
     def lags(self) -> dict[TopicPartition, int]:
         """How many offsets of each partition are not done, where that is known."""
-        consumer = self._thread._consumer  # noqa: SLF001 - faust's own thread class gives it to nobody
+        consumer = self._thread._consumer  # noqa: SLF001 - faust's thread class does not expose it
         if consumer is None:
             return {}
         return {tp: lag for tp in list(self.progress.partitions) if (lag := self._lag(consumer, tp)) is not None}
@@ -311,12 +313,12 @@ class CommittedConsumer(driver.Consumer):
             return None
         done = self.progress.partitions[tp].next_offset
         if done == self.fetched.get(tp, done) and fetched.position >= fetched.end:
-            return 0  # only markers are behind it
+            return 0  # only markers follow it
         return None if done is None else max(0, fetched.end - done)
 
 
 class _Transport(driver.Transport):
-    """Connects faust as the platform connects, and counts records as the worker does."""
+    """Connects faust like the platform's other clients, and counts records like a worker."""
 
     Consumer = CommittedConsumer
 

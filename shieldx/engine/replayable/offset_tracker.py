@@ -1,4 +1,4 @@
-"""How far the partitions of a replayable agent's worker have been answered, in whatever order that happens."""
+"""Tracks how far partitions are answered, in whatever order their records are answered."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class OffsetTracker:
-    """Which records of a partition are being answered. Offsets that never come (markers, aborted records) are none."""
+    """The records of a partition that are being answered. Offsets of markers and aborted records do not count."""
 
     def __init__(self, committed: int | None = None) -> None:
         self.committed = committed
-        """The next offset as the group knows it; None if it knows none."""
+        """The group's committed offset; None if there is none."""
         self.gone = asyncio.Event()
         """Set when the partition is no longer this worker's."""
         self._open: dict[int, None] = {}
@@ -29,11 +29,11 @@ class OffsetTracker:
 
     @property
     def uncommitted(self) -> int | None:
-        """The next offset, if the group does not know it yet."""
+        """The next offset, if it is not committed yet."""
         return None if self.next_offset in (self.committed, 0) else self.next_offset
 
     def take(self, offset: int) -> bool:
-        """Begin with a record. False: it was taken before, and a rebalance has brought it again."""
+        """Begin with a record. Returns False if it was taken before and a rebalance redelivers it."""
         if self._behind_last is not None and offset < self._behind_last:
             return False
         self._open[offset] = None
@@ -41,26 +41,26 @@ class OffsetTracker:
         return True
 
     def done(self, offset: int) -> None:
-        """All that a record leads to is written."""
+        """Mark a record as done: all its outputs are written."""
         del self._open[offset]
 
 
 class OffsetTrackers:
-    """The progress of all partitions that a worker has."""
+    """The trackers of all partitions of a worker."""
 
     def __init__(self) -> None:
         self.partitions: dict[TopicPartition, OffsetTracker] = {}
 
     def keep(self, assigned: Collection[TopicPartition]) -> None:
-        """Forget partitions that are not assigned any more."""
+        """Forget partitions that are no longer assigned."""
         for tp in self.partitions.keys() - set(assigned):
             self.partitions.pop(tp).gone.set()
 
     def begin(self, tp: TopicPartition, committed: int | None) -> None:
-        """Records will come from a committed offset on.
+        """Expect records from a committed offset on.
 
-        A partition that stays goes on, so that nothing in work is begun twice; unless the group knows another offset
-        than this worker told it: then somebody else has had the partition meanwhile.
+        A partition that stays keeps its tracker, so that no record in progress is begun twice. If the group has another
+        offset than this worker committed, another worker has had the partition meanwhile, and the tracker is replaced.
         """
         known = self.partitions.get(tp)
         if known is not None and known.committed == committed:

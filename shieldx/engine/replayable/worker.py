@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 STOP_S = 15.0
-"""Longer than a request of the consumer's takes to fail."""
+"""Longer than the consumer's request timeout."""
 WATCH_S = 1.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
@@ -54,26 +54,26 @@ class ReplayableWorker:
 
     @property
     def name(self) -> str:
-        """The agent's."""
+        """The agent's name."""
         return self._agent.name
 
     @property
     def ready(self) -> bool:
-        """Whether the group has assigned partitions, if only none, and no record waits for another try."""
+        """Whether the group has made an assignment, possibly an empty one, and no record waits for a retry."""
         if self._app is None or self._answers is None or self._app.should_stop:
             return False
         return bool(self._app.flow_control.is_active()) and self._answers.failing == 0
 
     def stop(self) -> None:
-        """Finish what is being answered, leave the group, and let `run` return."""
+        """Finish the records in progress, leave the group, and let `run` return."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Work until `stop`.
+        """Run until `stop` is called.
 
         Raises:
-            FixConfiguration: it would fail in the same way until something is changed.
-            RestoreTask: the consumer could not be ended, and would keep partitions: the process has to end.
+            FixConfiguration: it will fail until something is changed.
+            RestoreTask: the consumer could not be stopped and would keep its partitions, so the process must exit.
         """
         pause_s = FIRST_PAUSE_S
         async with self._agent.answering(self._resources) as answering:
@@ -87,7 +87,7 @@ class ReplayableWorker:
                     refused = refusal(error, self._consumer_options)
                     if refused is not None:
                         raise FixConfiguration(f"agent {self.name} may not read its topics. {refused}") from error
-                    logger.exception("the worker starts again", extra={"agent": self.name})
+                    logger.exception("restarting the worker", extra={"agent": self.name})
                 if asyncio.get_running_loop().time() - began > LONGEST_PAUSE_S:
                     pause_s = FIRST_PAUSE_S
                 await self._stopped_within(pause_s)
@@ -101,7 +101,7 @@ class ReplayableWorker:
             return
 
     async def _run_app(self, answering: Answering) -> None:
-        """Work until `stop`, or until the app has failed, which is raised."""
+        """Run until `stop` is called. Raises the error of the app if it fails."""
         from shieldx.engine.replayable.faust_app import make_app  # noqa: PLC0415 - faust takes long to import, and few need it
 
         progress = OffsetTrackers()
@@ -137,24 +137,26 @@ class ReplayableWorker:
     async def _run_until_it_ends(self, app: ReplayableApp) -> None:
         await app.start()
         await app.wait_until_stopped()
-        raise app.crash_reason or RuntimeError("faust has stopped by itself")
+        raise app.crash_reason or RuntimeError("faust stopped unexpectedly")
 
     async def _stop(self, app: ReplayableApp) -> None:
-        """Tell the group how far it has come, and leave it."""
+        """Commit the offsets and leave the group."""
         try:
             async with asyncio.timeout(STOP_S):
                 await app.stop()
         except TimeoutError:
             if self._stopping.is_set():
-                logger.warning("the broker does not answer; the group is not left", extra={"agent": self.name})
+                logger.warning(
+                    "the broker does not respond; the worker did not leave the group", extra={"agent": self.name}
+                )
                 return
             raise RestoreTask(
-                f"the consumer of agent {self.name} could not be ended, and would keep its partitions: "
+                f"the consumer of agent {self.name} could not be stopped and would keep its partitions: "
                 + await why_unreachable(self._consumer_options)
             ) from None
 
     async def _watch(self, app: ReplayableApp, answers: AnswerLoop) -> None:
-        """Measure lag until something keeps this worker out of its group, which is raised."""
+        """Measure lag. Raises the error that keeps this worker out of its group."""
         while True:
             await asyncio.sleep(WATCH_S)
             await app.check_group()

@@ -1,4 +1,4 @@
-"""When the owner of an idle partition appends a tick."""
+"""Decides when the owner of an idle partition appends a tick."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ IDLE_S = 1.0
 class IdleClock:
     """Estimates the broker's clock from the last record and the time since, to tick only when something is due.
 
-    One tick when a partition falls silent tells the broker's time; after that, one when a hold's time has come: a
-    hold of 30 days must not cost 2.6 million ticks. The clock handed in counts seconds and never goes back.
+    One tick when a partition becomes idle gets the broker's time, and another one follows when something is due: a hold
+    of 30 days must not cost 2.6 million ticks. The given clock counts seconds and is monotonic.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -24,12 +24,12 @@ class IdleClock:
         self._ticked = False
 
     def saw_records(self, *, only_ticks: bool) -> None:
-        """Records were taken; a tick of our own does not end the silence."""
+        """Note that records arrived. The agent's own tick does not end the idle period."""
         self._seen_s = self._acted_s = self._monotonic()
         self._ticked = self._ticked and only_ticks
 
     def ticked(self) -> None:
-        """A tick was appended."""
+        """Note that a tick was appended."""
         self._acted_s = self._monotonic()
         self._ticked = True
 

@@ -1,4 +1,4 @@
-"""What a worker's consumer group last assigned to it."""
+"""The last assignment of a worker by its consumer group."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Membership:
-    """The generation in force and the partition numbers it assigns here."""
+    """The current generation and the partition numbers that it assigns to this worker."""
 
     def __init__(self) -> None:
         self._generation = 0
@@ -19,12 +19,12 @@ class Membership:
 
     @property
     def joined(self) -> bool:
-        """Whether the group has assigned anything yet, if only nothing."""
+        """Whether the group has made an assignment yet, possibly an empty one."""
         return self._generation > 0
 
     @property
     def numbers(self) -> frozenset[int]:
-        """The partition numbers assigned."""
+        """The assigned partition numbers."""
         return self._numbers
 
     def generation_of(self, number: int) -> int | None:
@@ -39,7 +39,7 @@ class Membership:
         self._changed = asyncio.Event()
 
     async def wait_for_change(self, timeout_s: float) -> None:
-        """Return when a generation begins, or after the time."""
+        """Return when a generation begins, or after the timeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()

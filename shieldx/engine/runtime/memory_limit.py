@@ -1,4 +1,4 @@
-"""The bound on what the state of all tasks in a process may take."""
+"""The memory limit of the state of all tasks in a process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class MemoryLimit:
-    """Sums the tasks' own estimates; a task that is dropped no longer counts."""
+    """Sums the tasks' own estimates. A closed task no longer counts."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
@@ -21,9 +21,9 @@ class MemoryLimit:
         self._tasks.add(task)
 
     def free(self) -> bool:
-        """Whether more may be remembered."""
+        """Whether the state is below the limit."""
         return sum(task.size_bytes for task in self._tasks) < self._limit_bytes
 
     def share_bytes(self) -> float:
-        """An equal part for each task: one that has a store makes room beyond it."""
+        """An equal share for each task. A task with a store evicts state beyond its share."""
         return self._limit_bytes / max(1, len(self._tasks))

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import Record
 
 PLENTY_TIMES = 3
-"""Fetching pauses while more than so many batches wait."""
+"""Fetching pauses while more than this many batches wait."""
 
 
 NOT_ASSIGNED = (IllegalStateError, AssertionError)
-"""What aiokafka raises of a partition that is not assigned, and while it has no assignment at all."""
+"""aiokafka's errors for a partition that is not assigned, and while there is no assignment at all."""
 
 
 _timestamp = attrgetter("timestamp")
@@ -35,12 +35,12 @@ _timestamp = attrgetter("timestamp")
 class PartitionBuffer:
     """A queue between the one fetch loop of a worker and a task.
 
-    Without it aiokafka would fetch nothing for any partition of a broker until every task has taken what it has. Of
-    several inputs the record with the earliest time comes first, among those that wait: stream time must not run ahead
-    with one of them while another's backlog is read.
+    Without it, aiokafka would not fetch from a broker until every task has taken its records. If there are several
+    inputs, the waiting record with the earliest time comes first, so that one input does not advance stream time while
+    another one has a backlog.
 
-    aiokafka replaces an assignment shortly before it says so: then the partition may be unknown to it here. The call
-    that says so follows, pauses everything, and has each runner seek again.
+    aiokafka replaces an assignment shortly before it calls the listener, so the partition may be unknown to it here.
+    The listener then pauses everything, and each runner seeks again.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer, inputs: Iterable[TopicPartition], *, batch: int) -> None:
@@ -50,14 +50,14 @@ class PartitionBuffer:
         self._waiting: dict[str, deque[Record]] = {tp.topic: deque() for tp in self.inputs}
         self._count = 0
         self._offered: list[Record] = []
-        """What `first` has given, in its order; more may come before some of it is removed."""
+        """The records that `first` returned. More may arrive before some of them are removed."""
         self.taken: dict[KafkaTopicPartition, int] = {}
-        """The offsets behind what the task has committed, by input."""
+        """The offset after the last committed record of each input."""
         self._changed = asyncio.Event()
         self._paused = True
 
     def put(self, records: Sequence[Record]) -> None:
-        """Queue what was fetched, and pause the fetching when that is plenty."""
+        """Queue fetched records, and pause fetching if there are many."""
         for record in records:
             self._waiting[record.topic].append(record)
         self._count += len(records)
@@ -66,7 +66,7 @@ class PartitionBuffer:
             self.pause()
 
     def restart(self, positions: Mapping[TopicPartition, int]) -> bool:
-        """Drop what waits and fetch from `positions`; False if the partition is not assigned any more."""
+        """Drop waiting records and fetch from `positions`. Returns False if the partition is no longer assigned."""
         for waiting in self._waiting.values():
             waiting.clear()
         self._count = 0
@@ -81,14 +81,14 @@ class PartitionBuffer:
         return True
 
     def first(self) -> list[Record]:
-        """A batch of the first records, which stay in the queue."""
+        """The first records, at most a batch. They stay in the queue."""
         queues = [waiting for waiting in self._waiting.values() if waiting]
         in_order = queues[0] if len(queues) == 1 else merge(*queues, key=_timestamp)
         self._offered = list(islice(in_order, self._batch))
         return self._offered
 
     def remove(self, count: int) -> None:
-        """Take the first records of those that were given away, and fetch again when few are left."""
+        """Remove the first of the records that `first` returned, and fetch again when few are left."""
         self._count -= count
         for offered in self._offered[:count]:
             record = self._waiting[offered.topic].popleft()
@@ -97,11 +97,11 @@ class PartitionBuffer:
             self._resume()
 
     def wake(self) -> None:
-        """Let `wait` return, though nothing has come."""
+        """Let `wait` return although nothing arrived."""
         self._changed.set()
 
     async def wait(self, timeout_s: float) -> None:
-        """Return once something has come, on `wake`, or after the time."""
+        """Return when records arrive, on `wake`, or after the timeout."""
         if not self._count:
             try:
                 async with asyncio.timeout(timeout_s):
@@ -111,9 +111,9 @@ class PartitionBuffer:
         self._changed.clear()
 
     async def passed(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Where the fetching has come to with nothing left to give: behind markers, which are no records.
+        """The fetch positions that have moved past markers only, if no record waits.
 
-        Empty while records wait. What was awaited meanwhile may have changed everything: ask whether it did.
+        Empty while records wait. The assignment may have changed during the await; the caller must check.
         """
         if self._count:
             return {}
@@ -126,9 +126,9 @@ class PartitionBuffer:
         return {tp: offset for tp, offset in reached.items() if offset > positions[tp]}
 
     async def lag(self) -> int:
-        """Records that wait here, and those that the broker has beyond them, as far as it has said.
+        """The number of records that wait here, plus those on the broker, as far as known.
 
-        Counted from the position of the fetching, which has passed the markers of transactions: they are no records.
+        Counted from the fetch position, which is past the markers of finished transactions.
         """
         waiting = self._count
         try:
@@ -137,11 +137,11 @@ class PartitionBuffer:
                 if end is not None:
                     waiting += max(0, end - await self._consumer.position(tp))
         except (*NOT_ASSIGNED, KafkaError):
-            return waiting  # not assigned any more, or the group is in trouble, which fetching will tell
+            return waiting  # no longer assigned, or a group error that fetching will raise
         return waiting
 
     def pause(self) -> None:
-        """Fetch no more until `restart`, or until few are left."""
+        """Pause fetching until `restart`, or until few records are left."""
         try:
             self._consumer.pause(*self.inputs)
         except NOT_ASSIGNED:

@@ -1,4 +1,4 @@
-"""Keeps one task at work for a partition number, as long as the worker is assigned that number."""
+"""Keeps one task running for a partition number, as long as the worker is assigned that number."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EVICTION_S = 3.0
-"""About a heartbeat: by then a worker that was evicted knows it."""
+"""About a heartbeat interval, after which an evicted worker knows it."""
 ASSIGNMENT_S = 1.0
 HOLD_S = 5.0
 LONGEST_BACKOFF_S = 5.0
@@ -58,27 +58,27 @@ class PartitionRunner:
 
     @property
     def running(self) -> bool:
-        """Whether a task is at work, and neither memory nor what cannot be read keeps it waiting."""
+        """Whether a task is running and waits neither for memory nor for an unreadable partition."""
         return self._fed and not self._waiting and self._held_until_s is None
 
     def restore(self) -> None:
-        """Have the present task replaced."""
+        """Replace the current task."""
         self._must_restore = True
         self.buffer.wake()
 
     def hold(self, error: Exception) -> None:
-        """Do not fetch for a while: what stands at this position cannot be read."""
+        """Pause fetching for a while, since the records at this position cannot be read."""
         if self._held_until_s is None:
             positions = ", ".join(f"{tp.topic}/{tp.partition}" for tp in self.buffer.inputs)
-            logger.error("%s cannot be read, and waits: %r", positions, error, extra=self._place)
+            logger.error("%s cannot be read and waits: %r", positions, error, extra=self._place)
         self._held_until_s = monotonic() + HOLD_S
         self.buffer.pause()
 
     async def work(self) -> None:
-        """Keep a task at work until the number is assigned elsewhere.
+        """Keep a task running until the number is assigned elsewhere.
 
         Raises:
-            FixConfiguration: no task can work until something is changed.
+            FixConfiguration: no task can run until something is changed.
         """
         while self._membership.generation_of(self._number) is not None:
             task = self._make_task()
@@ -88,7 +88,7 @@ class PartitionRunner:
                     await task.start()
                 await self._feed(task)
             except LeaveTask as error:
-                # Restoring at once would fence the rightful owner, if this worker is the one that was evicted.
+                # Restoring at once would fence the rightful owner if this worker was evicted.
                 self._metrics.fenced.inc()
                 self._log("fenced", error)
                 await self._membership.wait_for_change(EVICTION_S)
@@ -98,7 +98,7 @@ class PartitionRunner:
             except FixConfiguration:
                 raise
             except Exception:
-                # A defect, in a fold most likely: it must stop its own partition only, and be seen.
+                # A defect, most likely in a fold. It must stop only its own partition, and be visible.
                 logger.exception("restoring after a defect", extra=self._place)
                 await self._back_off()
             finally:
@@ -106,7 +106,7 @@ class PartitionRunner:
                 await task.close()
 
     async def _back_off(self) -> None:
-        """Go on at once after the first failure, which an open transaction may wait for; then ever later."""
+        """Pause before a restart, ever longer; but not after the first failure, since a transaction may be open."""
         self._metrics.restarts.inc()
         self._failures += 1
         if self._failures > 1:
@@ -121,12 +121,12 @@ class PartitionRunner:
                 raise RestoreTask("the position is out of the topic's range")
             if self._held_until_s is not None:
                 if monotonic() < self._held_until_s:
-                    self.buffer.pause()  # the batch under way may have resumed it
+                    self.buffer.pause()  # the current batch may have resumed it
                     await self._membership.wait_for_change(HOLD_S)
                     continue
                 self._held_until_s, generation = None, None
             if assigned != generation:
-                # A task that stays goes on from its own position: a rebalance redelivers from the committed one.
+                # A task that stays continues from its own position; a rebalance redelivers from the committed one.
                 if not self.buffer.restart(task.positions):
                     await self._membership.wait_for_change(ASSIGNMENT_S)
                     continue
@@ -144,9 +144,9 @@ class PartitionRunner:
                 self._metrics.lag.set(await self.buffer.lag())
 
     async def _pass_over(self, task: AnyTask, generation: int) -> None:
-        """Have the position stand behind the marker of the last transaction too.
+        """Move the position past the marker of the last transaction.
 
-        Retention would delete the marker with its record, and the next start take it for a record deleted unread.
+        Otherwise retention would delete the marker, and the next start would take it for a record deleted unread.
         """
         passed = await self.buffer.passed(task.positions)
         same = self._membership.generation_of(self._number) == generation

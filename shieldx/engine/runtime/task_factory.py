@@ -1,4 +1,4 @@
-"""What a worker works on: tasks of partitions, made where they are needed."""
+"""Creates the tasks of a worker's partitions."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class AnyTask(Protocol):
-    """One partition at work. It is crash-only: after any error but `FreeMemory` it is closed and another one made."""
+    """The task of one partition. It is crash-only: after any error except `FreeMemory` it is closed and replaced."""
 
     @property
     def positions(self) -> Mapping[TopicPartition, int]:
-        """The next offset of each input, once it has started."""
+        """The next offset of each input, after `start`."""
 
     @property
     def due_ms(self) -> int | None:
@@ -33,53 +33,53 @@ class AnyTask(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the state takes."""
+        """Estimated memory of the state."""
 
     async def start(self) -> None:
-        """Come to where the work was left. Raises RestoreTask or FixConfiguration."""
+        """Restore the state. Raises RestoreTask or FixConfiguration."""
 
     async def process(self, records: Sequence[Record]) -> int:
-        """Work on records and commit; returns how many were new. Raises RestoreTask or FreeMemory."""
+        """Process records and commit. Returns how many were new. Raises RestoreTask or FreeMemory."""
 
     async def tick(self) -> None:
-        """Do what is due on an idle partition. Raises RestoreTask."""
+        """Do what is due in an idle partition. Raises RestoreTask."""
 
     async def pass_over(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Commit positions beyond which there is no record that was not worked on. Raises RestoreTask."""
+        """Commit positions that have moved past markers but no records. Raises RestoreTask."""
 
     async def close(self) -> None:
-        """Let go of what was held; never raises."""
+        """Release everything. Never raises."""
 
 
 class TaskFactory(Protocol):
-    """What one worker does."""
+    """Creates the tasks of one worker."""
 
     @property
     def name(self) -> str:
-        """The agent's or sink's."""
+        """The name of the agent or sink."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The topics whose partition n makes a task."""
+        """The topics whose partitions number n make up a task."""
 
     @property
     def tells_group(self) -> bool:
-        """Whether the group is told how far the tasks have come, for those who look at its lag."""
+        """Whether positions are also committed to the group, so that Kafka's tools show its lag."""
 
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], AnyTask]:
-        """What makes the tasks of a partition number, one after the other, while this worker has it."""
+        """A function that creates the tasks of a partition number, one after the other."""
 
 
 @dataclass(frozen=True)
 class AgentTaskFactory:
-    """The tasks of a transactional agent."""
+    """Creates the tasks of a transactional agent."""
 
     agent: TransactionalAgent
     context: TaskContext
 
     @property
     def name(self) -> str:
-        """The agent's."""
+        """The agent's name."""
         return self.agent.name
 
     @property
@@ -89,10 +89,10 @@ class AgentTaskFactory:
 
     @property
     def tells_group(self) -> bool:
-        """Yes: Kafka's own tools show an agent's lag by it. The task itself never reads it."""
+        """True: Kafka's tools show an agent's lag by it. The task itself never reads it."""
         return True
 
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], Task]:
-        """Tasks of one partition; the inputs whose outputs were too large are known to those that come later."""
+        """A function that creates tasks of one partition. They share the set of inputs whose outputs were too large."""
         refused: set[tuple[str, int, int]] = set()
         return lambda: Task(self.agent, number, self.context, metrics, refused)

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 50
-"""A partition that is resumed waits for the fetch that is under way for the others."""
+"""A resumed partition waits for the current fetch of the others."""
 POLL_MS = 200
 ISOLATE_S = 0.2
-"""By then a fetch for each partition has come, after one of them has failed."""
+"""Time for a fetch of each partition after one of them has failed."""
 STOP_S = 10.0
 TELL_S = 1.0
 TELLING_S = 3.0
@@ -51,7 +51,7 @@ TELLING_S = 3.0
 
 @checked_overrides
 class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
-    """Runs a share of an agent's or a sink's partitions. Each task restores, works and restarts apart from others."""
+    """Runs a share of the partitions of an agent or a sink. Each task restores, runs and restarts independently."""
 
     def __init__(
         self,
@@ -77,20 +77,20 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
 
     @property
     def name(self) -> str:
-        """The agent's or sink's."""
+        """The name of the agent or sink."""
         return self._work.name
 
     @property
     def ready(self) -> bool:
-        """Whether the group has assigned partitions, if only none, and each is being worked on."""
+        """Whether the group has made an assignment, possibly an empty one, and each partition is running."""
         runners = [self._runners.get(number) for number in self._membership.numbers]
         return self._membership.joined and all(runner is not None and runner.running for runner in runners)
 
     async def run(self) -> None:
-        """Work until `stop`.
+        """Run until `stop` is called.
 
         Raises:
-            FixConfiguration: the group or a partition cannot be worked on until something is changed.
+            FixConfiguration: the group or a partition will fail until something is changed.
         """
         self._consumer = new_group_consumer(
             self._consumer_options, CopartitionAssignor(), fetch_max_wait_ms=FETCH_WAIT_MS
@@ -107,26 +107,28 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             await self._stop_consumer()
 
     async def _stop_consumer(self) -> None:
-        """Leave the group; a broker that does not answer must not keep a supervisor waiting."""
+        """Leave the group. An unresponsive broker must not keep a supervisor waiting."""
         try:
             async with asyncio.timeout(STOP_S):
                 await self._consumer.stop()
         except TimeoutError:
-            logger.warning("the broker does not answer; the group is not left", extra={"agent": self.name})
+            logger.warning(
+                "the broker does not respond; the worker did not leave the group", extra={"agent": self.name}
+            )
 
     def stop(self) -> None:
-        """Finish the transactions under way, leave the group, and let `run` return."""
+        """Finish open transactions, leave the group, and let `run` return."""
         self._stopping.set()
 
     @override
     def on_partitions_revoked(self, revoked: Collection[KafkaTopicPartition]) -> None:
-        """Called by aiokafka before it joins again; tasks that keep their partition need not stop."""
+        """Called by aiokafka before it rejoins. Tasks that keep their partition need not stop."""
 
     @override
     def on_partitions_assigned(self, assigned: Collection[KafkaTopicPartition]) -> None:
-        """Called by aiokafka after it has joined. Does nothing slow: no heartbeat is sent before it returns.
+        """Called by aiokafka after it has joined. Must be quick: no heartbeat is sent before it returns.
 
-        The partitions are paused, at a position of no meaning, until each task has sought its own.
+        The partitions are paused at an arbitrary position until each task has sought its own.
         """
         if self._stopping.is_set():
             return
@@ -169,12 +171,12 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
                 refused = refusal(error, self._consumer_options)
                 raise FixConfiguration(f"agent {self.name} may not read its topics. {refused}") from error
-            except Exception as error:  # noqa: BLE001 - aiokafka raises whatever a record's bytes lead to
+            except Exception as error:  # noqa: BLE001 - aiokafka raises any error that a record's bytes cause
                 logger.warning("fetching failed: %r", error, extra={"agent": self.name})
                 await self._isolate_failure()
 
     def _tell_group(self) -> None:
-        """Have the group know how far the tasks have come, now and then, and beside everything else."""
+        """Commit the positions to the group now and then, in the background."""
         busy = self._telling is not None and not self._telling.done()
         if not self._work.tells_group or busy or monotonic() < self._tell_at_s:
             return
@@ -182,7 +184,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         self._telling = asyncio.create_task(self._tell([runner.buffer for runner in self._runners.values()]))
 
     async def _tell(self, buffers: Collection[PartitionBuffer]) -> None:
-        """Commit to the group what is new. Only those who look at its lag read it, so it may fail."""
+        """Commit new positions to the group. It may fail, since they serve only to show lag."""
         taken = {
             tp: offset for buffer in buffers for tp, offset in buffer.taken.items() if self._told.get(tp) != offset
         }
@@ -192,15 +194,15 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             async with asyncio.timeout(TELLING_S):
                 await self._consumer.commit(taken)
         except (TimeoutError, KafkaError) as error:
-            logger.debug("the group was not told of the positions: %r", error, extra={"agent": self.name})
+            logger.debug("positions were not committed to the group: %r", error, extra={"agent": self.name})
         else:
             self._told.update(taken)
 
     async def _isolate_failure(self) -> None:
-        """Find the partition that cannot be read, have its runner wait, and let the others continue.
+        """Find the partition that cannot be read, make its runner wait, and let the others continue.
 
-        aiokafka passes over what it has taken from other partitions when one fails: each runner seeks its own position
-        again, or those records would never be answered.
+        When one partition fails, aiokafka drops the records it has fetched from others, so each runner seeks its own
+        position again.
         """
         self._reassign(self._membership.numbers)
         await self._membership.wait_for_change(ISOLATE_S)
@@ -228,13 +230,13 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
                 self._runners[tp.partition].buffer.put(records)
 
     async def _leave(self) -> None:
-        """Let every runner finish the transaction under way."""
+        """Let every runner finish its open transaction."""
         buffers = [runner.buffer for runner in self._runners.values()]
         self._reassign(())
         if self._working:
             _, late = await asyncio.wait(self._working, timeout=STOP_S)
             for task in late:
-                task.cancel()  # the broker does not answer; the next owner's fence aborts what is open
+                task.cancel()  # the broker does not respond; the next owner's fence aborts the transaction
         if self._telling is not None:
             await self._telling
         if self._work.tells_group:

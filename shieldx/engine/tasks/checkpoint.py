@@ -1,4 +1,4 @@
-"""Local checkpoints: state on disk as of a position in the tables, so that a restart reads only what came after."""
+"""Local checkpoints: state on disk as of a position in the tables, so that a restart reads only what follows."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.log import TopicPartition
 
 MARGIN_MS = 3_600_000
-"""A checkpoint is too old so long before tombstones may be gone: reading the tail takes time, and clocks differ."""
+"""A checkpoint expires this long before tombstones may be gone, because reading takes time and clocks differ."""
 
 
 CHECKPOINT_VERSION = 1
-"""Of the checkpoint and of all that the store holds beside it. A store of another version is emptied and restored."""
+"""Version of the checkpoint and the store's other contents. A store with another version is emptied and restored."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of its partition's changelogs a store has taken, and which log and stored forms that is true of."""
+    """How far a store has taken its partition's changelogs, of which log, and in which stored forms."""
 
     version: int
     format_level: int
@@ -31,33 +31,33 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     positions: dict[str, int]
     """The next offset of each table."""
     as_of_ms: int
-    """When nothing beyond the positions was older, by the clock of this machine."""
+    """A time, by this machine's clock, at which no record beyond the positions was older."""
 
 
 class TaskStore(StateStore, Protocol):
-    """The store of one task. What it holds and its checkpoint always belong together."""
+    """The store of one task. Its contents and its checkpoint always match."""
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """What it says of itself, or None while it is empty."""
+        """Its checkpoint, or None while it is empty."""
 
     @property
     def size_bytes(self) -> int:
         """About how much disk it takes."""
 
     def begin(self) -> StateBatch:
-        """An empty batch.
+        """A new, empty batch.
 
         Raises:
-            FreeDisk: an earlier write has failed, and there is still no room.
-            RestoreTask: the store is of no more use.
+            FreeDisk: an earlier write failed, and there is still no room.
+            RestoreTask: the store cannot be used any more.
         """
 
     def write(self, batch: StateBatch, checkpoint: Checkpoint) -> None:
-        """Apply a batch of this store and what it says of itself, together.
+        """Apply a batch and a checkpoint atomically.
 
         Raises:
-            FreeDisk: it cannot now, and has changed nothing; try again later.
+            FreeDisk: nothing was changed; try again later.
             RestoreTask: it is damaged.
         """
 
@@ -69,7 +69,7 @@ class TaskStore(StateStore, Protocol):
 
 
 class TaskStores(Protocol):
-    """Where the stores of this worker's tasks are."""
+    """The stores of a worker's tasks."""
 
     def open(self, agent: str, partition: int) -> TaskStore:
         """The store of a task; damaged ones are emptied.
@@ -87,12 +87,12 @@ def refusal(
     *,
     delete_retention_ms: int,
 ) -> str | None:
-    """Why a checkpoint may not be gone on from, or None.
+    """Why a checkpoint cannot be used, or None if it can.
 
-    `wanted` is what the present task would write now; `bounds` are the first and the next offset of each table.
+    `wanted` is the checkpoint that the task would write now; `bounds` are the first and the next offset of each table.
     """
     if (found.version, found.cluster, found.partitions) != (wanted.version, wanted.cluster, wanted.partitions):
-        return "it is of another release, cluster or number of partitions"
+        return "it belongs to another release, cluster or number of partitions"
     if found.format_level > wanted.format_level:
         return f"its stored forms are of level {found.format_level}, the partition is at level {wanted.format_level}"
     age_ms = wanted.as_of_ms - found.as_of_ms

@@ -1,4 +1,4 @@
-"""Between records and messages: JSON by the types that the manifests declare."""
+"""Decodes and encodes messages as JSON, by the types that the manifests declare."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOP = "shieldx-hop"
 """Marks a record that was forwarded to its home partition once."""
 
 CARRIED = frozenset({CORRELATION_ID, TRACEPARENT})
-"""Headers that every output has from its input."""
+"""Headers that every output inherits from its input."""
 
 _QUOTED = re.compile(r"'.*'", re.DOTALL)
 TICK_VALUE = msgspec.json.encode(Tick())
@@ -35,12 +35,12 @@ encode = msgspec.json.Encoder().encode
 
 
 def carried(headers: Iterable[Header]) -> tuple[tuple[str, bytes], ...]:
-    """Of a record's headers, those that every output has from its input."""
+    """The headers of a record that its outputs inherit."""
     return tuple((name, content or b"") for name, content in headers if name in CARRIED)
 
 
 class Undecodable(Exception):
-    """A record that does not keep to its topic's schemas: it becomes a dead letter. The message says where."""
+    """A record that does not match its topic's schemas and becomes a dead letter. The message names the field."""
 
 
 class Codec:
@@ -64,7 +64,7 @@ class Codec:
         """The message in a record's value.
 
         Raises:
-            Undecodable: not JSON, or not one of the topic's messages; says which field is wrong.
+            Undecodable: it is not JSON or not one of the topic's messages. The message names the invalid field.
         """
         if value is None:
             raise Undecodable("a record without a value")
@@ -81,7 +81,7 @@ class Codec:
         """Check that a record of a table names a schema that the topic's manifest declares.
 
         Raises:
-            UnknownForm: it names another one, or none. Packed forms, whose topics declare no messages, bear a version.
+            UnknownForm: it names another schema or none. Packed forms have a version instead; their topics have none.
         """
         known = self._schemas_of.get(topic)
         if not known:
@@ -108,9 +108,9 @@ def _decoder(name: str, topics: Mapping[str, Topic]) -> Callable[[bytes], Any]:
     try:
         return msgspec.json.Decoder(reduce(or_, [*types, Tick])).decode
     except TypeError as error:
-        raise FixConfiguration(f"the message types of topic {name!r} cannot be told apart: {error}") from error
+        raise FixConfiguration(f"the message types of topic {name!r} cannot be distinguished: {error}") from error
 
 
 def _without_values(message: str) -> str:
-    """A decoder's message without the values it quotes: what a producer sent may be personal data."""
+    """A decoder's error message without the values it quotes, which may be personal data."""
     return _QUOTED.sub("'…'", message)[:200]

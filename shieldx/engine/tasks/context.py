@@ -1,4 +1,4 @@
-"""What all tasks of a worker share, and the bounds on what they do at a time."""
+"""What all tasks of a worker share, and their limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds on what a task does at a time."""
+    """Limits of a task."""
 
     max_record_bytes: int = 1_000_000
     max_transaction_bytes: int = 8 * 1024 * 1024
@@ -31,17 +31,17 @@ class TaskContext:
 
     application: str
     partitions: int
-    """The one partition count of all topics."""
+    """The partition count, which is the same for all topics."""
     log: Log
     codec: Codec
     reply_topics: frozenset[str]
     memory_free: Callable[[], bool]
     memory_share: Callable[[], float] = lambda: inf
-    """How many bytes of memory a task with a store may take before it makes room."""
+    """How many bytes of memory a task with a store may use before it evicts state."""
     stores: TaskStores | None = None
-    """Where state lies beyond memory; without, it is in memory alone."""
+    """State on disk; None keeps all state in memory."""
     wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-    """This machine's clock, which only the age of checkpoints goes by."""
+    """This machine's clock, used only for the age of checkpoints."""
     format_level: int | None = None
-    """The level of stored forms that the operator has set; None: the one that each partition has."""
+    """The level of stored forms that the operator has set; None: each partition's own level."""
     limits: Limits = Limits()

@@ -1,4 +1,4 @@
-"""Why the engine itself sets records aside, whatever the agent."""
+"""The engine's reasons for dead letters, which apply to any agent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from shieldx.messages import DeadLetterReason
 
 
 class EngineReason(DeadLetterReason):
-    """Reasons of the engine. What is set aside has changed nothing, except with `REPLY_TO_REFUSED`."""
+    """The engine's reasons. A record that is set aside has no effect, except with `REPLY_TO_REFUSED`."""
 
     UNREADABLE = (
         "unreadable",
@@ -61,4 +61,4 @@ OF_KIND: dict[AgentKind, tuple[EngineReason, ...]] = {
     AgentKind.REPLAYABLE: (EngineReason.UNREADABLE,),
     AgentKind.SINK: (),
 }
-"""The reasons for which agents of each kind set records aside, whatever they do."""
+"""The engine's reasons for each kind of agent."""

@@ -1,4 +1,4 @@
-"""The narrow port between a task and the log, so that the same task runs on Kafka and without a broker."""
+"""The port between a task and the log, so that the same task runs on Kafka and without a broker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TopicPartition(NamedTuple):
 
 
 class Record(Protocol):
-    """A record as it was read. Named as aiokafka names them: converting each would cost more than folding it."""
+    """A record as read. Its attributes have aiokafka's names, since converting a record costs more than folding it."""
 
     @property
     def topic(self) -> str: ...  # noqa: D102 - the name says it
@@ -51,18 +51,18 @@ class Write(msgspec.Struct, frozen=True, gc=False):
 
 
 class TransactionalProducer(Protocol):
-    """A fenced producer: while it is the latest of its id, each commit happens wholly or not at all."""
+    """A transactional producer. While it is the latest one with its id, each commit is atomic."""
 
     async def commit(
         self, writes: Mapping[TopicPartition, Sequence[Write]], positions: Mapping[TopicPartition, Position]
     ) -> dict[TopicPartition, int]:
-        """Write all records and the positions of the inputs in one transaction, every delivery awaited.
+        """Write all records and the positions of the inputs in one transaction, and await every delivery.
 
-        Returns the offset behind the last record of each partition written, where it is known.
+        Returns the offset after the last record of each written partition, where it is known.
 
         Raises:
             LeaveTask: a later producer of this id exists, or the transaction timed out.
-            RestoreTask: anything else; whether it happened is unknown, and this producer is of no more use.
+            RestoreTask: any other error. It is unknown whether the commit happened; this producer cannot be used again.
         """
 
     async def close(self) -> None:
@@ -73,25 +73,25 @@ class Log(Protocol):
     """What a task needs of the log."""
 
     async def fence(self, transactional_id: str) -> TransactionalProducer:
-        """Shut out every earlier producer of this id and abort what it left open."""
+        """Fence every earlier producer with this id and abort its open transaction."""
 
     async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
         """The last committed position of each input that has one.
 
         Raises:
-            FixConfiguration: a position cannot be read, or is another application's.
+            FixConfiguration: a position cannot be read, or belongs to another application.
         """
 
     async def cluster(self) -> str:
-        """The identity of the cluster: an offset means something in it only."""
+        """The id of the cluster. Offsets are valid only within one cluster."""
 
     async def bounds(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
-        """The first offset of each partition, and the one behind its last committed record."""
+        """The first offset of each partition, and the one after its last committed record."""
 
     def read_to_end(
         self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
     ) -> AsyncIterator[Sequence[Record]]:
-        """Every committed record of the partitions up to their present ends.
+        """Every committed record of the partitions up to their current ends.
 
-        From their beginnings, or where `positions` names another offset.
+        Starts at the beginning, or at the offset that `positions` names.
         """

@@ -1,4 +1,4 @@
-"""Where a record belongs: the partition that Kafka's default partitioner gives its tenant."""
+"""The home partition of a tenant, as Kafka's default partitioner computes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiokafka.partitioner import murmur2
 def home_partition(tenant_id: str, partitions: int) -> int:
     """The partition of a tenant by murmur2, as the Java client hashes keys.
 
-    librdkafka hashes differently by default: its users set `partitioner=murmur2_random`. Cached, since murmur2 in
-    Python takes about 10 µs.
+    librdkafka uses another hash by default, so its users must set `partitioner=murmur2_random`. Cached because murmur2
+    takes about 10 µs in Python.
     """
     return (int(murmur2(tenant_id.encode())) & 0x7FFFFFFF) % partitions

@@ -1,4 +1,4 @@
-"""All that one transaction holds: outputs, forwarded records, dead letters, table changes and positions."""
+"""The contents of one transaction: outputs, forwarded records, dead letters, table changes and positions."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from shieldx.state.table import Change
 
 MAX_CONTEXT_BYTES = 4096
-"""Correlation and trace headers together: a result must not outgrow the record limit because of them."""
+"""Limit of correlation and trace headers together, so that they never make a result too large."""
 OVERHEAD_BYTES = MAX_CONTEXT_BYTES + 512
-"""More than headers and a record batch of one add to a key and a value."""
+"""An upper bound of what headers and a batch of one record add to a key and a value."""
 
 
 _NO_HEADERS: list[Header] = []
 
 
 def headers_bytes(headers: Sequence[Header]) -> int:
-    """What headers take in a record: names and contents, and about two bytes of lengths for each."""
+    """The size of headers in a record: names, contents, and about four bytes of lengths for each header."""
     return sum(len(name.encode()) + len(content or b"") + 4 for name, content in headers)
 
 
 class PendingTransaction:
-    """Gathers what a task will commit. Its size is known before anything is sent."""
+    """Collects what a task will commit. Its size is known before anything is sent."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class PendingTransaction:
         self.writes: dict[TopicPartition, list[Write]] = {}
         self.positions: dict[TopicPartition, Position] = {}
         self.moved: dict[TopicPartition, int] = {}
-        """The next offset of each input that this transaction has taken records of."""
+        """The next offset of each input from which this transaction has taken records."""
         self.size_bytes = 0
         self.records = 0
         self.dead_letters = 0
@@ -66,15 +66,15 @@ class PendingTransaction:
             count.name: collections.Counter() for count in counters
         }
         self.last: dict[str, Any] = {}
-        """The last output to each topic of which a gauge looks at the last."""
+        """The last output to each topic that has a gauge of the last output."""
         self.observed: list[tuple[Gauge | Histogram, Any]] = []
-        """Every output that a histogram, or a gauge of each, looks at."""
+        """Every output that a histogram or a gauge of every output observes."""
 
     def add_output(self, output: Output, context: Sequence[Header], source: Source) -> Write:
         """Write an output to this task's own partition.
 
         Raises:
-            OutputTooLarge: the broker would refuse it.
+            OutputTooLarge: the broker would reject it.
         """
         topic, message = output.topic, output.value
         if type(message) is DeadLetter:
@@ -84,7 +84,7 @@ class PendingTransaction:
         if size + OVERHEAD_BYTES > self._max_record_bytes:
             place = source.place
             raise OutputTooLarge(
-                f"{place} leads to a record of {size} bytes in {topic}; the limit is {self._max_record_bytes}"
+                f"{place} produces a record of {size} bytes in {topic}; the limit is {self._max_record_bytes}"
             )
         headers = [self._codec.schema_header(type(message)), *context]
         if output.reply_to is not None:
@@ -105,7 +105,7 @@ class PendingTransaction:
         return write
 
     def add_reply(self, topic: str, write: Write) -> None:
-        """Write a result to the topic that its sender named as well."""
+        """Also write a result to the topic that its sender named."""
         self._own(topic).append(write)
         self.size_bytes += len(write.value or b"")
 

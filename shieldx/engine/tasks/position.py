@@ -1,4 +1,4 @@
-"""The position record: how far a task has read an input. Its form is stored, and outlives this code."""
+"""The position record: how far a task has read an input. Its form is stored and outlives this code."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ Offset = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How far a task has read one input, and what was so when it wrote that.
+    """How far a task has read one input, and under which conditions.
 
-    A person who has to write one needs `version`, `next_offset` and, unless it is the oldest, `format_level`.
+    An operator who writes one by hand needs only `version` and `next_offset`.
     """
 
     version: int
     next_offset: Offset
     application: str | None = None
-    """Whose position it is: two applications would not fence each other, and would answer every record twice."""
+    """The application. Two applications do not fence each other and would answer every record twice."""
     format_level: int | None = None
     """The level of stored forms that the partition has."""
     partitions: int | None = None
     """The number of partitions of every topic."""
     topic_id: str | None = None
-    """The id of the input, which a topic of the same name that was deleted and created again does not have."""
+    """The id of the input. It changes if the topic is deleted and created again."""
     outputs: dict[str, Offset] = {}
-    """The next offset of each topic that the task writes, after the transaction before this one, where it is known.
+    """The next offset of each topic that the task writes, after the previous transaction, where it is known.
 
     Together with the positions it makes a consistent cut through all topics.
     """
@@ -53,7 +53,7 @@ def decode_position(place: str, value: bytes) -> Position:
     """The position in a record's value. `place` is the record's topic, partition and offset.
 
     Raises:
-        FixConfiguration: it is not a position, or one of another version.
+        FixConfiguration: it is not a position, or has another version.
     """
     remedy = 'Write {"version":1,"next_offset":N} after it, under the same key'
     try:
@@ -61,7 +61,7 @@ def decode_position(place: str, value: bytes) -> Position:
         position = _decode(value) if version == VERSION else None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FixConfiguration(
-            f"{place} is not a position record: another program wrote to the topic, or it is of a release before 0.2. "
+            f"{place} is not a position record: another program wrote to the topic, or a release before 0.2 did. "
             f"{remedy}"
         ) from error
     if position is None:

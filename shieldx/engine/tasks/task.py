@@ -36,14 +36,15 @@ logger = logging.getLogger(__name__)
 MAX_LOGGED = 100
 """Characters of a correlation id in a log line."""
 MAX_KEY_BYTES = 1024
-"""What 256 characters, the longest id, take in UTF-8."""
+"""The UTF-8 size of 256 characters, the longest id."""
 
 
 class Task:
-    """Folds records into outputs and state, and commits both with the position.
+    """Folds records into outputs and state, and commits both together with the position.
 
-    A task is crash-only: after any error but `FreeMemory` it must be closed and a new one started. `refused` outlives
-    it: the topic, partition and offset of inputs whose outputs were too large, so that the next task sets them aside.
+    A task is crash-only: after any error except `FreeMemory`, close it and start a new one. `refused` outlives the
+    task. It has the topic, partition and offset of inputs whose outputs were too large, so that the next task sets them
+    aside.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Task:
 
     @property
     def due_ms(self) -> int | None:
-        """The earliest stream time at which something waits to be done, or None."""
+        """The earliest stream time at which something is due, or None."""
         return self._state.due_ms
 
     @property
@@ -90,11 +91,11 @@ class Task:
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory the state takes."""
+        """Estimated memory of the state."""
         return self._state.size_bytes
 
     async def start(self) -> None:
-        """Fence, then read the position, then the tables: in this order nothing of a predecessor can come later.
+        """Fence, then read the position, then the tables. In this order no write of a predecessor can be missed.
 
         A partition that has no level of stored forms yet, or is to have a higher one, gets it here.
 
@@ -114,14 +115,14 @@ class Task:
         self._settled = True
 
     async def process(self, records: Sequence[Record]) -> int:
-        """Fold records, in the order given, and commit; returns how many were new.
+        """Fold records in the given order and commit. Returns how many were new.
 
         Raises:
-            FreeMemory: state is at its limit; what was taken is committed. Offer the same records again later.
+            FreeMemory: the state has reached its limit. Processed records are committed; pass all of them again later.
             RestoreTask: close this task and start another.
         """
         self._settled = False
-        self._expired_ms = -1  # all records may bear one time, and memory is to be looked at all the same
+        self._expired_ms = -1  # check memory even if all records have the same time
         pending, taken = self._begin(), 0
         next_offsets = self._positions.next_offsets
         for record in records:
@@ -139,20 +140,20 @@ class Task:
         return taken
 
     async def tick(self) -> None:
-        """Append a tick to an input that the agent owns, so that stream time is seen to pass."""
+        """Append a tick to an input that the agent owns, so that stream time advances."""
         pending = self._begin()
         pending.writes[self._ticks] = [Write(None, TICK_VALUE, [])]
         await self._commit(pending)
 
     async def pass_over(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Commit positions beyond which there is no record that was not taken: only markers were passed."""
+        """Commit positions that have moved past transaction markers but no records."""
         pending = self._begin()
         for tp, offset in positions.items():
             pending.positions[tp] = self._positions.advance(tp, offset)
         await self._commit(pending)
 
     async def close(self) -> None:
-        """Let go of the producer and of the store; state in memory is left to the garbage collector."""
+        """Close the producer and the store."""
         try:
             self._state.close(settled=self._settled)
         finally:
@@ -160,7 +161,7 @@ class Task:
                 await self._transactions.close()
 
     async def _make_room(self, record: Record, pending: PendingTransaction) -> PendingTransaction:
-        """Let stream time pass up to a record; every `expire_at_a_time` of what is due is a transaction of its own."""
+        """Advance stream time to a record. Every `expire_at_a_time` due items are one transaction."""
         at_ms = self._stream_time_ms = max(self._stream_time_ms, record.timestamp)
         if at_ms == self._expired_ms:
             return pending
@@ -179,7 +180,7 @@ class Task:
         if not self._context.memory_free():
             self._expired_ms, self._settled = -1, True
             raise FreeMemory(
-                f"state is at its limit; partition {self.partition} of agent {self._agent.name} waits. "
+                f"the state has reached its limit; partition {self.partition} of agent {self._agent.name} waits. "
                 "Raise SHIELDX_STATE_LIMIT_MB, set SHIELDX_STATE_FOLDER to a disk with room, or add workers"
             )
         return pending
@@ -209,10 +210,10 @@ class Task:
             self._fold_one(message, source, pending)
 
     def _check(self, record: Record, context: Sequence[Header]) -> None:
-        """Refuse what cannot be answered.
+        """Check that a record can be answered.
 
         Raises:
-            Undecodable: says why.
+            Undecodable: the record cannot be answered. The message says why.
         """
         if context and headers_bytes(context) > MAX_CONTEXT_BYTES:
             raise Undecodable(f"correlation-id and traceparent together exceed {MAX_CONTEXT_BYTES} bytes")
@@ -259,7 +260,7 @@ class Task:
     def _set_aside(
         self, record: Record, source: Source, reason: EngineReason, detail: str, pending: PendingTransaction
     ) -> None:
-        """Make a record a dead letter, and say so in the log."""
+        """Write a dead letter about a record, and log it."""
         pending.add_dead_letter(source, record.value, reason, detail)
         correlation_id = next((content for name, content in record.headers if name == CORRELATION_ID), None)
         place = {"agent": self._agent.name, "place": source.place}
@@ -281,7 +282,7 @@ class Task:
             raise
 
     def _write(self, output: Output, source: Source, pending: PendingTransaction) -> None:
-        """Add an output. A result also goes to the topic that the sender of the command has named."""
+        """Add an output. A result also goes to the topic that the sender of the command named."""
         origin = source.origin if output.origin is None else output.origin
         write = pending.add_output(output, origin.context, source)
         if origin.reply_to is not None and output.topic == self._agent.writes[0]:
@@ -299,7 +300,7 @@ class Task:
         )
 
     async def _commit(self, pending: PendingTransaction) -> PendingTransaction:
-        """Commit a transaction with the table changes that it caused, and begin the next one."""
+        """Commit a transaction with its table changes, and begin the next one."""
         pending.add_changes(self._state.changes())
         if self._transactions is None:
             raise RestoreTask(f"task {self._transactional_id} was not started")
@@ -315,6 +316,6 @@ class Task:
 
 
 def _origin_of(headers: Sequence[Header]) -> Origin:
-    """What a record's headers say that its answer needs."""
+    """The origin of a record, from its headers."""
     reply_to = next((content for name, content in reversed(headers) if name == REPLY_TO), None)
     return Origin(carried(headers), None if reply_to is None else reply_to.decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""How far one task has read its inputs, and what its position records say."""
+"""How far one task has read its inputs, read from and written as position records."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class TaskPositions:
         """Whether a position was ever committed."""
 
     async def read(self) -> None:
-        """Read what was committed last. An input without a position is read from its first record.
+        """Read the last committed positions. An input without a position is read from its first record.
 
         Raises:
             RestoreTask: the log could not be read, or it ends before a position.
-            FixConfiguration: records were deleted unread, or this release or the settings do not fit what was written.
+            FixConfiguration: records were deleted unread, or this release or the settings do not match the records.
         """
         found = await self._context.log.positions(self.inputs)
         bounds = await self._context.log.bounds(self.inputs)
@@ -49,7 +49,7 @@ class TaskPositions:
             next_offset = first if position is None else position.next_offset
             if position is not None and position.partitions not in (None, self._context.partitions):
                 raise FixConfiguration(
-                    f"{self._where(tp)} was written with {position.partitions} partitions to each topic, and now "
+                    f"{self._where(tp)} was written with {position.partitions} partitions per topic, and now "
                     f"there are {self._context.partitions}. Set SHIELDX_PARTITIONS back; state is kept by partition"
                 )
             if next_offset < first:
@@ -95,7 +95,7 @@ class TaskPositions:
         return {tp: self.advance(tp, next_offset) for tp, next_offset in tuple(self.next_offsets.items())}
 
     def committed(self, written: Mapping[TopicPartition, int]) -> None:
-        """A transaction is committed; `written` are the next offsets of the partitions that it wrote."""
+        """Note a committed transaction; `written` has the next offsets of the partitions that it wrote."""
         mine = {tp.topic: offset for tp, offset in written.items() if tp.partition == self._partition}
         self._outputs = self._outputs | mine
 

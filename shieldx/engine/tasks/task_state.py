@@ -1,4 +1,4 @@
-"""A task's state: restored from a checkpoint and the tables, and checkpointed as transactions are committed."""
+"""A task's state, which is restored from a checkpoint and the tables, and checkpointed regularly."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_RECORDS = 1000
-"""A checkpoint halts the process for some microseconds a record: more at a time would show in the latency of others."""
+"""A checkpoint blocks the process for some microseconds per record; more records would delay other partitions."""
 CHECKPOINT_S = 1.0
 RESTORED_BYTES = 1024 * 1024
-"""While tables are read, state goes to disk after so much of them."""
+"""While tables are restored, state goes to disk each time this much was read."""
 RETRY_S = 0.5
-"""After a checkpoint that the disk did not take."""
+"""Pause after a failed checkpoint."""
 
 
 class TaskState:
-    """The fold of one task, and where its state is kept beyond memory.
+    """The fold of one task, and its store on disk.
 
-    The store is behind the tables, never ahead of them: it takes what has been committed, with the place in the tables
-    up to which it has come. Without stores all is in memory, and every start reads the tables from their beginnings.
+    The store may be behind the tables but never ahead of them: it takes only committed changes, together with the
+    offsets up to which they reach. Without a store all state is in memory, and every start reads the whole tables.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class TaskState:
         self._due_s = self._not_before_s = 0.0
         self._put_off = False
         self._as_of_ms = 0
-        """When nothing beyond this task's place in the tables was older: deletions there may be compacted away before
-        they are read. Not when a checkpoint was written: another owner may have gone on meanwhile."""
+        """A time at which no record beyond this task's position in the tables was older, since older tombstones may be
+        compacted away. The time of the last checkpoint would be wrong, because another owner may have written since."""
         self._place = {"agent": agent.name, "partition": partition}
         self._format_level = FORMAT_LEVEL
         self._state = PartitionState(agent.state, partition)
@@ -78,7 +78,7 @@ class TaskState:
 
     @property
     def fold(self) -> Fold:
-        """What decides; it is created when the tables are restored."""
+        """The fold, which is created once the tables are restored."""
         if self._fold is None:
             raise RestoreTask(f"the state of partition {self._partition} was not restored")
         return self._fold
@@ -98,7 +98,7 @@ class TaskState:
         return self._state.changes()
 
     def expire(self, at_ms: int, limit: int) -> tuple[Sequence[Output], bool]:
-        """Have tables and fold do up to `limit` each of what stream time has made due; the flag says that more is."""
+        """Let the tables and the fold process up to `limit` due items each; the flag says whether there are more."""
         more = self._state.expire(at_ms, limit)
         if self._expire is None:
             return (), more
@@ -106,7 +106,7 @@ class TaskState:
         return outputs, more or more_in_fold
 
     async def restore(self, format_level: int) -> bool:
-        """Restore the state, and create the fold; returns whether there was any state.
+        """Restore the state and create the fold. Returns whether there was any state.
 
         Raises:
             RestoreTask: the log or the store could not be read; try again.
@@ -133,21 +133,21 @@ class TaskState:
         return restored
 
     def _make_room(self) -> None:
-        """Have what was read so far go to disk; what is on a full disk, or on none, must fit into memory."""
+        """Write what was read so far to disk. Without a disk, or if it is full, the state must fit into memory."""
         self.checkpoint(evict=True)
         if self._context.stores is not None and not self._context.memory_free():
             raise RestoreTask(
-                f"the state of partition {self._partition} does not fit into memory, and the disk takes no more of it. "
+                f"the state of partition {self._partition} does not fit into memory, and there is no room on disk. "
                 "Free some of SHIELDX_STATE_FOLDER, or raise SHIELDX_STATE_LIMIT_MB"
             )
 
     def committed(self, written: Mapping[TopicPartition, int], wrote: Container[TopicPartition], records: int) -> None:
-        """A transaction with that many input records is committed.
+        """Note a committed transaction with `records` input records.
 
-        `wrote` are the partitions that it wrote, `written` the offsets behind its records in them.
+        `wrote` has the partitions that it wrote, `written` the offsets after its records in them.
 
         Raises:
-            RestoreTask: where its table rows end is not known, so that no checkpoint could say it.
+            RestoreTask: the end of its table rows is unknown, so no checkpoint is possible.
         """
         if self._store is None:
             return
@@ -163,7 +163,7 @@ class TaskState:
             self.checkpoint(evict=self.size_bytes > self._context.memory_share())
 
     def checkpoint(self, *, evict: bool = False) -> None:
-        """Have the store take all that it has not taken yet. What it cannot take now stays in memory, and is logged.
+        """Write all changes to the store. What it cannot take now stays in memory, and is logged.
 
         Raises:
             RestoreTask: the store is damaged.
@@ -180,7 +180,7 @@ class TaskState:
             self._put_off_by(error)
             return
         if self._put_off:
-            logger.info("checkpoints are made again", extra=self._place)
+            logger.info("checkpoints succeed again", extra=self._place)
         self._put_off = False
         self._state.flushed(evict=evict)
         self._unflushed = 0
@@ -191,10 +191,10 @@ class TaskState:
         self._not_before_s = monotonic() + RETRY_S
         if not isinstance(error, WaitForDisk) and not self._put_off:
             self._put_off = True
-            logger.warning("checkpoints are put off, state stays in memory: %s", error, extra=self._place)
+            logger.warning("checkpoints are postponed, and state stays in memory: %s", error, extra=self._place)
 
     def close(self, *, settled: bool) -> None:
-        """Let go of the store. `settled`: nothing in the fold is uncommitted, so a last checkpoint may be made."""
+        """Close the store. If `settled`, the fold has no uncommitted changes and a last checkpoint is written."""
         if self._store is None:
             return
         try:
@@ -207,14 +207,14 @@ class TaskState:
             self._store = None
 
     async def _open(self) -> bool:
-        """Open the store and go on from its checkpoint, if that may be; returns whether there is state in it."""
+        """Open the store and continue from its checkpoint, if that is valid. Returns whether it contains state."""
         self._state = PartitionState(self._agent.state, self._partition, format_level=self._format_level)
         if self._context.stores is None:
             return False
         try:
             store = self._store = self._context.stores.open(self._agent.name, self._partition)
         except FreeDisk as error:
-            logger.warning("without a checkpoint, in memory alone: %s", error, extra=self._place)
+            logger.warning("running without a checkpoint, in memory only: %s", error, extra=self._place)
             return False
         self._cluster = await self._log.cluster()
         bounds = await self._log.bounds(self._tables)
@@ -233,7 +233,7 @@ class TaskState:
         return found is not None and any(found.positions.values())
 
     def _restore_one(self, record: Record) -> int:
-        """Take back one record of a table; returns its size in bytes."""
+        """Restore one record of a table. Returns its size in bytes."""
         if record.key is None:
             raise RestoreTask(f"{record.topic}/{record.partition}/{record.offset} has no key; tables need one")
         place = f"{record.topic}/{record.partition}/{record.offset}"
@@ -243,7 +243,7 @@ class TaskState:
             self._state.restore(record.topic, record.key, record.value)
         except UnknownForm as error:
             raise FixConfiguration(
-                f"{place}: {error}. Run the release that wrote it, or a later one; state of a release before 0.2 "
+                f"{place}: {error}. Run the release that wrote it, or a later one. State of a release before 0.2 "
                 "cannot be read"
             ) from error
         except (msgspec.MsgspecError, ValueError) as error:

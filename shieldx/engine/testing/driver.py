@@ -1,6 +1,6 @@
 """Runs a whole agent without a broker, for tests: send, run, read.
 
-A page for a test of one's own stands in docs/how-to/testing.md.
+docs/how-to/testing.md shows how to use it in your own tests.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from shieldx.engine.testing.memory_log import MemoryRecord
 
 START_MS = 1_767_268_800_000
-"""2026-01-01T12:00:00.000Z: where a driver's clock begins."""
+"""2026-01-01T12:00:00.000Z, the start of a driver's clock."""
 RESTARTS_IN_VAIN = 10
-"""A partition that fails so often without getting on is stuck."""
+"""A partition that fails this often without progress is stuck."""
 
 
 class AgentDriver:
-    """One agent, all its partitions, a log in memory and a clock that only the test moves.
+    """An agent with all its partitions, a log in memory, and a clock that only the test advances.
 
-    Errors are dealt with as a worker deals with them: a task that asks for it is dropped, and a new one restores the
-    state from the tables.
+    Errors are handled as in a worker: a task that raises RestoreTask is dropped, and a new one restores the state from
+    the tables.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class AgentDriver:
         topics = internal_topics([agent]) | dict(topics)
         self.now_ms = START_MS
         self.state_limit_bytes = inf
-        """Lower it to show what an agent does while its state, by its own estimate, is at the limit."""
+        """Lower it to test an agent whose estimated state has reached the limit."""
         self.memory_share_bytes = inf
-        """Lower it to have an agent with a store make room at its checkpoints."""
+        """Lower it to make an agent with a store evict state at its checkpoints."""
         self.partitions = partitions
         self.log = MemoryLog(topics, partitions, now_ms=lambda: self.now_ms)
         self.metrics = Metrics([agent])
         self.tasks: dict[int, Task] = {}
-        """The task in charge of each partition that has been run."""
+        """The current task of each partition that has run."""
         self._agent = agent
         self._records_at_a_time = records_at_a_time
         self._refused: set[tuple[str, int, int]] = set()
@@ -100,8 +100,8 @@ class AgentDriver:
     ) -> MemoryRecord:
         """Append a record as a producer would.
 
-        Without a `key`, a message's tenant_id is its key, and bytes have none. Without a `partition`, the key decides
-        as in Kafka's Java client; a record without either goes to partition 0. `at_ms` overrides the driver's clock.
+        The default `key` of a message is its tenant_id; bytes have none. The default `partition` follows from the key,
+        as in Kafka's Java client, and is 0 without a key. `at_ms` overrides the driver's clock.
         """
         if key is msgspec.UNSET:
             tenant_id = getattr(value, "tenant_id", None)
@@ -112,16 +112,16 @@ class AgentDriver:
         return self.log.append(TopicPartition(topic, partition), body, key=key, headers=headers, at_ms=at_ms)
 
     def advance(self, ms: int) -> None:
-        """Let time pass by the broker's clock; tasks see it in the next record, or in `tick`."""
+        """Advance the broker's clock. Tasks see it in the next record, or in `tick`."""
         self.now_ms += ms
 
     async def run(self) -> None:
-        """Process all that stands in the agent's inputs, in all partitions.
+        """Process all records in the agent's inputs, in all partitions.
 
-        A partition that waits for memory is left waiting.
+        A partition that waits for memory keeps waiting.
 
         Raises:
-            RestoreTask: a task failed ten times in a row without getting on; the last reason.
+            RestoreTask: a task failed ten times in a row without progress; the last error.
         """
         progress = True
         while progress:
@@ -136,7 +136,7 @@ class AgentDriver:
         await self.run()
 
     async def stop(self, partition: int) -> None:
-        """End the task in charge in order; the next one starts when there is something to do."""
+        """Close the current task cleanly. The next one starts when there is something to do."""
         task = self.tasks.pop(partition, None)
         if task is not None:
             await task.close()
@@ -144,14 +144,14 @@ class AgentDriver:
     async def restart(self, partition: int) -> Task | None:
         """Start a new task, as after a crash or a rebalance.
 
-        The one that was in charge is returned, if any was: a zombie, which has not heard of it yet.
+        Returns the previous task, if any: a zombie, which does not know that it has been replaced.
         """
         former = self.tasks.pop(partition, None)
         await self._task(partition)
         return former
 
     def waiting(self, partition: int) -> list[MemoryRecord]:
-        """What the task in charge has not processed yet, by time: of one input in the order of its offsets."""
+        """The records that the current task has not processed yet, by time; those of one input in offset order."""
         task = self.tasks[partition]
         inputs = [self.log.read(tp, task.positions[tp]) for tp in task.inputs]
         return list(merge(*inputs, key=attrgetter("timestamp")))
@@ -164,11 +164,11 @@ class AgentDriver:
     def messages(self, topic: str) -> list[Any]:
         """Every committed message of a topic, partition by partition; None where a key was deleted.
 
-        A record's schema header says what it is; one without is any of the types that the topic's manifest names, or
-        plain JSON where it names none.
+        A record's schema header gives its type. A record without one has any of the types in the topic's manifest, or
+        is plain JSON if there are none.
 
         Raises:
-            msgspec.ValidationError: a record does not keep to its schema.
+            msgspec.ValidationError: a record does not match its schema.
         """
         return [self._decode(record) for record in self.read(topic)]
 
@@ -180,7 +180,7 @@ class AgentDriver:
         return msgspec.json.decode(record.value, type=kind)
 
     async def _task(self, partition: int) -> Task:
-        """The task in charge; a new one if there is none."""
+        """The current task; a new one if there is none."""
         if partition not in self.tasks:
             metrics = self.metrics.task(self._agent.name, partition)
             task = Task(self._agent, partition, self._context, metrics, self._refused)
@@ -193,7 +193,7 @@ class AgentDriver:
         return sum(task.size_bytes for task in self.tasks.values()) < self.state_limit_bytes
 
     async def _run_once(self, partition: int) -> bool:
-        """Process what one fetch would bring; whether anything may have changed."""
+        """Process what one fetch would return. Returns whether anything may have changed."""
         failures = 0
         while True:
             try:
@@ -201,7 +201,7 @@ class AgentDriver:
                 before = dict(task.positions)
                 await task.process(list(islice(self.waiting(partition), self._records_at_a_time)))
             except FreeMemory:
-                pass  # what it took before counts
+                pass  # what it processed before counts
             except RestoreTask:
                 await self._drop(partition)
                 failures += 1
@@ -218,7 +218,7 @@ class AgentDriver:
 
 
 def _any_of(topic: Topic, *, ticks: bool) -> Any:
-    """The type of a record that does not say what it is."""
+    """The type of a record without a schema header."""
     declared = list(topic.types().values())
     tagged = all(kind.__struct_config__.tag is not None for kind in declared)
     types: list[Any] = [*declared, *([Tick] if ticks and tagged else [])]

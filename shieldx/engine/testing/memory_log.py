@@ -1,7 +1,7 @@
-"""A log in memory: the port that tasks use, without a broker, and with faults to order.
+"""A log in memory: the port that tasks use, without a broker, and with injectable faults.
 
-It keeps what makes Kafka's log awkward: the end of a transaction takes an offset in every partition it wrote, so that
-offsets have gaps; an open transaction hides all that stands behind it; what was aborted stays, unread.
+It reproduces the difficult properties of Kafka's log: the end of a transaction takes an offset in every partition that
+it wrote, so offsets have gaps; an open transaction hides all later records; aborted records stay but are never read.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ class MemoryRecord(NamedTuple):
 
 
 class Hang:
-    """A commit that has written its records and waits, its transaction open."""
+    """A commit that has written its records and waits with an open transaction."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
-        """Set once a commit hangs."""
+        """Set once the commit waits."""
         self._released = asyncio.Event()
 
     def release(self) -> None:
-        """Let the commit go on."""
+        """Let the commit continue."""
         self._released.set()
 
     async def wait(self) -> None:
-        """What the commit does."""
+        """Called by the commit: wait for the release."""
         self.reached.set()
         await self._released.wait()
 
 
 class MemoryLog:
-    """Topics of equally many partitions and one group's positions, all in this process.
+    """Topics with the same number of partitions, and one group's positions, in this process.
 
     `now_ms` is the broker's clock, which stamps every record.
     """
@@ -78,7 +78,7 @@ class MemoryLog:
         self.faults = _Faults()
 
     async def fence(self, transactional_id: str) -> _Producer:
-        """Shut out every earlier producer of this id and abort what it left open."""
+        """Fence every earlier producer with this id and abort its open transaction."""
         former = self._producers.get(transactional_id)
         if former is not None:
             former.shut_out()
@@ -95,13 +95,13 @@ class MemoryLog:
         return f"memory-{id(self):x}"
 
     async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
-        """The first offset of each partition, and the one behind its last committed record."""
+        """The first offset of each partition, and the one after its last committed record."""
         return {tp: (self._partition(tp).first, self._partition(tp).stable_end) for tp in partitions}
 
     async def read_to_end(
         self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
     ) -> AsyncIterator[Sequence[MemoryRecord]]:
-        """Every committed record of the partitions up to their present ends."""
+        """Every committed record of the partitions up to their current ends."""
         ends = {tp: self._partition(tp).stable_end for tp in partitions}
         for tp, end in ends.items():
             records = [record for record in self.read(tp, (positions or {}).get(tp, 0)) if record.offset < end]
@@ -138,7 +138,7 @@ class MemoryLog:
         return {tp: self._partition(tp).end_offset for tp in partitions}
 
     def end(self, transaction: _Transaction, state: _State, positions: Mapping[TopicPartition, Position]) -> None:
-        """Mark a transaction's end in every partition it wrote; commit its positions with it."""
+        """Mark a transaction's end in every partition that it wrote, and commit its positions with it."""
         transaction.state = state
         for partition in self._partitions.values():
             partition.end(transaction)
@@ -168,7 +168,7 @@ class _State(Enum):
 
 
 class _Transaction:
-    """How one transaction stands."""
+    """The state of one transaction."""
 
     def __init__(self) -> None:
         self.state = _State.OPEN
@@ -182,7 +182,7 @@ class _Slot(NamedTuple):
 
 
 class _Partition:
-    """Slots by offset, none of them ever moved."""
+    """Slots by offset. Slots never move."""
 
     def __init__(self) -> None:
         self.first = 0
@@ -195,7 +195,7 @@ class _Partition:
 
     @property
     def stable_end(self) -> int:
-        """The offset that a reader of committed records gets to."""
+        """The offset up to which committed records can be read."""
         return min(self._open.values(), default=self.end_offset)
 
     def append(self, record: MemoryRecord, transaction: _Transaction | None) -> None:
@@ -217,7 +217,7 @@ class _Partition:
 
 
 class _Faults:
-    """What shall go wrong with the next commits: each fault happens once."""
+    """Faults of the next commits. Each fault happens once."""
 
     def __init__(self) -> None:
         self._undeliverable: set[str] = set()
@@ -225,11 +225,11 @@ class _Faults:
         self._hang: Hang | None = None
 
     def fail_delivery(self, topic: str) -> None:
-        """Refuse the next delivery to a topic: RestoreTask, and nothing of its transaction is ever visible."""
+        """Reject the next delivery to a topic: RestoreTask, and nothing of its transaction ever becomes visible."""
         self._undeliverable.add(topic)
 
     def fail_after_commit(self) -> None:
-        """Lose the answer to the next commit: RestoreTask, although it happened."""
+        """Lose the response to the next commit: RestoreTask, although the commit happened."""
         self._unknown = True
 
     def hang(self) -> Hang:
@@ -267,14 +267,14 @@ class _Producer:
     ) -> dict[TopicPartition, int]:
         """Write all records and the next offsets of the inputs in one transaction.
 
-        Returns the offset behind the last record of each partition written.
+        Returns the offset after the last record of each written partition.
 
         Raises:
-            LeaveTask: a later producer of this id exists.
-            RestoreTask: a fault was ordered, a record is too large, or this producer has failed before.
+            LeaveTask: a later producer with this id exists.
+            RestoreTask: a fault was injected, a record is too large, or this producer has failed before.
         """
         self._check()
-        self._failed = True  # until it has succeeded: whatever comes between, this producer is of no more use
+        self._failed = True  # until it has succeeded: after any error this producer cannot be used again
         transaction = self._open = _Transaction()
         deliverable = self._deliver(transaction, writes)
         written = self._log.ends(writes)
@@ -287,16 +287,16 @@ class _Producer:
             raise RestoreTask(f"a record of {self._id} was not delivered")
         self._log.end(transaction, _State.COMMITTED, positions)
         if self._log.faults.loses_answer():
-            raise RestoreTask(f"whether {self._id} committed is not known")
+            raise RestoreTask(f"it is unknown whether {self._id} committed")
         self._failed = False
         return written
 
     async def close(self) -> None:
-        """Be of no more use; what is open stays open until the next `fence`."""
+        """Refuse further use. An open transaction stays open until the next `fence`."""
         self._failed = True
 
     def shut_out(self) -> None:
-        """A later producer of this id exists."""
+        """Fence this producer, because a later one with its id exists, and abort its open transaction."""
         self._fenced = True
         if self._open is not None:
             self._log.end(self._open, _State.ABORTED, {})
@@ -308,10 +308,10 @@ class _Producer:
             raise RestoreTask(f"the producer of {self._id} has failed before, or is closed")
 
     def _leave(self) -> LeaveTask:
-        return LeaveTask(f"a later producer of {self._id} exists")
+        return LeaveTask(f"a later producer with id {self._id} exists")
 
     def _deliver(self, transaction: _Transaction, writes: Mapping[TopicPartition, Sequence[Write]]) -> bool:
-        """Append what can be; a transaction that will be aborted leaves its other records behind, as on Kafka."""
+        """Append as many records as possible. A transaction that will be aborted leaves its records, as on Kafka."""
         deliverable = not self._log.faults.refuses({tp.topic for tp in writes})
         for tp, records in writes.items():
             fitting = [write for write in records if _size(write) <= self._log.max_record_bytes]
@@ -321,6 +321,6 @@ class _Producer:
 
 
 def _size(write: Write) -> int:
-    """The least that a record takes in a batch: two lengths stand before each header."""
+    """The minimum size of a record in a batch. Each header has two lengths."""
     headers = sum(len(name) + len(content or b"") + 2 for name, content in write.headers)
     return len(write.key or b"") + len(write.value or b"") + headers

@@ -1,4 +1,4 @@
-"""The ACLs that agents and their clients need, from what they declare. All else may stay denied."""
+"""The ACLs that agents and their clients need, derived from declarations. Everything else may stay denied."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from shieldx.engine.topics.outsiders import Access
 
 CLIENT = "client"
-"""What the principal of producers and consumers is called, behind the prefix."""
+"""Name of the principal of producers and consumers, after the prefix."""
 OPERATOR = "operator"
-"""And that of those who look after the system."""
+"""Name of the operators' principal, after the prefix."""
 
 Operation = Literal["Read", "Write", "DescribeConfigs"]
 
 
 class Acl(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that a principal may do, from any host. Reading and writing imply Describe, as Kafka has it."""
+    """One permission of a principal, from any host. Reading and writing imply Describe, as in Kafka."""
 
     principal: str
     resource: Literal["topic", "group", "transactional-id"]
@@ -37,7 +37,7 @@ class Acl(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def command(self) -> str:
-        """What Kafka's own tool is given to add it, after the address."""
+        """The arguments of Kafka's own tool that add it, after the address."""
         return (
             f"--add --allow-principal User:{self.principal} --operation {self.operation} "
             f"--{self.resource} {self.name} --resource-pattern-type {self.pattern}"
@@ -45,7 +45,7 @@ class Acl(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def acls(agents: Iterable[Agent], topics: Mapping[str, Topic], *, application: str, principal_prefix: str) -> list[Acl]:
-    """Every ACL, by principal; no two of them are the same but for the reason."""
+    """Every ACL, by principal. No two of them differ only in the reason."""
     known = list(agents)
     replies = [name for name, topic in topics.items() if topic.accepts_replies]
     outside = access_from_outside(known, topics)
@@ -86,7 +86,7 @@ def _of_agent(agent: Agent, replies: Iterable[str], application: str, principal:
 
 
 def _of_client(outside: Access, replies: Iterable[str], principal: str) -> Iterator[Acl]:
-    """What a producer of commands and a consumer of results need."""
+    """The ACLs of a producer of commands and a consumer of results."""
     read = _whose(outside.readers, "clients")
     yield from _on_topics(principal, "Write", _whose(outside.writers, "clients"), "commands")
     yield from _on_topics(principal, "Read", (name for name in read if name not in replies), "results")
@@ -102,7 +102,7 @@ def _of_client(outside: Access, replies: Iterable[str], principal: str) -> Itera
 
 
 def _of_operator(outside: Access, principal: str) -> Iterator[Acl]:
-    """What those need who look after the system, beyond what an administrator of Kafka may do."""
+    """The ACLs of operators, in addition to those of a Kafka administrator."""
     yield from _on_topics(principal, "Write", _whose(outside.writers, "operators"), "orders")
     yield from _on_topics(principal, "Read", _whose(outside.readers, "operators"), "what only they may read")
 

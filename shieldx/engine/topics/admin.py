@@ -1,4 +1,4 @@
-"""The cluster's topics beside the manifests: create, compare, and refuse to start on what would corrupt state."""
+"""Creates the cluster's topics, compares them with the manifests, and refuses to start if they would corrupt state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TIMESTAMP_TYPE = "message.timestamp.type"
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One way in which the cluster is not as the manifests say."""
+    """One difference between the cluster and the manifests."""
 
     topic: str
     setting: str
@@ -46,7 +46,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class ActualTopic(msgspec.Struct, frozen=True):
-    """A topic as the cluster has it."""
+    """A topic as it is on the cluster."""
 
     partitions: int
     replication: int
@@ -54,16 +54,16 @@ class ActualTopic(msgspec.Struct, frozen=True):
 
 
 class TopicAdmin:
-    """What must be asked of a cluster about topics."""
+    """Queries and changes the topics of a cluster."""
 
     def __init__(self, connection: Mapping[str, Any]) -> None:
         self._connection = dict(connection)
 
     async def describe(self, names: Iterable[str]) -> dict[str, ActualTopic]:
-        """Those of the topics that exist; with no settings where this user may not read them.
+        """The topics that exist, without settings where this user may not read them.
 
         Raises:
-            FixConfiguration: no broker answers, or this user may not know of a topic.
+            FixConfiguration: no broker responds, or this user may not describe a topic.
         """
         async with _admin(self._connection) as admin:
             described = await admin.describe_topics(sorted(names))
@@ -82,15 +82,15 @@ class TopicAdmin:
         }
 
     async def create(self, topics: Mapping[str, Topic], *, partitions: int, replication: int) -> list[str]:
-        """Create what is missing; returns the names of the topics created.
+        """Create missing topics. Returns their names.
 
         Raises:
-            FixConfiguration: the cluster refuses a topic, or no broker answers.
+            FixConfiguration: the cluster rejects a topic, or no broker responds.
         """
         missing = sorted(set(topics) - set(await self.describe(topics)))
         if not missing:
             return []
-        # With the default of 1, what one broker alone has acknowledged is lost with it.
+        # With the default of 1, what only one broker has acknowledged is lost with it.
         durable = {"min.insync.replicas": str(replication - 1)} if replication > 2 else {}  # noqa: PLR2004 - 2 of 3
         wanted = [
             NewTopic(name, partitions, replication, topic_configs=topics[name].config() | durable) for name in missing
@@ -103,15 +103,15 @@ class TopicAdmin:
                 if code == 0:
                     created.append(name)
                 elif error is not TopicAlreadyExistsError:
-                    raise FixConfiguration(f"the cluster refuses topic {name!r}: {message or error.__name__}")
+                    raise FixConfiguration(f"the cluster rejects topic {name!r}: {message or error.__name__}")
             await _wait_for_leaders(admin, created)
         return created
 
     async def differences(self, topics: Mapping[str, Topic], *, partitions: int) -> list[Difference]:
-        """Where the cluster is not as the manifests say.
+        """The differences between the cluster and the manifests.
 
         Raises:
-            FixConfiguration: no broker answers, or this user may not read a topic's settings.
+            FixConfiguration: no broker responds, or this user may not read a topic's settings.
         """
         actual = await self._with_settings(topics)
         found = []
@@ -131,8 +131,7 @@ class TopicAdmin:
         """Refuse to start an agent whose topics would corrupt its state.
 
         Raises:
-            FixConfiguration: a topic is missing, has another partition count, takes time from producers' clocks, or
-                may not be looked at by this user.
+            FixConfiguration: a topic is missing, has another partition count or clock, or may not be described.
         """
         names = (*topics_of(agent), *((DEAD_LETTERS,) if agent.sets_aside else ()))
         undeclared = [name for name in names if name not in topics]
@@ -151,7 +150,7 @@ class TopicAdmin:
                 )
             if name in agent.reads and topic.timestamps != "broker":
                 raise FixConfiguration(
-                    f"topic {name!r} is read by agent {agent.name!r}, but its manifest leaves time to its producers. "
+                    f"topic {name!r} is read by agent {agent.name!r}, but its manifest allows producers' clocks. "
                     "Declare it with `timestamps: broker`"
                 )
             if name in kept:
@@ -165,7 +164,7 @@ class TopicAdmin:
                 )
 
     async def _with_settings(self, names: Iterable[str]) -> dict[str, ActualTopic]:
-        """Those of the topics that exist. Raises FixConfiguration where their settings cannot be read."""
+        """The topics that exist. Raises FixConfiguration if their settings cannot be read."""
         actual = await self.describe(names)
         for name, topic in actual.items():
             if not topic.config:
@@ -181,8 +180,8 @@ def _check_kept(name: str, topic: Topic, actual: ActualTopic) -> None:
     deletions_ms = int(actual.config["delete.retention.ms"])
     if policy == "compact" and deletions_ms < DELETE_RETENTION_MS:
         raise FixConfiguration(
-            f"table {name!r} has delete.retention.ms={deletions_ms}, below {DELETE_RETENTION_MS}: a worker would go "
-            "on from state on disk although deletions since are compacted away. `shieldx topics diff` lists what to "
+            f"table {name!r} has delete.retention.ms={deletions_ms}, below {DELETE_RETENTION_MS}: a worker would "
+            "continue from state on disk although deletions are compacted away. `shieldx topics diff` lists what to "
             "change"
         )
     if policy != topic.cleanup or too_short:
@@ -199,14 +198,14 @@ def _check_compaction_lag(name: str, topic: Topic, actual: ActualTopic) -> None:
     if actual_ms < declared_ms or (declared_ms and policy != topic.cleanup):
         raise FixConfiguration(
             f"topic {name!r} has cleanup.policy={policy} and {MIN_COMPACTION_LAG}={actual_ms}, "
-            f"its manifest says {topic.cleanup} and {declared_ms}: a stray record would have others removed. "
+            f"its manifest says {topic.cleanup} and {declared_ms}: a stray record would cause others to be removed. "
             "`shieldx topics diff` lists what to change"
         )
 
 
 @asynccontextmanager
 async def _admin(connection: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A connected admin client, closed in the end. Raises FixConfiguration if no broker answers."""
+    """A connected admin client, closed on exit. Raises FixConfiguration if no broker responds."""
     admin = await connect(new_admin(connection), connection, FixConfiguration)
     try:
         yield admin
@@ -215,10 +214,10 @@ async def _admin(connection: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminCl
 
 
 async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: list[str]) -> None:
-    """Return once every broker knows who leads each partition.
+    """Return once every broker knows the leader of each partition.
 
-    The first record would otherwise be refused, and retried; and whoever asks a broker that lags is told that a topic
-    does not exist.
+    Otherwise the first record would be rejected and retried, and a broker that lags would report that a topic does not
+    exist.
     """
     if not names:
         return
@@ -227,7 +226,9 @@ async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: list[str]) -> Non
             while not await _knows_leaders(admin, broker["node_id"], names):  # noqa: ASYNC110 - a broker sets no event
                 await asyncio.sleep(LEADERS_POLL_S)
         except KafkaError as error:
-            logger.debug("broker %s does not answer: %r", broker["node_id"], error)  # it learns when it is back
+            logger.debug(
+                "broker %s does not respond: %r", broker["node_id"], error
+            )  # it learns the leaders when it is back
 
 
 async def _knows_leaders(admin: AIOKafkaAdminClient, node_id: int, names: list[str]) -> bool:

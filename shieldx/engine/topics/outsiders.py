@@ -1,4 +1,4 @@
-"""Who writes and reads topics besides the agents, from what pages and manifests declare."""
+"""Who writes and reads topics in addition to the agents, derived from pages and manifests."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Access(NamedTuple):
-    """Who may write and read each topic, by its name; a topic that only agents touch is in neither."""
+    """Who may write and read each topic, by name. A topic that only agents use is in neither."""
 
     writers: dict[str, Outsiders]
     readers: dict[str, Outsiders]
 
 
 def access_from_outside(agents: Iterable[Agent], topics: Mapping[str, Topic]) -> Access:
-    """What manifests say; where they say nothing, clients write what agents read and none makes, and read answers.
+    """Follow the manifests. By default, clients write what agents read and no agent writes, and read answers.
 
     Answers are replies that no agent reads, and the results of an agent that sends replies, or that no agent reads.
     """

@@ -1,4 +1,4 @@
-"""JSON Schema of every message, from its Python type, and whether a new one still reads what an old one allowed."""
+"""JSON Schemas of all messages, generated from their Python types, and a check that new ones accept old records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def generate(topics: Mapping[str, Topic]) -> dict[str, Schema]:
 
 
 def _schema_of(kind: type[msgspec.Struct]) -> Schema:
-    """A type's schema with its docstrings dedented, as Python 3.13 has them and 3.11 has not."""
+    """A type's schema with dedented docstrings. Python 3.13 dedents them, but 3.11 does not."""
     schema = msgspec.json.schema(kind)
     for definition in schema.get("$defs", {}).values():
         if "description" in definition:
@@ -37,20 +37,20 @@ def _schema_of(kind: type[msgspec.Struct]) -> Schema:
 
 
 def file_name(schema_name: str) -> str:
-    """`credits.consume/1` is kept in `credits.consume.1.json`."""
+    """The file name of a schema: `credits.consume/1` is in `credits.consume.1.json`."""
     return schema_name.replace("/", ".") + ".json"
 
 
 def encode(schema: Schema) -> bytes:
-    """A schema as it is kept: readable, and the same bytes each time."""
+    """A schema as stored: readable, and always with the same bytes."""
     return msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=2) + b"\n"
 
 
 def write(topics: Mapping[str, Topic], folder: Path) -> list[str]:
-    """Write every schema into a folder; returns the names of the files that changed.
+    """Write every schema into a folder. Returns the names of changed files.
 
     Raises:
-        FixConfiguration: a schema no longer allows what the one in the folder does: give it a new version.
+        FixConfiguration: a schema no longer allows what the stored one does and needs a new version.
     """
     folder.mkdir(parents=True, exist_ok=True)
     changed = []
@@ -60,7 +60,7 @@ def write(topics: Mapping[str, Topic], folder: Path) -> list[str]:
         broken = [] if old is None else list(incompatibilities(old, schema))
         if broken:
             raise FixConfiguration(
-                f"{name} would refuse what it allowed before: {'; '.join(broken)}. Give it version 2"
+                f"{name} would reject what it allowed before: {'; '.join(broken)}. Give it version 2"
             )
         if old is None or path.read_bytes() != encode(schema):
             path.write_bytes(encode(schema))
@@ -69,7 +69,7 @@ def write(topics: Mapping[str, Topic], folder: Path) -> list[str]:
 
 
 def incompatibilities(old: Schema, new: Schema) -> Iterator[str]:
-    """Ways in which a message that `old` allows could be refused by `new`: a new reader must read old records."""
+    """Reasons why `new` may reject a message that `old` allows. New readers must read old records."""
     yield from _compare(old, new, old, new, "$", set())
 
 

@@ -125,14 +125,14 @@ async def test_what_cannot_be_evaluated_is_refused_with_what_to_do() -> None:
     assert await refusal(world, sample_set="other") == (
         "refused",
         EvaluationCode.UNKNOWN_SAMPLE_SET,
-        "there is no sample set 'other': import it with `shieldx samples import`",
+        "unknown sample set 'other': import it with `shieldx samples import`",
     )
     _, code, detail = await refusal(world, sample_set_version="0" * 16)
     assert (code, "version 0000000000000000 of" in detail) == (EvaluationCode.UNKNOWN_SAMPLE_SET, True)
     assert await refusal(world, None, rule_version=2) == (
         "refused",
         EvaluationCode.UNKNOWN_RULE_VERSION,
-        "rule 'rule-001' has no version 2: `shieldx rule list` shows those that there are",
+        "rule 'rule-001' has no version 2: `shieldx rule list` lists its versions",
     )
     _, code, detail = await refusal(world, None, rule_id="other")
     assert (code, "put it with `shieldx rule put`" in detail) == (EvaluationCode.UNKNOWN_RULE_VERSION, True)

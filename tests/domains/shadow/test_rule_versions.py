@@ -87,7 +87,7 @@ def test_no_version_is_created_if_the_parent_is_not_the_last(rules: RuleVersions
     put(rules, ONE)
     assert outcome(rules, TWO, parent=0) == ("not_the_last_version", 1)
     result, _ = put(rules, TWO, parent=2)
-    assert result.detail == "the last version is 1, not 2: look at it, and put yours again"
+    assert result.detail == "the last version is 1, not 2: look at it and put yours again"
     assert outcome(rules, TWO, parent=1) == ("ok", 2)
 
 

@@ -65,7 +65,7 @@ def test_a_page_without_an_agent(tmp_path: Path, content: str) -> None:
 def test_two_pages_with_one_name(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(PAGE)
     (tmp_path / "b.py").write_text(PAGE)
-    with pytest.raises(FixConfiguration, match=r"b\.py declares agent 'counter', which .*a\.py has declared"):
+    with pytest.raises(FixConfiguration, match=r"b\.py declares agent 'counter', which .*a\.py already declares"):
         load_agents(tmp_path)
 
 

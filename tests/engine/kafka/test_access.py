@@ -12,7 +12,7 @@ CONNECTION = {"bootstrap_servers": "127.0.0.1:1", "sasl_plain_username": "shield
 
 
 def test_a_missing_acl_is_to_be_fixed() -> None:
-    remedy = r"does not allow user 'shieldx-credits' .* on topic credits\.results"
+    remedy = r"does not grant user 'shieldx-credits' .* on topic credits\.results"
     with pytest.raises(FixConfiguration, match=remedy), translated(CONNECTION, "results cannot be read"):
         raise TopicAuthorizationFailedError("credits.results")
 

@@ -94,7 +94,7 @@ async def test_a_client_that_cannot_start_is_closed(new: Callable[..., Any]) -> 
 async def test_a_client_that_cannot_connect_says_why_and_is_closed(new: Callable[..., Any]) -> None:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        with pytest.raises(CheckConnection, match=r"no broker answers at 127\.0\.0\.1:1"):
+        with pytest.raises(CheckConnection, match=r"no broker responds at 127\.0\.0\.1:1"):
             await connect(new(NOWHERE), NOWHERE, CheckConnection)
         gc.collect()
     assert [str(each.message) for each in seen if each.category is ResourceWarning] == []

@@ -214,7 +214,7 @@ async def test_a_worker_whose_app_has_failed_makes_another_and_misses_nothing(
         await echoing.send(*(Ask(number=number) for number in range(100)))
         await echoing.echoes(range(100))
         await until(lambda: worker.ready)
-    assert "the worker starts again" in caplog.text
+    assert "restarting the worker" in caplog.text
 
 
 async def test_partitions_move_to_a_worker_that_joins_and_back(echoing: EchoPlatform) -> None:

@@ -231,8 +231,8 @@ async def test_a_disk_that_takes_nothing_stops_nobody(
     await ran.stop(0)
     await add(ran)
     assert totals(ran) == [1, 2, 3, 4, 5, 6]
-    assert ("checkpoints are put off" in caplog.text) == (type(error) is FreeDisk)
-    assert ("checkpoints are made again" in caplog.text) == (type(error) is FreeDisk)
+    assert ("checkpoints are postponed" in caplog.text) == (type(error) is FreeDisk)
+    assert ("checkpoints succeed again" in caplog.text) == (type(error) is FreeDisk)
 
 
 async def test_without_room_for_a_store_a_task_works_in_memory(
@@ -248,7 +248,7 @@ async def test_without_room_for_a_store_a_task_works_in_memory(
         await stopped_after(ran, 2)
     await add(ran)
     assert totals(ran) == [1, 2, 3, 4, 5]
-    assert "in memory alone" in caplog.text
+    assert "in memory only" in caplog.text
 
 
 WANTED = Checkpoint(version=1, format_level=1, cluster="c", partitions=2, positions={}, as_of_ms=10 * DAY_MS)
@@ -263,9 +263,9 @@ WANTED = Checkpoint(version=1, format_level=1, cluster="c", partitions=2, positi
         ({}, 1, "not within"),
         ({}, 10, "not within"),
         ({"positions": {}}, 5, "not within"),
-        ({"version": 0}, 5, "of another release"),
-        ({"cluster": "d"}, 5, "of another release"),
-        ({"partitions": 3}, 5, "of another release"),
+        ({"version": 0}, 5, "belongs to another release"),
+        ({"cluster": "d"}, 5, "belongs to another release"),
+        ({"partitions": 3}, 5, "belongs to another release"),
         ({"format_level": 2}, 5, "of level 2, the partition is at level 1"),
         ({"as_of_ms": 9 * DAY_MS + 3_600_000}, 5, None),
         ({"as_of_ms": 9 * DAY_MS + 3_599_999}, 5, "h old"),

@@ -23,7 +23,7 @@ async def test_a_record_with_too_large_an_answer_fails_its_batch() -> None:
     ran.send(ADDS, ONE)
     ran.send(ADDS, LARGE)
     await ran.restart(0)
-    with pytest.raises(OutputTooLarge, match=r"counter\.adds/0/1 leads to a record of 2\d{4} bytes in counter\.totals"):
+    with pytest.raises(OutputTooLarge, match=r"counter\.adds/0/1 produces a record of 2\d{4} bytes in counter\.totals"):
         await ran.tasks[0].process(ran.waiting(0))
     assert ran.read(TOTALS) == ran.read(NOTES) == []
 
