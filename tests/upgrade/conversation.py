@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
@@ -27,6 +27,7 @@ class Conversation:
         self._bootstrap = bootstrap
         self._partitions = [TopicPartition("credits.results", number) for number in range(partitions)]
         self._waiting: dict[bytes, asyncio.Future[Body]] = {}
+        self._expired: defaultdict[tuple[str, str], asyncio.Event] = defaultdict(asyncio.Event)
         self.answers: Counter[bytes] = Counter()
         """How many answers each command had that was sent, by correlation id."""
 
@@ -43,6 +44,11 @@ class Conversation:
         async with asyncio.timeout(_ANSWER_S):
             answer: Body = await future
         return answer
+
+    async def expired(self, tenant_id: str, reservation_id: str) -> None:
+        """Return when the ledger has said that a hold expired."""
+        async with asyncio.timeout(_ANSWER_S):
+            await self._expired[tenant_id, reservation_id].wait()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -64,9 +70,12 @@ class Conversation:
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         async for record in consumer:
+            result = msgspec.json.decode(record.value)
+            if result["type"] == "expire":
+                self._expired[result["tenant_id"], result["reservation_id"]].set()
             for name, content in record.headers:
                 if name == "correlation-id":
                     self.answers[content] += 1
                     future = self._waiting.pop(content, None)
                     if future is not None and not future.done():
-                        future.set_result(msgspec.json.decode(record.value))
+                        future.set_result(result)

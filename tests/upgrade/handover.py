@@ -6,13 +6,14 @@ Reads a `Handover` from stdin and writes what became of it to stdout.
 from __future__ import annotations
 
 import asyncio
+import runpy
 import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.bootstrap.platform import Platform
-from shieldx.engine.declarations.transactional import TransactionalAgent
+from shieldx.bootstrap.home import home
+from shieldx.engine.declarations.manifests import load_manifests
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.position import Position
 from shieldx.engine.testing.driver import START_MS, AgentDriver
@@ -23,6 +24,8 @@ from tests.upgrade.exchanges import Body, Customer, Exchange, differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from shieldx.engine.declarations.transactional import TransactionalAgent
 
 PARTITIONS = 2
 STEP_MS = 5000
@@ -63,10 +66,12 @@ class Ledger:
     """The credits agent on a log in memory."""
 
     def __init__(self, given: Handover) -> None:
-        platform = Platform(Settings(kafka_bootstrap="in-memory:1"))
-        agent = platform.agent("credits")
-        assert isinstance(agent, TransactionalAgent)
-        self._driver = AgentDriver(agent, platform.topics, partitions=PARTITIONS, format_level=given.format_level)
+        folder = home(Settings())
+        agent: TransactionalAgent = runpy.run_path(str(folder / "agents" / "credits.py"))["agent"]
+        topics = {  # without shadow evaluation, whose types take longer to import than all else
+            name: topic for name, topic in load_manifests(folder / "topics").items() if not name.startswith("shadow.")
+        }
+        self._driver = AgentDriver(agent, topics, partitions=PARTITIONS, format_level=given.format_level)
         self._driver.now_ms = START_MS + given.step * STEP_MS
         self._inputs = [TopicPartition("credits.commands", number) for number in range(PARTITIONS)]
         self._topics = (*agent.inputs, *agent.tables, *agent.writes)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shieldx.bootstrap.platform import Platform
+from shieldx.client import CheckConnection, Client
 from shieldx.dev.broker import KafkaBroker
+from shieldx.domains.credits.messages import Consume
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.settings import load_settings
 from tests.lengths import length
 from tests.recovery.reading import read_topic
 from tests.upgrade.conversation import Conversation
-from tests.upgrade.exchanges import Customer, Exchange, differences
+from tests.upgrade.exchanges import MUCH, Customer, Exchange, differences
 from tests.upgrade.installed_worker import InstalledWorker
 from tests.upgrade.plain_answers import plain_answers
 from tests.upgrade.releases import PRESENT
@@ -80,14 +82,14 @@ class Clients:
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         names = {home_partition(f"tenant-{number}", PARTITIONS): f"tenant-{number}" for number in range(100)}
-        self._tenants = [names[number] for number in range(PARTITIONS)]
+        self.tenants = [names[number] for number in range(PARTITIONS)]
         self._begun: set[str] = set()
         self._step = 0
         self.exchanges: list[Exchange] = []
 
     async def work(self, level: int = 1) -> None:
         """Every customer sends every kind of command."""
-        tenants = self._tenants if self._step else self._tenants[:-1]
+        tenants = self.tenants if self._step else self.tenants[:-1]
         for exchanges in await asyncio.gather(*(self._work(tenant_id, level) for tenant_id in tenants)):
             self.exchanges += exchanges
         self._begun |= set(tenants)
@@ -102,6 +104,7 @@ class Clients:
         customer = Customer(self._conversation.send, tenant_id, self._step, level)
         await customer.work()
         if tenant_id in self._begun:
+            await self._conversation.expired(tenant_id, f"brief-{self._step - 1}")
             await customer.earlier_holds()
         assert customer.wrong == []
         return customer.exchanges
@@ -128,6 +131,8 @@ async def test_work_goes_on_through_upgrade_rollback_and_upgrade(next_release: R
                 await roll(deployment, clients, next_release)
                 await agree_with_the_plain_ledger(bootstrap)
                 await finalise(deployment, clients, next_release)
+                await an_old_client_names_the_code_that_it_does_not_know(bootstrap, clients)
+                await asyncio.gather(deployment.stop(0), deployment.stop(1))
                 assert set(conversation.answers.values()) == {1}, "each command sent has one answer"
         finally:
             await deployment.kill()
@@ -158,18 +163,23 @@ async def agree_with_the_plain_ledger(bootstrap: str) -> None:
 
 async def finalise(deployment: Deployment, clients: Clients, next_release: Release) -> None:
     """Raise the level. The new release remembers what it brings; the old one refuses, and misreads nothing."""
-    for number in (0, 1):
-        await deployment.replace(number, next_release, SHIELDX_FORMAT_LEVEL="2")
+    await deployment.stop(1)
+    await deployment.replace(0, next_release, SHIELDX_FORMAT_LEVEL="2")
     await clients.work(level=2)
     assert "spending_limit" in {exchange.answer["code"] for exchange in clients.exchanges}
     await clients.check()
 
-    await deployment.stop(1)
-    logged = await deployment.refusal(1, PRESENT)
-    assert "has stored forms of level 2; this release reads levels 1 to 1" in logged
-    logged = await deployment.refusal(1, next_release, SHIELDX_FORMAT_LEVEL="1")
-    assert "SHIELDX_FORMAT_LEVEL is 1: a level cannot be lowered" in logged
+    of_old, of_lowered = await asyncio.gather(
+        deployment.refusal(1, PRESENT), deployment.refusal(1, next_release, SHIELDX_FORMAT_LEVEL="1")
+    )
+    assert "has stored forms of level 2; this release reads levels 1 to 1" in of_old
+    assert "SHIELDX_FORMAT_LEVEL is 1: a level cannot be lowered" in of_lowered
     await deployment.replace(1, next_release)
     await clients.check()
-    for number in (0, 1):
-        await deployment.stop(number)
+
+
+async def an_old_client_names_the_code_that_it_does_not_know(bootstrap: str, clients: Clients) -> None:
+    command = Consume(tenant_id=clients.tenants[0], idempotency_key="from an old client", amount=MUCH)
+    async with Client({"bootstrap_servers": bootstrap}) as client:
+        with pytest.raises(CheckConnection, match=r"not a result that this release reads: .*spending_limit"):
+            await client.send(command)
