@@ -89,8 +89,8 @@ class Asking:
         topics = {tp.topic for tp in self._consumer.assignment()}
         writers = [agent.name for agent in self._platform.agents.values() if not topics.isdisjoint(agent.writes)]
         return (
-            f"nothing arrived in {', '.join(sorted(topics))} within {timeout_s:g} s: agent {' or '.join(writers)} may not "
-            "be running (`shieldx status` says). What was sent is executed once it runs"
+            f"nothing arrived in {', '.join(sorted(topics))} within {timeout_s:g} s: agent {' or '.join(writers)} may "
+            "not be running (`shieldx status` says). What was sent is executed once it runs"
         )
 
 

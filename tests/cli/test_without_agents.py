@@ -33,7 +33,7 @@ def test_a_command_says_that_its_agent_may_not_be_running_and_what_was_sent_wait
         assert "in dead-letters, shadow.results within 1 s: agent shadow may not be running" in put.stderr
         rotated = place.call("audit", "rotate", "k2", *BRIEFLY, "--json")
         assert rotated.returncode == 1
-        assert "this command has no keyring of its own" in rotated.stderr
+        assert "this command has no keyring configured" in rotated.stderr
         assert rotated.stdout.count("the audit agent may not be running") == PARTITIONS
         appended = place.call(*APPEND, *ONCE, *BRIEFLY)
         assert (appended.returncode, appended.stdout) == (1, "")
