@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.codec import HOP, TICK_VALUE
 from shieldx.engine.testing.driver import START_MS, AgentDriver
 from shieldx.messages import DEAD_LETTERS, Coordinates, rfc3339
@@ -122,7 +123,7 @@ async def test_a_dead_letter_tells_the_log_time_and_bears_the_time_of_its_writin
     assert [record.timestamp for record in ran.read(DEAD_LETTERS)] == [ran.now_ms]
 
 
-credits_agent = load_agents(ROOT / "agents")["credits"]
+credits_agent = TransactionalAgent.of(load_agents(ROOT / "agents")["credits"])
 fields = st.sampled_from(
     ["tenant_id", "idempotency_key", "amount", "reservation_id", "ttl_s", "transaction_id", "commands", "atomic", "at"]
 )

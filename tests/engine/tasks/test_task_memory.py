@@ -10,6 +10,7 @@ import pytest
 from shieldx.domains.credits.messages import Code, Command, Consume, Purchase, Result
 from shieldx.domains.credits.tables import COMMANDS
 from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks import task_state
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import AgentDriver
@@ -110,7 +111,9 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AgentDriver:
     monkeypatch.setattr(task_state, "CHECKPOINT_S", 1000.0)
     monkeypatch.setattr(task_state, "CHECKPOINT_RECORDS", 1_000_000)
     stores = RocksStores(tmp_path, memory_bytes=64_000_000)
-    return AgentDriver(load_agents(ROOT / "agents")["credits"], TOPICS, stores=stores, records_at_a_time=50)
+    return AgentDriver(
+        TransactionalAgent.of(load_agents(ROOT / "agents")["credits"]), TOPICS, stores=stores, records_at_a_time=50
+    )
 
 
 async def answers(ran: AgentDriver, commands: list[Command]) -> list[Result]:

@@ -150,7 +150,7 @@ async def test_a_task_that_was_not_started_commits_nothing() -> None:
         reply_topics=frozenset(),
         memory_free=lambda: True,
     )
-    task = Task(counter, 0, around, Metrics([counter]).task("counter", 0), {})
+    task = Task(counter, 0, around, Metrics([counter]).task("counter", 0), set())
     with pytest.raises(RestoreTask, match=r"test\.counter\.0 was not started"):
         await task.tick()
     await task.close()

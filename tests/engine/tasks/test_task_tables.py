@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shieldx.domains.credits.messages import Abort, Batch, Command, Commit, Consume, Purchase, Refund, Reserve
 from shieldx.engine.declarations.pages import load_agents
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.context import Limits
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import DEAD_LETTERS
@@ -17,7 +18,7 @@ from tests.engine.counter_agent import ADDS, ROOT, SUMS, TIMERS, TOPICS, Add, dr
 from tests.lengths import length
 
 ONE = Add(tenant_id="acme")
-credits_agent = load_agents(ROOT / "agents")["credits"]
+credits_agent = TransactionalAgent.of(load_agents(ROOT / "agents")["credits"])
 
 
 async def test_a_batch_writes_the_last_value_of_each_changed_key_once() -> None:
