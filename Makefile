@@ -84,13 +84,13 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  || { echo "ShieldX needs Python 3.11 or later; $$($(PYTHON) --version) is here. Try make PYTHON=python3.12"; exit 1; }
 	@echo "Installing into $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(BENCH_INSTALLED): requirements-bench.lock pyproject.toml
 	@echo "Installing into $(BENCH_VENV) …"
 	@$(PYTHON) -m venv $(BENCH_VENV)
-	@$(BENCH_BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	@$(BENCH_BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-bench.lock
 	@$(BENCH_BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
