@@ -44,7 +44,7 @@ class AgentDriver:
     """One agent, all its partitions, a log in memory and a clock that only the test moves.
 
     Errors are dealt with as a worker deals with them: a task that asks for it is dropped, and a new one restores the
-    state from the tables.
+    state from the tables. `format_level` is what SHIELDX_FORMAT_LEVEL is to a worker.
     """
 
     def __init__(
