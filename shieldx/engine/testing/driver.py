@@ -44,7 +44,7 @@ class AgentDriver:
     """An agent with all its partitions, a log in memory, and a clock that only the test advances.
 
     Errors are handled as in a worker: a task that raises RestoreTask is dropped, and a new one restores the state from
-    the tables.
+    the tables. `format_level` is what SHIELDX_FORMAT_LEVEL is to a worker.
     """
 
     def __init__(
