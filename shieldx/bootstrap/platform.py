@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from shieldx.bootstrap.home import home
+from shieldx.bootstrap.declared import declared
 from shieldx.bootstrap.keyring_source import keyring
 from shieldx.bootstrap.postgres import postgres_dsn, schema_at
 from shieldx.bootstrap.stack_file import STACK_FILE, read_stack_file
-from shieldx.engine.declarations.declared import Declared, load_declared
 from shieldx.engine.topics.admin import TopicAdmin
 from shieldx.errors import FixConfiguration
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.declared import Declared
     from shieldx.engine.declarations.manifests import Topic
     from shieldx.keyring.keyring import Keyring
     from shieldx.settings import Settings
@@ -72,7 +72,7 @@ class Platform:
 
     @cached_property
     def _declared(self) -> Declared:
-        return load_declared(home(self.settings), self.settings.extensions)
+        return declared(self.settings)
 
     @property
     def replication(self) -> int:

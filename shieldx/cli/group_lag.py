@@ -70,7 +70,7 @@ async def group_status(
 async def lags_of(
     consumer: AIOKafkaConsumer, inputs: list[TopicPartition], committed: Mapping[TopicPartition, int]
 ) -> list[PartitionLag]:
-    """How many records stand behind the positions given, or behind the beginning where there is none."""
+    """The number of records after each position, or after the beginning where there is no position."""
     held = await bounds_of(consumer, inputs)
     behind = {tp: OffsetRange(max(committed.get(tp, 0), first), end) for tp, (first, end) in held.items()}
     lags = {tp: end - begin for tp, (begin, end) in behind.items()}
@@ -79,7 +79,7 @@ async def lags_of(
 
 
 async def _count(consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange]) -> dict[TopicPartition, int]:
-    """How many records some short ranges have: the marker of a tick's transaction takes an offset, and is no record."""
+    """The number of records in short ranges. The marker of a tick's transaction takes an offset and is not a record."""
     counts = dict.fromkeys(ranges, 0)
     async for record in records_of(consumer, ranges):
         counts[TopicPartition(record.topic, record.partition)] += 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shieldx.bootstrap.home import home
+from shieldx.bootstrap.declared import declared
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.command_lines import CommandLines, CorrectLine
 from shieldx.cli.committed_records import partitions_of
@@ -20,7 +20,6 @@ from shieldx.cli.sending import CommandPipeline, send_and_forget
 from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, say
 from shieldx.client import Client, SendAgain
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
-from shieldx.engine.declarations.manifests import load_manifests
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class InputCommands:
     """The valid lines of an input. Invalid ones are reported as they are read, and counted."""
 
     def __init__(self, settings: Settings, file: BinaryIO) -> None:
-        self._lines = CommandLines(load_manifests(home(settings) / "topics"))
+        self._lines = CommandLines(declared(settings).topics)
         self._file = file
         self.faults = 0
 

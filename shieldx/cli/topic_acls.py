@@ -7,10 +7,8 @@ from shlex import quote
 
 import click
 
-from shieldx.bootstrap.home import home
+from shieldx.bootstrap.declared import declared
 from shieldx.cli.stdout import as_json, print_json, print_table
-from shieldx.engine.declarations.manifests import load_manifests
-from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.topics.acls import acls
 from shieldx.settings import load_settings
 
@@ -33,10 +31,10 @@ def command(*, as_json: bool, principal_prefix: str | None, commands: bool) -> N
     All of them are required, and they are sufficient: everything else may be denied.
     """
     settings = load_settings(os.environ)
-    folder, application = home(settings), settings.application
+    application = settings.application
     prefix = f"{application}." if principal_prefix is None else principal_prefix
-    topics, agents = load_manifests(folder / "topics"), load_agents(folder / "agents")
-    found = acls(agents.values(), topics, application=application, principal_prefix=prefix)
+    known = declared(settings)
+    found = acls(known.agents.values(), known.topics, application=application, principal_prefix=prefix)
     if commands:
         address = quote(settings.kafka_bootstrap or BOOTSTRAP)
         for acl in found:

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from shieldx.bootstrap.home import home
-from shieldx.engine.declarations.manifests import load_manifests
-from shieldx.engine.declarations.pages import load_agents
+from shieldx.bootstrap.declared import declared
 from shieldx.settings import load_settings
 from shieldx.topology.graph import draw_up
 from shieldx.topology.mermaid import mermaid
@@ -38,6 +36,6 @@ DRAWINGS: dict[str, Callable[[Graph], str]] = {"text": text, "mermaid": mermaid,
 )
 def command(form: Literal["text", "mermaid", "svg"], output: TextIO) -> None:
     """Draw which agent reads, writes and keeps which topic, according to agents/ and topics/. Does not need Kafka."""
-    folder = home(load_settings(os.environ))
-    graph = draw_up(load_agents(folder / "agents").values(), load_manifests(folder / "topics"))
+    known = declared(load_settings(os.environ))
+    graph = draw_up(known.agents.values(), known.topics)
     output.write(DRAWINGS[form](graph))

@@ -13,7 +13,7 @@ import msgspec
 from rich.panel import Panel
 from rich.text import Text
 
-from shieldx.bootstrap.home import home
+from shieldx.bootstrap.declared import declared
 from shieldx.bootstrap.platform import Platform
 from shieldx.bootstrap.stack_file import StackFile
 from shieldx.cli.kafka_errors import silence_aiokafka
@@ -24,7 +24,6 @@ from shieldx.cli.stop_signals import finishes_before, stop_event
 from shieldx.cli.worker_logs import log_to_stderr
 from shieldx.dev.cluster_plan import BROKER_COUNTS
 from shieldx.dev.stack import Stack
-from shieldx.engine.declarations.pages import load_agents
 from shieldx.errors import FixConfiguration, ShieldXError
 from shieldx.settings import load_settings
 from shieldx.sinks.database import place_of
@@ -121,7 +120,7 @@ async def _platform(settings: Settings, stack: Stack, asked: int | None) -> Plat
 
 def needs_postgres(settings: Settings, names: Sequence[str]) -> bool:
     """Whether the stack needs a Postgres: an agent to run writes to it, and no other one is configured."""
-    agents = load_agents(home(settings) / "agents")
+    agents = declared(settings).agents
     chosen = [agents[name] for name in names if name in agents] if names else agents.values()
     return settings.postgres_dsn is None and any(agent.needs_postgres for agent in chosen)
 

@@ -29,9 +29,9 @@ MAX_SET_BYTES = 256 * 1024 * 1024
 """Of one set in memory. A hundred thousand usual samples take 60 MB; without a bound, long bodies would take it all."""
 FETCH_BYTES = 4 * 1024 * 1024
 POLL_RECORDS = 500
-"""Decoding as much, or as many, holds up everything else in this process, its heartbeats too, for 10 ms."""
+"""Decoding this much delays everything else in this process, heartbeats included, by 10 ms."""
 STALL_S = 30.0
-"""An open transaction holds up all that stands behind it, 10 s at the most if an agent's producer has died in it."""
+"""An open transaction delays all records after it, 10 s at most if the agent's producer died during it."""
 
 
 class Place(NamedTuple):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from click.testing import Result
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 PAGE = """
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from tests.engine.table_specs import specs
@@ -72,3 +73,25 @@ def test_it_and_its_clients_and_operators_get_access(shieldx_with_tally: Callabl
 
 def test_its_messages_have_schemas(shieldx_with_tally: Callable[..., Result]) -> None:
     assert '"title": "tally.count/1"' in shieldx_with_tally("schemas").stdout
+
+
+def test_an_extension_adds_its_agent_to_those_that_ship(
+    shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHIELDX_EXTENSIONS", f"{EXAMPLES / 'refusals'}:{EXAMPLES / 'bursts'}")
+    drawn = shieldx("topology").stdout
+    assert [name for name in ("bursts", "credits", "refusals") if f"{name}  transactional agent" in drawn] == [
+        "bursts",
+        "credits",
+        "refusals",
+    ]
+    rows = [json.loads(line) for line in shieldx("topics", "acls", "--json").stdout.splitlines()]
+    written = {row["name"] for row in rows if (row["principal"], row["operation"]) == ("shieldx.refusals", "Write")}
+    assert written == {"refusals.ticks", "refusals.per-hour", "refusals.positions", "dead-letters", "shieldx.refusals."}
+
+
+def test_an_extension_that_declares_a_name_again_is_refused(
+    shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHIELDX_EXTENSIONS", str(EXAMPLES.parent))
+    assert "which is declared already; rename it" in shieldx("topology").stderr
