@@ -94,4 +94,4 @@ def test_an_extension_that_declares_a_name_again_is_refused(
     shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHIELDX_EXTENSIONS", str(EXAMPLES.parent))
-    assert "which is declared already; rename it" in shieldx("topology").stderr
+    assert "which is already declared; rename it" in shieldx("topology").stderr
