@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shieldx.bootstrap.parameters import parameters_of
+from shieldx.engine.declarations.makers import make
 from shieldx.engine.declarations.replayable import Replayable, Resources
 from shieldx.engine.kafka.cluster import Cluster
 from shieldx.engine.kafka.kafka_log import KafkaLog
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shieldx.bootstrap.platform import Platform
-    from shieldx.engine.declarations.agent import Agent, Makers
+    from shieldx.engine.declarations.agent import Agent
+    from shieldx.engine.declarations.makers import Makers
     from shieldx.engine.declarations.sink import Sink
     from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.operations.metrics import Metrics
@@ -45,7 +47,7 @@ def make_workers(platform: Platform, agents: Iterable[Agent], metrics: Metrics) 
         FixConfiguration: an agent needs something that is not configured, or an unknown parameter.
     """
     maker: Makers[tuple[AnyWorker, Service]] = WorkerMaker(platform, metrics)
-    return [agent.make(maker) for agent in agents]
+    return [make(agent, maker) for agent in agents]
 
 
 class WorkerMaker:

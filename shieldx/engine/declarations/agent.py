@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
-    from shieldx.engine.declarations.replayable import Replayable
-    from shieldx.engine.declarations.sink import Sink
-    from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.messages import DeadLetterReason
-
-Made = TypeVar("Made")
-Made_co = TypeVar("Made_co", covariant=True)
 
 
 class AgentKind(StrEnum):
@@ -114,22 +108,6 @@ class Agent(Protocol):
     @property
     def histograms(self) -> tuple[Histogram, ...]:
         """Histograms of its outputs."""
-
-    def make(self, makers: Makers[Made]) -> Made:
-        """Call the maker for its kind."""
-
-
-class Makers(Protocol[Made_co]):
-    """Creates something for an agent, such as its worker, with one method for each kind."""
-
-    def of_transactional(self, agent: TransactionalAgent, /) -> Made_co:
-        """Create it for a transactional agent."""
-
-    def of_replayable(self, agent: Replayable, /) -> Made_co:
-        """Create it for a replayable agent."""
-
-    def of_sink(self, agent: Sink, /) -> Made_co:
-        """Create it for a sink."""
 
 
 def state_topics_of(agent: Agent) -> tuple[str, ...]:

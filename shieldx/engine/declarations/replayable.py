@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from shieldx.engine.declarations.agent import Made, Makers
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.messages import DeadLetterReason, Output, Source
 
@@ -82,7 +81,3 @@ class Replayable:
     def inputs(self) -> tuple[str, ...]:
         """The same as `reads`."""
         return self.reads
-
-    def make(self, makers: Makers[Made]) -> Made:
-        """Call the maker for replayable agents."""
-        return makers.of_replayable(self)

@@ -10,7 +10,6 @@ from shieldx.engine.declarations.agent import AgentKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from shieldx.engine.declarations.agent import Made, Makers
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.messages import DeadLetterReason
 
@@ -85,7 +84,3 @@ class Sink:
     def inputs(self) -> tuple[str, ...]:
         """The same as `reads`."""
         return self.reads
-
-    def make(self, makers: Makers[Made]) -> Made:
-        """Call the maker for sinks."""
-        return makers.of_sink(self)

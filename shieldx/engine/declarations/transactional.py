@@ -11,7 +11,7 @@ from shieldx.errors import FixConfiguration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shieldx.engine.declarations.agent import Agent, Made, Makers
+    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.fold import Fold
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.messages import DeadLetterReason
@@ -97,7 +97,3 @@ class TransactionalAgent:
     def sends_replies(self) -> bool:
         """Whether it has results."""
         return bool(self.writes)
-
-    def make(self, makers: Makers[Made]) -> Made:
-        """Call the maker for transactional agents."""
-        return makers.of_transactional(self)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shieldx.engine.declarations.agent import Agent, AgentKind, state_topics_of, topics_of
+from shieldx.engine.declarations.makers import make
 from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.replayable import Replayable
 from shieldx.engine.declarations.sink import Sink, SqlTable
@@ -69,7 +70,7 @@ class Named:
 
 
 def test_it_picks_the_maker_of_its_own_kind() -> None:
-    assert [agent.make(Named()) for agent in KNOWN] == [
+    assert [make(agent, Named()) for agent in KNOWN] == [
         "transactional counting.positions",
         "replayable ('samples',)",
         "sink ('a.b',)",
