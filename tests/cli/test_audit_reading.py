@@ -414,7 +414,7 @@ def test_an_export_without_a_keyring_does_not_start(
     monkeypatch.delenv("SHIELDX_AUDIT_KEYRING")
     result = shieldx("audit", "export", "-o", str(tmp_path / "audit.ndjson"))
     assert result.exit_code == 2
-    assert "the audit log's keys are not known" in result.stderr
+    assert "the audit log's keys are not configured" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -19,6 +19,7 @@ from shieldx.engine.kafka.cluster import bounds_of
 from shieldx.engine.kafka.committed_range import start_at_end
 from shieldx.engine.tasks.codec import CORRELATION_ID
 from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.position import decode_position
 from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter
 
 if TYPE_CHECKING:
@@ -125,8 +126,10 @@ class _Watch:
                 letter = msgspec.json.decode(record.value, type=DeadLetter)
                 if letter.source == sent:
                     self.fates[record.partition] = letter
-            elif record.key == sent.topic.encode() and int(record.value) > sent.offset:
-                passed.add(record.partition)
+            elif record.key == sent.topic.encode():
+                place = f"{record.topic}/{record.partition}/{record.offset}"
+                if decode_position(place, record.value).next_offset > sent.offset:
+                    passed.add(record.partition)
         except ValueError as error:  # includes msgspec's errors
             say(f"{record.topic}/{record.partition}/{record.offset} is not a valid record of this topic: {error}")
 

@@ -102,7 +102,7 @@ async def check_end(worker: Process, name: str) -> None:
     async with asyncio.timeout(60):
         status, said = await end_of(worker)
     assert status == 2, said
-    assert f"does not allow user '{USER}'" in said
+    assert f"does not grant user '{USER}'" in said
     assert name in said
 
 

@@ -87,7 +87,7 @@ async def test_an_agent_does_not_start_without_its_topics(admin: TopicAdmin, nam
 
 
 async def test_a_refused_topic_says_why(admin: TopicAdmin) -> None:
-    with pytest.raises(FixConfiguration, match=r"refuses topic 'not/a/name'"):
+    with pytest.raises(FixConfiguration, match=r"rejects topic 'not/a/name'"):
         await admin.create({"not/a/name": a_topic()}, partitions=1, replication=1)
 
 
