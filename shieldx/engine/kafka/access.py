@@ -73,8 +73,8 @@ def refusal(error: BaseException, connection: Mapping[str, Any]) -> FixConfigura
 def not_allowed(connection: Mapping[str, Any], resource: str) -> FixConfiguration:
     """What to change if the user of a connection lacks an ACL."""
     return FixConfiguration(
-        f"Kafka does not grant {_user(connection)} the required access on {resource}. `shieldx topics acls` lists the ACLs "
-        "of every user"
+        f"Kafka does not grant {_user(connection)} the required access on {resource}. `shieldx topics acls` lists the "
+        "ACLs of every user"
     )
 
 
