@@ -85,6 +85,7 @@ class WindowedTable(Generic[Row]):
     ) -> None:
         self._rows: KeyedTable[Row] = KeyedTable(topic, decode, context, resident=False, extra_bytes=lambda _: 0)
         self._store = context.store
+        self._undo_log = context.undo_log
         self._index = f"{topic}/starts"
         """Table of the store: starts of windows and row keys, in order of expiry."""
         self._size_ms = size_ms
@@ -116,7 +117,7 @@ class WindowedTable(Generic[Row]):
         return [
             Window(self, start_ms, start_ms + self._size_ms)
             for start_ms in range(first, event_ms + 1, self._advance_ms)
-            if self._stream_time_ms < start_ms + self._size_ms + max(self._grace_ms, 1)
+            if self._stream_time_ms < start_ms + self._size_ms + self._grace_ms
         ]
 
     def get(self, start_ms: int, *key: str) -> Row | None:
@@ -127,7 +128,11 @@ class WindowedTable(Generic[Row]):
         """Set the row of a window and key."""
         full = (*key, str(start_ms))
         self._rows.put(row, *full)
-        self._keys.setdefault(start_ms, set()).add(full)
+        keys = self._keys.setdefault(start_ms, set())
+        if full not in keys:
+            keys.add(full)
+            if self._undo_log.active:
+                self._undo_log.note(lambda: self._forget(start_ms, full))
 
     def items(self, *prefix: str) -> Iterator[tuple[Key, int, Row]]:
         """Key, start of the window, and row of all rows whose keys begin with the given parts."""
@@ -156,9 +161,7 @@ class WindowedTable(Generic[Row]):
         if value is not None:
             self._keys.setdefault(start_ms, set()).add(full)
         elif start_ms in self._keys:
-            self._keys[start_ms].discard(full)
-            if not self._keys[start_ms]:
-                del self._keys[start_ms]
+            self._forget(start_ms, full)
 
     def flush(self, batch: StateBatch) -> None:
         """Write changes to the store."""
@@ -174,6 +177,11 @@ class WindowedTable(Generic[Row]):
         self._rows.flushed(evict=evict)
         self._keys.clear()
         self._knows_first_stored = False
+
+    def _forget(self, start_ms: int, full: Key) -> None:
+        self._keys[start_ms].discard(full)
+        if not self._keys[start_ms]:
+            del self._keys[start_ms]
 
     def _expire_in_memory(self, last_ms: int, limit: int) -> int:
         deleted = 0
