@@ -74,7 +74,7 @@ def _running(container: DockerContainer) -> Iterator[None]:
 
 @contextmanager
 def _engine() -> Iterator[None]:
-    """Say in a sentence that there is no Docker: every test would else fail with a page of its client's."""
+    """Report a missing Docker in one sentence; otherwise every test would fail with a page of output."""
     from docker.errors import DockerException  # type: ignore[import-untyped] # noqa: PLC0415 - as above
 
     try:

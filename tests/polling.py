@@ -1,4 +1,4 @@
-"""Waiting for what another thread, process or broker does, where there is no event of ours to await."""
+"""Waits for another thread, process or broker where there is no event to await."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ async def differences(connection: Mapping[str, Any], dsn: str, *, partitions: in
         if record.topic == TRANSACTIONS:
             row = msgspec.json.decode(record.value, type=TransactionRow)
             if row.transaction_id in transactions:
-                found.append(f"transaction {row.transaction_id} stands in its topic twice")
+                found.append(f"transaction {row.transaction_id} is in its topic twice")
             transactions[row.transaction_id] = _transaction(row)
         elif record.value is None:
             accounts.pop(record.key.decode(), None)

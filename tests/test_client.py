@@ -71,7 +71,7 @@ async def test_without_a_result_the_caller_is_told_to_send_again(platform: Platf
 
 
 async def test_while_no_result_comes_the_command_is_sent_again_with_the_same_key(platform: Platform) -> None:
-    """There is no answer at first; the test then answers the second copy as the ledger would."""
+    """No result arrives at first; the test then answers the second copy as the ledger would."""
     sent: list[bytes] = []
 
     class Listening(Client):

@@ -25,7 +25,7 @@ HEAD_BYTES = 10
 
 
 def noise() -> Random:
-    return Random(1)  # noqa: S311 - it stands for digests
+    return Random(1)  # noqa: S311 - its values replace digests
 
 
 def source(command_bytes: bytes = b"{}") -> Source:

@@ -41,7 +41,7 @@ class Appender:
         self.appended = Appended()
 
     async def run(self, appends: int, appends_per_s: float) -> None:
-        """Send so many drafts, a rotation of every shard's key in the middle, and restart now and then."""
+        """Send this many drafts, rotate every shard's key halfway, and restart now and then."""
         began = monotonic()
         try:
             async with asyncio.TaskGroup() as deliveries:

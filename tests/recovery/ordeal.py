@@ -130,7 +130,7 @@ async def undergo(ordeal: Ordeal, folder: Path) -> Outcome:
         platform = await _platform(bootstrap, postgres.dsn, keyring_file)
         arguments = () if ordeal.sabotage is None else ("--sabotage", ordeal.sabotage)
         environment, state = _environment(bootstrap, postgres.dsn, keyring_file), folder / "state"
-        # Sabotage takes out a rule of transactions; it must be found out by what stands in the topics.
+        # Sabotage removes a rule of transactions; the contents of the topics must show it.
         on_disk = {} if ordeal.sabotage else {"SHIELDX_STATE_FOLDER": str(state)}
         fleet = Fleet("worker", AGENTS, folder, environment | on_disk, arguments)
         sinks = Fleet("sink", SINKS, folder, environment)

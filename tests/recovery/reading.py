@@ -1,4 +1,4 @@
-"""Reading topics back, as a committed reader sees them, and knowing when there is no more to come."""
+"""Reads topics as a committed reader sees them, up to their ends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def read_topic(bootstrap: str, topic: str, partitions: int) -> list[list[C
 
 
 async def unreadable(bootstrap: str, topics: Iterable[str], partitions: int) -> list[str]:
-    """Where a transaction was left open: what stands behind it is kept from readers."""
+    """Where a transaction is open: readers do not see what follows it."""
     wanted = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
     async with _reader(bootstrap) as committed, _reader(bootstrap, "read_uncommitted") as uncommitted:
         readable = await committed.end_offsets(wanted)

@@ -41,7 +41,7 @@ async def test_a_position_asked_for_while_the_broker_comes_up_is_right_or_refuse
         transactions = await log.fence("task")
         await transactions.commit({}, positions({TP: COMMITTED}))
         await transactions.close()
-        # A commit is answered before its marker stands in the topic; a fence waits for that as well.
+        # A commit is acknowledged before its marker is in the topic; a fence waits for that as well.
         await _answers_until_right(log)
         for _ in range(RESTARTS):
             await broker.kill()

@@ -68,7 +68,7 @@ class Client:
         self._sent: dict[int, Sending] = {}
 
     async def run(self, commands: int, commands_per_s: float) -> None:
-        """Send so many commands, with all that stands between them, and return when each is answered."""
+        """Send this many commands, with everything between them, and return when each has its result."""
         retrying = asyncio.create_task(self._retry(), name=f"client {self._number} retries")
         try:
             await self._send_all(commands, commands_per_s)
@@ -158,7 +158,7 @@ class Traffic:
         return sum(client.sender.replaced for client in self._clients)
 
     async def run(self, commands: int, commands_per_s: float) -> None:
-        """Send so many commands, and appends beside them; return when each is answered, or acknowledged."""
+        """Send this many commands, and appends as well; return when each is answered or acknowledged."""
         share, rest = divmod(commands, len(self._clients))
         async with asyncio.TaskGroup() as group:
             group.create_task(self.appender.run(round(commands * APPENDS_SHARE), commands_per_s * APPENDS_SHARE))

@@ -1,4 +1,4 @@
-"""Whether what stands in the topics is what the sequential model says, to the byte and in order."""
+"""Whether the topics hold what the sequential model says, byte by byte and in order."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ print("then", position(store), len(list(store.scan("t", b"", b"\\xff"))))
 
 
 def test_a_full_disk_refuses_a_checkpoint_and_takes_the_next_once_there_is_room(tmp_path: Path) -> None:
-    """The limit on file sizes stands in for a full disk: the kernel refuses the write in both."""
+    """A limit on file sizes acts like a full disk: the kernel refuses the write in both cases."""
     run = programs.run_python(FULL, tmp_path)
     lines = run.stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == ["refused", "refused", "refused", "still 1 10", "then 9 1010"], (

@@ -50,7 +50,7 @@ def small_disk(own_server: PostgresServer) -> Iterator[Path]:
 
 
 async def fill(dsn: str, rows_at_a_time: int) -> None:
-    """Insert until there is no room for so many rows."""
+    """Insert rows until the disk has no room for this many more."""
     insert = "INSERT INTO filler SELECT repeat('x', 500) FROM generate_series(1, $1::int)"
     while True:
         try:

@@ -43,7 +43,7 @@ def test_durations_are_only_those_of_the_interval() -> None:
 
 def test_all_durations_of_a_restarted_worker_are_new() -> None:
     before = Durations({0.1: 5, INFINITY: 7}, counted_since_s=1)
-    anew = Durations({0.1: 6, INFINITY: 8}, counted_since_s=2)
-    assert durations_since(before, anew) is anew
+    restarted = Durations({0.1: 6, INFINITY: 8}, counted_since_s=2)
+    assert durations_since(before, restarted) is restarted
     without_times = Durations({0.1: 1, INFINITY: 1})
     assert durations_since(Durations({0.1: 5, INFINITY: 7}), without_times) is without_times

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PARTS = ("agents", "migrations", "schemas", "shieldx", "topics")
 Patch = tuple[str, str]
-"""A text that stands in a file once, and what the next release has in its place."""
+"""A text that a file contains once, and its replacement in the next release."""
 
 _REFUSES = "        if balance - reserved < amount:\n            return Code.INSUFFICIENT_FUNDS\n"
 _SPENDS = "        self.accounts.put(command.tenant_id, Figures(balance - amount, "
@@ -116,7 +116,7 @@ def patched(name: str, text: str, patches: tuple[Patch, ...]) -> str:
     """The text of a file with every patch applied.
 
     Raises:
-        PatchFails: a text that is to be replaced does not stand in it exactly once.
+        PatchFails: a file does not contain a text to replace exactly once.
     """
     for old, new in patches:
         if (count := text.count(old)) != 1:

@@ -258,7 +258,7 @@ TAMPERINGS = [
         {place: [("hash", EDITED, EDITED), ("duplicate", EDITED, EDITED)] for place in (KAFKA, EXPORT)},
     ),
     Tampering(
-        "the whole shard written anew without the key",
+        "the whole shard rewritten without the key",
         rewrite(0, b"x" * 32),
         everywhere(("mac", 0, ROTATION), ("mac", ROTATION + 1, ENTRIES - 1)),  # of either key
     ),
@@ -332,7 +332,7 @@ TAMPERINGS = [
         head=ENTRIES - 1,
     ),
     Tampering(
-        "the shard written anew by somebody who has the keys",
+        "the shard rewritten by somebody who has the keys",
         lambda shard: [record(entry) for entry in _rewritten_with_the_keys([entry_in(found) for found in shard])],
         everywhere(("head", EDITED, EDITED)),
         head=EDITED,

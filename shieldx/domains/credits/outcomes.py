@@ -70,7 +70,7 @@ _AT_MS = 5
 _ITEM = struct.Struct(">B?BQq4q")
 _FIELD = struct.Struct(">BI")
 _HEADS = [struct.Struct(_HEAD_FORMAT + "BI" * count) for count in range(len(FIELD_NUMBERS) + 1)]
-"""A head and so many digests of fields, to pack both at once."""
+"""A head and a number of field digests, to pack both at once."""
 
 _encode = msgspec.json.Encoder().encode
 

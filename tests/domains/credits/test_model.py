@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", length(short=200, soak=10_000)))
 PARTITION = 3
 
-# Few names, so that commands meet one another; placeholders stand for what only a run can know.
+# Few names, so that commands interact; placeholders replace values that only a run knows.
 NEW_KEY = "new"
 RECENT = "recent/"
 OWN_BATCH = "own-batch/"

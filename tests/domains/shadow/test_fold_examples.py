@@ -21,7 +21,7 @@ UNUSABLE = Composite(operator="and", rules=(INJECTION, Signature(pattern="(")))
 
 
 async def world_of(*counts: int, **faults: int) -> ShadowWorld:
-    """A world with a set of so many attacks and benign samples."""
+    """A world with a set of this many attacks and benign samples."""
     world = ShadowWorld()
     await world.import_samples(samples(*counts, **faults))
     return world

@@ -64,7 +64,7 @@ async def test_after_24_hours_it_is_another_one(world: ShadowWorld) -> None:
 
 @pytest.mark.parametrize("restarts", [False, True])
 async def test_what_began_after_24_hours_is_no_longer_what_it_was_before(world: ShadowWorld, *, restarts: bool) -> None:
-    """Its row follows the report of the one before in one transaction, so that there is no tombstone between them."""
+    """Its row follows the previous report in one transaction, so no tombstone is between them."""
     await world.evaluate(eval_id="a")
     world.advance(24 * HOUR_MS)
     world.ask(eval_id="a", seed=1)
@@ -327,7 +327,7 @@ async def test_sent_again_by_someone_who_wants_no_answer_it_still_goes_to_the_fi
 
 
 def evaluations_of_a_window(count: int) -> OpenPartition:
-    """A fold in which so many evaluations run, each with as many batches out as may be; restored from its rows."""
+    """A fold restored from its rows while evaluations run, each with the maximum number of batches sent."""
     fold, restored = shadow_partition(0), shadow_partition(0)
     stratum = Stratum(label="benign", category="c", samples=100 * WINDOW)
     seal = SealSamples(

@@ -1,4 +1,4 @@
-"""Positions as records: the last one counts, of this application only, and what is no position is named."""
+"""Positions as records: only the last one of this application counts; other records are reported."""
 
 from __future__ import annotations
 

@@ -461,7 +461,7 @@ async def resume_while_partitions_are_revoked(consumer: Any, monkeypatch: pytest
     app.flow_control.suspend()
     app.consumer_generation_id = 1
     await recovery.on_rebalance({IN}, set(), {IN}, 1)
-    recovery.signal_recovery_start.clear()  # as the task does that now goes on
+    recovery.signal_recovery_start.clear()  # as the resumed task does
     await recovery._resume_streams(1)
 
 

@@ -74,7 +74,7 @@ async def running(
     assert isinstance(worker, Worker)
     if log is not None:
         assert isinstance(worker._work, AgentTaskFactory)  # noqa: SLF001 - likewise
-        worker._work = replace(worker._work, context=replace(worker._work.context, log=log))  # noqa: SLF001 - a slow log stands in
+        worker._work = replace(worker._work, context=replace(worker._work.context, log=log))  # noqa: SLF001 - replaced by a slow log
     await own_log.start()
     work = asyncio.create_task(worker.run())
     if ended is not None:

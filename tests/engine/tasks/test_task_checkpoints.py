@@ -1,4 +1,4 @@
-"""A restart goes on from a checkpoint and reads only the tail; what may not be gone on from is discarded."""
+"""A restart continues from a checkpoint and reads only the tail; unusable checkpoints are discarded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At the limit of memory a partition waits, and forgets nothing: it goes on with the same records later."""
+"""At the memory limit a partition waits, forgets nothing, and later continues with the same records."""
 
 from __future__ import annotations
 

@@ -155,6 +155,6 @@ async def test_a_large_batch_is_committed_in_parts() -> None:
 
 
 def committed_together(records: list[MemoryRecord]) -> list[int]:
-    """How many records stand in each transaction: the marker at its end leaves a gap in the offsets."""
+    """The number of records in each transaction: the marker at its end leaves a gap in the offsets."""
     runs = groupby(enumerate(records), key=lambda numbered: numbered[1].offset - numbered[0])
     return [len(list(run)) for _, run in runs]
