@@ -114,7 +114,7 @@ def test_an_append_prints_its_entry_and_a_repeat_says_that_there_is_none(place: 
     assert "the same append, key once, was already chained within the last 24" in again.stderr
     other = place.call(*APPEND, *repeatable, "--actor", "mallory")
     assert (other.returncode, other.stdout) == (1, "")
-    assert "set aside as a dead letter: idempotency_conflict" in other.stderr
+    assert "the append was dead-lettered: idempotency_conflict" in other.stderr
     assert appended(place)["sequence"] == entry["sequence"] + 1
 
 
