@@ -44,7 +44,7 @@ def test_a_command_says_that_its_agent_may_not_be_running_and_what_was_sent_wait
         assert put_again["code"] == "unchanged"
         appended_again = place.call(*APPEND, *ONCE)
         assert (appended_again.returncode, appended_again.stdout) == (0, "")
-        assert "was chained within the last 24 hours" in appended_again.stderr
+        assert "was already chained within the last 24 hours" in appended_again.stderr
         shards = place.read("audit", "rotate", "k2", "--json")
         fewest, most = sorted(shard["sequence"] for shard in shards)
         assert fewest >= 1, "behind the rotation that waited"
