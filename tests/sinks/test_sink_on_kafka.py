@@ -18,6 +18,7 @@ from shieldx.domains.credits.messages import Batch, Code, Commit, Consume, Purch
 from shieldx.domains.credits.tables import ACCOUNTS, AccountRow
 from shieldx.engine.operations.health import HealthServer
 from shieldx.engine.operations.metrics import Metrics
+from shieldx.engine.tasks.codec import Codec
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.settings import load_settings
 from tests.databases import new_database, query
@@ -126,11 +127,13 @@ async def test_a_difference_is_found(kafka: str, dsn: str) -> None:
 async def test_an_aborted_record_is_not_written(kafka: str, dsn: str) -> None:
     platform = await platform_on(kafka, dsn)
     aborted, committed = tenant(), tenant()
+    schema = Codec(platform.topics, []).schema_header(AccountRow)
     async with AIOKafkaProducer(**platform.connection, transactional_id=f"writer-{aborted}") as producer:
         for name, ends in ((aborted, producer.abort_transaction), (committed, producer.commit_transaction)):
             await producer.begin_transaction()
             row = msgspec.json.encode(AccountRow(name, 1, 0, 0, 1))
-            await producer.send_and_wait(ACCOUNTS, row, key=name.encode(), partition=home_partition(name, PARTITIONS))
+            home = home_partition(name, PARTITIONS)
+            await producer.send_and_wait(ACCOUNTS, row, key=name.encode(), partition=home, headers=[schema])
             await ends()
     async with running(platform, "credits-statements"):
         await caught_up(platform.connection, dsn, partitions=PARTITIONS)

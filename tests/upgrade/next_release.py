@@ -16,7 +16,7 @@ Patch = tuple[str, str]
 """A text that a file contains once, and its replacement in the next release."""
 
 _REFUSES = "        if balance - reserved < amount:\n            return Code.INSUFFICIENT_FUNDS\n"
-_SPENDS = "        self.accounts.put(command.tenant_id, Figures(balance - amount, "
+_SPENDS = "        self.accounts.put(command.tenant_id, Balances(balance - amount, "
 _LEVEL = """\
         self._format_level = format_level
         self._aborted = State.ABORTED if format_level >= 2 else State.SETTLED
@@ -48,7 +48,7 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
             "def pack(command: Command, outcome: Outcome, version: int = VERSION) -> bytes:\n",
         ),
         ("    items = outcome.items\n", "    command = as_of(version, command)\n    items = outcome.items\n"),
-        ("_HEAD.pack(\n        VERSION,\n", "_HEAD.pack(\n        version,\n"),
+        ("_HEADS[count].pack(\n        VERSION,\n", "_HEADS[count].pack(\n        version,\n"),
         ("check_version(FORM, packed[0], (VERSION,))", "check_version(FORM, packed[0], (1, VERSION))"),
         ("    _, remembered,", "    command = as_of(packed[0], command)\n    _, remembered,"),
         (
