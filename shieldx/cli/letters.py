@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ListDeadLetters(ShieldXError):
-    """There is no such dead letter.
+    """The dead letter does not exist.
 
     Choose a place that `shieldx dead-letters list` shows.
     """
