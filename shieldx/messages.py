@@ -143,7 +143,8 @@ class DeadLetterReason(StrEnum):
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A record that was set aside: the reason, and where to find it. Its payload stays only in its own topic.
 
-    `sha256` is the hexadecimal digest of the value and `length` its size in bytes; both are null for a tombstone.
+    `sha256` is the hexadecimal digest of the value and `length` its size in bytes; both are null for a tombstone. Where
+    the reason is `undecodable` they are those of the bytes that were not decoded, as the broker stores them.
     """
 
     reason: str
@@ -156,12 +157,20 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, source: Source, value: bytes | None, reason: DeadLetterReason, detail: str) -> DeadLetter:
         """Create a dead letter about a record. `detail` explains the reason, without personal data."""
+        length, digest = (None, None) if value is None else (len(value), sha256(value).hexdigest())
+        return cls.of_digest(source, length, digest, reason, detail)
+
+    @classmethod
+    def of_digest(
+        cls, source: Source, length: int | None, digest: str | None, reason: DeadLetterReason, detail: str
+    ) -> DeadLetter:
+        """Create a dead letter about bytes of which only length and digest are known."""
         return cls(
             reason=reason.value,
             detail=detail,
             source=Coordinates(source.topic, source.partition, source.offset),
-            length=None if value is None else len(value),
-            sha256=None if value is None else sha256(value).hexdigest(),
+            length=length,
+            sha256=digest,
             at=rfc3339(source.at_ms),
         )
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-PUBLIC = {"_asdict", "_fields", "_replace", "_value_"}
+PUBLIC = {"_asdict", "_fields", "_make", "_replace", "_value_"}
 """Of named tuples and enums: documented, in spite of their names."""
 
 

@@ -14,9 +14,10 @@ from shieldx.cli.dead_letter_reasons import reasons_command
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.letters import find_letters, read_letters
 from shieldx.cli.record_place import RecordPlaceType
-from shieldx.cli.replay import replay, replayable, replaying
+from shieldx.cli.replay import replay, replayable, replaying, why_not_replayed
 from shieldx.cli.source_records import AskProducerToSendAgain, read_source
 from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, say
+from shieldx.engine.tasks.log import UndecodedRecord
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ async def _show(platform: Platform, place: RecordPlace, *, payload: bool) -> lis
             except AskProducerToSendAgain as error:
                 facts["source"] = str(error)
             else:
+                if isinstance(record, UndecodedRecord):
+                    facts["source"] = f"cannot be decoded: {record.reason}"
                 facts["key"] = _text(record.key)
                 facts["headers"] = {name: _text(content) for name, content in record.headers}
                 facts["size_bytes"] = len(record.value or b"")
@@ -130,8 +133,7 @@ async def _replay(platform: Platform, places: Sequence[RecordPlace], *, as_json:
         chosen = replayable(letters)
         for letter in letters:
             if places and letter not in chosen:
-                why = "already replayed" if letter.replayed else "executed; only its reply was refused"
-                say(f"skipped {letter.place}: it was {why}")
+                say(f"skipped {letter.place}: {why_not_replayed(letter)}")
         for letter in chosen:
             try:
                 now = await replay(consumer, producer, letter)

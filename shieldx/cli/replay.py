@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 EXECUTED = frozenset({EngineReason.REPLY_TO_REFUSED, CreditsReason.RESULT_TOO_LARGE})
 """Reasons of dead letters about commands that were answered nevertheless."""
+UNDECODABLE = frozenset({EngineReason.UNDECODABLE})
+"""Reasons of dead letters about records that cannot be read, and so not sent again."""
 
 
 class LetOtherReplayFinish(ShieldXError):
@@ -45,9 +47,19 @@ class _Owned(msgspec.Struct):
 
 
 def replayable(letters: Iterable[Letter]) -> list[Letter]:
-    """Dead letters that are not replayed and whose record was not executed, one per record."""
-    open_ones = [letter for letter in letters if not letter.replayed and letter.content.reason not in EXECUTED]
+    """Dead letters that are not replayed and whose record was not executed and can be read, one per record."""
+    excluded = EXECUTED | UNDECODABLE
+    open_ones = [letter for letter in letters if not letter.replayed and letter.content.reason not in excluded]
     return list({letter.place: letter for letter in open_ones}.values())
+
+
+def why_not_replayed(letter: Letter) -> str:
+    """Why a letter is not among the replayable ones."""
+    if letter.replayed:
+        return "it was already replayed"
+    if letter.content.reason in UNDECODABLE:
+        return "it cannot be decoded; ask its producer to send the content again"
+    return "it was executed; only its reply was refused"
 
 
 def replaying(platform: Platform) -> AbstractAsyncContextManager[AIOKafkaProducer]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shieldx.engine.kafka.cluster import bounds_of
 from shieldx.engine.kafka.committed_range import records_of
 from shieldx.engine.kafka.offset_range import OffsetRange
-from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord
 from shieldx.errors import ShieldXError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def read_source(consumer: AIOKafkaConsumer, letter: Letter) -> Record:
     async with asyncio.timeout(ANSWER_S):
         wanted = {tp: OffsetRange(place.offset, place.offset + 1)}
         found = [record async for record in records_of(consumer, wanted)]
-    if not found or not _is_the_same(found[0].value, letter):
+    if not found or not _is_the_same(found[0], letter):
         raise AskProducerToSendAgain(
             f"{place} is not the record that was set aside: length or SHA-256 differ. Was the topic deleted and made "
             "again? Ask its producer to send it again"
@@ -52,8 +52,10 @@ async def read_source(consumer: AIOKafkaConsumer, letter: Letter) -> Record:
     return found[0]
 
 
-def _is_the_same(value: bytes | None, letter: Letter) -> bool:
-    content = letter.content
+def _is_the_same(record: Record, letter: Letter) -> bool:
+    content, value = letter.content, record.value
+    if isinstance(record, UndecodedRecord):
+        return (record.length, record.sha256) == (content.length, content.sha256)
     if value is None:
         return content.length is None
     return len(value) == content.length and sha256(value).hexdigest() == content.sha256

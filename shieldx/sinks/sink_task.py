@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncpg
 import msgspec
 
-from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord
 from shieldx.errors import LeaveTask
 from shieldx.sinks.positions import Move, StoredPositions
 from shieldx.sinks.sink_tables import SinkRows, SinkTables
@@ -55,7 +55,9 @@ class UnreadableRecord(NamedTuple):
 
     @classmethod
     def of(cls, record: Record, error: Exception) -> UnreadableRecord:
-        """Set a record aside."""
+        """Set a record aside. If it was not decoded, the reason for that says more than `error`."""
+        if isinstance(record, UndecodedRecord):
+            return cls(record.topic, record.partition, record.offset, record.length, record.sha256, record.reason)
         value = record.value
         said = str(error).partition("\n")[0]  # Postgres may quote a row in what follows
         return cls(

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from shieldx.engine.tasks.partitioner import home_partition
 from tests.cli.cli_stack import PARTITIONS, TIMEOUT_S, CliStack
+from tests.engine.kafka.raw_batches import RawRecord, batch, produce
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,6 +179,27 @@ def test_all_that_can_be_replayed_is(place: CliStack) -> None:
     assert replayed == {letter["place"] for letter in before} - set(executed)
     done = place.call("dead-letters", "replay", *executed)
     assert f"skipped {executed[0]}: it was executed" in done.stderr
+
+
+def test_what_a_client_library_cannot_decode_holds_up_no_agent(place: CliStack) -> None:
+    tenant = "u"
+    home, bootstrap = home_partition(tenant, PARTITIONS), place.stack["bootstrap"]
+    raw = batch(RawRecord(b"v", tenant.encode(), [(b"tra\xffce", b"1")]))
+    topics = ("audit.appends", "credits.commands", "shadow.evaluations")
+    places = []
+    for topic in topics:
+        ((error, offset),) = asyncio.run(produce(bootstrap, topic, home, raw))
+        assert error == 0
+        places.append(f"{topic}/{home}/{offset}")
+    done = place.call("send", "-", given=command("purchase", tenant, "after", amount=1))
+    assert json.loads(done.stdout)["code"] == "ok"
+    place.status_without_lag()
+    letters = {letter["place"]: letter for letter in place.read("dead-letters", "list")}
+    assert {letters[it]["reason"] for it in places} == {"undecodable"}
+    (shown,) = place.read("dead-letters", "show", places[1], "--payload")
+    assert shown["source"] == "cannot be decoded: the name of a header is not UTF-8"
+    done = place.call("dead-letters", "replay", *places)
+    assert done.stderr.count("it cannot be decoded; ask its producer to send the content again") == len(topics)
 
 
 def test_records_deleted_by_retention_are_reported_and_the_others_replayed(place: CliStack) -> None:

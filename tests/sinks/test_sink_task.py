@@ -14,7 +14,7 @@ from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS
 from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.operations.metrics import Metrics
-from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 from shieldx.sinks.database import Database, DatabaseLimits
 from shieldx.sinks.sink_task import SinkTask
@@ -66,6 +66,16 @@ async def test_rows_and_positions_are_written_and_found_again(dsn: str) -> None:
         assert second.positions == {(ACCOUNTS, 0): 5, (TRANSACTIONS, 0): 1}
     assert await query(dsn, READ_ACCOUNTS) == [("a", 9, 4)], "the last row of the key, where it stands"
     assert await query(dsn, READ_TRANSACTIONS) == [("0-0", 5)]
+
+
+async def test_a_record_that_was_not_decoded_is_set_aside(dsn: str) -> None:
+    undecoded = UndecodedRecord(
+        topic=TRANSACTIONS, partition=0, offset=1, timestamp=0, reason="a header", length=9, sha256="ab" * 32
+    )
+    async with pool(dsn) as database:
+        assert await (await started(database)).process([transaction(0, "a", 5), undecoded, transaction(2, "a", 5)]) == 3
+    assert await query(dsn, READ_UNREADABLE) == [(TRANSACTIONS, 1, 9, "ab" * 32, "a header")]
+    assert len(await query(dsn, READ_TRANSACTIONS)) == 2
 
 
 async def test_what_was_written_before_is_passed_over_and_written_again_without_harm(dsn: str) -> None:

@@ -1,4 +1,4 @@
-"""Everything that ShieldX uses of aiokafka beyond its public interface. No other module does so.
+"""What ShieldX uses of aiokafka beyond its public interface, except for fetching: that is in `aiokafka_fetcher`.
 
 aiokafka may rename any of these names in any release. Each has a test in tests/engine/kafka/test_aiokafka_internals.py.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import (
@@ -23,6 +22,7 @@ from aiokafka.producer import sender
 from aiokafka.protocol.commit import OffsetFetchRequest
 from typing_extensions import override
 
+from shieldx.engine.kafka.aiokafka_fetcher import Consumer
 from shieldx.engine.kafka.foreign_names import InstallSupportedVersion, checked_overrides, require
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class FetchPosition(NamedTuple):
 
 
 @checked_overrides
-class GroupConsumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka ships no types
+class GroupConsumer(Consumer):
     """A group member. Use it for every consumer with a `group_id`: see `_CheckedCoordinator`."""
 
     @property

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shieldx.engine.kafka.access import FAILURES, refusal, why_unreachable
+from shieldx.engine.kafka.aiokafka_fetcher import Consumer
 from shieldx.engine.kafka.aiokafka_internals import GroupConsumer
 from shieldx.errors import RestoreTask
 
@@ -37,12 +38,14 @@ _PRODUCER = {"acks": "all", "enable_idempotence": True, "request_timeout_ms": RE
 ClientT = TypeVar("ClientT", AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient)
 
 
-def new_consumer(connection: Mapping[str, Any], **options: Any) -> AIOKafkaConsumer:
+def new_consumer(connection: Mapping[str, Any], **options: Any) -> Consumer:
     """A consumer without a group. It reads committed records, and fails where an offset does not exist.
+
+    In place of a record that cannot be decoded, it returns an `UndecodedRecord`.
 
     `options` are those of `AIOKafkaConsumer`; they override the defaults.
     """
-    return AIOKafkaConsumer(**{**_CONSUMER, **connection, **options})
+    return Consumer(**{**_CONSUMER, **connection, **options})
 
 
 def new_group_consumer(connection: Mapping[str, Any], assignor: object, **options: Any) -> GroupConsumer:

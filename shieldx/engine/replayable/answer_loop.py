@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shieldx.engine.tasks.codec import Undecodable, carried
 from shieldx.engine.tasks.context import Limits
 from shieldx.engine.tasks.dead_letter_reasons import EngineReason
-from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord
 from shieldx.engine.tasks.pending_transaction import MAX_CONTEXT_BYTES, PendingTransaction, headers_bytes
 from shieldx.errors import FixConfiguration, OutputTooLarge
 from shieldx.messages import Origin, Source, Tick
@@ -208,6 +208,8 @@ class AnswerLoop:
         self.measured(number).failing.set(sum(tp.partition == number for tp, _ in self._failing))
 
     def _decoded(self, record: Record, context: Sequence[Header]) -> Any:
+        if isinstance(record, UndecodedRecord):
+            raise Undecodable(record.reason)
         if context and headers_bytes(context) > MAX_CONTEXT_BYTES:
             raise Undecodable(f"correlation-id and traceparent together exceed {MAX_CONTEXT_BYTES} bytes")
         return self._codec.decode(record.topic, record.value)
@@ -215,10 +217,10 @@ class AnswerLoop:
     def _letter(self, record: Record, source: Source, detail: str) -> PendingTransaction:
         """Write a dead letter about a record, and log it."""
         batch = self._begin(source.partition)
-        batch.add_dead_letter(source, record.value, EngineReason.UNREADABLE, detail)
-        place = source.place
-        extra = {"agent": self._agent.name, "place": place}
-        logger.info("set aside as a dead letter: %s: %s", EngineReason.UNREADABLE, detail, extra=extra)
+        reason = EngineReason.UNDECODABLE if isinstance(record, UndecodedRecord) else EngineReason.UNREADABLE
+        batch.add_dead_letter(source, record, reason, detail)
+        extra = {"agent": self._agent.name, "place": source.place}
+        logger.info("set aside as a dead letter: %s: %s", reason, detail, extra=extra)
         return batch
 
     def _begin(self, number: int) -> PendingTransaction:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shieldx.engine.replayable.faust_internals import ReplayableApp
+from shieldx.engine.replayable.faust_internals import ReplayableApp, UndecodedMessage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from shieldx.engine.replayable.offset_tracker import OffsetTrackers
-    from shieldx.engine.tasks.log import Header
+    from shieldx.engine.tasks.log import Header, Record
 
 COMMIT_INTERVAL_S = 0.5
 """Commit interval, and so how much is repeated after a kill."""
@@ -34,7 +34,7 @@ def make_app(
     topics: Sequence[str],
     consumer_options: Mapping[str, Any],
     progress: OffsetTrackers,
-    take: Callable[[TakenRecord], Awaitable[None]],
+    take: Callable[[Record], Awaitable[None]],
 ) -> ReplayableApp:
     """An app that passes every committed record of some topics to `take`, which waits until it has room."""
     app = ReplayableApp(
@@ -69,7 +69,9 @@ def make_app(
     return app
 
 
-def _record(message: Any) -> TakenRecord:
+def _record(message: Any) -> Record:
+    if isinstance(message, UndecodedMessage):
+        return message.undecoded
     return TakenRecord(
         message.topic,
         message.partition,

@@ -26,13 +26,14 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 from mode.threads import WorkerThread
 from typing_extensions import override
 
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.clients import TASK_REQUEST_TIMEOUT_MS, new_group_consumer
 from shieldx.engine.kafka.foreign_names import checked_overrides
-from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -237,6 +238,26 @@ class _NothingRead(dict[Any, None]):
         """Nothing is kept."""
 
 
+class UndecodedMessage(ConsumerMessage):
+    """Takes an `UndecodedRecord` through faust's streams."""
+
+    def __init__(self, tp: TP, record: UndecodedRecord, generation_id: int) -> None:
+        super().__init__(
+            record.topic,
+            record.partition,
+            record.offset,
+            record.timestamp / 1000,
+            0,
+            list(record.headers),
+            record.key,
+            record.value,
+            None,
+            tp=tp,
+            generation_id=generation_id,
+        )
+        self.undecoded = record
+
+
 @checked_overrides
 class CommittedConsumer(driver.Consumer):
     """A consumer that commits the agent's progress rather than faust's acknowledgements."""
@@ -257,6 +278,8 @@ class CommittedConsumer(driver.Consumer):
     @override
     def _to_message(self, tp: TP, record: Any) -> Any:
         self.fetched[TopicPartition(*tp)] = record.offset + 1
+        if isinstance(record, UndecodedRecord):
+            return UndecodedMessage(tp, record, self.app.consumer_generation_id)
         return super()._to_message(tp, record)
 
     @override

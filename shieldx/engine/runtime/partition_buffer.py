@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PLENTY_TIMES = 3
 """Fetching pauses while more than this many batches wait."""
+PLENTY_BYTES = 16 * 1_048_576
+"""Fetching pauses while records of more than this size wait."""
 
 
 NOT_ASSIGNED = (IllegalStateError, AssertionError)
@@ -49,6 +51,8 @@ class PartitionBuffer:
         self._batch = batch
         self._waiting: dict[str, deque[Record]] = {tp.topic: deque() for tp in self.inputs}
         self._count = 0
+        self._fetches: deque[list[int]] = deque()
+        """Of each fetch of which records wait: how many, and their size in bytes."""
         self._offered: list[Record] = []
         """The records that `first` returned. More may arrive before some of them are removed."""
         self.taken: dict[KafkaTopicPartition, int] = {}
@@ -56,13 +60,15 @@ class PartitionBuffer:
         self._changed = asyncio.Event()
         self._paused = True
 
-    def put(self, records: Sequence[Record]) -> None:
-        """Queue fetched records, and pause fetching if there are many."""
-        for record in records:
-            self._waiting[record.topic].append(record)
+    def put(self, records: Sequence[Record], size_bytes: int = 0) -> None:
+        """Queue fetched records of one input, and pause fetching if there are many, or large ones."""
+        if not records:
+            return
+        self._waiting[records[0].topic].extend(records)
         self._count += len(records)
+        self._fetches.append([len(records), size_bytes])
         self._changed.set()
-        if not self._paused and self._count > PLENTY_TIMES * self._batch:
+        if not self._paused and (self._count > PLENTY_TIMES * self._batch or self._size_bytes > PLENTY_BYTES):
             self.pause()
 
     def restart(self, positions: Mapping[TopicPartition, int]) -> bool:
@@ -70,6 +76,7 @@ class PartitionBuffer:
         for waiting in self._waiting.values():
             waiting.clear()
         self._count = 0
+        self._fetches.clear()
         try:
             for tp in self.inputs:
                 self._consumer.seek(tp, positions[TopicPartition(*tp)])
@@ -90,11 +97,27 @@ class PartitionBuffer:
     def remove(self, count: int) -> None:
         """Remove the first of the records that `first` returned, and fetch again when few are left."""
         self._count -= count
+        self._forget_fetches(count)
         for offered in self._offered[:count]:
             record = self._waiting[offered.topic].popleft()
             self.taken[KafkaTopicPartition(record.topic, record.partition)] = record.offset + 1
-        if self._paused and self._count < self._batch:
+        if self._paused and self._count < self._batch and self._size_bytes <= PLENTY_BYTES:
             self._resume()
+
+    @property
+    def _size_bytes(self) -> int:
+        """The size of the fetches of which records wait."""
+        return sum(size_bytes for _, size_bytes in self._fetches)
+
+    def _forget_fetches(self, count: int) -> None:
+        """Forget the fetches of `count` records. Those of several inputs may leave in another order, which is close."""
+        while count:
+            fetch = self._fetches[0]
+            taken = min(count, fetch[0])
+            fetch[0] -= taken
+            count -= taken
+            if not fetch[0]:
+                self._fetches.popleft()
 
     def wake(self) -> None:
         """Let `wait` return although nothing arrived."""

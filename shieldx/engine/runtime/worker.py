@@ -28,14 +28,14 @@ from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from aiokafka import TopicPartition as KafkaTopicPartition
 
     from shieldx.engine.operations.metrics import Metrics
     from shieldx.engine.runtime.memory_limit import MemoryLimit
     from shieldx.engine.runtime.task_factory import TaskFactory
-    from shieldx.engine.tasks.log import Record
+    from shieldx.engine.tasks.log import FetchedRecords
 
 logger = logging.getLogger(__name__)
 
@@ -224,10 +224,10 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         for runner in self._runners.values():
             runner.buffer.wake()
 
-    def _distribute(self, fetched: Mapping[KafkaTopicPartition, Sequence[Record]]) -> None:
+    def _distribute(self, fetched: Mapping[KafkaTopicPartition, FetchedRecords]) -> None:
         for tp, records in fetched.items():
             if tp.partition in self._runners:
-                self._runners[tp.partition].buffer.put(records)
+                self._runners[tp.partition].buffer.put(records, records.size_bytes)
 
     async def _leave(self) -> None:
         """Let every runner finish its open transaction."""

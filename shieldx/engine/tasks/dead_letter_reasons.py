@@ -17,6 +17,19 @@ class EngineReason(DeadLetterReason):
         ),
         "Correct the record as the detail says and send it again.",
     )
+    UNDECODABLE = (
+        "undecodable",
+        (
+            "The bytes of the record or of its batch do not follow Kafka's format, do not match their checksum, or are "
+            "larger than ShieldX decodes: 1 MiB per record and 16 MiB per batch, after decompression. A batch that is "
+            "set aside as a whole is named by its last offset."
+        ),
+        (
+            "Correct the producer and send the content again: this record cannot be replayed. Header names are UTF-8, "
+            "and batches are written by a Kafka client rather than by hand. After a wrong checksum, check the broker's "
+            "disk."
+        ),
+    )
     KEY_DIFFERS = (
         "key_differs",
         "The record's key is not the `tenant_id` in its body, so it may be in another tenant's partition.",
@@ -58,7 +71,7 @@ class EngineReason(DeadLetterReason):
 
 OF_KIND: dict[AgentKind, tuple[EngineReason, ...]] = {
     AgentKind.TRANSACTIONAL: tuple(EngineReason),
-    AgentKind.REPLAYABLE: (EngineReason.UNREADABLE,),
+    AgentKind.REPLAYABLE: (EngineReason.UNREADABLE, EngineReason.UNDECODABLE),
     AgentKind.SINK: (),
 }
 """The engine's reasons for each kind of agent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -40,6 +40,35 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...  # noqa: D102 - the name says it
     @property
     def headers(self) -> Sequence[Header]: ...  # noqa: D102 - the name says it
+
+
+class UndecodedRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Stands for a record, or for the rest of a batch, whose bytes were not decoded.
+
+    It has the attributes of a record, without content, so that a reader that does not expect it finds nothing to read.
+    A batch is represented by its last offset.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    reason: str
+    """Why, without anything of the content."""
+    length: int
+    """The size of the bytes that were not decoded."""
+    sha256: str
+    """Their hexadecimal digest."""
+    key: None = None
+    value: bytes = b""
+    headers: tuple[Header, ...] = ()
+
+
+class FetchedRecords(list[Any]):
+    """Records of one partition, in the order of their offsets."""
+
+    size_bytes = 0
+    """The size of the decompressed batches that were begun for them."""
 
 
 class Write(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ import collections
 from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.tasks.codec import REPLY_TO, encode
-from shieldx.engine.tasks.log import Header, TopicPartition, Write
+from shieldx.engine.tasks.log import Header, TopicPartition, UndecodedRecord, Write
 from shieldx.errors import OutputTooLarge
 from shieldx.messages import DEAD_LETTERS, DeadLetter
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.engine.tasks.codec import Codec
+    from shieldx.engine.tasks.log import Record
     from shieldx.engine.tasks.position import Position
     from shieldx.messages import DeadLetterReason, Output, Source
     from shieldx.state.table import Change
@@ -109,9 +110,13 @@ class PendingTransaction:
         self._own(topic).append(write)
         self.size_bytes += len(write.value or b"")
 
-    def add_dead_letter(self, source: Source, value: bytes | None, reason: DeadLetterReason, detail: str) -> None:
+    def add_dead_letter(self, source: Source, record: Record, reason: DeadLetterReason, detail: str) -> None:
         """Set an input record aside."""
-        self._add_letter(DeadLetter.of(source, value, reason, detail), source)
+        if isinstance(record, UndecodedRecord):
+            letter = DeadLetter.of_digest(source, record.length, record.sha256, reason, detail)
+        else:
+            letter = DeadLetter.of(source, record.value, reason, detail)
+        self._add_letter(letter, source)
 
     def add_forwarded(self, home: TopicPartition, key: bytes, value: bytes, headers: list[Header]) -> None:
         """Send a misplaced record to its home partition."""

@@ -9,7 +9,7 @@ import msgspec
 
 from shieldx.engine.tasks.codec import CORRELATION_ID, HOP, REPLY_TO, TICK_VALUE, Undecodable, carried
 from shieldx.engine.tasks.dead_letter_reasons import EngineReason
-from shieldx.engine.tasks.log import TopicPartition, Write
+from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord, Write
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.engine.tasks.pending_transaction import (
     MAX_CONTEXT_BYTES,
@@ -194,6 +194,9 @@ class Task:
             origin = _origin_of(record.headers)
             hopped = any(name == HOP for name, _ in record.headers)
         source = Source(record.topic, record.partition, record.offset, self._stream_time_ms, value or b"", origin)
+        if isinstance(record, UndecodedRecord):
+            self._set_aside(record, source, EngineReason.UNDECODABLE, record.reason, pending)
+            return
         try:
             self._check(record, origin.context)
             message = self._codec.decode(record.topic, value)
@@ -207,7 +210,7 @@ class Task:
         else:
             at_home = self._route(record, message.tenant_id, source, hopped=hopped, pending=pending)
         if at_home:
-            self._fold_one(message, source, pending)
+            self._fold_one(record, message, source, pending)
 
     def _check(self, record: Record, context: Sequence[Header]) -> None:
         """Check that a record can be answered.
@@ -261,18 +264,18 @@ class Task:
         self, record: Record, source: Source, reason: EngineReason, detail: str, pending: PendingTransaction
     ) -> None:
         """Write a dead letter about a record, and log it."""
-        pending.add_dead_letter(source, record.value, reason, detail)
+        pending.add_dead_letter(source, record, reason, detail)
         correlation_id = next((content for name, content in record.headers if name == CORRELATION_ID), None)
         place = {"agent": self._agent.name, "place": source.place}
         if correlation_id is not None:
             place["correlation_id"] = correlation_id[:MAX_LOGGED].decode(errors="replace")
         logger.info("set aside as a dead letter: %s: %s", reason, detail, extra=place)
 
-    def _fold_one(self, message: Any, source: Source, pending: PendingTransaction) -> None:
+    def _fold_one(self, record: Record, message: Any, source: Source, pending: PendingTransaction) -> None:
         reply_to = source.origin.reply_to
         if reply_to is not None and reply_to not in self._context.reply_topics:
             detail = "reply-to names a topic that no manifest declares with accepts_replies"
-            pending.add_dead_letter(source, source.value, EngineReason.REPLY_TO_REFUSED, detail)
+            pending.add_dead_letter(source, record, EngineReason.REPLY_TO_REFUSED, detail)
             source = msgspec.structs.replace(source, origin=Origin(source.origin.context))
         try:
             for output in self._state.fold.apply(message, source):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum, auto
-from typing import TYPE_CHECKING, NamedTuple
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shieldx.engine.tasks.log import Header, TopicPartition, Write
+from shieldx.engine.tasks.log import Header, TopicPartition, UndecodedRecord, Write
 from shieldx.engine.tasks.position import decode_position, encode_position
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 
@@ -124,6 +125,21 @@ class MemoryLog:
         """Append one record outside of any transaction; `at_ms` overrides the clock in any topic."""
         return self._append(tp, Write(key, value, list(headers)), None, at_ms)
 
+    def append_undecoded(self, tp: TopicPartition, content: bytes, reason: str) -> UndecodedRecord:
+        """Append a record that a reader finds to be undecoded, of these bytes and for this reason."""
+        partition = self._partition(tp)
+        record = UndecodedRecord(
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=partition.end_offset,
+            timestamp=self._now_ms(),
+            reason=reason,
+            length=len(content),
+            sha256=sha256(content).hexdigest(),
+        )
+        partition.append(record, None)
+        return record
+
     def delete_before(self, tp: TopicPartition, offset: int) -> None:
         """Delete the records before an offset, as retention does."""
         self._partition(tp).delete_before(offset)
@@ -177,7 +193,7 @@ class _Transaction:
 class _Slot(NamedTuple):
     """One offset: a record, or nothing where a transaction's end is marked."""
 
-    record: MemoryRecord | None
+    record: MemoryRecord | UndecodedRecord | None
     transaction: _Transaction | None
 
 
@@ -198,7 +214,7 @@ class _Partition:
         """The offset up to which committed records can be read."""
         return min(self._open.values(), default=self.end_offset)
 
-    def append(self, record: MemoryRecord, transaction: _Transaction | None) -> None:
+    def append(self, record: MemoryRecord | UndecodedRecord, transaction: _Transaction | None) -> None:
         if transaction is not None:
             self._open.setdefault(transaction, self.end_offset)
         self._slots.append(_Slot(record, transaction))
@@ -207,7 +223,7 @@ class _Partition:
         if self._open.pop(transaction, None) is not None:
             self._slots.append(_Slot(None, transaction))
 
-    def read(self, offset: int) -> Iterator[MemoryRecord]:
+    def read(self, offset: int) -> Iterator[Any]:
         for record, transaction in self._slots[max(offset, self.first) : self.stable_end]:
             if record is not None and (transaction is None or transaction.state is _State.COMMITTED):
                 yield record

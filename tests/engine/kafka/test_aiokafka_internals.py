@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import CommitFailedError
 from aiokafka.producer import sender
@@ -109,7 +110,12 @@ async def test_a_consumer_whose_coordinator_cannot_be_checked_does_not_start(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if aiokafka kept its coordinator under another name."""
-    monkeypatch.setattr(AIOKafkaConsumer, "start", lambda _: asyncio.sleep(0))
+
+    async def start(made: Any) -> None:
+        made._fetcher = object.__new__(Fetcher)  # noqa: SLF001 - as aiokafka makes it
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", start)
+    monkeypatch.setattr(AIOKafkaConsumer, "stop", lambda _: asyncio.sleep(0))
     with pytest.raises(InstallSupportedVersion, match="GroupCoordinator"):
         await GroupConsumer(bootstrap_servers=kafka, group_id="g").start()
 

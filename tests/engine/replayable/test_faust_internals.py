@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
-    from shieldx.engine.replayable.faust_app import TakenRecord
+    from shieldx.engine.tasks.log import Record
 
 # ruff: noqa: SLF001 - facts about faust are what this file is about
 
@@ -49,7 +49,7 @@ async def stock() -> Any:
     return faust.App("stock", broker="kafka://127.0.0.1:1", store="memory://").consumer
 
 
-async def never(record: TakenRecord) -> None:
+async def never(record: Record) -> None:
     raise AssertionError(record)
 
 

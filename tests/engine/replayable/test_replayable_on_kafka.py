@@ -14,6 +14,7 @@ from shieldx.engine.replayable.answer_loop import MOST_PAUSING, AnswerLoop
 from shieldx.messages import DEAD_LETTERS, DeadLetter
 from tests.engine.echo_agent import PARTITIONS, Ask, Echoing
 from tests.engine.echo_platform import EchoPlatform, new_platform, number_of
+from tests.engine.kafka.raw_batches import ZSTD, RawRecord, batch, produce
 from tests.polling import until
 
 if TYPE_CHECKING:
@@ -132,6 +133,21 @@ async def test_what_cannot_be_read_or_is_too_large_is_a_dead_letter(echoing: Ech
         3: "what it leads to exceeds the size of a record",
     }
     assert {letter.reason for letter in found} == {"unreadable"}
+
+
+async def test_what_cannot_be_decoded_is_a_dead_letter(echoing: EchoPlatform) -> None:
+    raw = batch(RawRecord(b"", headers=[(b"tra\xffce", b"1")]), RawRecord(msgspec.json.encode(Ask(number=1))))
+    bomb = batch(RawRecord(bytes(100_000_000)), codec=ZSTD)
+    answers = await produce(echoing.platform.bootstrap, echoing.names.asks, 2, raw, bomb)
+    assert answers == [(0, 0), (0, 2)]
+    async with echoing.worker() as (worker, _):
+        await echoing.send(Ask(number=2), partition=2)
+        await echoing.echoes([1, 2])
+        header, large = sorted(await letters(echoing, 2), key=lambda letter: letter.source.offset)
+        await echoing.until_committed({2: 4})
+        assert worker.ready
+    assert (header.reason, header.detail) == ("undecodable", "the name of a header is not UTF-8")
+    assert (large.reason, large.source.offset, large.length) == ("undecodable", 2, len(bomb))
 
 
 async def test_an_answer_that_raises_is_tried_again_and_holds_up_nothing_but_readiness(echoing: EchoPlatform) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shieldx.engine.runtime.partition_buffer import PartitionBuffer
+from shieldx.engine.runtime.partition_buffer import PLENTY_BYTES, PartitionBuffer
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.memory_log import MemoryRecord
 
@@ -58,8 +58,31 @@ def test_what_comes_meanwhile_does_not_change_what_is_removed() -> None:
 
 def test_within_an_input_offsets_decide_even_where_times_go_back() -> None:
     made, _ = buffer_of(10, "a", "b")
-    made.put([record("a", 0, 900), record("a", 1, 100), record("b", 0, 500)])
+    made.put([record("a", 0, 900), record("a", 1, 100)])
+    made.put([record("b", 0, 500)])
     assert places(made.first()) == [("b", 0), ("a", 0), ("a", 1)]
+
+
+def test_fetching_pauses_while_large_records_wait_until_their_fetch_is_taken() -> None:
+    made, fetching = buffer_of(10, "a", "b")
+    made.put([record("a", 0, 0)], PLENTY_BYTES)
+    assert not fetching.paused
+    made.put([record("b", 0, 1), record("b", 1, 2)], 1)
+    assert fetching.paused
+    made.first()
+    made.remove(1)
+    assert not fetching.paused, "only a small fetch waits"
+    made.first()
+    made.remove(2)
+    made.put([record("a", 1, 3), record("a", 2, 4)], PLENTY_BYTES + 1)
+    for paused in (True, False):
+        made.first()
+        made.remove(1)
+        assert fetching.paused is paused, "until no record of the large fetch waits"
+    made.put([record("a", 3, 5)], PLENTY_BYTES + 1)
+    made.restart({TopicPartition(topic, 0): 0 for topic in "ab"})
+    made.put([record("a", 0, 0)], 1)
+    assert not fetching.paused, "what waited before was dropped"
 
 
 def test_fetching_pauses_while_plenty_waits_in_all_inputs_together() -> None:

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.codec import HOP, TICK_VALUE
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import START_MS, AgentDriver
 from shieldx.messages import DEAD_LETTERS, Coordinates, rfc3339
 from tests.engine.counter_agent import ADDS, ROOT, TOPICS, TOTALS, Add, driver, reasons, totals
@@ -51,6 +52,19 @@ async def test_an_unreadable_record_is_set_aside_and_the_others_are_answered(val
     assert (letter.length, letter.sha256) == (len(value), sha256(value).hexdigest())
     (record,) = ran.read(DEAD_LETTERS)
     assert (record.key, record.headers) == (b"counter.adds/0/1", (("schema", b"platform.dead-letter/1"),))
+    assert totals(ran) == [1, 2]
+
+
+async def test_a_record_that_was_not_decoded_is_set_aside_with_the_digest_of_its_bytes() -> None:
+    ran = driver()
+    ran.send(ADDS, ONE)
+    ran.log.append_undecoded(TopicPartition(ADDS, 0), b"raw bytes", "the name of a header is not UTF-8")
+    ran.send(ADDS, ONE)
+    await ran.run()
+    (letter,) = ran.messages(DEAD_LETTERS)
+    assert (letter.reason, letter.detail) == ("undecodable", "the name of a header is not UTF-8")
+    assert (letter.source, letter.at) == (Coordinates(ADDS, 0, 1), rfc3339(ran.now_ms))
+    assert (letter.length, letter.sha256) == (9, sha256(b"raw bytes").hexdigest())
     assert totals(ran) == [1, 2]
 
 
