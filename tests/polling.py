@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 EVERY_S = 0.02
 
@@ -15,4 +15,11 @@ async def until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> No
     """Return as soon as the condition holds; TimeoutError when it does not in time."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - it happens where no event of ours can be set
+            await asyncio.sleep(EVERY_S)
+
+
+async def until_answered(ask: Callable[[], Awaitable[object]], wanted: object, *, timeout_s: float = 30.0) -> None:
+    """Return as soon as the answer is the wanted one; TimeoutError when it is not in time."""
+    async with asyncio.timeout(timeout_s):
+        while await ask() != wanted:  # noqa: ASYNC110 - as above
             await asyncio.sleep(EVERY_S)

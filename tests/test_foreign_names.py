@@ -13,7 +13,7 @@ from tests.private_names import foreign_uses
 
 PACKAGE = Path(__file__).parent.parent / "shieldx"
 INTERNALS = {
-    "aiokafka": {"engine/kafka/aiokafka_internals.py", "engine/kafka/aiokafka_fetcher.py"},
+    "aiokafka": {f"engine/kafka/aiokafka_{name}.py" for name in ("fetcher", "internals", "requests")},
     "faust": {"engine/replayable/faust_internals.py"},
     "mode": {"engine/replayable/faust_internals.py"},
     "pogo_core": {"sinks/pogo_internals.py"},

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.cli.committed_records import committed_consumer
 from shieldx.cli.group_lag import lags_of
 from shieldx.cli.moment import rfc3339
 from shieldx.cli.stdout import counted
@@ -44,8 +43,7 @@ async def records_behind(
 ) -> int:
     """The number of records of some partitions after a sink's positions. Raises KafkaError."""
     next_offsets = {tp: positions[tp].next_offset for tp in inputs if tp in positions}
-    async with committed_consumer(platform) as consumer:
-        return sum(lag.lag for lag in await lags_of(consumer, inputs, next_offsets))
+    return sum(lag.lag for lag in await lags_of(platform, inputs, next_offsets))
 
 
 def last_applied(positions: Iterable[SinkPosition]) -> str | None:

@@ -38,6 +38,11 @@ def committed_consumer(platform: Platform) -> AbstractAsyncContextManager[AIOKaf
     return started(new_consumer(platform.connection, auto_offset_reset="earliest"))
 
 
+def uncommitted_consumer(platform: Platform) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
+    """A consumer of no group that also sees records of open and aborted transactions."""
+    return started(new_consumer(platform.connection, isolation_level="read_uncommitted", auto_offset_reset="earliest"))
+
+
 async def ranges_of(
     consumer: AIOKafkaConsumer, topic: str, numbers: Iterable[int]
 ) -> dict[TopicPartition, OffsetRange]:

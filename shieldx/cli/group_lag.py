@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiokafka import TopicPartition
 
-from shieldx.cli.committed_records import committed_consumer
+from shieldx.cli.committed_records import committed_consumer, uncommitted_consumer
 from shieldx.engine.kafka.aiokafka_internals import group_offsets
 from shieldx.engine.kafka.clients import new_admin, started
 from shieldx.engine.kafka.cluster import bounds_of
@@ -26,13 +26,15 @@ FEW_OFFSETS = 20
 
 
 class PartitionLag(msgspec.Struct, frozen=True):
-    """Records of one input partition that are not yet committed."""
+    """Records of one input partition that are not yet committed. `end` is the partition's high watermark."""
 
     topic: str
     partition: int
     committed: int | None
     end: int
     lag: int
+    waiting: int
+    """How many of them wait for the end of a transaction."""
 
 
 class GroupStatus(msgspec.Struct, frozen=True):
@@ -60,22 +62,36 @@ async def group_status(
     inputs = [TopicPartition(topic, n) for topic in agent.reads for n in range(partitions.get(topic, 0))]
     async with started(new_admin(platform.connection)) as admin:
         response = (await admin.describe_consumer_groups([group]))[0]
-        committed = await group_offsets(admin, group, inputs) if inputs else {}
-    async with committed_consumer(platform) as consumer:
-        lags = await lags_of(consumer, inputs, committed if positions is None else positions)
+        found = await group_offsets(admin, group, inputs) if inputs else {}
+        committed = {tp: position.offset for tp, position in found.items()}
+    lags = await lags_of(platform, inputs, committed if positions is None else positions)
     _, _, state, _, _, members = response.groups[0][:6]
     return GroupStatus(agent.name, group, state, len(members), sum(lag.lag for lag in lags), lags)
 
 
 async def lags_of(
-    consumer: AIOKafkaConsumer, inputs: list[TopicPartition], committed: Mapping[TopicPartition, int]
+    platform: Platform, inputs: list[TopicPartition], committed: Mapping[TopicPartition, int]
 ) -> list[PartitionLag]:
-    """The number of records after each position, or after the beginning where there is no position."""
-    held = await bounds_of(consumer, inputs)
-    behind = {tp: OffsetRange(max(committed.get(tp, 0), first), end) for tp, (first, end) in held.items()}
-    lags = {tp: end - begin for tp, (begin, end) in behind.items()}
-    lags |= await _count(consumer, {tp: each for tp, each in behind.items() if 0 < each.offsets <= FEW_OFFSETS})
-    return [PartitionLag(tp.topic, tp.partition, committed.get(tp), held[tp].end, lags[tp]) for tp in inputs]
+    """The number of records after each position, or after the beginning where there is no position.
+
+    Records of an open transaction count, since they are not read before it ends.
+    """
+    async with committed_consumer(platform) as consumer, uncommitted_consumer(platform) as uncommitted:
+        stable, held = await bounds_of(consumer, inputs), await bounds_of(uncommitted, inputs)
+        behind = {tp: OffsetRange(max(committed.get(tp, 0), first), end) for tp, (first, end) in stable.items()}
+        lags = {tp: each.offsets for tp, each in behind.items()}
+        lags |= await _count(consumer, {tp: each for tp, each in behind.items() if 0 < each.offsets <= FEW_OFFSETS})
+    return [
+        PartitionLag(
+            tp.topic,
+            tp.partition,
+            committed.get(tp),
+            held[tp].end,
+            lags[tp] + max(0, held[tp].end - stable[tp].end),
+            max(0, held[tp].end - stable[tp].end),
+        )
+        for tp in inputs
+    ]
 
 
 async def _count(consumer: AIOKafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange]) -> dict[TopicPartition, int]:

@@ -49,7 +49,7 @@ async def run_workers(
         settings.health_port,
         metrics.registry,
         lambda: all(worker.ready for worker in workers),
-        lambda: [worker.name for worker in workers if not worker.ready],
+        lambda: [worker.waiting_for for worker in workers if not worker.ready],
     )
     async with AsyncExitStack() as open_until_stopped:
         await open_until_stopped.enter_async_context(health)

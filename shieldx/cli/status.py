@@ -13,15 +13,17 @@ from shieldx.bootstrap.platform import Platform
 from shieldx.cli.group_lag import GroupStatus, group_status
 from shieldx.cli.health_answer import Readiness, health_address, readiness
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.open_transactions import OpenTransactionStatus, open_transactions
 from shieldx.cli.sink_positions import sink_positions
 from shieldx.cli.stdout import as_json, counted, print_json, print_table
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.topics.admin import Difference
 from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
 from shieldx.sinks.database import CheckPostgres, connected, place_of
 
 if TYPE_CHECKING:
-    from aiokafka import TopicPartition
+    from aiokafka import TopicPartition as KafkaTopicPartition
 
     from shieldx.engine.declarations.agent import Agent
 
@@ -44,6 +46,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     topics: int = 0
     differences: list[Difference] = []
     agents: list[GroupStatus] = []
+    open_transactions: list[OpenTransactionStatus] = []
     postgres: PostgresStatus | None = None
     health: str | None = None
     workers: Readiness | None = None
@@ -86,8 +89,11 @@ async def _status(platform: Platform, health: str | None) -> Status:
         for agent in platform.agents.values()
         if postgres is not None or not agent.needs_postgres
     ]
+    waiting = {TopicPartition(lag.topic, lag.partition) for it in agents for lag in it.partitions if lag.waiting}
+    transactions = await open_transactions(platform, sorted(waiting))
     return Status(
         ok=not differences
+        and not transactions
         and workers in (None, "ready")
         and all(agent.members for agent in agents)
         and (postgres is None or postgres.error is None),
@@ -96,6 +102,7 @@ async def _status(platform: Platform, health: str | None) -> Status:
         topics=len(platform.topics),
         differences=differences,
         agents=agents,
+        open_transactions=transactions,
         postgres=postgres,
         health=health,
         workers=workers,
@@ -115,7 +122,7 @@ async def _postgres(platform: Platform) -> PostgresStatus:
 
 async def _positions(
     platform: Platform, agent: Agent, postgres: PostgresStatus | None
-) -> dict[TopicPartition, int] | None:
+) -> dict[KafkaTopicPartition, int] | None:
     """What a sink has written, nothing as long as its database cannot be asked; None for another agent."""
     if not agent.needs_postgres:
         return None
@@ -140,6 +147,8 @@ def _print(status: Status) -> None:
     for agent in status.agents:
         members = counted(agent.members, "member")
         click.echo(f"agent    {agent.agent}: group {agent.group} {agent.state.lower()}, {members}, lag {agent.lag:,}")
+    for transaction in status.open_transactions:
+        click.echo(f"waiting  {transaction}")
     lags = [
         (g.agent, lag.topic, lag.partition, lag.committed, lag.end, lag.lag)
         for g in status.agents

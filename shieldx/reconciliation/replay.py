@@ -44,6 +44,9 @@ class _Kept:
     async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         return dict.fromkeys(partitions, (0, 0))
 
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        return dict.fromkeys(topics, "replay")
+
     async def read_to_end(
         self,
         partitions: Iterable[TopicPartition],  # noqa: ARG002 - there are no tables yet

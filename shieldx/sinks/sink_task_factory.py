@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from shieldx.sinks.sink_task import SinkTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from shieldx.engine.declarations.sink import Sink
     from shieldx.engine.kafka.cluster import Cluster
@@ -37,6 +37,15 @@ class SinkTaskFactory:
     def tells_group(self) -> bool:
         """False: only the database says how far a sink has read, and an operator may set it back."""
         return False
+
+    async def topic_ids(self) -> Mapping[str, str]:
+        """The ids of the sink's inputs.
+
+        Raises:
+            FixConfiguration: an ACL is missing.
+            RestoreTask: the brokers do not respond.
+        """
+        return await self._cluster.topic_ids(self._sink.reads)
 
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], SinkTask]:
         """A function that creates the tasks of one partition."""

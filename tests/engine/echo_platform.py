@@ -15,13 +15,14 @@ from shieldx.bootstrap.workers import make_workers
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.settings import load_settings
 from tests.engine.echo_agent import PARTITIONS, Ask, Echo, Echoing, Names, echo, new_names, write_home
-from tests.polling import until
+from tests.polling import until, until_answered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
 
     from aiokafka import ConsumerRecord
+    from aiokafka.structs import OffsetAndMetadata
 
     from shieldx.engine.declarations.replayable import Replayable
     from shieldx.engine.replayable.worker import ReplayableWorker
@@ -71,12 +72,28 @@ class EchoPlatform:
                 sent.append(await producer.send(self.names.asks, body, key=b"acme", partition=number, **options))
             return [metadata.offset for metadata in await asyncio.gather(*sent)]
 
+    async def recreate_asks(self) -> None:
+        """Delete the topic of asks and create it again."""
+        async with _admin(self.platform) as admin:
+            await admin.delete_topics([self.names.asks])
+        absent: dict[str, object] = {}
+        await until_answered(lambda: self.platform.topic_admin.describe([self.names.asks]), absent)
+        topic = {self.names.asks: self.platform.topics[self.names.asks]}
+        await self.platform.topic_admin.create(topic, partitions=PARTITIONS, replication=1)
+
     async def committed(self) -> dict[int, int]:
         """The next offsets as the group knows them, by partition."""
         async with _admin(self.platform) as admin:
             tps = [TopicPartition(self.names.asks, number) for number in range(PARTITIONS)]
             found = await admin.list_consumer_group_offsets(f"shieldx.{self.names.agent}", partitions=tps)
         return {tp.partition: place.offset for tp, place in found.items() if place.offset >= 0}
+
+    async def commit(self, positions: dict[int, OffsetAndMetadata]) -> None:
+        """Commit offsets for the group, as a member would."""
+        options = {"group_id": f"shieldx.{self.names.agent}", "enable_auto_commit": False}
+        async with AIOKafkaConsumer(**self.platform.connection, **options) as member:
+            member.assign([TopicPartition(self.names.asks, number) for number in positions])
+            await member.commit({TopicPartition(self.names.asks, number): it for number, it in positions.items()})
 
     async def until_committed(self, wanted: dict[int, int]) -> None:
         """Return when the group knows these offsets."""

@@ -140,6 +140,7 @@ def forms() -> dict[str, bytes]:
                 application="shieldx",
                 format_level=1,
                 partitions=12,
+                topic_ids={"credits.commands": "IigsUc6eQyWY3lp4pK0ZRw"},
                 outputs={"credits.results": 2001},
             )
         ),

@@ -20,6 +20,7 @@ from aiokafka.errors import (
 )
 from aiokafka.producer import sender
 from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.structs import OffsetAndMetadata
 from typing_extensions import override
 
 from shieldx.engine.kafka.aiokafka_fetcher import Consumer
@@ -73,10 +74,16 @@ async def ask_broker(admin: AIOKafkaAdminClient, node_id: int, request: Any) -> 
     return await admin._send_request(request, node_id)  # noqa: SLF001 - no public name
 
 
+async def ask_any_broker(consumer: Consumer, request: Any) -> Any:
+    """Send a request to any broker, over a consumer's connection."""
+    client = consumer._client  # noqa: SLF001 - no public name
+    return await client.send(client.get_random_node(), request)
+
+
 async def group_offsets(
     admin: AIOKafkaAdminClient, group: str, partitions: Collection[KafkaTopicPartition]
-) -> dict[KafkaTopicPartition, int]:
-    """The offsets that a group has committed, by partition.
+) -> dict[KafkaTopicPartition, OffsetAndMetadata]:
+    """The offsets that a group has committed, and the text with each, by partition.
 
     `AIOKafkaAdminClient.list_consumer_group_offsets` ignores the error code of the response, and reports a coordinator
     that is moving or loading as a group that has committed nothing.
@@ -99,18 +106,18 @@ async def group_offsets(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _offsets_in(response: Any) -> dict[KafkaTopicPartition, int]:
+def _offsets_in(response: Any) -> dict[KafkaTopicPartition, OffsetAndMetadata]:
     """The offsets in an OffsetFetch response. Raises the KafkaError of the response or of a partition."""
     error = _error_of_all(response)
     if error is not NoError:
         raise error
     found = {}
     for topic, partitions in response.topics:
-        for partition, offset, _, code in partitions:
+        for partition, offset, metadata, code in partitions:
             if code:
                 raise for_code(code)(f"{topic}/{partition}")
             if offset >= 0:
-                found[KafkaTopicPartition(topic, partition)] = offset
+                found[KafkaTopicPartition(topic, partition)] = OffsetAndMetadata(offset, metadata)
     return found
 
 
@@ -148,8 +155,10 @@ class FetchPosition(NamedTuple):
     """How far a consumer has fetched a partition, and how far it can."""
 
     position: int
-    end: int
-    """The offset after the last committed record."""
+    last_stable_offset: int
+    """The offset after the last record that is not part of an open transaction, nor behind the first one of such."""
+    high_watermark: int
+    """The offset after the last record."""
 
 
 @checked_overrides
@@ -195,4 +204,4 @@ class GroupConsumer(Consumer):
         state = None if assignment is None or tp not in assignment.tps else assignment.state_value(tp)
         if state is None or state.lso is None or not state.has_valid_position:
             return None
-        return FetchPosition(state.position, state.lso)
+        return FetchPosition(state.position, state.lso, state.highwater)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition as KafkaTopicPartition
 
 from shieldx.engine.kafka.access import translated
+from shieldx.engine.kafka.aiokafka_internals import ask_any_broker
+from shieldx.engine.kafka.aiokafka_requests import topic_ids
 from shieldx.engine.kafka.clients import TASK_REQUEST_TIMEOUT_MS, connect, new_admin, new_consumer
 from shieldx.engine.kafka.offset_range import OffsetRange
 from shieldx.engine.tasks.log import TopicPartition
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from aiokafka import AIOKafkaConsumer
 
+    from shieldx.engine.kafka.aiokafka_fetcher import Consumer
     from shieldx.errors import ShieldXError
 
 
@@ -39,7 +43,7 @@ class Cluster:
         self._request_timeout_ms = request_timeout_ms
         self._otherwise = otherwise
         self._id: str | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: Consumer | None = None
 
     async def start(self) -> None:
         """Connect.
@@ -86,6 +90,19 @@ class Cluster:
         what = ", ".join(f"{topic}/{partition}" for topic, partition in asked)
         with translated(self._connection, f"the bounds of {what} cannot be read", self._otherwise):
             return await bounds_of(self._consumer, asked)
+
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """The id of each topic that exists. A topic that is deleted and created again has another id.
+
+        Raises:
+            FixConfiguration: an ACL is missing.
+            RestoreTask, or `otherwise`: the brokers do not respond, or `start` has not succeeded.
+        """
+        consumer = self._consumer
+        if consumer is None:
+            raise self._otherwise("the ids of topics are unknown: the connection was not started")
+        with translated(self._connection, "the ids of topics cannot be read", self._otherwise):
+            return await topic_ids(partial(ask_any_broker, consumer), topics)
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -131,6 +131,15 @@ class KafkaLog:
         """
         return await self._cluster.bounds(partitions)
 
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """The id of each topic that exists.
+
+        Raises:
+            FixConfiguration: an ACL is missing.
+            RestoreTask: the broker did not answer, or the log was not started.
+        """
+        return await self._cluster.topic_ids(topics)
+
     async def read_to_end(
         self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
     ) -> AsyncIterator[Sequence[Record]]:

@@ -81,6 +81,12 @@ class Metrics:
         self.waiting = prometheus.Gauge(
             "shieldx_waiting", "1 while a partition waits for memory", _LABELS, registry=reg
         )
+        self.open_transaction_s = prometheus.Gauge(
+            "shieldx_open_transaction_seconds",
+            "How long an open transaction has kept records from being read",
+            _LABELS,
+            registry=reg,
+        )
         self.counts = {
             name: prometheus.Counter(name.removesuffix("_total"), count.documentation, count.labels, registry=reg)
             for name, count in {count.name: count for agent in agents for count in agent.counters}.items()
@@ -122,10 +128,18 @@ class TaskMetrics:
         self.restarts = metrics.restarts.labels(*labels)
         self.failing = metrics.failing.labels(*labels)
         self.waiting = metrics.waiting.labels(*labels)
+        self.open_transaction_s = metrics.open_transaction_s.labels(*labels)
 
     def leave(self) -> None:
         """Remove the gauges of a partition that another worker has taken over and now reports."""
-        for gauge in (self.lag, self.waiting, self.failing, self._state_bytes, self._disk_bytes):
+        for gauge in (
+            self.lag,
+            self.waiting,
+            self.failing,
+            self.open_transaction_s,
+            self._state_bytes,
+            self._disk_bytes,
+        ):
             gauge.set(0)
         for level, labels in self._shown:
             level.remove(*labels)

@@ -35,12 +35,17 @@ def make_app(
     consumer_options: Mapping[str, Any],
     progress: OffsetTrackers,
     take: Callable[[Record], Awaitable[None]],
+    topic_ids: Mapping[str, str],
 ) -> ReplayableApp:
-    """An app that passes every committed record of some topics to `take`, which waits until it has room."""
+    """An app that passes every committed record of some topics to `take`, which waits until it has room.
+
+    It commits the id of each topic with its offsets, as far as `topic_ids` has it.
+    """
     app = ReplayableApp(
         group,
         consumer_options,
         progress,
+        topic_ids,
         autodiscover=False,
         broker="aiokafka://",
         broker_commit_interval=COMMIT_INTERVAL_S,

@@ -33,12 +33,13 @@ from typing_extensions import override
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.clients import TASK_REQUEST_TIMEOUT_MS, new_group_consumer
 from shieldx.engine.kafka.foreign_names import checked_overrides
+from shieldx.engine.replayable.group_topics import metadata_of
 from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from shieldx.engine.kafka.aiokafka_internals import GroupConsumer
+    from shieldx.engine.kafka.aiokafka_internals import FetchPosition, GroupConsumer
     from shieldx.engine.replayable.offset_tracker import OffsetTrackers
 
 logger = logging.getLogger(__name__)
@@ -128,10 +129,15 @@ class ReplayableApp(faust.App):
     BootStrategy = _Boot
 
     def __init__(
-        self, name: str, consumer_options: Mapping[str, Any], progress: OffsetTrackers, **options: Any
+        self,
+        name: str,
+        consumer_options: Mapping[str, Any],
+        progress: OffsetTrackers,
+        topic_ids: Mapping[str, str],
+        **options: Any,
     ) -> None:
         super().__init__(name, TableManager=_Tables, **options)
-        self.transport = _Transport(self, consumer_options, progress)
+        self.transport = _Transport(self, consumer_options, progress, topic_ids)
 
     @override
     async def on_first_start(self) -> None:
@@ -145,6 +151,10 @@ class ReplayableApp(faust.App):
     def lags(self) -> dict[TopicPartition, int]:
         """The number of offsets of each partition that are not done, where it is known."""
         return self.consumer.lags() if isinstance(self.consumer, CommittedConsumer) else {}
+
+    def fetch_positions(self) -> dict[TopicPartition, FetchPosition]:
+        """How far each partition has been fetched, where it is known."""
+        return self.consumer.fetch_positions() if isinstance(self.consumer, CommittedConsumer) else {}
 
 
 class _DaemonThread(WorkerThread):
@@ -191,7 +201,7 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
         mine = {
-            KafkaTopicPartition(*tp): OffsetAndMetadata(offset, "")
+            KafkaTopicPartition(*tp): OffsetAndMetadata(offset, self._metadata_of(tp.topic))
             for tp, offset in offsets.items()
             if KafkaTopicPartition(*tp) in consumer.assignment()
         }
@@ -204,6 +214,11 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
             logger.warning("offsets were not committed and will be retried: %r", error)
             return False
         return True
+
+    def _metadata_of(self, topic: str) -> str:
+        """The text that is committed with an offset."""
+        topic_ids: Mapping[str, str] = self.transport.topic_ids  # type: ignore[attr-defined] # it is a `_Transport`
+        return metadata_of(topic_ids[topic]) if topic in topic_ids else ""
 
     async def check_group(self) -> None:
         """Raise the error that keeps this worker out of its group. aiokafka raises it on request; faust never asks."""
@@ -325,19 +340,22 @@ class CommittedConsumer(driver.Consumer):
 
     def lags(self) -> dict[TopicPartition, int]:
         """How many offsets of each partition are not done, where that is known."""
+        fetched = self.fetch_positions()
+        return {tp: lag for tp, position in fetched.items() if (lag := self._lag(tp, position)) is not None}
+
+    def fetch_positions(self) -> dict[TopicPartition, FetchPosition]:
+        """How far each partition has been fetched, where that is known."""
         consumer = self._thread._consumer  # noqa: SLF001 - faust's thread class does not expose it
         if consumer is None:
             return {}
-        return {tp: lag for tp in list(self.progress.partitions) if (lag := self._lag(consumer, tp)) is not None}
+        found = {tp: consumer.fetch_position(KafkaTopicPartition(*tp)) for tp in list(self.progress.partitions)}
+        return {tp: position for tp, position in found.items() if position is not None}
 
-    def _lag(self, consumer: GroupConsumer, tp: TopicPartition) -> int | None:
-        fetched = consumer.fetch_position(KafkaTopicPartition(*tp))
-        if fetched is None:
-            return None
+    def _lag(self, tp: TopicPartition, fetched: FetchPosition) -> int | None:
         done = self.progress.partitions[tp].next_offset
-        if done == self.fetched.get(tp, done) and fetched.position >= fetched.end:
-            return 0  # only markers follow it
-        return None if done is None else max(0, fetched.end - done)
+        if done == self.fetched.get(tp, done) and fetched.position >= fetched.last_stable_offset:
+            return fetched.high_watermark - fetched.last_stable_offset  # what precedes are only markers
+        return None if done is None else max(0, fetched.high_watermark - done)
 
 
 class _Transport(driver.Transport):
@@ -345,7 +363,10 @@ class _Transport(driver.Transport):
 
     Consumer = CommittedConsumer
 
-    def __init__(self, app: Any, consumer_options: Mapping[str, Any], progress: OffsetTrackers) -> None:
+    def __init__(
+        self, app: Any, consumer_options: Mapping[str, Any], progress: OffsetTrackers, topic_ids: Mapping[str, str]
+    ) -> None:
         super().__init__(app.conf.broker_consumer, app)
         self.consumer_options = dict(consumer_options)
+        self.topic_ids = topic_ids
         self.progress = progress

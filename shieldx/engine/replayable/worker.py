@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.kafka.access import refusal, why_unreachable
+from shieldx.engine.operations.open_transactions import Ends, OpenTransactions
 from shieldx.engine.replayable.answer_loop import AnswerLoop
+from shieldx.engine.replayable.group_topics import GroupTopics
 from shieldx.engine.replayable.offset_tracker import OffsetTrackers
+from shieldx.engine.runtime.topic_watch import TopicWatch
 from shieldx.errors import FixConfiguration, RestoreTask
 
 if TYPE_CHECKING:
@@ -51,6 +55,7 @@ class ReplayableWorker:
         self._stopping = asyncio.Event()
         self._app: ReplayableApp | None = None
         self._answers: AnswerLoop | None = None
+        self._open_transactions = OpenTransactions(monotonic)
 
     @property
     def name(self) -> str:
@@ -59,10 +64,20 @@ class ReplayableWorker:
 
     @property
     def ready(self) -> bool:
-        """Whether the group has made an assignment, possibly an empty one, and no record waits for a retry."""
+        """Whether the group has made an assignment, possibly an empty one, and nothing waits.
+
+        A record may wait for a retry, and a partition for the end of a transaction that has been open for too long.
+        """
         if self._app is None or self._answers is None or self._app.should_stop:
             return False
-        return bool(self._app.flow_control.is_active()) and self._answers.failing == 0
+        held_up = self._open_transactions.held_up() is not None
+        return bool(self._app.flow_control.is_active()) and self._answers.failing == 0 and not held_up
+
+    @property
+    def waiting_for(self) -> str:
+        """The name, and what keeps a partition from going on, where that is known. For a worker that is not ready."""
+        held_up = self._open_transactions.held_up()
+        return self.name if held_up is None else f"{self.name} ({held_up})"
 
     def stop(self) -> None:
         """Finish the records in progress, leave the group, and let `run` return."""
@@ -76,22 +91,32 @@ class ReplayableWorker:
             RestoreTask: the consumer could not be stopped and would keep its partitions, so the process must exit.
         """
         pause_s = FIRST_PAUSE_S
-        async with self._agent.answering(self._resources) as answering:
+        topics = GroupTopics(self.name, self._agent.reads, self._consumer_options)
+        async with self._agent.answering(self._resources) as answering, topics:
             while not self._stopping.is_set():
                 began = asyncio.get_running_loop().time()
-                try:
-                    await self._run_app(answering)
-                except (FixConfiguration, RestoreTask):
-                    raise
-                except Exception as error:
-                    refused = refusal(error, self._consumer_options)
-                    if refused is not None:
-                        raise FixConfiguration(f"agent {self.name} may not read its topics. {refused}") from error
-                    logger.exception("restarting the worker", extra={"agent": self.name})
+                await self._try_to_run(answering, topics)
                 if asyncio.get_running_loop().time() - began > LONGEST_PAUSE_S:
                     pause_s = FIRST_PAUSE_S
                 await self._stopped_within(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _try_to_run(self, answering: Answering, topics: GroupTopics) -> None:
+        """Run until `stop` is called, or until something fails that may work at the next attempt."""
+        try:
+            topic_ids = await topics.check()
+        except RestoreTask as error:
+            logger.warning("the worker cannot start yet: %s", error, extra={"agent": self.name})
+            return
+        try:
+            await self._run_app(answering, topics, topic_ids)
+        except (FixConfiguration, RestoreTask):
+            raise
+        except Exception as error:
+            refused = refusal(error, self._consumer_options)
+            if refused is not None:
+                raise FixConfiguration(f"agent {self.name} may not read its topics. {refused}") from error
+            logger.exception("restarting the worker", extra={"agent": self.name})
 
     async def _stopped_within(self, pause_s: float) -> None:
         try:
@@ -100,7 +125,7 @@ class ReplayableWorker:
         except TimeoutError:
             return
 
-    async def _run_app(self, answering: Answering) -> None:
+    async def _run_app(self, answering: Answering, topics: GroupTopics, topic_ids: Mapping[str, str]) -> None:
         """Run until `stop` is called. Raises the error of the app if it fails."""
         from shieldx.engine.replayable.faust_app import make_app  # noqa: PLC0415 - faust takes long to import, and few need it
 
@@ -115,11 +140,12 @@ class ReplayableWorker:
             concurrency=answering.concurrency,
         )
         group = self._consumer_options["group_id"]
-        app = make_app(group, self._agent.reads, self._consumer_options, progress, answers.take)
+        app = make_app(group, self._agent.reads, self._consumer_options, progress, answers.take, topic_ids)
         self._app, self._answers = app, answers
         running: list[asyncio.Future[Any]] = [
             asyncio.create_task(self._run_until_it_ends(app)),
             asyncio.create_task(self._watch(app, answers)),
+            asyncio.create_task(TopicWatch(self.name, topics.topic_ids).run(self._stopping)),
             asyncio.create_task(self._stopping.wait()),
         ]
         try:
@@ -165,4 +191,12 @@ class ReplayableWorker:
                 lags[tp.partition] = lags.get(tp.partition, 0) + lag
             for number, lag in lags.items():
                 answers.measured(number).lag.set(lag)
+            self._measure_open_transactions(app, answers)
             answers.leave_what_is_gone()
+
+    def _measure_open_transactions(self, app: ReplayableApp, answers: AnswerLoop) -> None:
+        fetched = app.fetch_positions()
+        ends = {(tp.topic, tp.partition): Ends(it.last_stable_offset, it.high_watermark) for tp, it in fetched.items()}
+        self._open_transactions.saw(ends)
+        for number in {tp.partition for tp in fetched}:
+            answers.measured(number).open_transaction_s.set(self._open_transactions.open_s(number))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from shieldx.engine.operations.open_transactions import Ends
 from shieldx.engine.tasks.log import TopicPartition
 
 if TYPE_CHECKING:
@@ -162,6 +163,18 @@ class PartitionBuffer:
         except (*NOT_ASSIGNED, KafkaError):
             return waiting  # no longer assigned, or a group error that fetching will raise
         return waiting
+
+    def ends(self) -> dict[tuple[str, int], Ends]:
+        """The ends of each input as of the last fetch, where they are known."""
+        try:
+            found = {tp: (self._consumer.last_stable_offset(tp), self._consumer.highwater(tp)) for tp in self.inputs}
+        except NOT_ASSIGNED:
+            return {}
+        return {
+            (tp.topic, tp.partition): Ends(stable, high)
+            for tp, (stable, high) in found.items()
+            if stable is not None and high is not None
+        }
 
     def pause(self) -> None:
         """Pause fetching until `restart`, or until few records are left."""

@@ -6,6 +6,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from shieldx.engine.operations.open_transactions import OpenTransactions
 from shieldx.engine.runtime.idle_clock import IDLE_S, IdleClock
 from shieldx.engine.tasks.codec import TICK_VALUE
 from shieldx.errors import FixConfiguration, FreeMemory, LeaveTask, RestoreTask
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shieldx.engine.operations.metrics import TaskMetrics
+    from shieldx.engine.operations.open_transactions import OpenTransaction
     from shieldx.engine.runtime.membership import Membership
     from shieldx.engine.runtime.memory_limit import MemoryLimit
     from shieldx.engine.runtime.partition_buffer import PartitionBuffer
@@ -54,12 +56,19 @@ class PartitionRunner:
         self._held_until_s: float | None = None
         self._fed = False
         self._waiting = False
+        self._open_transactions = OpenTransactions(monotonic)
+        self._reported: OpenTransaction | None = None
         self._place = {"agent": name, "partition": number}
 
     @property
     def running(self) -> bool:
-        """Whether a task is running and waits neither for memory nor for an unreadable partition."""
-        return self._fed and not self._waiting and self._held_until_s is None
+        """Whether a task is running and waits for nothing: memory, an unreadable partition, an open transaction."""
+        return self._fed and not self._waiting and self._held_until_s is None and self.held_up is None
+
+    @property
+    def held_up(self) -> OpenTransaction | None:
+        """A transaction in an input that has been open for too long."""
+        return self._open_transactions.held_up()
 
     def restore(self) -> None:
         """Replace the current task."""
@@ -141,7 +150,7 @@ class PartitionRunner:
             else:
                 await self._pass_over(task, generation)
                 await self.buffer.wait(IDLE_S / 2)
-                self._metrics.lag.set(await self.buffer.lag())
+                await self._measure()
 
     async def _pass_over(self, task: AnyTask, generation: int) -> None:
         """Move the position past the marker of the last transaction.
@@ -168,7 +177,16 @@ class PartitionRunner:
         self._failures = 0
         self.buffer.remove(len(records))
         clock.saw_records(only_ticks=len(records) == 1 and records[0].value == TICK_VALUE)
+        await self._measure()
+
+    async def _measure(self) -> None:
         self._metrics.lag.set(await self.buffer.lag())
+        self._open_transactions.saw(self.buffer.ends())
+        self._metrics.open_transaction_s.set(self._open_transactions.open_s(self._number))
+        held_up = self.held_up
+        if held_up is not None and self._reported is None:
+            logger.error("%s; `shieldx status` names its producer", held_up, extra=self._place)
+        self._reported = held_up
 
     def _log(self, event: str, error: Exception) -> None:
         logger.warning("%s: %s", event, error, extra=self._place)

@@ -66,6 +66,9 @@ class TaskFactory(Protocol):
     def tells_group(self) -> bool:
         """Whether positions are also committed to the group, so that Kafka's tools show its lag."""
 
+    async def topic_ids(self) -> Mapping[str, str]:
+        """The ids of the topics that must not be deleted and created again. Raises RestoreTask or FixConfiguration."""
+
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], AnyTask]:
         """A function that creates the tasks of a partition number, one after the other."""
 
@@ -91,6 +94,15 @@ class AgentTaskFactory:
     def tells_group(self) -> bool:
         """True: Kafka's tools show an agent's lag by it. The task itself never reads it."""
         return True
+
+    async def topic_ids(self) -> Mapping[str, str]:
+        """The ids of the agent's inputs and tables.
+
+        Raises:
+            FixConfiguration: an ACL is missing.
+            RestoreTask: the brokers do not respond.
+        """
+        return await self.context.log.topic_ids([*self.agent.inputs, *self.agent.tables])
 
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], Task]:
         """A function that creates tasks of one partition. They share the set of inputs whose outputs were too large."""

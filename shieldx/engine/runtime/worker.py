@@ -24,6 +24,7 @@ from shieldx.engine.kafka.foreign_names import checked_overrides
 from shieldx.engine.runtime.membership import Membership
 from shieldx.engine.runtime.partition_buffer import PartitionBuffer
 from shieldx.engine.runtime.partition_runner import PartitionRunner
+from shieldx.engine.runtime.topic_watch import TopicWatch
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import FixConfiguration
 
@@ -86,6 +87,12 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         runners = [self._runners.get(number) for number in self._membership.numbers]
         return self._membership.joined and all(runner is not None and runner.running for runner in runners)
 
+    @property
+    def waiting_for(self) -> str:
+        """The name, and what keeps partitions from going on, where that is known. For a worker that is not ready."""
+        held_up = [str(runner.held_up) for runner in self._runners.values() if runner.held_up is not None]
+        return f"{self.name} ({'; '.join(held_up)})" if held_up else self.name
+
     async def run(self) -> None:
         """Run until `stop` is called.
 
@@ -98,6 +105,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         try:
             await self._consumer.start()
             async with asyncio.TaskGroup() as self._tasks:
+                watch = TopicWatch(self.name, self._work.topic_ids)
+                self._tasks.create_task(watch.run(self._stopping), name=f"{self.name}: topic ids")
                 self._consumer.subscribe(list(self._work.reads), listener=self)
                 await self._fetch_until_stopped()
                 await self._leave()

@@ -117,6 +117,9 @@ class Log(Protocol):
     async def bounds(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         """The first offset of each partition, and the one after its last committed record."""
 
+    async def topic_ids(self, topics: Iterable[str]) -> Mapping[str, str]:
+        """The id of each topic that exists. A topic that is deleted and created again has another id."""
+
     def read_to_end(
         self, partitions: Iterable[TopicPartition], positions: Mapping[TopicPartition, int] | None = None
     ) -> AsyncIterator[Sequence[Record]]:

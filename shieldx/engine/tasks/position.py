@@ -26,8 +26,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The level of stored forms that the partition has."""
     partitions: int | None = None
     """The number of partitions of every topic."""
-    topic_id: str | None = None
-    """The id of the input. It changes if the topic is deleted and created again."""
+    topic_ids: dict[str, str] = {}
+    """The ids of the input and of the tables. An id changes if the topic is deleted and created again."""
     outputs: dict[str, Offset] = {}
     """The next offset of each topic that the task writes, after the previous transaction, where it is known.
 

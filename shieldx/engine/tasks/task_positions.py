@@ -24,6 +24,7 @@ class TaskPositions:
         self._partition = partition
         self._context = context
         self._outputs: dict[str, int] = {}
+        self._topic_ids: dict[TopicPartition, dict[str, str]] = {}
         self.inputs = tuple(TopicPartition(topic, partition) for topic in agent.inputs)
         self.next_offsets: dict[TopicPartition, int] = {}
         self.format_level = FORMAT_LEVEL
@@ -39,9 +40,12 @@ class TaskPositions:
             RestoreTask: the log could not be read, or it ends before a position.
             FixConfiguration: records were deleted unread, or this release or the settings do not match the records.
         """
+        ids = await self._context.log.topic_ids([*self._agent.inputs, *self._agent.tables])
         found = await self._context.log.positions(self.inputs)
         bounds = await self._context.log.bounds(self.inputs)
         self.exist = bool(found)
+        tables = {name: ids[name] for name in self._agent.tables if name in ids}
+        self._topic_ids = {tp: {tp.topic: ids[tp.topic], **tables} for tp in self.inputs if tp.topic in ids}
         self.format_level = self._level(found)
         for tp in self.inputs:
             first, end = bounds[tp]
@@ -52,6 +56,8 @@ class TaskPositions:
                     f"{self._where(tp)} was written with {position.partitions} partitions per topic, and now "
                     f"there are {self._context.partitions}. Set SHIELDX_PARTITIONS back; state is kept by partition"
                 )
+            if position is not None:
+                self._check_ids(tp, position, ids)
             if next_offset < first:
                 raise FixConfiguration(
                     f"{tp.topic}/{tp.partition}: records {next_offset} to {first - 1} were deleted before they were "
@@ -87,6 +93,7 @@ class TaskPositions:
             application=self._context.application,
             format_level=self.format_level,
             partitions=self._context.partitions,
+            topic_ids=self._topic_ids.get(tp, {}),
             outputs=self._outputs,
         )
 
@@ -98,6 +105,26 @@ class TaskPositions:
         """Note a committed transaction; `written` has the next offsets of the partitions that it wrote."""
         mine = {tp.topic: offset for tp, offset in written.items() if tp.partition == self._partition}
         self._outputs = self._outputs | mine
+
+    def _check_ids(self, tp: TopicPartition, position: Position, ids: Mapping[str, str]) -> None:
+        """Refuse topics that were deleted and created again since the position was written.
+
+        Raises:
+            FixConfiguration: one of them was.
+        """
+        for topic, topic_id in position.topic_ids.items():
+            if ids.get(topic, topic_id) == topic_id:
+                continue
+            what = (
+                f"offset {position.next_offset} is one of the deleted topic; to read the new one from its beginning, "
+                f"{self._remedy(tp, 0)}"
+                if topic == tp.topic
+                else f"the state in it is lost; restore it from a backup. To go on without, {self._remedy(tp, None)}"
+            )
+            raise FixConfiguration(
+                f"topic {topic} was deleted and created again: {self._where(tp)} knows it by id {topic_id}, and now it "
+                f"has id {ids[topic]}. {what[0].upper()}{what[1:]}"
+            )
 
     def _level(self, found: Mapping[TopicPartition, Position]) -> int:
         wanted = self._context.format_level

@@ -7,6 +7,7 @@ it wrote, so offsets have gaps; an open transaction hides all later records; abo
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from enum import Enum, auto
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -72,6 +73,7 @@ class MemoryLog:
         self._partitions = {
             TopicPartition(topic, partition): _Partition() for topic in topics for partition in range(partitions)
         }
+        self._created: Counter[str] = Counter()
         self._now_ms = now_ms
         self._positions: dict[TopicPartition, bytes] = {}
         self._producers: dict[str, _Producer] = {}
@@ -108,6 +110,17 @@ class MemoryLog:
             records = [record for record in self.read(tp, (positions or {}).get(tp, 0)) if record.offset < end]
             for start in range(0, len(records), READ_AT_A_TIME):
                 yield records[start : start + READ_AT_A_TIME]
+
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """The id of each topic."""
+        return {topic: f"{topic}-{self._created[topic]}" for topic in topics}
+
+    def recreate(self, topic: str) -> None:
+        """Delete a topic and create it again."""
+        self._created[topic] += 1
+        for tp in self._partitions:
+            if tp.topic == topic:
+                self._partitions[tp] = _Partition()
 
     def read(self, tp: TopicPartition, offset: int = 0) -> list[MemoryRecord]:
         """Every committed record from an offset on, up to the first open transaction."""

@@ -57,6 +57,7 @@ def batch() -> MessageBatch:
 
 OWNERS: dict[str, Callable[[], Any]] = {
     "_batches": lambda: producer_of_transactions()._message_accumulator,  # noqa: SLF001 - what this test is about
+    "_client": consumer,
     "_coordinator": consumer,
     "_drain_waiter": batch,
     "_message_accumulator": producer_of_transactions,
@@ -120,8 +121,8 @@ async def test_a_consumer_whose_coordinator_cannot_be_checked_does_not_start(
         await GroupConsumer(bootstrap_servers=kafka, group_id="g").start()
 
 
-async def new_topic(bootstrap: str) -> str:
-    name = f"internals-{uuid4().hex[:8]}"
+async def new_topic(bootstrap: str, name: str | None = None) -> str:
+    name = name or f"internals-{uuid4().hex[:8]}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     await admin.create_topics([NewTopic(name, 1, 1)])
@@ -183,7 +184,7 @@ async def test_a_member_tells_how_far_it_has_fetched_and_what_keeps_it_out(kafka
         member.subscribe([name])
         async with asyncio.timeout(20):
             assert (await member.getone()).offset == 0
-        assert member.fetch_position(tp) == FetchPosition(1, 3)
+        assert member.fetch_position(tp) == FetchPosition(1, 3, 3)
         assert member.fetch_position(TopicPartition(name, 1)) is None
         member.check_group()
         member._coordinator._pending_exception = CommitFailedError()  # noqa: SLF001 - as when an ACL is missing

@@ -106,7 +106,7 @@ async def test_the_offsets_of_a_group_are_told_when_its_coordinator_is_back(prox
     try:
         proxy.refuse_offsets(for_s=REFUSED_S)
         assert await admin.list_consumer_group_offsets(topic, partitions=[tp]) == {}, "as aiokafka has it"
-        assert await group_offsets(admin, topic, [tp, beyond]) == {tp: OLD}
+        assert await group_offsets(admin, topic, [tp, beyond]) == {tp: OffsetAndMetadata(OLD, "")}
         proxy.refuse_offsets(for_s=60)
         with pytest.raises(NotCoordinatorForGroupError):
             await group_offsets(admin, topic, [tp])

@@ -55,7 +55,7 @@ async def never(record: Record) -> None:
 
 def app_of(progress: OffsetTrackers) -> Any:
     """Ours, of no type: faust's properties are declared as protocols, which lack what is looked at here."""
-    return make_app("g", ["in"], OPTIONS, progress, never)
+    return make_app("g", ["in"], OPTIONS, progress, never, {})
 
 
 @pytest.fixture
@@ -94,6 +94,7 @@ OURS = {
     "_Transport",
     "_check_group",
     "_lag",
+    "_metadata_of",
     "_rebalance",
 }
 OWNERS: dict[str, Callable[[Any], Any]] = {
@@ -423,7 +424,7 @@ async def test_lag_counts_what_is_not_done_and_no_markers(ours: Any) -> None:
     assert ours.lags() == {}, "the thread has not started"
     ours._thread._consumer = At(None)
     assert ours.lags() == {}
-    ours._thread._consumer = At(FetchPosition(12, 20))
+    ours._thread._consumer = At(FetchPosition(12, 20, 20))
     assert ours.lags() == {}, "nothing has been taken"
     partition = ours.progress.partitions[HERE]
     for offset in (10, 11):
@@ -433,7 +434,9 @@ async def test_lag_counts_what_is_not_done_and_no_markers(ours: Any) -> None:
     partition.done(10)
     partition.done(11)
     assert ours.lags() == {HERE: 8}
-    ours._thread._consumer = At(FetchPosition(20, 20))
+    ours._thread._consumer = At(FetchPosition(20, 20, 23))
+    assert ours.lags() == {HERE: 3}, "of an open transaction"
+    ours._thread._consumer = At(FetchPosition(20, 20, 20))
     assert ours.lags() == {HERE: 0}, "only markers are behind 11"
     ours._to_message(IN, record_at(12))
     assert ours.lags() == {HERE: 8}, "12 is handed on, and not taken yet"

@@ -9,8 +9,12 @@ import msgspec
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
+from aiokafka.structs import OffsetAndMetadata
 
+from shieldx.engine.operations import open_transactions
 from shieldx.engine.replayable.answer_loop import MOST_PAUSING, AnswerLoop
+from shieldx.engine.replayable.group_topics import metadata_of
+from shieldx.errors import FixConfiguration
 from shieldx.messages import DEAD_LETTERS, DeadLetter
 from tests.engine.echo_agent import PARTITIONS, Ask, Echoing
 from tests.engine.echo_platform import EchoPlatform, new_platform, number_of
@@ -269,3 +273,56 @@ async def test_what_was_dropped_in_a_rebalance_is_answered_though_nothing_was_co
         app.consumer.resume_flow()
         await echoing.echoes(range(9))
         await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 3))
+
+
+async def test_a_transaction_that_a_client_leaves_open_is_named(
+    echoing: EchoPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_transactions, "HELD_UP_S", 0.3)
+    async with echoing.worker() as (worker, metrics):
+        async with AIOKafkaProducer(**echoing.platform.connection, transactional_id=echoing.names.agent) as producer:
+            await producer.begin_transaction()
+            await producer.send_and_wait(echoing.names.asks, msgspec.json.encode(Ask(number=1)), partition=1)
+            await until(lambda: not worker.ready)
+            assert f"{echoing.names.asks}/1 waits at offset 0 for a transaction" in worker.waiting_for
+            await until(lambda: value_of(metrics, "shieldx_lag_records") == 1)
+            await producer.commit_transaction()
+        await echoing.echoes([1])
+        await until(lambda: worker.ready)
+
+
+async def test_an_input_that_was_created_again_is_read_from_its_beginning(echoing: EchoPlatform) -> None:
+    """Kafka deletes the group's offsets together with the topic."""
+    async with echoing.worker():
+        await echoing.send(*(Ask(number=number) for number in range(30)))
+        await echoing.until_committed(dict.fromkeys(range(PARTITIONS), 10))
+    await echoing.recreate_asks()
+    await echoing.send(*(Ask(number=number) for number in range(100, 190)))
+    async with echoing.worker():
+        await echoing.echoes(range(100, 190))
+
+
+async def test_offsets_of_an_input_that_was_created_again_are_refused(echoing: EchoPlatform) -> None:
+    """As they are there if a worker has committed them before it noticed."""
+    async with echoing.worker():
+        await echoing.send(Ask(number=1), partition=0)
+        await echoing.until_committed({0: 1})
+    await echoing.commit({0: OffsetAndMetadata(1, metadata_of("the one before"))})
+    refused = r"deleted and created again: group shieldx\..* the one with id the one before, .* --reset-offsets"
+    with pytest.raises(FixConfiguration, match=refused):
+        async with echoing.worker():
+            pass
+    await echoing.commit({0: OffsetAndMetadata(0, "")})
+    async with echoing.worker(answering := Echoing(echoing.names.echoes)):
+        await until(lambda: answering.asked == [1])
+
+
+async def run_while_its_input_is_created_again(echoing: EchoPlatform) -> None:
+    async with echoing.worker() as (worker, _):
+        await echoing.recreate_asks()
+        await until(lambda: not worker.ready)
+
+
+async def test_an_input_that_is_created_again_meanwhile_ends_the_worker(echoing: EchoPlatform) -> None:
+    with pytest.raises(FixConfiguration, match="was deleted and created again while agent"):
+        await run_while_its_input_is_created_again(echoing)

@@ -12,9 +12,12 @@ from uuid import uuid4
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaTopicPartition
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.bootstrap.workers import make_workers
+from shieldx.cli import open_transactions as cli_open_transactions
+from shieldx.cli.group_lag import lags_of
 from shieldx.client import Client
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Code, Consume, Purchase, Reserve
@@ -22,6 +25,7 @@ from shieldx.domains.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.kafka.offset_range import OffsetRange
+from shieldx.engine.operations import open_transactions
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.runtime.task_factory import AgentTaskFactory
 from shieldx.engine.runtime.worker import Worker
@@ -368,3 +372,47 @@ async def test_an_idle_position_comes_to_stand_behind_the_marker_of_a_transactio
         async with asyncio.timeout(20):
             while (await log.positions([place]))[place].next_offset != sent.offset + 2:  # noqa: ASYNC110 - Kafka sets no Event
                 await asyncio.sleep(0.1)
+
+
+async def test_a_transaction_that_a_client_leaves_open_is_named(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(open_transactions, "HELD_UP_S", 0.3)
+    agent, foreign = the_ledger(platform), f"foreign-{uuid4().hex[:8]}"
+    place = LogPartition(COMMANDS, 1)
+    async with running(platform, agent) as (worker, metrics):
+        await until_ready(worker)
+        async with AIOKafkaProducer(**platform.connection, transactional_id=foreign) as producer:
+            await producer.begin_transaction()
+            sent = await producer.send_and_wait(COMMANDS, b"{}", partition=1)
+            await until(lambda: not worker.ready)
+            assert f"credits (credits.commands/1 waits at offset {sent.offset} for a transaction" in worker.waiting_for
+            await until(lambda: value_of(metrics, "shieldx_open_transaction_seconds") > 0.3)
+            (found,) = await cli_open_transactions.open_transactions(platform, [place])
+            assert (found.first_offset, found.transactional_id) == (sent.offset, foreign)
+            tp = KafkaTopicPartition(*place)
+            (lag,) = await lags_of(platform, [tp], {tp: sent.offset})
+            assert (lag.end, lag.lag, lag.waiting) == (sent.offset + 1, 1, 1)
+            await producer.abort_transaction()
+            await until_ready(worker)
+            assert worker.waiting_for == "credits"
+            await until(lambda: value_of(metrics, "shieldx_open_transaction_seconds") == 0)
+    assert caplog.text.count("`shieldx status` names its producer") == 1
+
+
+async def test_a_topic_that_is_created_again_ends_the_worker(platform: Platform) -> None:
+    class LogOfNewTopics(KafkaLog):
+        asked = 0
+
+        async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+            self.asked += 1
+            ids = await super().topic_ids(topics)
+            return ids if self.asked < 8 else ids | {COMMANDS: "another"}
+
+    agent, ended = the_ledger(platform), asyncio.Event()
+    log = LogOfNewTopics(platform.connection, agent.positions)
+    await log.start()
+    with pytest.raises(FixConfiguration, match=r"topic credits\.commands was deleted and created again while agent"):
+        async with running(platform, agent, log, ended):
+            await ended.wait()
+    await log.stop()

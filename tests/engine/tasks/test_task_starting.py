@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -164,3 +165,32 @@ async def test_a_position_beyond_the_end_is_not_waited_for_in_silence() -> None:
     ran.send(ADDS, ONE)
     with pytest.raises(RestoreTask, match="ends at 1, before position 7"):
         await ran.run()
+
+
+@pytest.mark.parametrize(
+    ("topic", "remedy"),
+    [(ADDS, r'write \{"version":1,"next_offset":0,"format_level":1\} to counter'), (SUMS, "restore it from a backup")],
+)
+async def test_a_topic_that_was_created_again_is_noticed_although_it_has_grown_back(topic: str, remedy: str) -> None:
+    ran = driver()
+    for _ in range(2):
+        ran.send(ADDS, ONE)
+    await ran.run()
+    ran.log.recreate(topic)
+    for _ in range(5):
+        ran.log.append(TopicPartition(topic, 0), b"{}", key=b"acme")
+    with pytest.raises(FixConfiguration, match=f"topic {topic} was deleted and created again.*") as refused:
+        await ran.restart(0)
+    assert re.search(remedy, str(refused.value), re.IGNORECASE)
+
+
+async def test_a_position_written_by_hand_knows_no_ids() -> None:
+    ran = driver()
+    ran.send(ADDS, ONE)
+    await ran.run()
+    ran.log.recreate(ADDS)
+    await (await ran.log.fence("operator")).commit({}, {INPUT: Position(version=1, next_offset=0, format_level=1)})
+    ran.send(ADDS, ONE)
+    await ran.restart(0)
+    await ran.run()
+    assert totals(ran) == [1, 2]
