@@ -8,7 +8,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from shieldx.cli.committed_records import committed_consumer, uncommitted_consumer
-from shieldx.engine.kafka.aiokafka_internals import group_offsets
+from shieldx.engine.kafka.aiokafka_internals import describe_group, group_offsets
 from shieldx.engine.kafka.clients import new_admin, started
 from shieldx.engine.kafka.cluster import bounds_of
 from shieldx.engine.kafka.committed_range import records_of
@@ -61,12 +61,11 @@ async def group_status(
     group = platform.group(agent)
     inputs = [TopicPartition(topic, n) for topic in agent.reads for n in range(partitions.get(topic, 0))]
     async with started(new_admin(platform.connection)) as admin:
-        response = (await admin.describe_consumer_groups([group]))[0]
+        described = await describe_group(admin, group)
         found = await group_offsets(admin, group, inputs) if inputs else {}
         committed = {tp: position.offset for tp, position in found.items()}
     lags = await lags_of(platform, inputs, committed if positions is None else positions)
-    _, _, state, _, _, members = response.groups[0][:6]
-    return GroupStatus(agent.name, group, state, len(members), sum(lag.lag for lag in lags), lags)
+    return GroupStatus(agent.name, group, described.state, described.members, sum(lag.lag for lag in lags), lags)
 
 
 async def lags_of(

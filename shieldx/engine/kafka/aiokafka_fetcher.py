@@ -11,8 +11,11 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.errors import NoError, for_code
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.structs import ConsumerRecord
@@ -241,11 +244,25 @@ for _name, _method in vars(Fetcher).items():
         setattr(_CheckedFetcher, _name, _own)
 
 
+@checked_overrides
+class _CheckedClient(AIOKafkaClient):  # type: ignore[misc] # aiokafka ships no types
+    """Looks at the error code of a whole fetch response, which aiokafka ignores: it would ask again without a pause."""
+
+    @override
+    async def send(self, node_id: int, request: Any, **options: Any) -> Any:
+        response = await super().send(node_id, request, **options)
+        error = for_code(getattr(response, "error_code", 0)) if isinstance(request, FetchRequest) else NoError
+        if error is not NoError:
+            raise error(f"broker {node_id} answers a fetch with an error")
+        return response
+
+
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc] # aiokafka ships no types
     """A consumer that no record can stop: see `_CheckedRecords`. Use it for every consumer."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, check_crcs=CorruptBatches())
+        self._client.__class__ = _CheckedClient
 
     @property
     def _fetcher(self) -> Any:

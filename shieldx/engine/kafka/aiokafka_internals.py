@@ -6,7 +6,7 @@ aiokafka may rename any of these names in any release. Each has a test in tests/
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -27,16 +27,18 @@ from shieldx.engine.kafka.aiokafka_fetcher import Consumer
 from shieldx.engine.kafka.foreign_names import InstallSupportedVersion, checked_overrides, require
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from aiokafka import AIOKafkaProducer
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.producer.message_accumulator import MessageBatch
 
+T = TypeVar("T")
+
 ERROR_OF_ALL = 2
 """The first version of OffsetFetch whose response has an error code of its own."""
-OFFSETS_TRIES = 20
-OFFSETS_PAUSE_S = 0.25
+COORDINATOR_TRIES = 20
+COORDINATOR_PAUSE_S = 0.25
 
 require(sender, "BACKOFF_OVERRIDE")
 
@@ -94,15 +96,46 @@ async def group_offsets(
     by_topic: dict[str, list[int]] = {}
     for topic, partition in partitions:
         by_topic.setdefault(topic, []).append(partition)
-    for left in reversed(range(OFFSETS_TRIES)):
+
+    async def ask() -> dict[KafkaTopicPartition, OffsetAndMetadata]:
+        coordinator = await admin.find_coordinator(group)
+        return _offsets_in(await ask_broker(admin, coordinator, OffsetFetchRequest(group, list(by_topic.items()))))
+
+    return await _retried(ask)
+
+
+class DescribedGroup(NamedTuple):
+    """A consumer group."""
+
+    state: str
+    members: int
+
+
+async def describe_group(admin: AIOKafkaAdminClient, group: str) -> DescribedGroup:
+    """The state of a group. `AIOKafkaAdminClient.describe_consumer_groups` leaves its error code to the caller.
+
+    Raises:
+        KafkaError: the group coordinator did not respond within 5 s.
+    """
+
+    async def ask() -> DescribedGroup:
+        ((code, _, state, _, _, members, *_),) = (await admin.describe_consumer_groups([group]))[0].groups
+        if code:
+            raise for_code(code)(group)
+        return DescribedGroup(state, len(members))
+
+    return await _retried(ask)
+
+
+async def _retried(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again while the group coordinator is moving or loading. Raises KafkaError."""
+    for left in reversed(range(COORDINATOR_TRIES)):
         try:
-            coordinator = await admin.find_coordinator(group)
-            response = await ask_broker(admin, coordinator, OffsetFetchRequest(group, list(by_topic.items())))
-            return _offsets_in(response)
+            return await ask()
         except KafkaError as error:
             if not left or not error.retriable:
                 raise
-        await asyncio.sleep(OFFSETS_PAUSE_S)
+        await asyncio.sleep(COORDINATOR_PAUSE_S)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 

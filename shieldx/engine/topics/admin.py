@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from aiokafka.protocol.metadata import MetadataRequest
 
 from shieldx.engine.declarations.agent import state_topics_of, topics_of
@@ -68,8 +75,7 @@ class TopicAdmin:
         async with _admin(self._connection) as admin:
             described = await admin.describe_topics(sorted(names))
             for topic in described:
-                if for_code(topic["error_code"]) is TopicAuthorizationFailedError:
-                    raise not_allowed(self._connection, f"topic {topic['topic']}")
+                self._check_described(topic["topic"], for_code(topic["error_code"]))
             found = [t for t in described if t["error_code"] == 0]
             configs = await _configs(admin, [topic["topic"] for topic in found])
         return {
@@ -80,6 +86,13 @@ class TopicAdmin:
             )
             for topic in found
         }
+
+    def _check_described(self, name: str, error: type[KafkaError]) -> None:
+        """Refuse any answer about a topic but that it exists or does not. Raises FixConfiguration."""
+        if error is TopicAuthorizationFailedError:
+            raise not_allowed(self._connection, f"topic {name}")
+        if error not in (NoError, UnknownTopicOrPartitionError):
+            raise FixConfiguration(f"the cluster does not describe topic {name!r}: {error.__name__}. Try again")
 
     async def create(self, topics: Mapping[str, Topic], *, partitions: int, replication: int) -> list[str]:
         """Create missing topics. Returns their names.
@@ -244,8 +257,12 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
     if not names:
         return {}
     responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
-    return {
-        resource[3]: {entry[0]: entry[1] for entry in resource[4]}
-        for response in responses
-        for resource in response.resources
-    }
+    configs = {}
+    for response in responses:
+        for code, message, _, name, entries in response.resources:
+            error = for_code(code)
+            if error not in (NoError, TopicAuthorizationFailedError):
+                detail = message or error.__name__
+                raise FixConfiguration(f"the cluster does not describe the settings of topic {name!r}: {detail}")
+            configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs

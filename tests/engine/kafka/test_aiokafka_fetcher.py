@@ -75,6 +75,7 @@ OWNERS = {
     "_aborted_producers": partition_records,
     "_assignment": fetch_result,
     "_check_crcs": partition_records,
+    "_client": lambda: AIOKafkaConsumer(bootstrap_servers=NOWHERE),
     "_consume_aborted_up_to": lambda: PartitionRecords,
     "_consumer_record": lambda: PartitionRecords,
     "_contains_abort_marker": lambda: PartitionRecords,
@@ -98,7 +99,12 @@ def test_no_other_name_is_used() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [aiokafka_fetcher._CheckedRecords, aiokafka_fetcher._BoundedResult, Consumer],  # noqa: SLF001 - not public
+    [
+        aiokafka_fetcher._CheckedRecords,  # noqa: SLF001 - not public
+        aiokafka_fetcher._BoundedResult,  # noqa: SLF001 - not public
+        aiokafka_fetcher._CheckedClient,  # noqa: SLF001 - not public
+        Consumer,
+    ],
 )
 def test_what_overrides_is_marked(kind: type) -> None:
     assert overrides_without_mark(kind) == set()
