@@ -92,7 +92,8 @@ class TopicAdmin:
         if error is TopicAuthorizationFailedError:
             raise not_allowed(self._connection, f"topic {name}")
         if error not in (NoError, UnknownTopicOrPartitionError):
-            raise FixConfiguration(f"the cluster does not describe topic {name!r}: {error.__name__}. Try again")
+            again = ". Try again" if error.retriable else ""
+            raise FixConfiguration(f"the cluster rejects topic {name!r}: {error.__name__}{again}")
 
     async def create(self, topics: Mapping[str, Topic], *, partitions: int, replication: int) -> list[str]:
         """Create missing topics. Returns their names.
