@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 BEAT_S = 1.0
+NOT_NOW = "not now: "
+"""In the answer of /readyz, before what is not ready."""
 STALLED_S = 10.0
 """An event loop that does not respond for this long is unhealthy."""
 
@@ -35,7 +37,7 @@ class HealthServer:
         ready: Callable[[], bool],
         waiting_for: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """`waiting_for` returns the names of what is not ready, for /readyz."""
+        """`waiting_for` returns the names of what is not ready, with the reason if there is one, for /readyz."""
         self._host = host
         self._ready = ready
         self._waiting_for = waiting_for
@@ -64,7 +66,7 @@ class HealthServer:
             status, body = "200 OK", b"ok\n"
         else:
             names = ", ".join(self._waiting_for()) if path == "/readyz" else ""
-            status, body = "503 Service Unavailable", f"not now{names and f': {names}'}\n".encode()
+            status, body = "503 Service Unavailable", f"{f'{NOT_NOW}{names}' if names else 'not now'}\n".encode()
         start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
         return [body]
 

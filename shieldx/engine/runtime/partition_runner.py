@@ -58,17 +58,25 @@ class PartitionRunner:
         self._waiting = False
         self._open_transactions = OpenTransactions(monotonic)
         self._reported: OpenTransaction | None = None
+        self.trouble: str | None = None
+        """The last error, until records are processed again or none are left."""
         self._place = {"agent": name, "partition": number}
 
     @property
     def running(self) -> bool:
-        """Whether a task is running and waits for nothing: memory, an unreadable partition, an open transaction."""
-        return self._fed and not self._waiting and self._held_until_s is None and self.held_up is None
+        """Whether a task is running, in no trouble, and waits for nothing: memory, a partition, an open transaction."""
+        waits = self._waiting or self._held_until_s is not None or self.held_up is not None
+        return self._fed and self.trouble is None and not waits
 
     @property
     def held_up(self) -> OpenTransaction | None:
         """A transaction in an input that has been open for too long."""
         return self._open_transactions.held_up()
+
+    @property
+    def reasons(self) -> list[str]:
+        """What keeps the partition from going on, each in one line."""
+        return [" ".join(str(reason).split()) for reason in (self.trouble, self.held_up) if reason is not None]
 
     def restore(self) -> None:
         """Replace the current task."""
@@ -103,19 +111,21 @@ class PartitionRunner:
                 await self._membership.wait_for_change(EVICTION_S)
             except RestoreTask as error:
                 self._log("restoring after an error", error)
-                await self._back_off()
+                await self._back_off(str(error))
             except FixConfiguration:
                 raise
-            except Exception:
+            except Exception as error:
                 # A defect, most likely in a fold. It must stop only its own partition, and be visible.
                 logger.exception("restoring after a defect", extra=self._place)
-                await self._back_off()
+                await self._back_off(f"a defect, {type(error).__name__}: see the log")
             finally:
                 self._fed = self._waiting = False
                 await task.close()
 
-    async def _back_off(self) -> None:
+    async def _back_off(self, trouble: str) -> None:
         """Pause before a restart, ever longer; but not after the first failure, since a transaction may be open."""
+        self.trouble = trouble
+        self._metrics.failing.set(len(self.buffer.first()))
         self._metrics.restarts.inc()
         self._failures += 1
         if self._failures > 1:
@@ -147,10 +157,18 @@ class PartitionRunner:
             elif clock.tick_due(task.due_ms, task.stream_time_ms):
                 clock.ticked()
                 await task.tick()
+                self._works()
             else:
                 await self._pass_over(task, generation)
                 await self.buffer.wait(IDLE_S / 2)
-                await self._measure()
+                if not await self._measure():
+                    self._works()
+
+    def _works(self) -> None:
+        """Forget the trouble. A task that has merely started may fail at the same records as the one before it."""
+        if self.trouble is not None:
+            self.trouble = None
+            self._metrics.failing.set(0)
 
     async def _pass_over(self, task: AnyTask, generation: int) -> None:
         """Move the position past the marker of the last transaction.
@@ -175,18 +193,22 @@ class PartitionRunner:
         self._waiting = False
         self._metrics.waiting.set(0)
         self._failures = 0
+        self._works()
         self.buffer.remove(len(records))
         clock.saw_records(only_ticks=len(records) == 1 and records[0].value == TICK_VALUE)
         await self._measure()
 
-    async def _measure(self) -> None:
-        self._metrics.lag.set(await self.buffer.lag())
+    async def _measure(self) -> int:
+        """Measure what is waiting. Returns the lag."""
+        lag = await self.buffer.lag()
+        self._metrics.lag.set(lag)
         self._open_transactions.saw(self.buffer.ends())
         self._metrics.open_transaction_s.set(self._open_transactions.open_s(self._number))
         held_up = self.held_up
         if held_up is not None and self._reported is None:
             logger.error("%s; `shieldx status` names its producer", held_up, extra=self._place)
         self._reported = held_up
+        return lag
 
     def _log(self, event: str, error: Exception) -> None:
         logger.warning("%s: %s", event, error, extra=self._place)

@@ -90,8 +90,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
     @property
     def waiting_for(self) -> str:
         """The name, and what keeps partitions from going on, where that is known. For a worker that is not ready."""
-        held_up = [str(runner.held_up) for runner in self._runners.values() if runner.held_up is not None]
-        return f"{self.name} ({'; '.join(held_up)})" if held_up else self.name
+        reasons = dict.fromkeys(reason for runner in list(self._runners.values()) for reason in runner.reasons)
+        return f"{self.name} ({'; '.join(reasons)})" if reasons else self.name
 
     async def run(self) -> None:
         """Run until `stop` is called.
