@@ -13,7 +13,8 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+MAX_ID_LENGTH = 256
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 """An identifier that a producer chose. The bound keeps every single result far below a record's size limit."""
 
 

@@ -8,6 +8,8 @@ from itertools import islice
 from operator import itemgetter, lt
 from typing import TYPE_CHECKING, Any
 
+from shieldx.sinks.stored_rows import check_stored
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date, datetime
@@ -41,10 +43,10 @@ class Appends:
         self._highest: _Key | None = None
         self._months = None if table.months is None else _Partitions(table.months, self._columns)
 
-    async def prepare(self, connection: PoolConnectionProxy, rows: Sequence[_Values]) -> None:
-        """Create the partitions that the rows need, as part of the transaction."""
+    async def prepare(self, connection: PoolConnectionProxy, rows: Sequence[_Values], *, wary: bool) -> None:
+        """Create the partitions that the rows need, as part of the transaction. `wary` relies on none made earlier."""
         if self._months is not None:
-            await self._months.make(connection, rows)
+            await self._months.make(connection, rows, wary=wary)
 
     async def write(
         self, connection: PoolConnectionProxy, rows: Sequence[_Values], records: Sequence[Record], *, wary: bool
@@ -65,9 +67,10 @@ class Appends:
         return taken
 
     async def _copy(self, connection: PoolConnectionProxy, rows: Sequence[_Values]) -> None:
-        await connection.copy_records_to_table(
+        done = await connection.copy_records_to_table(
             self._name, schema_name=self._schema, columns=self._columns, records=rows
         )
+        check_stored(self._table.name, done, rows)
 
     async def _all_are_new(self, connection: PoolConnectionProxy, rows: Sequence[_Values]) -> bool:
         """Whether each key is above the previous one, and the first one above all existing ones."""
@@ -135,7 +138,9 @@ class _Partitions:
         self._make = f"SELECT {months.make}($1::date)"
         self._made: set[date] = set()
 
-    async def make(self, connection: PoolConnectionProxy, rows: Iterable[_Values]) -> None:
+    async def make(self, connection: PoolConnectionProxy, rows: Iterable[_Values], *, wary: bool) -> None:
+        if wary:
+            self._made.clear()
         for month in sorted(set(self._months_of(rows)) - self._made):
             await connection.execute(self._make, month)
             self._made.add(month)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from shieldx.errors import FixConfiguration, RestoreTask, ShieldXError
+from shieldx.sinks.postgres_faults import SuppressedRows, said
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,40 +39,24 @@ _FAILURES = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # seen when a server died in the middle of a statement
+    SuppressedRows,
     OSError,
     TimeoutError,
 )
-_UNREACHABLE = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # shutting down, starting up
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.TooManyConnectionsError,
-)
-_REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    ((asyncpg.DiskFullError,), "its disk is full: free some space"),
-    ((asyncpg.ReadOnlySQLTransactionError,), "it is read-only: a standby, or default_transaction_read_only is on"),
-    (
-        (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError),
-        "its schema does not match this program: run `shieldx migrate up`",
-    ),
-    ((asyncpg.InsufficientPrivilegeError,), "the user lacks a privilege that docs/how-to/postgres.md lists"),
-    ((asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError), "it rejects the login"),
-    ((asyncpg.LockNotAvailableError,), "another transaction holds the rows"),
-    ((asyncpg.QueryCanceledError,), "it is slow"),
-    ((TimeoutError,), "it does not respond in time"),
-    (
-        (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InternalClientError),
-        "it cannot be reached",
-    ),
-)
+_UNREACHABLE = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
 
 
 class CheckPostgres(ShieldXError):
-    """Postgres does not answer, or rejects the login.
+    """Postgres does not answer, rejects the login, or refuses what the command asks.
 
-    Start Postgres, or correct `SHIELDX_POSTGRES_DSN`.
+    Start Postgres, correct `SHIELDX_POSTGRES_DSN`, or do what the message says.
+    """
+
+
+class MendPostgres(RestoreTask):
+    """Postgres does not take what a sink writes, for a reason that is not in the records. Nothing is lost.
+
+    Do what the message says. The sink tries again with a growing pause, and continues by itself.
     """
 
 
@@ -91,19 +76,12 @@ def place_of(dsn: str) -> str:
     return f"{parts.hostname}{'' if port is None else f':{port}'}{parts.path}"
 
 
-def said(place: str, error: Exception) -> str:
-    """What is wrong with a Postgres, and what to do about it."""
-    remedy = next((remedy for kinds, remedy in _REMEDIES if isinstance(error, kinds)), "it failed")
-    first_line = str(error).partition("\n")[0]  # the following details may quote a row
-    return f"Postgres at {place}: {remedy} ({type(error).__name__}: {first_line})"
-
-
 @asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """One connection, for a command.
 
     Raises:
-        CheckPostgres: the connection failed or broke.
+        CheckPostgres: the connection failed or broke, or Postgres refused a statement.
     """
     try:
         connection = await _connect(dsn)
@@ -111,12 +89,12 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
             yield connection
         finally:
             await connection.close(timeout=CONNECT_S)
-    except (*_UNREACHABLE, asyncpg.InterfaceError) as error:
-        raise CheckPostgres(
-            f"Postgres at {place_of(dsn)} does not respond ({type(error).__name__}: {error}). Start one with "
-            "`shieldx up`, or set SHIELDX_POSTGRES_DSN"
-        ) from error
-    except asyncpg.PostgresError as error:
+    except (asyncpg.PostgresError, *_UNREACHABLE) as error:
+        if isinstance(error, _UNREACHABLE):
+            raise CheckPostgres(
+                f"Postgres at {place_of(dsn)} does not respond ({type(error).__name__}: {error}). Start one with "
+                "`shieldx up`, or set SHIELDX_POSTGRES_DSN"
+            ) from error
         raise CheckPostgres(said(place_of(dsn), error)) from error
 
 
@@ -175,7 +153,7 @@ class Database:
         """A transaction that commits unless the block raises. After an error its outcome may be unknown.
 
         Raises:
-            RestoreTask: Postgres failed. The message says what to do.
+            MendPostgres: Postgres failed. The message says what to do.
         """
         try:
             async with asyncio.timeout(self._limits.transaction_s), self._connection() as connection:
@@ -184,7 +162,7 @@ class Database:
                 yield connection
                 await transaction.commit()
         except _FAILURES as error:
-            raise RestoreTask(self._said(error)) from error
+            raise MendPostgres(f"{said(self.place, error)}. Nothing is lost; retrying") from error
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
@@ -193,10 +171,8 @@ class Database:
             yield connection
         except BaseException:
             # A regular rollback would wait for a server that may be frozen; it rolls back when the connection ends.
-            connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # of a connection that has ended already
+                connection.terminate()
             raise
         finally:
             await self._pool.release(connection)
-
-    def _said(self, error: Exception) -> str:
-        return f"{said(self.place, error)}. Nothing is lost; retrying"

@@ -88,10 +88,7 @@ class StoredPositions:
         Raises:
             LeaveTask: a position differs from the expected one: another owner moved it, or a backup was restored.
         """
-        times = [
-            None if move.record_at_ms is None else datetime.fromtimestamp(move.record_at_ms / 1000, UTC)
-            for move in moves
-        ]
+        times = [None if move.record_at_ms is None else _time(move.record_at_ms) for move in moves]
         done = await connection.execute(
             _MOVE,
             self._sink,
@@ -119,3 +116,11 @@ class StoredPositions:
                 f"Restore a newer backup, or accept the gap: set next_offset to {bound.begin} in shieldx.positions "
                 f"for sink {self._sink!r}, topic {tp.topic!r}, partition {tp.partition}"
             )
+
+
+def _time(at_ms: int) -> datetime | None:
+    """The time of a record; None if it is none, since producers may write any number."""
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

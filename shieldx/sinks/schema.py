@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncpg
 
 from shieldx.errors import FixConfiguration, ShieldXError
-from shieldx.sinks.database import connected
+from shieldx.sinks.database import connected, place_of
 from shieldx.sinks.pogo_internals import applied, apply, read_migrations, roll_back
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LOCK = 0x5348_4945_4C44_58
 """The lock id of this program, so that concurrent migrations wait for each other: `SHIELDX` in ASCII."""
+
+ENCODING = "UTF8"
 
 
 class MigrationFailed(ShieldXError):
@@ -80,10 +82,11 @@ class Schema:
 
         Raises:
             CheckPostgres: Postgres does not respond.
-            FixConfiguration: the schema is ahead of this program.
+            FixConfiguration: the schema is ahead of this program, or the database cannot hold every text.
             MigrationFailed: a migration failed; those before it remain applied.
         """
         async with self._locked() as connection:
+            await self._check_encoding(connection)
             state = await self._state(connection)
             if state.unknown:
                 state.check()
@@ -117,6 +120,14 @@ class Schema:
                 f"no migrations in {self._folder}; set SHIELDX_HOME to the folder that contains them"
             )
         return SchemaState(known, await applied(connection))
+
+    async def _check_encoding(self, connection: asyncpg.Connection) -> None:
+        encoding = await connection.fetchval("SHOW server_encoding")
+        if encoding != ENCODING:
+            raise FixConfiguration(
+                f"the database {place_of(self._dsn)} has the encoding {encoding}; create another one with "
+                f"ENCODING '{ENCODING}', which can hold every text"
+            )
 
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[asyncpg.Connection]:

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REFUSALS = (
+_REFUSALS = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
     ValueError,  # raised by asyncpg itself, for example for a number that is too large
 )
-"""Errors of values that a column cannot hold, such as U+0000 in a text. Retrying would not help."""
+"""Errors after which it pays to look at the records."""
+LONGEST_REASON = 400
 _QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
 _UNREADABLE = """
 INSERT INTO shieldx.unreadable (sink, topic, partition, record_offset, length, sha256, reason)
@@ -57,16 +57,18 @@ class UnreadableRecord(NamedTuple):
     def of(cls, record: Record, error: Exception) -> UnreadableRecord:
         """Set a record aside. If it was not decoded, the reason for that says more than `error`."""
         if isinstance(record, UndecodedRecord):
-            return cls(record.topic, record.partition, record.offset, record.length, record.sha256, record.reason)
+            return cls(
+                record.topic, record.partition, record.offset, record.length, record.sha256, _storable(record.reason)
+            )
         value = record.value
-        said = str(error).partition("\n")[0]  # Postgres may quote a row in what follows
+        said = _QUOTED.sub("…", str(error).partition("\n")[0])
         return cls(
             record.topic,
             record.partition,
             record.offset,
             None if value is None else len(value),
             None if value is None else sha256(value).hexdigest(),
-            f"{type(error).__name__}: {_QUOTED.sub('…', said)}",
+            _storable(f"{type(error).__name__}: {said}"),
         )
 
 
@@ -162,27 +164,26 @@ class SinkTask:
         return [Move(tp.topic, self.positions[tp], last[tp].offset + 1, last[tp].timestamp) for tp in sorted(last)]
 
     async def _write(self, connection: PoolConnectionProxy, records: Sequence[Record]) -> list[UnreadableRecord]:
-        """Write all rows at once or, if Postgres rejects one, record by record. Returns what is set aside."""
-        rows, unreadable = self._project(records)
-        await self._tables.prepare(connection, rows)
+        """Write all rows at once. If Postgres refuses them, set aside what no column can hold, and write the others.
+
+        What Postgres refuses after that is not the records' fault: the error propagates, and all is tried again later.
+        """
         try:
             async with connection.transaction():
-                taken = await self._tables.write(connection, rows)
-        except REFUSALS:
-            return [found for record in records for found in await self._write_one(connection, record)]
+                return await self._write_once(connection, records, wary=False)
+        except _REFUSALS:
+            return await self._write_once(connection, records, wary=True)
+
+    async def _write_once(
+        self, connection: PoolConnectionProxy, records: Sequence[Record], *, wary: bool
+    ) -> list[UnreadableRecord]:
+        rows, unreadable = self._project(records, checked=wary)
+        taken = await self._tables.write(connection, rows, wary=wary)
         return unreadable + [UnreadableRecord.of(record, error) for record, error in taken]
 
-    async def _write_one(self, connection: PoolConnectionProxy, record: Record) -> list[UnreadableRecord]:
-        rows, unreadable = self._project([record])
-        try:
-            async with connection.transaction():
-                taken = await self._tables.write(connection, rows, wary=True)
-        except REFUSALS as error:
-            return [*unreadable, UnreadableRecord.of(record, error)]
-        return unreadable + [UnreadableRecord.of(record, error) for record, error in taken]
-
-    def _project(self, records: Sequence[Record]) -> tuple[SinkRows, list[UnreadableRecord]]:
-        rows, unreadable, rows_of = SinkRows(self._sink.into), list[UnreadableRecord](), self._sink.rows
+    def _project(self, records: Sequence[Record], *, checked: bool) -> tuple[SinkRows, list[UnreadableRecord]]:
+        rows, unreadable = SinkRows(self._sink.into, checked=checked), list[UnreadableRecord]()
+        rows_of = self._sink.rows
         for record in records:
             try:
                 rows.add(record, rows_of(record.topic, record.partition, record.offset, record.key, record.value))
@@ -198,6 +199,11 @@ class SinkTask:
         for found in unreadable:
             place = {"agent": self._sink.name, "place": f"{found.topic}/{found.partition}/{found.offset}"}
             logger.warning("set aside in shieldx.unreadable: %s", found.reason, extra=place)
+
+
+def _storable(reason: str) -> str:
+    """A reason that a column holds. What a parser says may contain the name of a field, and so anything at all."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in reason[:LONGEST_REASON])
 
 
 def _place(record: Record) -> TopicPartition:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shieldx.sinks.postgres_faults import SuppressedRows
+from shieldx.sinks.stored_rows import check_stored, number_in
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -32,18 +35,25 @@ class Upserts:
     """The statements for a sink's tables."""
 
     def __init__(self, tables: Iterable[SqlTable]) -> None:
-        self._tables = {table.name: (_upsert(table), _delete(table)) for table in tables}
+        self._tables = {table.name: (_upsert(table), _delete(table), _count(table)) for table in tables}
 
     async def write(self, connection: PoolConnectionProxy, rows: RowSet) -> None:
-        """Insert, replace and delete."""
-        for table, (upsert, delete) in self._tables.items():
+        """Insert, replace and delete.
+
+        Raises:
+            SuppressedRows: Postgres has done less without an error.
+        """
+        for table, (upsert, delete, count) in self._tables.items():
             changed = rows.of(table)
             written = [(*key, *columns) for key, columns in changed.items() if columns is not None]
             deleted = [key for key, columns in changed.items() if columns is None]
             if written:
-                await connection.execute(upsert, *_columns(written))
+                check_stored(table, await connection.execute(upsert, *_columns(written)), written)
             if deleted:
-                await connection.execute(delete, *_columns(deleted))
+                gone = number_in(await connection.execute(delete, *_columns(deleted)))
+                # Rows that were not there cannot be deleted, and are rare.
+                if gone < len(deleted) and (kept := await connection.fetchval(count, *_columns(deleted))):
+                    raise SuppressedRows(f"{table} kept {kept} of {len(deleted)} rows that were deleted")
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
@@ -61,10 +71,16 @@ def _upsert(table: SqlTable) -> str:
 
 
 def _delete(table: SqlTable) -> str:
-    matches = " AND ".join(f"{table.name}.{name} = gone.{name}" for name in table.key)
-    return (
-        f"DELETE FROM {table.name} USING {_unnest(table.key.values())} AS gone ({', '.join(table.key)}) WHERE {matches}"  # noqa: S608 - likewise
-    )
+    return f"DELETE FROM {table.name} USING {_with_keys(table)}"  # noqa: S608 - likewise
+
+
+def _count(table: SqlTable) -> str:
+    return f"SELECT count(*) FROM {table.name}, {_with_keys(table)}"  # noqa: S608 - likewise
+
+
+def _with_keys(table: SqlTable) -> str:
+    matches = " AND ".join(f"{table.name}.{name} = given.{name}" for name in table.key)
+    return f"{_unnest(table.key.values())} AS given ({', '.join(table.key)}) WHERE {matches}"
 
 
 def _unnest(types: Iterable[str]) -> str:

@@ -45,7 +45,9 @@ def account(offset: int, tenant: str, balance: int, *, partition: int = 0) -> Re
     return Record(ACCOUNTS, partition, offset, tenant.encode(), msgspec.json.encode(row))
 
 
-def transaction(offset: int, tenant: str, amount: int = 7, *, key: str = "k", partition: int = 0) -> Record:
+def transaction(
+    offset: int, tenant: str, amount: int = 7, *, key: str = "k", partition: int = 0, description: str = ""
+) -> Record:
     transaction_id = f"{partition}-{offset}"
-    row = TransactionRow(tenant, transaction_id, "purchase", amount, amount, AT_MS, key, "")
+    row = TransactionRow(tenant, transaction_id, "purchase", amount, amount, AT_MS, key, description)
     return Record(TRANSACTIONS, partition, offset, f"{tenant}/{transaction_id}".encode(), msgspec.json.encode(row))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -18,55 +16,42 @@ from hypothesis import strategies as st
 from shieldx.dev.postgres import PostgresServer
 from shieldx.domains.audit.projections import entry_of
 from shieldx.domains.audit.tables import LOG
-from shieldx.engine.declarations.pages import load_agents
-from shieldx.engine.declarations.sink import Sink
-from shieldx.engine.operations.metrics import Metrics
 from shieldx.messages import rfc3339
-from shieldx.sinks.database import Database, DatabaseLimits
 from shieldx.sinks.schema import Schema
-from shieldx.sinks.sink_task import SinkTask
 from tests import programs
 from tests.databases import MIGRATIONS, named, new_database, query
 from tests.lengths import length
-from tests.sinks.ledger_rows import Record, UnchangingCluster
+from tests.sinks.ledger_rows import Record
 from tests.sinks.log_entries import DAY_MS, chain, entry, mirrored, record, records
+from tests.sinks.roles import grant, role
+from tests.sinks.sink_tasks import MIRROR, pool, sink_of, task_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from shieldx.domains.audit.entry import AuditEntry
+    from shieldx.engine.declarations.sink import Sink
+    from shieldx.sinks.database import Database
+    from shieldx.sinks.sink_task import SinkTask
 
 pytestmark = pytest.mark.integration
 
-NAME = "audit-mirror"
 JANUARY = "audit.entries_2026_01"
 PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit.entries'::regclass ORDER BY 1"
 READ_UNREADABLE = "SELECT record_offset, reason FROM shieldx.unreadable ORDER BY record_offset"
 SET_BACK = "UPDATE shieldx.positions SET next_offset = 0"
 CHANGES = ["UPDATE {} SET outcome = 'denied'", "DELETE FROM {}", "TRUNCATE {}"]
-PAGE = (MIGRATIONS.parent / "docs" / "how-to" / "postgres.md").read_text()
 YEAR_10000_MS = 253_402_300_800_000
 texts = st.text(st.characters(codec="utf-8"))
 
 
 def the_sink() -> Sink:
-    sink = load_agents(MIGRATIONS.parent / "agents")[NAME]
-    assert isinstance(sink, Sink)
-    return sink
-
-
-@asynccontextmanager
-async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
-    database = Database(dsn, application="test", limits=DatabaseLimits(**limits))
-    await database.start()
-    yield database
-    await database.stop()
+    return sink_of(MIRROR)
 
 
 async def started(database: Database, shard: int = 0) -> SinkTask:
-    sink = the_sink()
-    task = SinkTask(sink, shard, database, UnchangingCluster(), Metrics([sink]).task(NAME, shard))
+    task = task_of(the_sink(), database, shard)
     await task.start()
     return task
 
@@ -199,28 +184,6 @@ async def test_a_log_without_entries_is_not_truncated_either(dsn: str, role: str
     with pytest.raises(asyncpg.ProhibitedSQLStatementAttemptedError):
         await connection.execute("TRUNCATE audit.entries")
     await connection.close()
-
-
-@asynccontextmanager
-async def role(dsn: str, name: str) -> AsyncIterator[str]:
-    """The address for a new user of the database, which is gone afterwards with all that is its own."""
-    password = uuid4().hex
-    await query(dsn, f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
-    parts = urlsplit(dsn)
-    try:
-        yield urlunsplit(parts._replace(netloc=f"{name}:{password}@{parts.netloc.rpartition('@')[2]}", query=""))
-    finally:
-        await query(dsn, f"DROP OWNED BY {name} CASCADE")
-        await query(dsn, f"DROP ROLE {name}")
-
-
-async def grant(dsn: str, sink: str) -> None:
-    """What docs/how-to/postgres.md says that the sink's user needs."""
-    (grants,) = re.findall(r"```sql\n(GRANT.*?)```", PAGE, re.DOTALL)
-    assert "TO shieldx_mirror;" in grants
-    for statement in grants.replace("shieldx_mirror", sink).split(";"):
-        if statement.strip():
-            await query(dsn, statement)
 
 
 async def test_the_owner_and_the_sink_s_user_may_add_and_not_change(postgres: str) -> None:

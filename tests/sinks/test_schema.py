@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
 from shieldx.errors import FixConfiguration
 from shieldx.sinks.database import CheckPostgres
 from shieldx.sinks.schema import MigrationFailed, Schema
-from tests.databases import MIGRATIONS, new_database, query
+from tests.databases import MIGRATIONS, named, new_database, query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -87,6 +88,15 @@ async def test_of_a_migration_that_fails_nothing_remains_and_those_before_it_sta
         await Schema(empty, tmp_path).up()
     assert await tables(empty) == ["credits.one"]
     assert (await Schema(empty, tmp_path).state()).pending == (bad,)
+
+
+async def test_a_database_that_cannot_hold_every_text_is_refused(postgres: str) -> None:
+    name, administration = f"test_{uuid4().hex}", named(postgres, "postgres")
+    locale = "LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    await query(administration, f"CREATE DATABASE {name} ENCODING 'LATIN1' {locale}")
+    with pytest.raises(FixConfiguration, match=r"has the encoding LATIN1; .* ENCODING 'UTF8'"):
+        await Schema(named(postgres, name), MIGRATIONS).up()
+    await query(administration, f"DROP DATABASE {name}")
 
 
 async def test_a_server_that_does_not_answer_is_named_without_the_password(tmp_path: Path) -> None:

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS
-from shieldx.engine.declarations.pages import load_agents
-from shieldx.engine.declarations.sink import Sink
-from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
-from shieldx.sinks.database import Database, DatabaseLimits
-from shieldx.sinks.sink_task import SinkTask
-from tests.databases import MIGRATIONS, copy, named, new_database, query
+from tests.databases import copy, named, new_database, query
 from tests.sinks.ledger_rows import Record, UnchangingCluster, account, transaction
+from tests.sinks.sink_tasks import STATEMENTS as NAME
+from tests.sinks.sink_tasks import pool, sink_of, task_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from shieldx.dev.postgres import PostgresServer
+    from shieldx.sinks.database import Database
+    from shieldx.sinks.sink_task import SinkTask
 
 pytestmark = pytest.mark.integration
 
-NAME = "credits-statements"
 READ_ACCOUNTS = "SELECT tenant_id, balance, source_offset FROM credits.accounts ORDER BY tenant_id"
 READ_TRANSACTIONS = "SELECT transaction_id, amount FROM credits.transactions ORDER BY input_offset"
 READ_POSITIONS = "SELECT topic, next_offset FROM shieldx.positions WHERE partition = 0 ORDER BY topic"
@@ -37,19 +32,8 @@ READ_UNREADABLE = "SELECT topic, record_offset, length, sha256, reason FROM shie
 BALANCES, MOVEMENTS = TopicPartition(ACCOUNTS, 0), TopicPartition(TRANSACTIONS, 0)
 
 
-@asynccontextmanager
-async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
-    database = Database(dsn, application="test", limits=DatabaseLimits(**limits))
-    await database.start()
-    yield database
-    await database.stop()
-
-
 def task(database: Database, partition: int = 0, cluster: Any = None) -> SinkTask:
-    sink = load_agents(MIGRATIONS.parent / "agents")[NAME]
-    assert isinstance(sink, Sink)
-    metrics = Metrics([sink]).task(NAME, partition)
-    return SinkTask(sink, partition, database, cluster or UnchangingCluster(), metrics)
+    return task_of(sink_of(NAME), database, partition, cluster)
 
 
 async def started(database: Database, partition: int = 0, cluster: Any = None) -> SinkTask:
@@ -129,24 +113,6 @@ async def test_a_record_that_cannot_be_read_is_set_aside_and_the_next_one_writte
     assert (topic, offset, length, digest) == (TRANSACTIONS, 1, len(value), hashlib.sha256(value).hexdigest())
     assert reason.startswith("ValidationError: Expected `str`, got `int` - at `$.tenant_id`")
     assert await query(dsn, READ_POSITIONS) == [(ACCOUNTS, 0), (TRANSACTIONS, 3)]
-
-
-@pytest.mark.parametrize(
-    ("poison", "reason"),
-    [
-        (transaction(1, "a", key="nul \x00"), "CharacterNotInRepertoireError"),
-        (transaction(1, "a", amount=2**63), "DataError"),
-    ],
-)
-async def test_a_value_that_postgres_refuses_is_set_aside_and_the_others_written(
-    dsn: str, poison: Record, reason: str
-) -> None:
-    async with pool(dsn) as database:
-        await (await started(database)).process([transaction(0, "a"), poison, transaction(2, "a"), account(0, "a", 1)])
-    assert await query(dsn, READ_TRANSACTIONS) == [("0-0", 7), ("0-2", 7)]
-    assert await query(dsn, READ_ACCOUNTS) == [("a", 1, 0)]
-    ((_, offset, _, _, said),) = await query(dsn, READ_UNREADABLE)
-    assert (offset, said.partition(":")[0]) == (1, reason)
 
 
 async def test_a_restored_backup_is_noticed_and_catches_up(postgres: str, dsn: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shieldx.domains.credits.tables import ACCOUNTS, AccountRow, TransactionRow
+from shieldx.messages import MAX_ID_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,7 @@ def _account_row(partition: int, offset: int, key: bytes | None, value: bytes | 
     row = _account.decode(value)
     if row.tenant_id.encode() != key:
         raise ValueError("the key is not the body's tenant_id")
+    _check_tenant(row.tenant_id)
     figures = (row.balance, row.reserved_funds, row.total_spent, row.total_purchased)
     return ACCOUNTS_TABLE, (row.tenant_id,), (*figures, partition, offset)
 
@@ -74,7 +76,10 @@ def _transaction_row(value: bytes | None) -> Row:
     if value is None:
         raise ValueError("a record without a value")
     row = _transaction.decode(value)
+    _check_tenant(row.tenant_id)
     home, input_offset, *index = map(int, row.transaction_id.split("-"))
+    if row.transaction_id != "-".join(map(str, (home, input_offset, *index[:1]))):
+        raise ValueError("the transaction_id is not <partition>-<offset>, or <partition>-<offset>-<index>")
     return (
         TRANSACTIONS_TABLE,
         (row.transaction_id,),
@@ -86,12 +91,25 @@ def _transaction_row(value: bytes | None) -> Row:
             row.type,
             signed(row.type, row.amount),
             row.balance,
-            _EPOCH + timedelta(milliseconds=row.at_ms),
+            _time(row.at_ms),
             row.idempotency_key,
             row.description,
             None if row.refunds is msgspec.UNSET else row.refunds,
         ),
     )
+
+
+def _time(at_ms: int) -> datetime:
+    try:
+        return _EPOCH + timedelta(milliseconds=at_ms)
+    except OverflowError:
+        raise ValueError("at_ms is not within the years 1 to 9999") from None
+
+
+def _check_tenant(tenant_id: str) -> None:
+    """Refuse a name that no command can have: an index cannot hold a text of any length."""
+    if len(tenant_id) > MAX_ID_LENGTH:
+        raise ValueError(f"tenant_id is longer than {MAX_ID_LENGTH} characters")
 
 
 def signed(kind: str, amount: int) -> int:

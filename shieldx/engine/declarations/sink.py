@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shieldx.engine.declarations.agent import AgentKind
+from shieldx.engine.declarations.sql_types import SQL_TYPES, misfit
+from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -42,6 +44,36 @@ class SqlTable:
     """
     months: Months | None = None
     """Only for append-only tables."""
+
+    def __post_init__(self) -> None:
+        """Refuse a type whose limits are unknown.
+
+        Raises:
+            FixConfiguration: a column has a type that is not in `SQL_TYPES`.
+        """
+        for column, kind in self._types.items():
+            if kind not in SQL_TYPES:
+                raise FixConfiguration(
+                    f"column {column} of {self.name} has the type {kind!r}; sinks know {', '.join(SQL_TYPES)}"
+                )
+
+    def check(self, key: tuple[Any, ...], columns: tuple[Any, ...] | None) -> None:
+        """Refuse a row, or the key of one to delete, that the columns cannot hold.
+
+        Raises:
+            ValueError: one of them cannot. The message names the column and quotes nothing.
+            TypeError: the row has more or fewer columns, which is a defect of its page.
+        """
+        types, values = (self.key, key) if columns is None else (self._types, key + columns)
+        if len(values) != len(types):
+            raise TypeError(f"{self.name} has {len(types)} columns, and the row {len(values)}")
+        for (column, kind), value in zip(types.items(), values, strict=True):
+            if (what := misfit(kind, value)) is not None:
+                raise ValueError(f"{column} {what}")
+
+    @property
+    def _types(self) -> dict[str, str]:
+        return {**self.key, **self.columns}
 
 
 @dataclass(frozen=True, kw_only=True)
