@@ -17,6 +17,7 @@ from shieldx.dev.stack import Stack
 from shieldx.evaluators.with_parent import die_with_parent
 from tests import containers
 from tests.lengths import SOAK, length
+from tests.pgbouncer_install import InstalledPgBouncer, NoPgBouncer, installed_pgbouncer
 from tests.running_order import in_order
 
 if TYPE_CHECKING:
@@ -75,6 +76,15 @@ def pytest_sessionfinish() -> None:
 def kafka_installed() -> None:
     """Kafka downloaded, for tests that look at what a program prints."""
     asyncio.run(install_kafka(cache_folder(None), None, lambda _: None))
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_program() -> InstalledPgBouncer:
+    """PgBouncer; where there is none, its tests are skipped."""
+    try:
+        return installed_pgbouncer()
+    except NoPgBouncer as reason:
+        pytest.skip(str(reason))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from shieldx.dev.unprivileged_user import UnprivilegedUser
 
 Program: TypeAlias = subprocess.Popen[str]  # noqa: TID251 - this is the one place
 
 
-def start(command: Sequence[str | Path], **options: Any) -> Program:
-    """Start a program whose pipes carry text; the options are those of subprocess.Popen."""
-    return Program(bound_to_this_process(command), text=True, **options)
+def start(command: Sequence[str | Path], *, user: UnprivilegedUser | None = None, **options: Any) -> Program:
+    """Start a program whose pipes carry text, as another user if one is given; the options are subprocess.Popen's."""
+    return Program(bound_to_this_process(command, user), text=True, **options)
 
 
 def run(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:

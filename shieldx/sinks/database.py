@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from shieldx.errors import FixConfiguration, RestoreTask, ShieldXError
-from shieldx.sinks.postgres_faults import SuppressedRows, said
+from shieldx.sinks.own_session import NoFreeSession, has_own_session
+from shieldx.sinks.postgres_faults import SuppressedRows, said, shared_sessions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,9 +41,12 @@ _FAILURES = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # seen when a server died in the middle of a statement
     SuppressedRows,
+    NoFreeSession,
     OSError,
     TimeoutError,
 )
+_MAY_BE_ANOTHER = (OSError, asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError)
+"""After any of these another server may answer, or a pooler that was configured anew."""
 _UNREACHABLE = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
 
 
@@ -77,20 +81,23 @@ def place_of(dsn: str) -> str:
 
 
 @asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """One connection, for a command.
+async def connected(dsn: str, *, checked: bool = False) -> AsyncIterator[asyncpg.Connection]:
+    """One connection, for a command. `checked` says that another connection has shown that sessions are not shared.
 
     Raises:
         CheckPostgres: the connection failed or broke, or Postgres refused a statement.
+        FixConfiguration: a pooler shares sessions among clients.
     """
     try:
         connection = await _connect(dsn)
         try:
+            if not checked:
+                await _check_session(connection, dsn)
             yield connection
         finally:
             await connection.close(timeout=CONNECT_S)
-    except (asyncpg.PostgresError, *_UNREACHABLE) as error:
-        if isinstance(error, _UNREACHABLE):
+    except (asyncpg.PostgresError, NoFreeSession, *_UNREACHABLE) as error:
+        if isinstance(error, _UNREACHABLE) and not isinstance(error, asyncpg.ProtocolViolationError):
             raise CheckPostgres(
                 f"Postgres at {place_of(dsn)} does not respond ({type(error).__name__}: {error}). Start one with "
                 "`shieldx up`, or set SHIELDX_POSTGRES_DSN"
@@ -108,6 +115,11 @@ async def _connect(dsn: str) -> asyncpg.Connection:
         ) from None
 
 
+async def _check_session(connection: asyncpg.Connection, dsn: str) -> None:
+    if not await has_own_session(connection, lambda: _connect(dsn)):
+        raise FixConfiguration(shared_sessions(place_of(dsn)))
+
+
 class Database:
     """A pool of connections to one database. Connects on first use."""
 
@@ -116,6 +128,8 @@ class Database:
         self._dsn = dsn
         self._application = application
         self._limits = limits or DatabaseLimits()
+        self._checking = asyncio.Lock()
+        self._checked = False
         self.place = place_of(dsn)
 
     async def start(self) -> None:
@@ -130,12 +144,9 @@ class Database:
                 min_size=0,
                 max_size=self._limits.connections,
                 timeout=CONNECT_S,
-                server_settings={
-                    "application_name": self._application,
-                    "statement_timeout": f"{self._limits.statement_s}s",
-                    "lock_timeout": f"{self._limits.lock_s}s",
-                    "idle_in_transaction_session_timeout": f"{self._limits.transaction_s * 1000:.0f}ms",
-                },
+                init=self._check,
+                reset=_leave_as_it_is,
+                server_settings={"application_name": self._application},  # PgBouncer refuses most others
             )
         except (ValueError, asyncpg.InterfaceError, asyncpg.ClientConfigurationError) as error:
             raise FixConfiguration(f"SHIELDX_POSTGRES_DSN is not a Postgres address ({type(error).__name__})") from None
@@ -154,15 +165,42 @@ class Database:
 
         Raises:
             MendPostgres: Postgres failed. The message says what to do.
+            FixConfiguration: a pooler shares sessions among clients.
         """
         try:
             async with asyncio.timeout(self._limits.transaction_s), self._connection() as connection:
                 transaction = connection.transaction()
                 await transaction.start()
+                await connection.execute(self._settings)
                 yield connection
                 await transaction.commit()
         except _FAILURES as error:
+            if isinstance(error, _MAY_BE_ANOTHER):
+                self._checked = False
             raise MendPostgres(f"{said(self.place, error)}. Nothing is lost; retrying") from error
+
+    @property
+    def _settings(self) -> str:
+        """For one transaction: sessions of a pooler may go to other clients afterwards."""
+        limits = self._limits
+        return (
+            f"SET LOCAL statement_timeout = '{limits.statement_s}s'; SET LOCAL lock_timeout = '{limits.lock_s}s'; "
+            f"SET LOCAL idle_in_transaction_session_timeout = '{limits.transaction_s * 1000:.0f}ms'"
+        )
+
+    async def _check(self, connection: asyncpg.Connection) -> None:
+        """Check the first connection, and the first after one was lost, when a pooler may have been configured anew.
+
+        Checking each would take one more server connection of the pooler than all of them do.
+        """
+        async with self._checking:
+            if not self._checked:
+                await _check_session(connection, self._dsn)
+                self._checked = True
+        connection.add_termination_listener(self._lost)
+
+    def _lost(self, _connection: object) -> None:
+        self._checked = False
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
@@ -172,7 +210,12 @@ class Database:
         except BaseException:
             # A regular rollback would wait for a server that may be frozen; it rolls back when the connection ends.
             with suppress(asyncpg.InterfaceError):  # of a connection that has ended already
+                connection.remove_termination_listener(self._lost)
                 connection.terminate()
             raise
         finally:
             await self._pool.release(connection)
+
+
+async def _leave_as_it_is(connection: asyncpg.Connection) -> None:
+    """Spare a round trip: a transaction that ended well leaves nothing behind in its session."""

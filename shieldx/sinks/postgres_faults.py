@@ -6,9 +6,15 @@ import re
 
 import asyncpg
 
+from shieldx.sinks.own_session import NoFreeSession
+
 _OUR_FUNCTIONS = {"audit.make_partition", "audit.refuse_change"}
 _FUNCTION = re.compile(r'\bfunction "?([\w.]+)')
 """In an error's context, where PL/pgSQL and SQL name `schema.name(types)` and other languages quote the bare name."""
+_SHARED_SESSIONS = (
+    "a pooler in front of it shares server connections among clients: set `pool_mode = session` in PgBouncer, for this "
+    "database or for all, or connect to Postgres itself"
+)
 _REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((asyncpg.DiskFullError,), "its disk is full: free some space"),
     ((asyncpg.ReadOnlySQLTransactionError,), "it is read-only: a standby, or default_transaction_read_only is on"),
@@ -29,6 +35,12 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError), "it rejects the login"),
     ((asyncpg.LockNotAvailableError,), "another transaction holds the rows"),
     ((asyncpg.QueryCanceledError,), "it is slow"),
+    ((asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError), _SHARED_SESSIONS),
+    (
+        (NoFreeSession,),
+        "a pooler in front of it has no server connection left for one more client: raise its default_pool_size",
+    ),
+    ((asyncpg.ProtocolViolationError,), "a pooler in front of it refuses the connection"),
     ((TimeoutError,), "it does not respond in time"),
     (
         (
@@ -45,6 +57,11 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 class SuppressedRows(Exception):
     """Postgres has accepted rows without storing all of them: a trigger, a rule or a policy suppresses some."""
+
+
+def shared_sessions(place: str) -> str:
+    """What to do about a pooler that does not pool sessions."""
+    return f"Postgres at {place}: {_SHARED_SESSIONS}"
 
 
 def said(place: str, error: Exception) -> str:

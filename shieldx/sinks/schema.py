@@ -131,10 +131,14 @@ class Schema:
 
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection that holds the lock, which is released when the connection ends."""
+        """A connection that holds the lock. It is given back, since a pooler may keep the session of a connection."""
         async with connected(self._dsn) as connection:
             await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-            yield connection
+            try:
+                yield connection
+            finally:
+                if not connection.is_closed():
+                    await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
 
 
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:

@@ -61,7 +61,11 @@ class PostgresSegment(msgspec.Struct, frozen=True):
 
     async def read(self) -> AsyncIterator[Iterable[Observation]]:
         """Yield the rows by sequence number, which is also their place. Raises CheckPostgres."""
-        async with connected(self.dsn) as connection, _times_of_entries(), connection.transaction(readonly=True):
+        async with (
+            connected(self.dsn, checked=True) as connection,  # `postgres_segments` has
+            _times_of_entries(),
+            connection.transaction(readonly=True),
+        ):
             cursor = await connection.cursor(_ROWS, self.shard, self.first, self.last)
             while rows := await cursor.fetch(BATCH_ROWS):
                 yield _observed(rows)

@@ -20,15 +20,19 @@ from shieldx.engine.operations.health import HealthServer
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import Codec
 from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
 from tests.databases import new_database, query
+from tests.pgbouncer import pgbouncer
 from tests.polling import until
 from tests.projections import caught_up, differences
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from shieldx.dev.postgres import PostgresServer
+    from tests.pgbouncer_install import InstalledPgBouncer
 
 pytestmark = pytest.mark.integration
 
@@ -50,15 +54,22 @@ async def platform_on(kafka: str, dsn: str) -> Platform:
 
 
 @asynccontextmanager
-async def running(platform: Platform, *names: str) -> AsyncIterator[list[AnyWorker]]:
-    """Workers in one process, as `shieldx worker` has them; they are stopped in order on the way out."""
+async def running(
+    platform: Platform, *names: str, metrics: Metrics | None = None, ended: asyncio.Event | None = None
+) -> AsyncIterator[list[AnyWorker]]:
+    """Workers in one process, as `shieldx worker` has them; they are stopped in order on the way out.
+
+    `ended` is set when the first of them ends by itself.
+    """
     agents = [platform.agent(name) for name in names]
-    made = make_workers(platform, agents, Metrics(agents))
+    made = make_workers(platform, agents, metrics or Metrics(agents))
     async with AsyncExitStack() as started:
         for _, resource in made:
             await resource.start()
             started.push_async_callback(resource.stop)
         works = [asyncio.create_task(worker.run()) for worker, _ in made]
+        if ended is not None:
+            works[0].add_done_callback(lambda _: ended.set())
         try:
             yield [worker for worker, _ in made]
             for worker, _ in made:
@@ -182,6 +193,70 @@ async def test_the_ledger_goes_on_while_postgres_is_dead_and_the_sink_catches_up
             await until(lambda: sink.ready)
             await caught_up(platform.connection, dsn, partitions=PARTITIONS)
         assert await differences(platform.connection, dsn, partitions=PARTITIONS) == []
+
+
+async def test_a_constraint_of_somebody_else_is_named_where_workers_are_watched_until_it_is_gone(
+    kafka: str, dsn: str
+) -> None:
+    platform = await platform_on(kafka, dsn)
+    name, metrics = tenant(), Metrics([platform.agent("credits-statements")])
+    was_ready: list[bool] = []
+    partition = str(home_partition(name, PARTITIONS))
+
+    def measured(metric: str) -> float:
+        labels = {"agent": "credits-statements", "partition": partition}
+        return metrics.registry.get_sample_value(metric, labels) or 0
+
+    def tried_again() -> bool:
+        was_ready.append(sink.ready)
+        return measured("shieldx_restarts_total") > 4
+
+    async with Client(platform.connection) as client, running(platform, "credits"):
+        await client.send(Purchase(tenant_id=name, idempotency_key="0", amount=100))
+        async with running(platform, "credits-statements", metrics=metrics) as (sink,):
+            await until(lambda: sink.ready)
+            await caught_up(platform.connection, dsn, partitions=PARTITIONS)
+            await query(dsn, "ALTER TABLE credits.transactions ADD CONSTRAINT theirs CHECK (amount <> -2) NOT VALID")
+            for amount in (1, 2, 3):
+                await client.send(Consume(tenant_id=name, idempotency_key=f"{amount}", amount=amount))
+            await until(lambda: "the constraint theirs of credits.transactions" in sink.waiting_for)
+            await until(tried_again)
+            assert not any(was_ready), "not even while a new task has started and not yet failed"
+            assert measured("shieldx_failing_records") > 0
+            await query(dsn, "ALTER TABLE credits.transactions DROP CONSTRAINT theirs")
+            await until(lambda: sink.ready)
+            assert measured("shieldx_failing_records") == 0
+            await caught_up(platform.connection, dsn, partitions=PARTITIONS)
+    movements = "SELECT amount FROM credits.transactions WHERE tenant_id = $1 ORDER BY input_offset"
+    assert await query(dsn, movements, name) == [(100,), (-1,), (-2,), (-3,)]
+    assert await differences(platform.connection, dsn, partitions=PARTITIONS) == [], "nothing set aside, nothing twice"
+
+
+async def test_a_pooler_that_restarts_is_worked_with_again_and_one_that_shares_sessions_ends_the_worker(
+    kafka: str, dsn: str, pgbouncer_program: InstalledPgBouncer, tmp_path: Path
+) -> None:
+    name, ended = tenant(), asyncio.Event()
+    async with pgbouncer(pgbouncer_program, tmp_path, dsn) as pooler:
+        platform = await platform_on(kafka, pooler.dsn)
+
+        async def restart_it_twice(client: Client) -> None:
+            async with running(platform, "credits-statements", ended=ended) as (sink,):
+                await until(lambda: sink.ready)
+                pooler.stop()
+                await client.send(Consume(tenant_id=name, idempotency_key="1", amount=1))
+                await until(lambda: "cannot be reached" in sink.waiting_for)
+                await pooler.start()
+                await until(lambda: sink.ready)
+                await caught_up(platform.connection, dsn, partitions=PARTITIONS)
+                pooler.stop()
+                await pooler.start({"pool_mode": "transaction"})
+                await ended.wait()
+
+        async with Client(platform.connection) as client, running(platform, "credits"):
+            await client.send(Purchase(tenant_id=name, idempotency_key="0", amount=100))
+            with pytest.raises(FixConfiguration, match="set `pool_mode = session` in PgBouncer"):
+                await restart_it_twice(client)
+    assert await differences(platform.connection, dsn, partitions=PARTITIONS) == []
 
 
 async def test_what_is_not_ready_is_named(kafka: str) -> None:
