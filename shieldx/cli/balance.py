@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shieldx.bootstrap.platform import Platform
+from shieldx.cli.behind import end_if_incomplete
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.moment import MomentType, rfc3339
 from shieldx.cli.projected_account import projected_account
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 def command(tenant: str, moment: Moment | None, *, as_json: bool) -> None:
     """Print a tenant's balance from Postgres, and how far Postgres is behind the ledger.
 
-    With --at, print the balance after the last movement up to then. Past reservations are not recorded.
+    With --at, print the balance after the last movement up to then. Past reservations are not recorded. The exit code
+    is 1 if records of the tenant's partition are set aside.
     """
     silence_aiokafka()
     found, behind = asyncio.run(_read(Platform(load_settings(os.environ)), tenant, moment))
@@ -37,6 +39,7 @@ def command(tenant: str, moment: Moment | None, *, as_json: bool) -> None:
         for name, value in [("tenant", printable(tenant)), *found.items(), ("this is", behind.log("ledger"))]:
             shown = f"{value:,}" if isinstance(value, int) else value or "none"
             click.echo(f"{name.replace('_', ' '):<17}{shown}")
+    end_if_incomplete(behind.set_aside)
 
 
 async def _read(platform: Platform, tenant: str, moment: Moment | None) -> tuple[dict[str, Any], Behind]:

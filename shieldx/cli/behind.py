@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
 import msgspec
 
 from shieldx.cli.group_lag import lags_of
 from shieldx.cli.moment import rfc3339
-from shieldx.cli.stdout import counted
+from shieldx.cli.stdout import counted, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,20 +23,34 @@ if TYPE_CHECKING:
 class Behind(msgspec.Struct, frozen=True):
     """The number of records that Postgres lacks, and the time of the last one that it has.
 
-    The number is None if Kafka does not respond. The time is None if there is no record, or if only Kafka could tell
-    the partition.
+    `records` includes those that are set aside. It is None if Kafka does not respond. The time is None if there is no
+    record, or if only Kafka could tell the partition.
     """
 
     records: int | None
+    set_aside: int
+    """How many of them stand in `shieldx.unreadable`: they will not come by waiting."""
     applied_at: str | None
 
     def log(self, name: str) -> str:
-        """`3 records behind the ledger; last applied …`."""
+        """`3 records behind the ledger, 1 of them set aside in shieldx.unreadable; last applied …`."""
         if self.records is None:
             behind = f"an unknown number of records behind the {name}, because Kafka does not respond"
         else:
             behind = f"{counted(self.records, 'record')} behind the {name}"
-        return f"{behind}; last applied {self.applied_at or 'none'}"
+        aside = f", {self.set_aside:,} of them set aside in shieldx.unreadable" if self.set_aside else ""
+        return f"{behind}{aside}; last applied {self.applied_at or 'none'}"
+
+
+def end_if_incomplete(set_aside: int) -> None:
+    """If records are set aside, say so on stderr and end the command with exit code 1."""
+    if set_aside:
+        what = "1 record is" if set_aside == 1 else f"{set_aside:,} records are"
+        say(
+            f"{what} set aside in shieldx.unreadable, so this may be incomplete; docs/how-to/postgres.md says how to "
+            "have them read again"
+        )
+        click.get_current_context().exit(1)
 
 
 async def records_behind(

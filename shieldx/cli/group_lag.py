@@ -46,6 +46,8 @@ class GroupStatus(msgspec.Struct, frozen=True):
     members: int
     lag: int
     partitions: list[PartitionLag]
+    set_aside: int = 0
+    """The number of records that a sink has passed without writing them."""
 
 
 async def group_status(

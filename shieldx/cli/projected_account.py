@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from shieldx.cli.behind import Behind, last_applied, records_behind
 from shieldx.cli.committed_records import partitions_of
-from shieldx.cli.sink_positions import sink_positions
+from shieldx.cli.sink_positions import records_set_aside, sink_positions
 from shieldx.domains.credits.tables import ACCOUNTS
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import FixConfiguration, ShieldXError
@@ -126,7 +126,11 @@ class ProjectedAccount:
         return 0 if row is None else int(row["balance"]) - int(row["amount"])
 
     async def behind(self) -> Behind:
-        """How far this snapshot is behind the current ends of Kafka's topics."""
+        """How far this snapshot is behind the current ends of Kafka's topics.
+
+        What is set aside counts for every tenant of its partition, or of all if only Kafka could tell the partition:
+        nobody can tell whose a record is that cannot be read.
+        """
         records: int | None = None
         try:
             count = await partitions_of(self._platform, ACCOUNTS)
@@ -136,8 +140,9 @@ class ProjectedAccount:
             records = await records_behind(self._platform, inputs, self._positions)
         except (KafkaError, FixConfiguration):
             pass  # the number stays unknown
+        aside = await records_set_aside(self._connection, SINK, self._home)
         home = [position for tp, position in self._positions.items() if tp.partition == self._home]
-        return Behind(records, last_applied(home))
+        return Behind(None if records is None else records + aside, aside, last_applied(home))
 
 
 @asynccontextmanager

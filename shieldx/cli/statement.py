@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from shieldx.bootstrap.platform import Platform
+from shieldx.cli.behind import end_if_incomplete
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.moment import MomentType, rfc3339
 from shieldx.cli.projected_account import Movement, projected_account
@@ -51,7 +52,10 @@ class Statement(NamedTuple):
 )
 @as_json
 def command(tenant: str, start: Moment | None, end: Moment | None, limit: int, *, as_json: bool) -> None:
-    """Print a tenant's movements of credits with the running balance, and how far Postgres is behind the ledger."""
+    """Print a tenant's movements of credits with the running balance, and how far Postgres is behind the ledger.
+
+    The exit code is 1 if records of the tenant's partition are set aside.
+    """
     silence_aiokafka()
     statement = asyncio.run(_read(Platform(load_settings(os.environ)), tenant, start, end, limit))
     if as_json:
@@ -63,6 +67,7 @@ def command(tenant: str, start: Moment | None, end: Moment | None, limit: int, *
         _print(tenant, statement)
     if statement.cut:
         say(f"the last {counted(limit, 'movement')} of the period; --limit shows more")
+    end_if_incomplete(statement.behind.set_aside)
 
 
 async def _read(platform: Platform, tenant: str, start: Moment | None, end: Moment | None, limit: int) -> Statement:

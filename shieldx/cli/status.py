@@ -11,10 +11,10 @@ import msgspec
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.group_lag import GroupStatus, group_status
-from shieldx.cli.health_answer import Readiness, health_address, readiness
+from shieldx.cli.health_answer import Readiness, ask_health, health_address
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.open_transactions import OpenTransactionStatus, open_transactions
-from shieldx.cli.sink_positions import sink_positions
+from shieldx.cli.sink_positions import records_set_aside, sink_positions
 from shieldx.cli.stdout import as_json, counted, print_json, print_table
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.topics.admin import Difference
@@ -23,7 +23,7 @@ from shieldx.settings import load_settings
 from shieldx.sinks.database import CheckPostgres, connected, place_of
 
 if TYPE_CHECKING:
-    from aiokafka import TopicPartition as KafkaTopicPartition
+    from collections.abc import Mapping
 
     from shieldx.engine.declarations.agent import Agent
 
@@ -50,6 +50,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     postgres: PostgresStatus | None = None
     health: str | None = None
     workers: Readiness | None = None
+    waiting_for: str | None = None
+    """Which workers are not ready, and why."""
 
 
 @click.command()
@@ -74,18 +76,25 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 
 
 async def _status(platform: Platform, health: str | None) -> Status:
-    workers = await asyncio.to_thread(readiness, health) if health else None
+    answer = await asyncio.to_thread(ask_health, health) if health else None
+    workers, waiting_for = answer or (None, None)
     try:
         actual = await platform.topic_admin.describe(platform.topics)
     except FixConfiguration as error:
         return Status(
-            ok=False, bootstrap=platform.bootstrap, reachable=False, error=str(error), health=health, workers=workers
+            ok=False,
+            bootstrap=platform.bootstrap,
+            reachable=False,
+            error=str(error),
+            health=health,
+            workers=workers,
+            waiting_for=waiting_for,
         )
     differences = await platform.topic_admin.differences(platform.topics, partitions=platform.partitions)
     counts = {name: topic.partitions for name, topic in actual.items()}
     postgres = await _postgres(platform) if platform.knows_postgres else None
     agents = [
-        await group_status(platform, agent, counts, await _positions(platform, agent, postgres))
+        await _agent(platform, agent, counts, postgres)
         for agent in platform.agents.values()
         if postgres is not None or not agent.needs_postgres
     ]
@@ -95,7 +104,7 @@ async def _status(platform: Platform, health: str | None) -> Status:
         ok=not differences
         and not transactions
         and workers in (None, "ready")
-        and all(agent.members for agent in agents)
+        and all(agent.members and not agent.set_aside for agent in agents)
         and (postgres is None or postgres.error is None),
         bootstrap=platform.bootstrap,
         reachable=True,
@@ -106,6 +115,7 @@ async def _status(platform: Platform, health: str | None) -> Status:
         postgres=postgres,
         health=health,
         workers=workers,
+        waiting_for=waiting_for,
     )
 
 
@@ -120,24 +130,27 @@ async def _postgres(platform: Platform) -> PostgresStatus:
     return PostgresStatus(place=place, reachable=True)
 
 
-async def _positions(
-    platform: Platform, agent: Agent, postgres: PostgresStatus | None
-) -> dict[KafkaTopicPartition, int] | None:
-    """What a sink has written, nothing as long as its database cannot be asked; None for another agent."""
+async def _agent(
+    platform: Platform, agent: Agent, partitions: Mapping[str, int], postgres: PostgresStatus | None
+) -> GroupStatus:
+    """The group of an agent; for a sink with what its database says, and nothing while that cannot be asked."""
     if not agent.needs_postgres:
-        return None
+        return await group_status(platform, agent, partitions)
     if postgres is None or postgres.error is not None:
-        return {}
+        return await group_status(platform, agent, partitions, {})
     async with connected(platform.postgres_dsn) as connection:
         found = await sink_positions(connection, agent.name)
-    return {tp: position.next_offset for tp, position in found.items()}
+        aside = await records_set_aside(connection, agent.name)
+    positions = {tp: position.next_offset for tp, position in found.items()}
+    return msgspec.structs.replace(await group_status(platform, agent, partitions, positions), set_aside=aside)
 
 
 def _print(status: Status) -> None:
     reached = "reachable" if status.reachable else f"not reachable: {status.error}"
     click.echo(f"broker   {status.bootstrap} {reached}")
     if status.workers is not None:
-        click.echo(f"workers  {status.health} {status.workers}")
+        reason = f": {status.waiting_for}" if status.waiting_for else ""
+        click.echo(f"workers  {status.health} {status.workers}{reason}")
     if not status.reachable:
         return
     if status.postgres is not None:
@@ -145,8 +158,9 @@ def _print(status: Status) -> None:
     differ = f"; {counted(len(status.differences), 'difference')}, see `shieldx topics diff`"
     click.echo(f"topics   {status.topics} declared{differ if status.differences else ', no differences'}")
     for agent in status.agents:
-        members = counted(agent.members, "member")
-        click.echo(f"agent    {agent.agent}: group {agent.group} {agent.state.lower()}, {members}, lag {agent.lag:,}")
+        aside = f", {counted(agent.set_aside, 'record')} set aside in shieldx.unreadable" if agent.set_aside else ""
+        group = f"group {agent.group} {agent.state.lower()}, {counted(agent.members, 'member')}"
+        click.echo(f"agent    {agent.agent}: {group}, lag {agent.lag:,}{aside}")
     for transaction in status.open_transactions:
         click.echo(f"waiting  {transaction}")
     lags = [

@@ -92,7 +92,9 @@ async def _check_partition(ledger: CheckedLedger, partition: int, snapshot: Ledg
     checked = kind(ledger, until, accounts, snapshot)
     await checked.check()
     if snapshot is not None:
-        await snapshot.compare_accounts(accounts, report.check(names.MIRRORED_ACCOUNTS))
+        mirrored_accounts = report.check(names.MIRRORED_ACCOUNTS)
+        await snapshot.compare_accounts(accounts, mirrored_accounts)
+        await snapshot.find_set_aside(mirrored_accounts, report.check(names.MIRRORED_MOVEMENTS))
         sums = report.check(names.MIRRORED_SUMS)
         await snapshot.compare_sums(topics, accounts, sums, from_nothing=until.commands.first == 0)
     report.partitions.append(

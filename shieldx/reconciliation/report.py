@@ -31,6 +31,7 @@ class FaultKind(StrEnum):
     TWICE = "twice"
     FOREIGN = "not of the ledger"
     UNREADABLE = "unreadable"
+    SET_ASIDE = "set aside in shieldx.unreadable"
     BALANCE = "does not add up"
 
 

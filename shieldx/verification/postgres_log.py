@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.domains.audit.breaks import BreakKind, brief
+from shieldx.domains.audit.breaks import Break, BreakKind, brief
 from shieldx.domains.audit.entry import AuditEntry, is_genuine
 from shieldx.domains.audit.joining import SeenHead
 from shieldx.domains.audit.projections import SELECT_COLUMNS, TABLE, entry_of
@@ -42,6 +42,10 @@ _SHARDS = (
     "SELECT shard FROM found WHERE shard IS NOT NULL"
 )
 _POSITIONS = "SELECT partition, next_offset FROM shieldx.positions WHERE sink = $1 AND topic = $2"
+_SET_ASIDE = (
+    "SELECT partition, record_offset, reason FROM shieldx.unreadable WHERE sink = $1 AND topic = $2 "
+    "ORDER BY partition, record_offset"
+)
 _TAIL = f"{SELECT_COLUMNS} WHERE shard = $1 ORDER BY sequence DESC, logged_at LIMIT {TAIL_ROWS}"
 
 
@@ -95,6 +99,16 @@ async def mirrored_positions(dsn: str, topic: str) -> dict[int, int]:
     async with connected(dsn) as connection:
         rows = await connection.fetch(_POSITIONS, SINK, topic)
     return {row["partition"]: row["next_offset"] for row in rows}
+
+
+async def set_aside(dsn: str, topic: str) -> list[Break]:
+    """The records of the log that the mirror lacks because its sink could not store them. Raises CheckPostgres."""
+    async with connected(dsn) as connection:
+        rows = await connection.fetch(_SET_ASIDE, SINK, topic)
+    return [
+        Break(BreakKind.SET_ASIDE, partition, None, None, offset, brief(f"{topic}/{partition}/{offset}: {reason}"))
+        for partition, offset, reason in rows
+    ]
 
 
 def _observed(rows: Sequence[asyncpg.Record]) -> Iterator[Observation]:

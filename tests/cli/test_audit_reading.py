@@ -51,7 +51,7 @@ from tests.cli.audit_topics import (
     send,
     write,
 )
-from tests.databases import new_database
+from tests.databases import new_database, query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -77,6 +77,10 @@ LEFT_OUT = ["240 tombstone", "241 malformed", "242 misplaced", "243 malformed", 
 ADD_POSITION = """
 INSERT INTO shieldx.positions (sink, topic, partition, next_offset, cluster_id, record_at)
 VALUES ('audit-mirror', 'audit.log', $1, $2, 'one', '2026-01-01T13:00:00Z')
+"""
+SET_ASIDE = """
+INSERT INTO shieldx.unreadable (sink, topic, partition, record_offset, reason)
+VALUES ('audit-mirror', 'audit.log', 1, 3, '')
 """
 
 
@@ -326,6 +330,26 @@ def test_a_search_reports_the_lag_of_the_mirror(shieldx: Shieldx, mirror: str, m
     unknown = shieldx("audit", "search", "--tenant", TENANTS[0])
     assert unknown.stdout == found.stdout
     assert "an unknown number of records behind the log, because Kafka does not respond" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("search", "--tenant", TENANTS[0]), ("export", "--source", "postgres", "--tenant", TENANTS[0])]
+)
+def test_records_that_the_mirror_has_set_aside_are_counted_and_the_exit_code_is_1(
+    shieldx: Shieldx, mirror: str, command: tuple[str, ...]
+) -> None:
+    lag = asyncio.run(offsets_behind(mirror))
+    whole = shieldx("audit", *command)
+    asyncio.run(query(mirror, SET_ASIDE))
+    try:
+        found = shieldx("audit", *command)
+    finally:
+        asyncio.run(query(mirror, "DELETE FROM shieldx.unreadable"))
+    assert (whole.exit_code, found.exit_code) == (0, 1)
+    assert found.stdout == whole.stdout
+    assert f"the mirror is {lag + 1} records behind the log, 1 of them set aside in shieldx.unreadable" in found.stderr
+    assert "1 record is set aside in shieldx.unreadable, so this may be incomplete" in found.stderr
+    assert "set aside" not in whole.stderr
 
 
 async def offsets_behind(dsn: str) -> int:

@@ -168,6 +168,24 @@ def test_the_mirror_by_itself_is_verified_without_kafka(shieldx: Shieldx, monkey
     assert verify(shieldx, "--only", "postgres")[:2] == (0, {POSTGRES: []})
 
 
+async def test_a_record_that_the_mirror_has_set_aside_is_a_break_of_the_mirror(
+    shieldx: Shieldx, mirror: str, tmp_path: Path
+) -> None:
+    metrics = tmp_path / "audit.prom"
+    await query(
+        mirror,
+        "INSERT INTO shieldx.unreadable (sink, topic, partition, record_offset, reason) VALUES "
+        "('audit-mirror', 'audit.log', $1, 3, 'ValueError: why'), ('credits-statements', 'credits.accounts', 0, 3, '')",
+        SHARD,
+    )
+    found = await asyncio.to_thread(verify, shieldx, "--metrics-file", str(metrics))
+    assert found[:2] == (1, {KAFKA: [], POSTGRES: here("set_aside", None, None)})
+    assert found.details == {f"audit.log/{SHARD}/3: ValueError: why"}
+    assert 'audit_verification_failures{kind="set_aside",log="the mirror in Postgres"} 1.0' in metrics.read_text()
+    shown = await asyncio.to_thread(shieldx, "audit", "verify", "--only", "postgres")
+    assert "BROKEN, 1 break" in shown.stdout or '"whole":false' in shown.stdout
+
+
 # Changes to the mirror
 
 

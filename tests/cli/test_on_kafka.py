@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from shieldx.engine.tasks.partitioner import home_partition
 from tests.cli.cli_stack import PARTITIONS, TIMEOUT_S, CliStack
+from tests.databases import query
 from tests.engine.kafka.raw_batches import RawRecord, batch, produce
 
 if TYPE_CHECKING:
@@ -130,6 +132,39 @@ def test_status_finds_everything_in_order(place: CliStack) -> None:
     assert (status["postgres"]["reachable"], status["postgres"]["error"]) == (True, None)
     assert (agent["agent"], agent["members"], agent["lag"], len(agent["partitions"])) == ("credits", 1, 0, PARTITIONS)
     assert "agent    credits: group shieldx.credits stable, 1 member, lag 0" in place.call("status").stdout
+
+
+def test_status_says_why_a_sink_waits(place: CliStack) -> None:
+    dsn = place.stack["postgres"]
+    theirs = "ALTER TABLE credits.transactions {} CONSTRAINT theirs"
+    place.status_without_lag()
+    asyncio.run(query(dsn, f"{theirs.format('ADD')} CHECK (tenant_id <> 'waits') NOT VALID"))
+    try:
+        place.call("send", "-", given=command("purchase", "waits", "k1", amount=1))
+        deadline_s = monotonic() + TIMEOUT_S
+        while not (waits := json.loads(place.call("status", "--json").stdout)["waiting_for"]):
+            assert monotonic() < deadline_s
+        shown = place.call("status")
+    finally:
+        asyncio.run(query(dsn, theirs.format("DROP")))
+    assert waits.startswith("credits-statements (Postgres at 127.0.0.1:")
+    assert "the constraint theirs of credits.transactions refuses a row" in waits
+    assert shown.returncode == 1
+    assert f"{place.stack['health']} not ready: {waits}\n" in shown.stdout
+    place.until_applied("waits")
+
+
+def test_status_finds_what_a_sink_has_set_aside(place: CliStack) -> None:
+    place.status_without_lag()
+    dsn = place.stack["postgres"]
+    asyncio.run(query(dsn, "INSERT INTO shieldx.unreadable VALUES ('audit-mirror', 'audit.log', 0, 0, 1, '', 'why')"))
+    try:
+        shown, given = place.call("status"), place.call("status", "--json")
+    finally:
+        asyncio.run(query(dsn, "DELETE FROM shieldx.unreadable"))
+    assert (shown.returncode, given.returncode) == (1, 1)
+    assert "audit-mirror stable, 1 member, lag 0, 1 record set aside in shieldx.unreadable\n" in shown.stdout
+    assert {agent["agent"]: agent["set_aside"] for agent in json.loads(given.stdout)["agents"]}["audit-mirror"] == 1
 
 
 def test_a_worker_joins_and_leaves(place: CliStack) -> None:

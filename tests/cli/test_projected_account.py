@@ -41,6 +41,13 @@ ONE_MORE = """
 UPDATE credits.accounts SET balance = 60, total_spent = 40;
 UPDATE shieldx.positions SET next_offset = next_offset + 1, record_at = '2026-11-22T15:00:00Z';
 """
+SET_ASIDE = """
+INSERT INTO shieldx.unreadable (sink, topic, partition, record_offset, reason) VALUES
+    ('credits-statements', 'credits.accounts', 1, 2, 'of the tenant''s partition'),
+    ('credits-statements', 'credits.transactions', 1, 2, 'of the tenant''s partition'),
+    ('credits-statements', 'credits.transactions', 0, 2, 'of another one'),
+    ('audit-mirror', 'audit.log', 1, 2, 'of another sink');
+"""
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def test_without_kafka_a_balance_says_when_its_partition_was_last_applied(shield
     )
     answer = json.loads(given.stdout)
     assert (answer["balance"], answer["available"]) == (70, 70)
-    assert answer["behind"] == {"records": None, "applied_at": "2026-11-22T13:00:02.000Z"}
+    assert answer["behind"] == {"records": None, "set_aside": 0, "applied_at": "2026-11-22T13:00:02.000Z"}
     assert "source_partition" not in answer
 
 
@@ -84,11 +91,32 @@ def test_without_kafka_a_balance_says_when_its_partition_was_last_applied(shield
 def test_without_kafka_a_statement_is_shown_all_the_same(shieldx: Callable[..., Result]) -> None:
     *_, closing = map(json.loads, shieldx("statement", "org-1", "--json").stdout.splitlines())
     assert closing["closing"] == 70
-    assert closing["behind"] == {"records": None, "applied_at": "2026-11-22T13:00:02.000Z"}
+    assert closing["behind"] == {"records": None, "set_aside": 0, "applied_at": "2026-11-22T13:00:02.000Z"}
     last = shieldx("statement", "org-1").stdout.splitlines()[-1]
     assert last.startswith(
         "This is an unknown number of records behind the ledger, because Kafka does not respond; last applied"
     )
+
+
+@pytest.mark.parametrize("arguments", [("balance", "org-1"), ("balance", "org-1", "--at", "9"), ("statement", "org-1")])
+def test_records_that_are_set_aside_are_counted_and_the_exit_code_is_1(
+    shieldx: Callable[..., Result], ledger: str, arguments: tuple[str, ...]
+) -> None:
+    asyncio.run(execute(ledger, SET_ASIDE))
+    shown, given = shieldx(*arguments), shieldx(*arguments, "--json")
+    assert (shown.exit_code, given.exit_code) == (1, 1)
+    assert "because Kafka does not respond, 2 of them set aside in shieldx.unreadable; last applied" in shown.stdout
+    assert json.loads(given.stdout.splitlines()[-1])["behind"]["set_aside"] == 2
+    for result in (shown, given):
+        assert "2 records are set aside in shieldx.unreadable, so this may be incomplete" in result.stderr
+
+
+def test_of_an_unknown_tenant_all_that_is_set_aside_is_counted(shieldx: Callable[..., Result], ledger: str) -> None:
+    asyncio.run(execute(ledger, SET_ASIDE))
+    unknown = shieldx("balance", "org-2")
+    assert unknown.exit_code == 1
+    assert "unknown tenant 'org-2' (an unknown number of records" in unknown.stderr
+    assert "3 of them set aside in shieldx.unreadable" in unknown.stderr
 
 
 @pytest.mark.usefixtures("ledger")

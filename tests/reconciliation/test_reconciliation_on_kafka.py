@@ -22,7 +22,7 @@ from shieldx.client import Client
 from shieldx.dev.stack import Stack
 from shieldx.domains.audit.tables import DECISIONS, LOG
 from shieldx.domains.credits.messages import Batch, Commit, Consume, Purchase, Refund, Reserve, Result, Single
-from shieldx.domains.credits.tables import COMMANDS, RESULTS, TRANSACTIONS, TransactionRow
+from shieldx.domains.credits.tables import ACCOUNTS, COMMANDS, RESULTS, TRANSACTIONS, TransactionRow
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.log import Record, TopicPartition
@@ -251,6 +251,30 @@ async def test_rows_that_were_tampered_with(copied: tuple[Platform, str]) -> Non
         ],
         names.MIRRORED_SUMS: [("does not add up", tenant_id) for tenant_id in sorted(TENANTS)],
     }
+
+
+async def test_records_that_are_set_aside_are_faults_and_their_partition_is_not_summed(
+    copied: tuple[Platform, str],
+) -> None:
+    platform, dsn = copied
+    home = home_partition("acme", PARTITIONS)
+    (last,) = (await offsets(platform, TRANSACTIONS, home))[-1:]
+    (row,) = await rows_at(platform, home, [last])
+    await query(dsn, "DELETE FROM credits.transactions WHERE transaction_id = $1", row.transaction_id)
+    insert = (
+        "INSERT INTO shieldx.unreadable (sink, topic, partition, record_offset, reason) "
+        "VALUES ('credits-statements', $1, $2, $3, 'why')"
+    )
+    await query(dsn, insert, TRANSACTIONS, home, last)
+    await query(dsn, insert, ACCOUNTS, home, 7)
+    report = await check(platform, dsn)
+    aside = "set aside in shieldx.unreadable"
+    assert [(str(fault), fault.check) for fault in report.faults if fault.kind == aside] == [
+        (f"{TRANSACTIONS}/{home}/{last} {aside}", names.MIRRORED_MOVEMENTS),
+        (f"{ACCOUNTS}/{home}/7 {aside}", names.MIRRORED_ACCOUNTS),
+    ]
+    assert [fault.tenant_id for fault in report.faults if fault.kind == "missing"] == [row.tenant_id]
+    assert report.check(names.MIRRORED_SUMS).lagging == {"partitions not summed because records are set aside": 1}
 
 
 async def test_rows_that_are_not_yet_in_postgres(copied: tuple[Platform, str]) -> None:

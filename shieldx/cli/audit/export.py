@@ -19,6 +19,7 @@ from shieldx.cli.audit.sources import KAFKA, SOURCES
 from shieldx.cli.audit.stored_heads import stored_heads
 from shieldx.cli.audit.stream_time import from_option, to_option
 from shieldx.cli.audit.whole_file import output_option, whole_file
+from shieldx.cli.behind import end_if_incomplete
 from shieldx.cli.committed_records import committed_consumer, partitions_of, ranges_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import counted, printable, say
@@ -50,6 +51,8 @@ class ExportResult(NamedTuple):
 
     entries: int
     left_out: list[Break]
+    set_aside: int = 0
+    """Records of the log that the mirror could not store."""
 
 
 @click.command()
@@ -70,8 +73,8 @@ def command(
 ) -> None:
     """Export entries as JSON lines with a signed manifest, for `shieldx audit verify --file FILE`.
 
-    Entries appended during the export are not included. The exit code is 1 if some records cannot be exported; the file
-    contains all others.
+    Entries appended during the export are not included. The exit code is 1 if some records cannot be exported, or are
+    set aside by the mirror; the file contains all others.
     """
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
@@ -86,6 +89,7 @@ def command(
         number = sum(each.entries for each in done.left_out)
         say(f"skipped {counted(number, 'record')} that cannot be exported. Run `shieldx audit verify`")
         ctx.exit(1)
+    end_if_incomplete(done.set_aside)
 
 
 async def _from_kafka(platform: Platform, criteria: Criteria, keys: Keyring, file: BinaryIO) -> ExportResult:
@@ -109,8 +113,10 @@ async def _from_postgres(platform: Platform, criteria: Criteria, keys: Keyring, 
         say(f"cannot get the current signing key from Kafka ({error}); signing with the keyring's first key {key_id!r}")
     unusable = Breaks()
     async with mirror(platform) as found:
-        say(f"the mirror is {(await found.behind()).log('log')}")
-        return await _write(in_postgres(found, criteria, unusable), criteria, keys, key_id, unusable, file)
+        behind = await found.behind()
+        say(f"the mirror is {behind.log('log')}")
+        done = await _write(in_postgres(found, criteria, unusable), criteria, keys, key_id, unusable, file)
+        return done._replace(set_aside=behind.set_aside)
 
 
 async def _write(

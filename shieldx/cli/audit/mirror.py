@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shieldx.cli.behind import Behind, last_applied, records_behind
 from shieldx.cli.committed_records import partitions_of
-from shieldx.cli.sink_positions import sink_positions
+from shieldx.cli.sink_positions import records_set_aside, sink_positions
 from shieldx.domains.audit.projections import SELECT_COLUMNS, TABLE
 from shieldx.domains.audit.tables import LOG
 from shieldx.errors import FixConfiguration
-from shieldx.sinks.database import connected, place_of
+from shieldx.sinks.database import connected
 from shieldx.verification.postgres_log import SINK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import asyncpg
 
     from shieldx.bootstrap.platform import Platform
     from shieldx.cli.audit.criteria import Criteria
@@ -88,7 +89,8 @@ class AuditMirror:
             records = await records_behind(self._platform, inputs, self._positions)
         except (KafkaError, FixConfiguration):
             pass  # the number stays unknown
-        return Behind(records, last_applied(self._positions.values()))
+        aside = await records_set_aside(self._connection, SINK)
+        return Behind(None if records is None else records + aside, aside, last_applied(self._positions.values()))
 
 
 @asynccontextmanager
@@ -96,18 +98,12 @@ async def mirror(platform: Platform) -> AsyncIterator[AuditMirror]:
     """The mirror and the positions that belong to its rows, in one database snapshot.
 
     Raises:
-        FixConfiguration: No Postgres is configured, its schema belongs to another version, or access is denied.
-        CheckPostgres: Postgres does not respond.
+        FixConfiguration: No Postgres is configured, or its schema belongs to another version.
+        CheckPostgres: Postgres does not respond, or denies access.
     """
     (await platform.schema.state()).check()
-    try:
-        async with (
-            connected(platform.postgres_dsn) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield AuditMirror(platform, connection, await sink_positions(connection, SINK))
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise FixConfiguration(
-            f"Postgres at {place_of(platform.postgres_dsn)}: the user lacks a privilege that "
-            f"docs/how-to/postgres.md lists ({error})"
-        ) from error
+    async with (
+        connected(platform.postgres_dsn) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield AuditMirror(platform, connection, await sink_positions(connection, SINK))

@@ -13,6 +13,7 @@ from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import HEADINGS, entries_counted, row
 from shieldx.cli.audit.mirror import mirror
 from shieldx.cli.audit.stream_time import from_option, to_option
+from shieldx.cli.behind import end_if_incomplete
 from shieldx.cli.kafka_errors import silence_aiokafka
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, say
 from shieldx.domains.audit.projections import entry_of
@@ -47,7 +48,10 @@ DEFAULT_LIMIT = 100
 @as_json
 @click.pass_context
 def command(ctx: click.Context, /, *, limit: int, as_json: bool, **given: Any) -> None:
-    """Print entries from Postgres, newest last, and the lag of the mirror."""
+    """Print entries from Postgres, newest last, and the lag of the mirror.
+
+    The exit code is 1 if a row was edited, or if records of the log are set aside.
+    """
     criteria = Criteria(**given)
     if criteria == Criteria():
         raise click.UsageError("no criteria: use --tenant, --actor, --action, --outcome, --subject, --from or --to")
@@ -73,6 +77,7 @@ def command(ctx: click.Context, /, *, limit: int, as_json: bool, **given: Any) -
     say(f"the mirror is {behind.log('log')}")
     if edited:
         ctx.exit(1)
+    end_if_incomplete(behind.set_aside)
 
 
 async def _read(platform: Platform, criteria: Criteria, limit: int) -> tuple[list[EntryRow], Behind]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
+import msgspec
 
 from shieldx.bootstrap.keyring_source import keyring, knows_keyring
 from shieldx.bootstrap.platform import Platform
@@ -26,7 +27,13 @@ from shieldx.settings import load_settings
 from shieldx.verification.heads import Heads, judge, read_heads
 from shieldx.verification.kafka_log import heads_below, kafka_segments
 from shieldx.verification.metrics import write_metrics
-from shieldx.verification.postgres_log import MIRROR, mirrored_heads, mirrored_positions, postgres_segments
+from shieldx.verification.postgres_log import (
+    MIRROR,
+    mirrored_heads,
+    mirrored_positions,
+    postgres_segments,
+    set_aside,
+)
 from shieldx.verification.verify import Verifier
 
 if TYPE_CHECKING:
@@ -78,7 +85,7 @@ def command(
     """Check every entry's hash, signature and link in Kafka and in Postgres, and that no entry is missing.
 
     The log must contain everything that the mirror in Postgres has seen, and the mirror everything that it claims to
-    have read. The exit code is 1 if anything is wrong.
+    have read, with nothing set aside. The exit code is 1 if anything is wrong.
     """
     if file is not None and (only or against_ledger):
         raise click.UsageError("--file cannot be combined with --only or --against-ledger")
@@ -140,7 +147,9 @@ async def _verify(settings: Settings, verifier: Verifier, keys: Keyring, asked: 
             positions = {number: offset for number, offset in said.items() if 0 <= number < partitions}
             below = await heads_below(settings, platform.bootstrap, asked.topic, positions, keys)
             heads = Heads([*asked.heads.seen, *below], [])
-        verdicts[MIRROR] = await verifier.log(await postgres_segments(platform.postgres_dsn), heads)
+        verdict = await verifier.log(await postgres_segments(platform.postgres_dsn), heads)
+        aside = await set_aside(platform.postgres_dsn, asked.topic)
+        verdicts[MIRROR] = msgspec.structs.replace(verdict, breaks=[*verdict.breaks, *aside])
     return verdicts
 
 

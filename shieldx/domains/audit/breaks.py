@@ -37,6 +37,7 @@ class BreakKind(StrEnum):
     HEAD = "head"
     EXTRA = "extra"
     MANIFEST = "manifest"
+    SET_ASIDE = "set_aside"
 
 
 class Break(msgspec.Struct, frozen=True):
