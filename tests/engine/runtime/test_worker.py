@@ -309,10 +309,12 @@ async def test_a_partition_that_cannot_be_worked_on_stops_the_worker_with_the_re
 
     agent = the_ledger(platform)
     with_a_gap = LogWithAGap(platform.connection, agent.positions)
+    await with_a_gap.start()
     ended = asyncio.Event()
     with pytest.raises(FixConfiguration, match="records 7 to 8 were deleted before they were read"):
         async with running(platform, agent, with_a_gap, ended):
             await ended.wait()
+    await with_a_gap.stop()
 
 
 async def test_a_fenced_task_restores_if_it_is_still_assigned(platform: Platform) -> None:
