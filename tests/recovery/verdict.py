@@ -136,7 +136,7 @@ class Judge:
             for record in records:
                 result = _decode_result(record.value)
                 inner = [] if result.results is msgspec.UNSET else result.results
-                if any(min(msgspec.structs.astuple(each.balance)) < 0 for each in (result, *inner)):
+                if any(min(msgspec.structs.astuple(each.account)) < 0 for each in (result, *inner)):
                     self._wrong(f"negative: {record.topic}/{record.partition}/{record.offset} {record.value!r}")
 
     def _check_keys(self, results: list[list[ConsumerRecord]], keys: set[tuple[str, str]]) -> None:
