@@ -16,7 +16,7 @@ import msgspec
 from msgspec import inspect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _SHOWN_NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}:]', re.DOTALL)
@@ -48,7 +48,6 @@ _UNSUPPORTED = (
     inspect.TypedDictType,
 )
 """Forms whose parts cannot be matched with their JSON by name or position."""
-_NESTED = (msgspec.Struct, list, tuple, dict)
 
 Members = dict[str, msgspec.Raw]
 """The members of an object. Of several with one name, the last."""
@@ -103,20 +102,20 @@ class StrictDecoder:
 
 
 def check_nothing_left_out(value: bytes, read: Any) -> None:
-    """Check that what was read from JSON is all that it says.
+    """Check that plain JSON, as msgspec reads it without a type, has no name twice.
 
     Raises:
-        LeavesOut, UnicodeDecodeError: it says more.
+        LeavesOut: an object has.
     """
-    _check(value, read, _ROOT, None, nul=True)
+    _check(value, read, _ROOT, None, nul=False)
 
 
-def names_given_twice(value: bytes | msgspec.Raw, members: Members) -> set[str]:
+def names_given_twice(value: bytes, members: Members) -> Collection[str]:
     """The names that several members of an object have. `members` are what was decoded from the object."""
     # Each member has one colon of its own; others are in names and in values, also in values that were dropped.
-    if bytes(value).count(b":") - b"".join(members.values()).count(b":") == len(members):
-        return set()
-    names = Counter(_names_in(bytes(value)))
+    if value.count(b":") - b"".join(members.values()).count(b":") == len(members):
+        return ()
+    names = Counter(_names_in(value))
     return {name for name, times in names.items() if times > 1}
 
 
@@ -183,59 +182,73 @@ class _Forms:
 
 
 class _Shape(NamedTuple):
-    """The names of a struct in JSON."""
+    """The fields of a struct."""
 
-    fields: Mapping[str, str | None]
-    """The attribute of each name; None for the tag."""
+    names: frozenset[str]
+    """As JSON has them, with the name of the tag."""
+    attributes: tuple[tuple[str, str], ...]
+    """The name and the attribute of each field."""
+    nested: tuple[tuple[str, str], ...]
+    """The same of each field that can be more than a scalar."""
     since_level: Mapping[str, int]
     may_hold_nul: bool
 
 
 @cache
 def _shape_of(kind: type[msgspec.Struct]) -> _Shape:
-    config = kind.__struct_config__
-    fields: dict[str, str | None] = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
-    if config.tag_field is not None:
-        fields[config.tag_field] = None
-    return _Shape(fields, getattr(kind, "since_level", {}), getattr(kind, "may_hold_nul", False))
+    form: Any = inspect.type_info(kind)  # a StructType
+    tag = () if form.tag_field is None else (form.tag_field,)
+    attributes = tuple((field.encode_name, field.name) for field in form.fields)
+    nested = tuple((field.encode_name, field.name) for field in form.fields if not _is_scalar(field.type))
+    names = frozenset((*tag, *dict(attributes)))
+    return _Shape(names, attributes, nested, getattr(kind, "since_level", {}), getattr(kind, "may_hold_nul", False))
 
 
-def _check(value: bytes | msgspec.Raw, read: Any, path: str, level: int | None, *, nul: bool) -> None:
+def _is_scalar(form: inspect.Type) -> bool:
+    if isinstance(form, inspect.Metadata):
+        return _is_scalar(form.type)
+    if isinstance(form, inspect.UnionType):
+        return all(map(_is_scalar, form.types))
+    return isinstance(form, _COMPARABLE) and not isinstance(form, inspect.AnyType)
+
+
+def _check(value: bytes, read: Any, path: str, level: int | None, *, nul: bool) -> None:
     """Compare JSON with what was read from it. `nul` says whether a text with U+0000 is refused."""
     if isinstance(read, msgspec.Struct):
         _check_struct(value, read, path, level)
     elif isinstance(read, (list, tuple)):
         for index, (raw, item) in enumerate(zip(_decode_items(value), read, strict=True)):
-            _check(raw, item, f"{path}[{index}]", level, nul=nul)
+            _check(bytes(raw), item, f"{path}[{index}]", level, nul=nul)
     elif isinstance(read, dict):
-        for name, raw in _members_of(value, path).items():
-            _check(raw, read[name], f"{path}.{shown_name(name)}", level, nul=nul)
+        members = decode_members(value)
+        _check_once(value, members, path)
+        for name, raw in members.items():
+            _check(bytes(raw), read[name], f"{path}.{shown_name(name)}", level, nul=nul)
             _check(b"", name, path, level, nul=nul)
     elif nul and isinstance(read, str) and _NUL in read:
         raise LeavesOut(f"U+0000 in a text - at `{path}`")
 
 
-def _check_struct(value: bytes | msgspec.Raw, read: msgspec.Struct, path: str, level: int | None) -> None:
-    fields, since_level, may_hold_nul = _shape_of(type(read))
-    nul = not may_hold_nul and _NUL_IN_JSON in bytes(value)
-    for name, raw in _members_of(value, path).items():
-        if name not in fields:
-            raise LeavesOut(f"Unknown field - at `{path}.{shown_name(name)}`")
-        if level is not None and level < since_level.get(name, 0):
-            raise LeavesOut(f"Unknown field before format level {since_level[name]} - at `{path}.{name}`")
-        attribute = fields[name]
-        inner = None if attribute is None else getattr(read, attribute)
-        if isinstance(inner, _NESTED) or nul:
-            _check(raw, inner, f"{path}.{name}", level, nul=nul)
+def _check_struct(value: bytes, read: msgspec.Struct, path: str, level: int | None) -> None:
+    shape, members = _shape_of(type(read)), decode_members(value)
+    if not shape.names >= members.keys():
+        unknown = next(name for name in members if name not in shape.names)
+        raise LeavesOut(f"Unknown field - at `{path}.{shown_name(unknown)}`")
+    _check_once(value, members, path)
+    for name, since_level in shape.since_level.items():
+        if level is not None and level < since_level and name in members:
+            raise LeavesOut(f"Unknown field before format level {since_level} - at `{path}.{name}`")
+    nul = _NUL_IN_JSON in value and not shape.may_hold_nul
+    for name, attribute in shape.attributes if nul else shape.nested:
+        if name in members:
+            _check(bytes(members[name]), getattr(read, attribute), f"{path}.{name}", level, nul=nul)
 
 
-def _members_of(value: bytes | msgspec.Raw, path: str) -> Members:
-    """The members of an object, of which no two may have one name."""
-    members = decode_members(value)
+def _check_once(value: bytes, members: Members, path: str) -> None:
+    """Check that no two members of an object have the same name."""
     twice = names_given_twice(value, members)
     if twice:
         raise LeavesOut(f"Field given twice - at `{path}.{min(map(shown_name, twice))}`")
-    return members
 
 
 def _names_in(value: bytes) -> Iterator[str]:

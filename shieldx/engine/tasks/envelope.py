@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TENANT_ID, IDEMPOTENCY_KEY, TYPE = "tenant_id", "idempotency_key", "type"
 _IDENTIFYING = frozenset({TENANT_ID, IDEMPOTENCY_KEY, TYPE})
+_REPLACED = "\ufffd"
 _decode_text = msgspec.json.Decoder(str).decode
 
 
@@ -27,29 +28,35 @@ def envelope_of(record: Record, tags: Collection[str], why: str) -> Envelope | N
     them twice is not answered, nor one whose key is another tenant than its body's: the answer could go to somebody
     else.
     """
-    names = [name for name, content in record.headers if name in {CORRELATION_ID, REPLY_TO} and content]
-    if len(names) > len(set(names)):
+    addressed = [name for name, content in record.headers if name in {CORRELATION_ID, REPLY_TO} and content]
+    if len(addressed) > len(set(addressed)):
         return None
     texts = _texts_of(record.value or b"")
     if texts is None:
         return None
-    owner = None if record.key is None else record.key.decode(errors="replace")[:MAX_ID_LENGTH]
     tenant_id = texts.get(TENANT_ID)
     if tenant_id is not None and record.key is not None and tenant_id.encode() != record.key:
         return None
-    if not names and (tenant_id is None or IDEMPOTENCY_KEY not in texts):
+    if not addressed and (tenant_id is None or IDEMPOTENCY_KEY not in texts):
         return None
     kind = texts.get(TYPE)
-    return Envelope(why, tenant_id or owner or "", kind if kind in tags else None, texts)
+    return Envelope(why, tenant_id or _owner(record.key), kind if kind in tags else None, texts)
+
+
+def _owner(key: bytes | None) -> str:
+    """The tenant in a record's key; empty if it cannot be one."""
+    text = (key or b"").decode(errors="replace")
+    return text if len(text) <= MAX_ID_LENGTH and _REPLACED not in text else ""
 
 
 def _texts_of(value: bytes) -> dict[str, str] | None:
     """The short texts in a JSON object by name; none if it is not readable, and None if it is ambiguous."""
     try:
-        members = decode_members(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        readable = value.decode(errors="replace").encode()  # names that are not UTF-8 hide none of the others
+        members = decode_members(readable)
+    except (msgspec.MsgspecError, RecursionError):
         return {}
-    twice = names_given_twice(value, members)
+    twice = names_given_twice(readable, members)
     if not _IDENTIFYING.isdisjoint(twice):
         return None
     texts = {name: _text_in(raw) for name, raw in members.items() if name not in twice}
@@ -57,9 +64,9 @@ def _texts_of(value: bytes) -> dict[str, str] | None:
 
 
 def _text_in(raw: msgspec.Raw) -> str:
-    """The text in JSON; empty if it is something else or longer than an id."""
+    """The text in JSON; empty if it is something else, longer than an id or perhaps not as it was sent."""
     try:
         text = _decode_text(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except msgspec.MsgspecError:
         return ""
-    return text if len(text) <= MAX_ID_LENGTH else ""
+    return text if len(text) <= MAX_ID_LENGTH and _REPLACED not in text else ""

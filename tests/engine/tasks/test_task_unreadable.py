@@ -72,10 +72,12 @@ async def test_a_command_that_cannot_be_read_is_answered_beside_its_dead_letter(
     [
         (CUT_OFF, b"acme", "acme"),
         (CUT_OFF, None, ""),
-        (CUT_OFF, b"\xff", "\ufffd"),
+        (CUT_OFF, b"\xff", ""),
+        (CUT_OFF, b"x" * 257, ""),
         (None, b"acme", "acme"),
         (b"[]", b"acme", "acme"),
-        (b'{"type":"add","tenant_id":"acme","amo\xf8nt":1}', b"acme", "acme"),
+        (b'{"type":"add","tenant_id":"acme","amo\xf8nt":1}', None, "acme"),
+        (b'{"type":"add","tenant_id":"ac\xffme"}', b"acme", "acme"),
         (b'{"type":"add","tenant_id":7}', b"acme", "acme"),
         (b'{"type":"add","tenant_id":"' + b"x" * 257 + b'"}', b"acme", "acme"),
         (b'{"type":"add","tenant_id":"acme","x":1}', None, "acme"),
@@ -94,6 +96,8 @@ async def test_the_correlation_id_is_enough(value: bytes | None, key: bytes | No
 async def test_a_topic_for_replies_or_tenant_and_key_are_enough() -> None:
     assert await answered(CUT_OFF, None, [("reply-to", b"replies")])
     assert await answered(BAD_AMOUNT, None, [])
+    assert await answered(BAD_AMOUNT.replace(b'"amount"', b'"amo\xf8nt"'), None, [])
+    assert not await answered(BAD_AMOUNT.replace(b"acme", b"ac\xffme"), None, [])
     assert not await answered(CUT_OFF, b"acme", [])
     assert not await answered(b'{"type":"add","tenant_id":"acme","x":1}', b"acme", [])
     assert not await answered(b'{"type":"add","idempotency_key":"k"}', b"acme", [])
