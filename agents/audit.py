@@ -1,6 +1,6 @@
 """audit: reads appends, decisions and rotations; writes the log, its heads, and the keys of chained appends."""
 
-from shieldx.domains.audit import tables
+from shieldx.domains.audit import answers, tables
 from shieldx.domains.audit.dead_letters import AuditReason
 from shieldx.domains.audit.fold import AuditFold
 from shieldx.domains.audit.metrics import entries, head
@@ -13,7 +13,9 @@ agent = TransactionalAgent(
     reads=(tables.APPENDS, tables.DECISIONS, tables.ROTATIONS),
     fold=AuditFold,
     parameters=("audit_keyring",),
-    writes=(tables.LOG,),
+    writes=(tables.LOG, tables.RESULTS),
+    answers=(tables.LOG, tables.RESULTS),
+    unreadable=answers.unreadable,
     state=STATE,
     dead_letter_reasons=tuple(AuditReason),
     counters=(

@@ -1,6 +1,6 @@
 """credits: reads commands; writes results, audit entries and the ledger's tables."""
 
-from shieldx.domains.credits import tables
+from shieldx.domains.credits import answers, tables
 from shieldx.domains.credits.dead_letters import CreditsReason
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Result
@@ -13,6 +13,7 @@ agent = TransactionalAgent(
     reads=(tables.COMMANDS,),
     fold=CreditsFold,
     writes=(tables.RESULTS, tables.AUDIT),
+    unreadable=answers.unreadable,
     state=STATE,
     dead_letter_reasons=tuple(CreditsReason),
     counters=(

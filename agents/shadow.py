@@ -1,7 +1,7 @@
 """shadow: reads evaluations, rules and sample sets; writes batches for the evaluators, reports and results."""
 
 from shieldx.domains.credits.tables import COMMANDS as LEDGER_COMMANDS
-from shieldx.domains.shadow import metrics, tables
+from shieldx.domains.shadow import answers, metrics, tables
 from shieldx.domains.shadow.dead_letters import ShadowReason
 from shieldx.domains.shadow.fold import ShadowFold
 from shieldx.domains.shadow.state import STATE
@@ -14,6 +14,8 @@ agent = TransactionalAgent(
     fold=ShadowFold,
     parameters=("shadow_price_per_1000",),
     writes=(tables.REPORTS, tables.RESULTS, tables.BATCHES, LEDGER_COMMANDS, tables.AUDIT),
+    answers=(tables.REPORTS, tables.RESULTS),
+    unreadable=answers.unreadable,
     state=STATE,
     dead_letter_reasons=tuple(ShadowReason),
     counters=(

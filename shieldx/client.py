@@ -10,24 +10,27 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import uuid4
 
 import msgspec
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from shieldx.domains.credits.messages import Command, Result
+from shieldx.domains.credits.messages import Code, Command, Result
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.clients import new_consumer, new_producer
 from shieldx.engine.kafka.committed_range import start_at_end
 from shieldx.engine.tasks.codec import CORRELATION_ID, SCHEMA, encode
 from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import CheckConnection, ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
+
+    from aiokafka import ConsumerRecord
 
 __all__ = ["CheckConnection", "Client", "MakeItSmaller", "SendAgain"]
 
@@ -51,6 +54,23 @@ class MakeItSmaller(ShieldXError):
     """
 
 
+class _Awaited(NamedTuple):
+    """A command that was sent and has no result yet."""
+
+    command: Command
+    home: int
+    result: asyncio.Future[Result]
+
+    def is_answered_by(self, result: Result, partition: int) -> bool:
+        """Whether a result with the command's correlation id is the command's.
+
+        Results are public, and so are the correlation ids in them: anybody may send a command of their own with one. In
+        the home partition it comes after the command that had the id first. Unreadable ones are answered elsewhere too.
+        """
+        same = (result.tenant_id, result.idempotency_key) == (self.command.tenant_id, self.command.idempotency_key)
+        return same and (result.code is not Code.UNREADABLE or partition == self.home)
+
+
 class Client:
     """Sends commands and matches results to them by correlation id. One client serves many concurrent callers."""
 
@@ -58,7 +78,8 @@ class Client:
         self._connection = dict(connection)
         self._retry_after_s = retry_after_s
         self._decode = msgspec.json.Decoder(Result).decode
-        self._waiting: dict[bytes, asyncio.Future[Result]] = {}
+        self._waiting: dict[bytes, _Awaited] = {}
+        self._partitions = 0
         self._in_order = asyncio.Lock()  # aiokafka may reorder sends when a batch is full
         self._stack = AsyncExitStack()
 
@@ -92,13 +113,16 @@ class Client:
         """Disconnect. Callers that are still waiting get SendAgain."""
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(SendAgain("the client was closed before the result arrived"))
+        for awaited in self._waiting.values():
+            if not awaited.result.done():
+                awaited.result.set_exception(SendAgain("the client was closed before the result arrived"))
         await self._stack.aclose()
 
     async def send(self, command: Command, *, timeout_s: float = 30.0) -> Result:
         """Send a command and await its result. Resends the command with the same key until a result arrives.
+
+        A result with the code `unreadable` says that nothing was executed, for example because the command has a field
+        of a later release than the ledger's. Its `detail` says why; the mended command may have the same key.
 
         Raises:
             SendAgain: No result arrived in time; it is unknown whether the command was executed.
@@ -106,15 +130,16 @@ class Client:
             CheckConnection: An ACL is missing.
         """
         correlation_id = uuid4().hex.encode()
-        future = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        home = home_partition(command.tenant_id, self._partitions)
+        self._waiting[correlation_id] = _Awaited(command, home, future)
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     await self._send(command, correlation_id)
                     done, _ = await asyncio.wait([future], timeout=self._retry_after_s)
                     if done:
-                        result: Result = future.result()
-                        return result
+                        return future.result()
         except MessageSizeTooLargeError as error:
             raise MakeItSmaller(f"command {command.idempotency_key!r}: {error}") from error
         except (TimeoutError, KafkaError) as error:
@@ -137,6 +162,7 @@ class Client:
     async def _seek_to_end(self) -> None:
         await self._producer.partitions_for(COMMANDS)  # so that no send has to wait for it, even during a stop
         numbers = await self._producer.partitions_for(RESULTS)
+        self._partitions = len(numbers)
         await start_at_end(self._consumer, [TopicPartition(RESULTS, number) for number in sorted(numbers)])
 
     async def _read(self) -> None:
@@ -149,7 +175,7 @@ class Client:
                 continue
             for records in fetched.values():
                 for record in records:
-                    self._resolve(record.headers, record.value)
+                    self._resolve(record)
 
     def _note_failure(self, correlation_id: bytes, delivery: asyncio.Future[Any]) -> None:
         """Retrieve a delivery's error. The command is resent with the same key, unless it would fail again."""
@@ -157,20 +183,23 @@ class Client:
         if error is None:
             return
         logger.warning("a command was not delivered: %r", error)
-        refused, future = refusal(error, self._connection), self._waiting.get(correlation_id)
-        if refused is not None and future is not None and not future.done():
-            future.set_exception(CheckConnection(str(refused)))
+        refused, awaited = refusal(error, self._connection), self._waiting.get(correlation_id)
+        if refused is not None and awaited is not None and not awaited.result.done():
+            awaited.result.set_exception(CheckConnection(str(refused)))
 
-    def _resolve(self, headers: tuple[tuple[str, bytes], ...], value: bytes) -> None:
-        for name, content in headers:
-            if name == CORRELATION_ID:
-                future = self._waiting.get(content)
-                if future is not None and not future.done():
-                    try:
-                        future.set_result(self._decode(value))
-                    except (msgspec.MsgspecError, TypeError) as error:
-                        detail = f"a record in {RESULTS} is not a result that this release reads: {error}"
-                        future.set_exception(CheckConnection(detail))
+    def _resolve(self, record: ConsumerRecord) -> None:
+        for name, content in record.headers:
+            awaited = self._waiting.get(content) if name == CORRELATION_ID else None
+            if awaited is None or awaited.result.done():
+                continue
+            try:
+                result = self._decode(record.value)
+            except (msgspec.MsgspecError, TypeError) as error:
+                detail = f"a record in {RESULTS} is not a result that this release reads: {error}"
+                awaited.result.set_exception(CheckConnection(detail))
+            else:
+                if awaited.is_answered_by(result, record.partition):
+                    awaited.result.set_result(result)
 
     async def __aenter__(self) -> Self:
         await self.start()

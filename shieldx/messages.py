@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
 
@@ -60,7 +60,23 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     """For a command to another agent: the topic to which that agent copies its answer."""
 
 
-class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="type"):
+class Envelope(msgspec.Struct, frozen=True):
+    """What can be read of a message that cannot be executed: enough to tell its sender, and nothing that is certain.
+
+    Anybody can write any tenant into such a message. An answer to it is for the one who waits for its correlation id.
+    """
+
+    why: str
+    """Why it cannot be executed. Has the path of a field, and no value."""
+    tenant_id: str
+    """The tenant in the message or in the record's key; empty if neither has one."""
+    type: str | None
+    """The type of the message, if the topic has messages of that type."""
+    texts: dict[str, str]
+    """Its members that are texts of 1 to 256 characters, by name."""
+
+
+class Tick(msgspec.Struct, frozen=True, omit_defaults=True, tag="tick", tag_field="type"):
     """Advances stream time. The owner of an idle partition appends it so that holds expire."""
 
 
@@ -94,6 +110,9 @@ class AuditAppend(
     of content that is stored elsewhere, for example of the received bytes of a command; `payload` is any JSON value.
     Actions that begin with a domain's name are reserved for the platform. A `personal` payload must be sealed.
     """
+
+    may_hold_nul: ClassVar = True
+    """The mirror in Postgres keeps the bytes of an entry whose texts contain U+0000."""
 
     tenant_id: Id
     idempotency_key: str

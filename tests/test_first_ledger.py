@@ -29,8 +29,8 @@ def row(result: Result) -> tuple[str, str, str, str, str | None]:
     return (
         result.type,
         code,
-        f"{result.balance.available:,}",
-        f"{result.balance.reserved_funds:,}",
+        f"{result.account.available:,}",
+        f"{result.account.reserved_funds:,}",
         result.idempotency_key,
     )
 

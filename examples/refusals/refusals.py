@@ -22,7 +22,7 @@ class RefusalsFold:
         self.counts = context.table(COUNTS)
 
     def apply(self, result: Result, source: Source) -> list[Output]:
-        if result.code is not Code.OK:
+        if result.code not in {Code.OK, Code.UNREADABLE}:  # an unreadable command can be anybody's
             (hour,) = self.counts.at(source.at_ms)
             before = hour.get(result.tenant_id) or Refusals()
             hour.put(Refusals(before.count + 1), result.tenant_id)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from shieldx.domains.credits.tables import COMMANDS
+from shieldx.engine.tasks.codec import why_undecodable
 from shieldx.errors import ShieldXError
+from shieldx.importers.bounded_lines import MAX_LINE_BYTES
+from shieldx.strict_reading import LeavesOut, StrictDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,19 +29,21 @@ class CorrectLine(ShieldXError):
 
 
 class CommandLines:
-    """Decodes lines as the types that the manifest declares for the topic of commands."""
+    """Decodes lines as the ledger decodes commands, so that what passes here is not refused there."""
 
     def __init__(self, topics: Mapping[str, Topic]) -> None:
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, topics[COMMANDS].types().values()))
+        self._decoder = StrictDecoder(reduce(or_, topics[COMMANDS].types().values()))
 
-    def decode(self, number: int, line: bytes) -> Command:
-        """Decode the command in a line.
+    def decode(self, number: int, line: bytes | None) -> Command:
+        """Decode the command in a line; None stands for a line that is too long.
 
         Raises:
-            CorrectLine: The line is not JSON, or a field is invalid.
+            CorrectLine: The line is not JSON, or a field is invalid, unknown or there twice.
         """
+        if line is None:
+            raise CorrectLine(f"line {number}: more than {MAX_LINE_BYTES:,} bytes")
         try:
             command: Command = self._decoder.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise CorrectLine(f"line {number}: {error}") from error
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LeavesOut) as error:
+            raise CorrectLine(f"line {number}: {why_undecodable(line, error)}") from error
         return command

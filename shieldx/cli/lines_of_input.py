@@ -9,13 +9,13 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from shieldx.errors import FixConfiguration
+from shieldx.importers.bounded_lines import lines_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from typing import BinaryIO
 
 STDIN = "-"
-LONGEST_LINE_BYTES = 10_000_000
 LINES_AHEAD = 1000
 
 
@@ -32,27 +32,25 @@ def open_input(path: str) -> BinaryIO:
         raise FixConfiguration(f"cannot read {path}: {error.strerror}") from error
 
 
-async def lines_of(file: BinaryIO) -> AsyncIterator[tuple[int, bytes]]:
-    """Yield lines with their numbers, from 1, without blank lines.
+async def lines_of(file: BinaryIO) -> AsyncIterator[tuple[int, bytes | None]]:
+    """Yield lines with their numbers, from 1, without blank lines; None for one that is too long for an import.
 
-    A separate thread reads and then closes the file, so that Ctrl-C does not wait for the writer of a pipe.
+    They are read as importers read them: a byte order mark is dropped, and lines may end in CRLF. A separate thread
+    reads and then closes the file, so that Ctrl-C does not wait for the writer of a pipe.
+
+    Raises:
+        FixConfiguration: The file cannot be read any further.
     """
     loop = asyncio.get_running_loop()
-    read: asyncio.Queue[tuple[int, bytes] | Exception | None] = asyncio.Queue(LINES_AHEAD)
+    read: asyncio.Queue[tuple[int, bytes | None] | Exception | None] = asyncio.Queue(LINES_AHEAD)
 
-    def put(item: tuple[int, bytes] | Exception | None) -> None:
+    def put(item: tuple[int, bytes | None] | Exception | None) -> None:
         asyncio.run_coroutine_threadsafe(read.put(item), loop).result()
 
     def read_all() -> None:
         try:
-            lines = iter(lambda: file.readline(LONGEST_LINE_BYTES + 1), b"")
-            for number, line in enumerate(lines, start=1):
-                if len(line) > LONGEST_LINE_BYTES:
-                    put(
-                        OSError(f"line {number} is longer than {LONGEST_LINE_BYTES:,} bytes, the maximum for a command")
-                    )
-                    return
-                if line.strip():
+            for number, line in enumerate(lines_in(file), start=1):
+                if line is None or line.strip():
                     put((number, line))
             put(None)
         except (CancelledError, RuntimeError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from shieldx.cli.stdout import counted
 
 if TYPE_CHECKING:
@@ -24,14 +26,16 @@ HEADINGS = (
 
 
 def row(result: Result) -> tuple[object, ...]:
-    """The row of a result."""
+    """The row of a result. An unreadable command's has no balance."""
+    figures: tuple[object, object] = ("", "")
+    if result.balance is not UNSET:
+        figures = (result.balance.available, result.balance.reserved_funds)
     return (
         result.at,
         result.tenant_id,
         result.type,
         f"{result.code.value} (replayed)" if result.replayed else result.code.value,
-        result.balance.available,
-        result.balance.reserved_funds,
+        *figures,
         result.transaction_id,
         result.idempotency_key,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
+from msgspec import UNSET
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.committed_records import committed_consumer, committed_records, partitions_of
@@ -69,5 +70,6 @@ async def _read(
 
 def _print_line(result: Result) -> None:
     """Print a line, since a table needs all rows to determine its column widths."""
-    columns = (result.at, result.tenant_id, result.type, result.code.value, f"available {result.balance.available:,}")
+    said = f"available {result.balance.available:,}" if result.balance is not UNSET else str(result.detail)
+    columns = (result.at, result.tenant_id, result.type, result.code.value, said)
     click.echo(printable("  ".join(columns)))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from aiokafka.errors import MessageSizeTooLargeError
+
 from shieldx.cli.producing import open_producer
-from shieldx.client import Client, SendAgain
+from shieldx.client import Client, MakeItSmaller, SendAgain
 from shieldx.domains.credits.tables import COMMANDS
 from shieldx.engine.tasks.codec import Codec, encode
 from shieldx.errors import ShieldXError
@@ -21,6 +23,10 @@ UNCONFIRMED = 10_000
 """How many records to queue in the producer before waiting for their deliveries."""
 
 
+Unanswered = SendAgain | MakeItSmaller
+"""Why a command has no result: none came in time, or it was too large to be sent."""
+
+
 class CommandPipeline:
     """Sends numbered commands, a limited number at a time, and reports their results in the order of the commands."""
 
@@ -28,10 +34,10 @@ class CommandPipeline:
         self._client = client
         self._timeout_s = timeout_s
         self._room = asyncio.Semaphore(concurrency)
-        self._sent: asyncio.Queue[tuple[int, asyncio.Task[Result | SendAgain]] | None] = asyncio.Queue()
+        self._sent: asyncio.Queue[tuple[int, asyncio.Task[Result | Unanswered]] | None] = asyncio.Queue()
 
     async def tell(
-        self, commands: AsyncIterator[tuple[int, Command]], answered: Callable[[int, Result | SendAgain], None]
+        self, commands: AsyncIterator[tuple[int, Command]], answered: Callable[[int, Result | Unanswered], None]
     ) -> None:
         """Report the result of each command, or why there is none."""
         try:
@@ -49,28 +55,37 @@ class CommandPipeline:
             self._sent.put_nowait((number, tasks.create_task(self._send(command))))
         self._sent.put_nowait(None)
 
-    async def _send(self, command: Command) -> Result | SendAgain:
+    async def _send(self, command: Command) -> Result | Unanswered:
         try:
             return await self._client.send(command, timeout_s=self._timeout_s)
-        except SendAgain as error:
+        except (SendAgain, MakeItSmaller) as error:
             return error
         finally:
             self._room.release()
 
 
-async def send_and_forget(platform: Platform, commands: AsyncIterator[tuple[int, Command]]) -> int:
-    """Send commands, and return their number when the broker has acknowledged all."""
+async def send_and_forget(
+    platform: Platform, commands: AsyncIterator[tuple[int, Command]], refused: Callable[[int, MakeItSmaller], None]
+) -> int:
+    """Send commands, and return their number when the broker has acknowledged all.
+
+    `refused` gets the number and the error of a command that is too large to be sent.
+    """
     codec = Codec(platform.topics, [COMMANDS])
-    number = 0
+    sent = 0
     async with open_producer(platform) as producer:
         unconfirmed = []
-        async for _, command in commands:
+        async for number, command in commands:
             key = command.tenant_id.encode()
             headers = [codec.schema_header(type(command))]
-            unconfirmed.append(await producer.send(COMMANDS, encode(command), key=key, headers=headers))
-            number += 1
+            try:
+                unconfirmed.append(await producer.send(COMMANDS, encode(command), key=key, headers=headers))
+            except MessageSizeTooLargeError as error:
+                refused(number, MakeItSmaller(f"command {command.idempotency_key!r}: {error}"))
+                continue
+            sent += 1
             if len(unconfirmed) == UNCONFIRMED:
                 await asyncio.gather(*unconfirmed)
                 unconfirmed.clear()
         await asyncio.gather(*unconfirmed)
-    return number
+    return sent

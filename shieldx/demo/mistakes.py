@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.demo.steps import Step, misplaced, step_of
+from shieldx.demo.steps import UNREADABLE, Step, misplaced, step_of
 from shieldx.domains.credits.messages import Abort, Commit, Consume, Refund, Reserve
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ def _too_much(slip: Slip) -> list[Step]:
 
 def _cut_off(slip: Slip) -> list[Step]:
     step = slip.consume()
-    return [step._replace(kind="unreadable", value=step.value[:-5], dead_letter="unreadable")]
+    return [step._replace(kind="unreadable", value=step.value[:-5], dead_letter=UNREADABLE)]
 
 
 def _of_no_type(slip: Slip) -> list[Step]:
     step = slip.consume()
     value = step.value.replace(b'"consume"', b'"spend"')
-    return [step._replace(kind="unreadable", value=value, dead_letter="unreadable")]
+    return [step._replace(kind="unreadable", value=value, dead_letter=UNREADABLE)]
 
 
 def _wrong_key(slip: Slip) -> list[Step]:

@@ -94,6 +94,8 @@ class _PartitionRecount:
             self._total.faults.append(f"transaction {place} differs from what was sent as record {record.sequence}")
         if step.dead_letter is not None:
             self._total.dead_letters.add(DeadLetterSeen(self._partition, record.offset, step.dead_letter))
+            if step.answered:
+                self._total.answers[record.sequence] = (step.dead_letter, False)
             return [record.sequence]
         if self._partition != step.home:
             return []  # misplaced: the agent forwards it

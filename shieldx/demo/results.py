@@ -52,8 +52,9 @@ class SeenResult(msgspec.Struct, frozen=True, gc=False):
     type: str
     code: str
     transaction_id: str
-    balance: ResultFigures
     replayed: bool
+    balance: ResultFigures | None = None
+    """None if the command was unreadable."""
     reservation_id: str | None = None
 
 
@@ -82,10 +83,13 @@ class ResultTally:
             self.answered_again.append(sequence)
         else:
             self.by_sequence[sequence] = RecordAnswer(result.code, result.replayed)
+        figures = result.balance
+        if figures is None:
+            return
         if not result.replayed:  # a repeated result has the figures of the original
-            self.last_figures[result.tenant_id] = result.balance
-        if not result.balance.possible:
-            self.impossible.append(f"{result.tenant_id}, {result.type} {result.idempotency_key}: {result.balance}")
+            self.last_figures[result.tenant_id] = figures
+        if not figures.possible:
+            self.impossible.append(f"{result.tenant_id}, {result.type} {result.idempotency_key}: {figures}")
 
 
 class ResultsReader:

@@ -63,5 +63,5 @@ class Sender:
     def _number(self, step: Step) -> list[tuple[str, bytes]]:
         sequence = len(self.sent)
         self.sent.append(step)
-        self.to_be_answered += step.dead_letter is None
+        self.to_be_answered += step.answered
         return [(CORRELATION_ID, b"%d" % sequence)]

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from shieldx.domains.credits.messages import Command
 
 
+UNREADABLE = "unreadable"
+"""A reason for dead letters, and the code of the result beside it."""
+
+
 class Step(NamedTuple):
     """A record to send. Its partition is its home, except for a misplaced record."""
 
@@ -22,7 +26,12 @@ class Step(NamedTuple):
     home: int
     partition: int
     dead_letter: str | None = None
-    """The reason for which the record must be dead-lettered, or None if it must be answered."""
+    """The reason for which the record must be dead-lettered, or None if it must be executed."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether it gets a result. So does a record that cannot be read, by its correlation id."""
+        return self.dead_letter in {None, UNREADABLE}
 
 
 def step_of(command: Command, partitions: int) -> Step:

@@ -22,12 +22,17 @@ def read_lines(path: Path) -> Iterator[bytes | None]:
     """
     try:
         with path.open("rb") as stream:
-            first = _line(stream)
-            yield first.removeprefix(b"\xef\xbb\xbf") if first else first
-            while (line := _line(stream)) != b"":
-                yield line
+            yield from lines_in(stream)
     except OSError as error:
         raise FixInput(f"cannot read {path}: {error.strerror}") from error
+
+
+def lines_in(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Yield the lines of a stream in the same way. Raises OSError."""
+    first = _line(stream)
+    yield first.removeprefix(b"\xef\xbb\xbf") if first else first
+    while (line := _line(stream)) != b"":
+        yield line
 
 
 def _line(stream: BinaryIO) -> bytes | None:

@@ -82,6 +82,14 @@ class Encoded(Reading):
         )
 
 
+class _Results(Encoded):
+    """Results. The detail of an unreadable one has words of the library that rejected the command."""
+
+    def read(self, content: Any) -> Any:
+        result = super().read(content)
+        return msgspec.structs.replace(result, detail=msgspec.UNSET) if isinstance(result, Result) else result
+
+
 class LetterRead(msgspec.Struct, frozen=True, gc=False):
     """A dead letter without its detail, whose wording comes from the library that rejected the record."""
 
@@ -92,7 +100,7 @@ class LetterRead(msgspec.Struct, frozen=True, gc=False):
     at: str
 
 
-RESULTS = Encoded(Result)
+RESULTS = _Results(Result)
 LETTERS = Encoded(LetterRead)
 ENTRIES = Reading()
 read_append = msgspec.json.Decoder(AuditAppend).decode

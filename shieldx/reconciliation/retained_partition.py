@@ -69,31 +69,30 @@ class RetainedPartition:
         async for records in reading:
             said = self._said(records)
             if alignment is None:
-                keys = [each.key for each in said if each.key is not None][:FIRST_KEYS]
+                keys = [each.key for _, each in said if each.key is not None][:FIRST_KEYS]
                 if not keys:
                     check.lags("replayed results before the first one with a known command", len(said))
                     continue
-                said = said[next(n for n, each in enumerate(said) if each.key is not None) :]
+                said = said[next(n for n, (_, each) in enumerate(said) if each.key is not None) :]
                 alignment = self._alignment(report.ENTRIES_OF_RESULTS, self._answers(records[0], keys))
-            settled = sum(record.offset < ends.settled.results for record in records) - (len(records) - len(said))
-            await alignment.expect(said[: max(0, settled)])
+            await alignment.expect([each for offset, each in said if offset < ends.settled.results])
             if records[-1].offset >= ends.settled.results:
                 alignment.now_in_flight()
-                await alignment.expect(said[max(0, settled) :])
+                await alignment.expect([each for offset, each in said if offset >= ends.settled.results])
         if alignment is not None:
             await alignment.finish()
 
-    def _said(self, records: Sequence[Record]) -> list[SharedContent]:
-        """The expected entries of some results. An invalid result is a fault and has no entry."""
+    def _said(self, records: Sequence[Record]) -> list[tuple[int, SharedContent]]:
+        """The expected entries of some results, by their offsets. An invalid result is a fault and has no entry."""
         said = []
         for record in records:
             result = decoded(read_result, record.value)
             if isinstance(result, UnreadableRecord):
                 check = self._ledger.report.check(report.ENTRIES_OF_RESULTS)
                 check.fault(FaultKind.UNREADABLE, RESULTS, self._ends.partition, offset=record.offset)
-            else:
+            elif not result.is_unreadable:
                 self._sums.take(result, record.offset)
-                said.append(said_by(result, self._ends.partition))
+                said.append((record.offset, said_by(result, self._ends.partition)))
         return said
 
     async def _answers(self, first: Record, keys: Collection[str]) -> AsyncGenerator[Sequence[FoundRecord], None]:

@@ -49,9 +49,19 @@ class ResultRead(msgspec.Struct, frozen=True, gc=False):
     type: str
     code: str
     transaction_id: str
-    balance: _Balance
     replayed: bool
+    balance: _Balance | None = None
     results: list[ResultRead] = []
+
+    def __post_init__(self) -> None:
+        """Refuse a result without a balance, unless its command was unreadable."""
+        if self.balance is None and not self.is_unreadable:
+            raise ValueError("a result without a balance")
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether its command could not be executed. Then it says nothing about an account and has no entry."""
+        return self.code == "unreadable"
 
 
 read_result = msgspec.json.Decoder(ResultRead).decode
@@ -95,8 +105,8 @@ class Sums:
         """For tenants with results in flight: all figures that their rows may show."""
 
     def take(self, result: ResultRead, offset: int) -> None:
-        """Add the next result of the partition. A replayed result changes nothing."""
-        if result.replayed:
+        """Add the next result of the partition. One that is replayed or has no balance changes nothing."""
+        if result.replayed or result.balance is None:
             return
         tenant_sum = self._tenant_sums.get(result.tenant_id)
         before = () if tenant_sum is None else (tenant_sum.figures,)
@@ -122,8 +132,10 @@ class Sums:
                 self._fault(tenant_id, None, f"balance={total}", f"balance={tenant_sum.figures.balance}")
 
     def _step(self, result: ResultRead, offset: int) -> None:
-        self._check.compared += 1
         balance = result.balance
+        if balance is None:
+            return
+        self._check.compared += 1
         now = AccountFigures.of(balance)
         tenant_sum = self._tenant_sums.get(result.tenant_id)
         if tenant_sum is None:

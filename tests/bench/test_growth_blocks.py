@@ -97,4 +97,4 @@ def test_a_restored_fold_gives_the_first_result_again_and_goes_on_from_the_prelo
     assert again.replayed
     fresh = fold.apply(Consume(tenant_id="org-2", idempotency_key="new", amount=5), source())[0].value
     assert isinstance(fresh, Result)
-    assert (fresh.code, fresh.replayed, fresh.balance.total_spent) == (Code.OK, False, 5)
+    assert (fresh.code, fresh.replayed, fresh.account.total_spent) == (Code.OK, False, 5)

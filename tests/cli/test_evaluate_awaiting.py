@@ -16,6 +16,7 @@ from shieldx.cli.asking import StartAgent
 from shieldx.cli.shadow.awaiting import evaluate
 from shieldx.cli.shadow.evaluation_request import CorrectRequest
 from shieldx.domains.shadow.messages import Evaluate, Score
+from shieldx.domains.shadow.report import EvaluationCode
 from shieldx.domains.shadow.tables import EVALUATIONS, REPORTS, SCORES
 from shieldx.engine.tasks.codec import encode
 from shieldx.engine.tasks.partitioner import home_partition
@@ -81,6 +82,8 @@ async def test_the_report_is_the_one_that_answers_this_content(place: ShadowTopi
     await place.write(SCORES, score, ours)
     assert await scored.get() == encode(score)
     report = completed(eval_id="e")
+    forged = msgspec.structs.replace(report, status="refused", code=EvaluationCode.UNREADABLE)
+    await place.write(REPORTS, forged, ours)
     await place.write(REPORTS, report, ours)
     assert await evaluation == (report, encode(report))
 

@@ -65,6 +65,10 @@ def test_an_option_that_is_not_utf8_is_rejected() -> None:
         (b"\xff", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
         (b"[1]", "is not a JSON object"),
+        (
+            b'{"targets":{"min_recall":0.1,"min_recall":1}}',
+            "is ambiguous: Field given twice - at `$.targets.min_recall`",
+        ),
         (b" " * 1_000_001, "exceeds 1,000,000 bytes"),
     ],
 )

@@ -58,9 +58,9 @@ def test_bad_lines_are_named_and_good_ones_answered_in_their_order(place: CliSta
     ]
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "line 2: Expected `int`, got `str` - at `$.amount`",
+        "line 2: Expected `int`, got `str` - at `$.amount`; this line is not sent, but all good ones are",
         "line 5: Input data was truncated",
-        "3 results: 2 ok, 1 insufficient_funds; 2 lines without a result",
+        "3 results: 2 ok, 1 insufficient_funds; not sent: lines 2 and 5",
     ]
     assert place.read("results", "--tenant", "s") == answers
 

@@ -66,6 +66,7 @@ def test_the_content_alone_is_a_rule_without_an_id() -> None:
         (encoded(REQUEST | {"rule_config": {"type": "signature"}}), "`pattern` - at `$.rule_config`"),
         (encoded(REQUEST | {"rule_type": "scored"}), "declares the rule type 'scored'"),
         (b'{"rule_config":' * 100_000, "is not a rule"),
+        (b'{"type":"signature","pattern":"x","pattern":"y"}', "Field given twice - at `$.pattern`"),
     ],
 )
 def test_an_invalid_rule_is_rejected_with_its_location(content: bytes, says: str) -> None:

@@ -10,10 +10,11 @@ import msgspec
 from shieldx.demo.comparison import Balances, Observed
 from shieldx.demo.recount import Appended, DeadLetterSeen
 from shieldx.demo.results import ResultTally, SeenResult
+from shieldx.domains.credits.answers import unreadable
 from shieldx.domains.credits.messages import Batch, Result, Single
 from shieldx.domains.credits.tables import ACCOUNTS, RESULTS
 from shieldx.engine.tasks.partitioner import home_partition
-from shieldx.messages import Output, Source
+from shieldx.messages import Envelope, Output, Source
 from tests.domains.open_partition import credits_partition
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class LedgerInMemory:
             offset = self._append(step.partition, sequence, step.value)
             if step.dead_letter is not None:
                 self.dead_letters[DeadLetterSeen(step.partition, offset, step.dead_letter)] += 1
+                if step.answered:
+                    source = Source("credits.commands", step.partition, offset, self._now_ms, step.value)
+                    self._take(step.partition, [unreadable(Envelope("", step.tenant_id, None, {}), source)], sequence)
                 continue
             if step.partition != step.home:
                 self._now_ms += MS_EACH

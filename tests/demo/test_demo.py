@@ -42,6 +42,7 @@ PLAN = ReplayPlan(generate_trace(SEED, ROWS), seconds=4, per_second=1000)
 WRONG_AGENT = """
 from msgspec.structs import replace
 from shieldx.domains.credits import tables
+from shieldx.domains.credits.answers import unreadable
 from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import Consume
 from shieldx.domains.credits.state import STATE
@@ -58,6 +59,7 @@ agent = TransactionalAgent(
     reads=(tables.COMMANDS,),
     fold=Generous,
     writes=(tables.RESULTS, tables.AUDIT),
+    unreadable=unreadable,
     state=STATE,
 )
 """

@@ -78,7 +78,7 @@ EXAMPLE: list[tuple[int, Step, tuple[str, bool] | None, tuple[int, int, int, int
     (1010, step(consume("q1", 1)), ("ok", False), (70, 0, 30, 100)),  # no key of an aborted batch is used up
     (1010, batch("r", consume("r1", 60), consume("r2", 60), atomic=False), ("ok", False), (10, 0, 90, 100)),
     (1010, step(consume("r1", 60)), ("ok", True), (10, 0, 90, 100)),
-    (1010, UNREADABLE, None, (10, 0, 90, 100)),
+    (1010, UNREADABLE, ("unreadable", False), (10, 0, 90, 100)),
     (1010, reserve("s", "h3", 5, 0), ("ttl_out_of_range", False), (10, 0, 90, 100)),
     (1010, step(consume("t", 0)), ("amount_not_positive", False), (10, 0, 90, 100)),
     (1010, step(consume("u", 2**63)), ("amount_too_large", False), (10, 0, 90, 100)),
@@ -103,7 +103,8 @@ def observed() -> Observed:
     for sequence, (_, sent, answer, (balance, reserved, spent, purchased)) in enumerate(EXAMPLE):
         if answer is not None:
             figures = ResultFigures(balance, reserved, balance - reserved, spent, purchased)
-            answers.take(SeenResult(T, str(sequence), sent.kind, answer[0], "", figures, answer[1]), sequence)
+            seen = None if answer[0] == "unreadable" else figures
+            answers.take(SeenResult(T, str(sequence), sent.kind, answer[0], "", answer[1], seen), sequence)
     answers.expiries[T, "h1"] = 1
     letter = DeadLetterSeen(HOME, SENT.index(UNREADABLE), "unreadable")
     return Observed(answers, {T: Balances(0, 0, 100, 100)}, Counter([letter]))
@@ -199,7 +200,7 @@ def not_set_aside(seen: Observed) -> Observed:
 
 def negative(seen: Observed) -> Observed:
     figures = ResultFigures(-1, 0, -1, 101, 100)
-    seen.answers.take(SeenResult("other", "k", "consume", "ok", "", figures, replayed=False), None)
+    seen.answers.take(SeenResult("other", "k", "consume", "ok", "", replayed=False, balance=figures), None)
     del seen.answers.expiries["other", ""]
     return seen
 

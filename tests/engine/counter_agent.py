@@ -112,15 +112,23 @@ class CounterFold:
         return Output(TOTALS, tenant_id, Total(tenant_id, total, at_ms, padding))
 
 
-def topic(*, timestamps: str = "producer", cleanup: str = "delete", **messages: str) -> Topic:
+def topic(*, timestamps: str = "producer", cleanup: str = "delete", strict: bool = False, **messages: str) -> Topic:
     named = {f"counter.{name}/1": f"tests.engine.counter_agent:{kind}" for name, kind in messages.items()}
     return msgspec.convert(
-        {"about": "", "key": "tenant_id", "cleanup": cleanup, "timestamps": timestamps, "messages": named}, Topic
+        {
+            "about": "",
+            "key": "tenant_id",
+            "cleanup": cleanup,
+            "timestamps": timestamps,
+            "strict": strict,
+            "messages": named,
+        },
+        Topic,
     )
 
 
 TOPICS = load_manifests(ROOT / "topics") | {
-    ADDS: topic(timestamps="broker", add="Add"),
+    ADDS: topic(timestamps="broker", strict=True, add="Add"),
     MORE_ADDS: topic(timestamps="broker", add="Add"),
     TOTALS: topic(total="Total"),
     NOTES: topic(note="Note"),

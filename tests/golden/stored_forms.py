@@ -30,6 +30,7 @@ from shieldx.domains.shadow.rule import Composite, Keywords, Scored, Signature, 
 from shieldx.domains.shadow.sample import Request, Sample
 from shieldx.domains.shadow.sample_set import strata_digest, version_of
 from shieldx.engine.tasks.checkpoint import Checkpoint
+from shieldx.engine.tasks.codec import TICK_HEADERS, TICK_VALUE
 from shieldx.engine.tasks.position import Position, encode_position
 from shieldx.messages import AuditAppend
 from shieldx.state.deduplication import body_digest, key_digest
@@ -154,6 +155,7 @@ def forms() -> dict[str, bytes]:
                 as_of_ms=AT_MS,
             )
         ),
+        "engine.tick.1.json": encode({"value": TICK_VALUE.decode(), "headers": dict(TICK_HEADERS)}),
         "digests.1.json": msgspec.json.format(encode(digests())),
     }
 

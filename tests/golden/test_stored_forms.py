@@ -20,7 +20,9 @@ from shieldx.domains.credits.tables import State
 from shieldx.domains.shadow.messages import Evaluate, Stratum
 from shieldx.domains.shadow.rule import RuleConfig
 from shieldx.domains.shadow.sample import Sample
+from shieldx.engine.tasks.codec import is_tick
 from shieldx.engine.tasks.position import decode_position
+from shieldx.engine.testing.memory_log import MemoryRecord
 from shieldx.errors import FixConfiguration
 from shieldx.messages import AuditAppend
 from shieldx.state.deduplication import key_digest
@@ -29,6 +31,13 @@ from shieldx.state.partition_state import PartitionState
 from tests.golden.stored_forms import AT_MS, COMMANDS, field_numbers, forms, outcome_of
 
 FILES = Path(__file__).parent / "files"
+
+
+class Tick(msgspec.Struct):
+    """The parts of a tick's record."""
+
+    value: str
+    headers: dict[str, bytes]
 
 
 def golden(name: str) -> bytes:
@@ -50,6 +59,12 @@ def test_a_stored_outcome_is_read(name: str, command: Command) -> None:
     assert unpack(packed) == outcome_of(command)
     assert at_ms_of(packed) == AT_MS
     assert conflict(command, packed) is None
+
+
+def test_a_tick_is_read() -> None:
+    tick = msgspec.json.decode(golden("engine.tick.1.json"), type=Tick)
+    record = MemoryRecord("t", 0, 0, AT_MS, None, tick.value.encode(), tuple(tick.headers.items()))
+    assert is_tick(record)
 
 
 def test_only_fields_that_were_sent_are_in_a_stored_outcome() -> None:

@@ -77,6 +77,6 @@ def _mistakes(driver: AgentDriver) -> None:
     driver.send(COMMANDS, consume, partition=elsewhere)
     driver.send(COMMANDS, consume, partition=elsewhere, headers=[("shieldx-hop", b"1")])
     driver.send(COMMANDS, consume, key=b"globex", partition=home("acme"))
-    driver.send(COMMANDS, b"{", key=b"acme")
+    driver.send(COMMANDS, b"{", key=b"acme", headers=[("correlation-id", b"of the unreadable")])
     driver.send(COMMANDS, msgspec.json.encode({"type": "consume", "tenant_id": "acme"}), key=b"acme")
     driver.send(COMMANDS, None, key=b"acme")

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from shieldx.domains.credits import tables
-from shieldx.domains.credits.messages import Abort, Batch, Code, Commit, Consume, Purchase, Refund, Reserve, Single
+from shieldx.domains.credits.messages import (
+    TAGS,
+    Abort,
+    Batch,
+    Code,
+    Commit,
+    Consume,
+    Purchase,
+    Refund,
+    Reserve,
+    Result,
+    Single,
+)
 from shieldx.domains.credits.tables import AccountRow, ReservationRow, TransactionRow
 from shieldx.domains.credits.tables import State as HoldState
 from shieldx.engine.tasks.codec import HOP, REPLY_TO, TICK_VALUE
@@ -127,6 +140,8 @@ class SequentialModel:
         source = Source(record.topic, record.partition, record.offset, self._at_ms, record.value or b"")
         if not expect.answered:
             self._set_aside(source, record.value, expect.value)
+            if expect is not Expect.KEY_DIFFERS:
+                self._tell_sender(source, record)
         elif expect is Expect.FORWARD and HOP not in headers:
             self.forwarded.append((headers["correlation-id"], record.value))
         else:
@@ -147,6 +162,28 @@ class SequentialModel:
     def _write(self, outputs: list[Output], place: str) -> None:
         for output in outputs:
             self.written[output.topic].append((msgspec.json.encode(output.value), place))
+
+    def _tell_sender(self, source: Source, record: ConsumerRecord) -> None:
+        """Every record has a correlation id, so its sender is told unless the key is not the body's tenant."""
+        try:
+            body = json.loads(source.value.decode(errors="replace"))
+        except ValueError:
+            body = {}
+        tenant_id = body.get("tenant_id")
+        if tenant_id is not None and tenant_id.encode() != record.key:
+            return
+        kind = body.get("type")
+        result = Result(
+            idempotency_key=body.get("idempotency_key"),
+            tenant_id=record.key.decode(),
+            type=kind if kind in TAGS.values() else "unknown",
+            code=Code.UNREADABLE,
+            transaction_id=f"{source.partition}-{source.offset}",
+            at=rfc3339(source.at_ms),
+            replayed=False,
+            detail="",
+        )
+        self._write([Output(tables.RESULTS, result.tenant_id, result)], source.place)
 
     def _set_aside(self, source: Source, value: bytes | None, reason: str) -> None:
         letter = DeadLetter(

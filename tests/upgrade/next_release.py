@@ -15,6 +15,7 @@ PARTS = ("agents", "migrations", "schemas", "shieldx", "topics")
 Patch = tuple[str, str]
 """A text that a file contains once, and its replacement in the next release."""
 
+_CONSUME = '    """Spend available credits at once."""\n\n    amount: int\n'
 _REFUSES = "        if balance - reserved < amount:\n            return Code.INSUFFICIENT_FUNDS\n"
 _SPENDS = "        self.accounts.put(command.tenant_id, Balances(balance - amount, "
 _LEVEL = """\
@@ -29,10 +30,8 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
             '    INSUFFICIENT_FUNDS = "insufficient_funds"\n',
             '    SPENDING_LIMIT = "spending_limit"\n    INSUFFICIENT_FUNDS = "insufficient_funds"\n',
         ),
-        (
-            '    """Spend available credits at once."""\n\n    amount: int\n',
-            '    """Spend available credits at once."""\n\n    amount: int\n    category: str = ""\n',
-        ),
+        (_CONSUME, _CONSUME + '    category: str = ""\n    since_level: ClassVar = {"category": 2}\n'),
+        ("import TYPE_CHECKING, Annotated\n", "import TYPE_CHECKING, Annotated, ClassVar\n"),
     ),
     "domains/credits/tables.py": (('    SETTLED = "settled"\n', '    SETTLED = "settled"\n    ABORTED = "aborted"\n'),),
     "domains/credits/reservations.py": (("State.EXPIRED: 2}", "State.EXPIRED: 2, State.ABORTED: 3}"),),
@@ -40,30 +39,15 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
         ("\nVERSION = 1\n", "\nVERSION = 2\n"),
         (
             "    Code.INSUFFICIENT_FUNDS: 13,\n",
-            "    Code.SPENDING_LIMIT: 16,\n    Code.INSUFFICIENT_FUNDS: 13,\n",
+            "    Code.SPENDING_LIMIT: 17,\n    Code.INSUFFICIENT_FUNDS: 13,\n",
         ),
         ('    "atomic": 8,\n', '    "atomic": 8,\n    "category": 9,\n'),
         (
             "def pack(command: Command, outcome: Outcome) -> bytes:\n",
             "def pack(command: Command, outcome: Outcome, version: int = VERSION) -> bytes:\n",
         ),
-        ("    items = outcome.items\n", "    command = as_of(version, command)\n    items = outcome.items\n"),
         ("_HEADS[count].pack(\n        VERSION,\n", "_HEADS[count].pack(\n        version,\n"),
         ("check_version(FORM, packed[0], (VERSION,))", "check_version(FORM, packed[0], (1, VERSION))"),
-        ("    _, remembered,", "    command = as_of(packed[0], command)\n    _, remembered,"),
-        (
-            "def at_ms_of(",
-            '''def as_of(version: int, command: Command) -> Command:
-    """The command as a release reads it that knows no later version: without the fields that it ignores."""
-    if version >= VERSION:
-        return command
-    if isinstance(command, Batch):
-        return msgspec.structs.replace(command, commands=[as_of(version, inner) for inner in command.commands])
-    return msgspec.structs.replace(command, category="") if isinstance(command, Consume) else command
-
-
-def at_ms_of(''',
-        ),
     ),
     "domains/credits/state.py": (("versions=(outcomes.VERSION,)", "versions=(1, outcomes.VERSION)"),),
     "domains/credits/fold.py": (

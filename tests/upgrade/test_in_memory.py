@@ -91,8 +91,8 @@ CARELESS = {
         "was answered",
     ),
     "a field counts before its level": (
-        "domains/credits/outcomes.py",
-        ("    if version >= VERSION:\n        return command\n", "    return command\n"),
+        "domains/credits/messages.py",
+        ('since_level: ClassVar = {"category": 2}', "since_level: ClassVar = {}"),
         "was answered",
     ),
     "defaults are hashed": (

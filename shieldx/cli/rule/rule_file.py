@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from shieldx.domains.shadow.rule import RuleConfig, rule_type
 from shieldx.errors import ShieldXError
+from shieldx.strict_reading import LeavesOut, check_nothing_left_out
 
 
 class CorrectRule(ShieldXError):
@@ -58,6 +59,10 @@ def read_rule(content: bytes) -> RuleFile:
         CorrectRule: The content is not a rule, or its type differs from the declared one.
     """
     keys = _decoded(content, _Keys)
+    try:
+        check_nothing_left_out(content, _decoded(content, Any))
+    except (LeavesOut, RecursionError) as error:
+        raise CorrectRule(f"the file is not a rule: {error}") from error
     if keys.rule_config is not UNSET:
         request = _decoded(content, _Request)
         tag = rule_type(request.rule_config)

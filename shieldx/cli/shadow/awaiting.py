@@ -10,7 +10,7 @@ import msgspec
 
 from shieldx.cli.asking import StartAgent, letter_about, open_asking
 from shieldx.cli.shadow.evaluation_request import CorrectRequest
-from shieldx.domains.shadow.report import Report
+from shieldx.domains.shadow.report import EvaluationCode, Report
 from shieldx.domains.shadow.tables import EVALUATIONS, REPORTS, SCORES
 from shieldx.engine.tasks.codec import CORRELATION_ID, Codec, encode
 from shieldx.messages import DEAD_LETTERS
@@ -57,7 +57,10 @@ async def evaluate(
                         if letter is not None:
                             raise CorrectRequest(f"the request was dead-lettered: {letter.reason}: {letter.detail}")
                     elif (CORRELATION_ID, correlation_id) in record.headers:
-                        return Received(msgspec.json.decode(record.value, type=Report), record.value)
+                        report = msgspec.json.decode(record.value, type=Report)
+                        # Anybody can bring about an unreadable report with this id; ours has a dead letter.
+                        if report.code is not EvaluationCode.UNREADABLE:
+                            return Received(report, record.value)
         except (TimeoutError, StartAgent):
             pass
     raise StartAgent(

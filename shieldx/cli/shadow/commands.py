@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from shieldx.cli.asking import letter_about, open_asking
-from shieldx.domains.shadow.messages import CommandResult, PutRule, SealSamples
+from shieldx.domains.shadow.messages import CommandCode, CommandResult, PutRule, SealSamples
 from shieldx.domains.shadow.tables import COMMANDS, RESULTS
 from shieldx.engine.tasks.codec import CORRELATION_ID, Codec, Undecodable, encode
 from shieldx.errors import ShieldXError
@@ -106,8 +106,11 @@ async def ask_all(
             if letter is not None:
                 raise CorrectCommand(f"the command was dead-lettered: {letter.reason}: {letter.detail}")
         elif (found := dict(record.headers).get(CORRELATION_ID)) in sent:
-            results[found] = msgspec.json.decode(record.value, type=CommandResult)
-            answered(len(results), len(sent))
+            result = msgspec.json.decode(record.value, type=CommandResult)
+            # Anybody can bring about an unreadable result with this id; ours has a dead letter.
+            if result.code is not CommandCode.UNREADABLE:
+                results[found] = result
+                answered(len(results), len(sent))
         if len(results) == len(sent):
             break
     return [results[each] for each in sent]

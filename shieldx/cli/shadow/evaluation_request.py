@@ -10,6 +10,7 @@ import msgspec
 from shieldx.cli.lines_of_input import STDIN, open_input
 from shieldx.domains.shadow.messages import Evaluate
 from shieldx.errors import FixConfiguration
+from shieldx.strict_reading import LeavesOut, check_nothing_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,9 @@ def read_request(path: str) -> dict[str, Any]:
         raise CorrectRequest(f"{name} exceeds {MAX_REQUEST_BYTES:,} bytes, the maximum for a record; shorten the rule")
     try:
         fields = msgspec.json.decode(text)
+        check_nothing_left_out(text, fields)
+    except LeavesOut as error:
+        raise CorrectRequest(f"{name} is ambiguous: {error}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CorrectRequest(f"{name} is not JSON: {error}; expected an object as in `shieldx evaluate -h`") from error
     if not isinstance(fields, dict):

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.domains.audit import state, tables
+from shieldx.domains.audit.answers import refused
 from shieldx.domains.audit.dead_letters import AuditReason
 from shieldx.domains.audit.entry import FORMAT, ROTATE, AuditEntry, rotation_subject, signed
 from shieldx.domains.audit.head import Head
 from shieldx.domains.audit.messages import Rotate
 from shieldx.messages import DEAD_LETTERS, AuditAppend, DeadLetter, Output, Sealed, rfc3339
 from shieldx.state.deduplication import body_digest, key_digest
+from shieldx.strict_reading import LeavesOut, StrictDecoder
 
 if TYPE_CHECKING:
     from shieldx.domains.audit.keys import SigningKeys
@@ -28,7 +30,7 @@ _ADDED_BYTES = 4096
 """An upper bound of what an entry adds to its append: coordinates, hashes and stream time."""
 
 _encode = msgspec.json.Encoder().encode
-_sealed = msgspec.json.Decoder(Sealed)
+_sealed = StrictDecoder(Sealed)
 
 
 class Refused(Exception):
@@ -64,9 +66,12 @@ class AuditFold:
             if isinstance(message, Rotate):
                 return [self._rotate(message, source)]
             return self._append(message, source)
-        except Refused as refused:
-            letter = DeadLetter.of(source, source.value, refused.reason, refused.detail)
-            return [Output(DEAD_LETTERS, str(self._shard), letter)]
+        except Refused as error:
+            letter = DeadLetter.of(source, source.value, error.reason, error.detail)
+            outputs = [Output(DEAD_LETTERS, str(self._shard), letter)]
+            if isinstance(message, AuditAppend) and source.topic == tables.APPENDS:
+                outputs.append(refused(message, error.reason, error.detail, source))
+            return outputs
 
     def _append(self, append: AuditAppend, source: Source) -> list[Output]:
         # The key includes the topic, so that a client cannot block an agent's entry by predicting its key.
@@ -171,8 +176,8 @@ def _payload_of(append: AuditAppend) -> str | None:
         raise Refused(AuditReason.UNREADABLE, f"the payload is not UTF-8 at byte {error.start}") from error
     if append.personal:
         try:
-            _sealed.decode(append.payload)
-        except msgspec.MsgspecError as error:
+            _sealed.decode(payload.encode())
+        except (msgspec.MsgspecError, LeavesOut) as error:
             raise Refused(
                 AuditReason.PERSONAL_NOT_SEALED, "a personal payload must be sealed before it is sent"
             ) from error

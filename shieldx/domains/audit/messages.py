@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from shieldx.messages import ForPartition, Id
 
 
@@ -13,3 +15,17 @@ class Rotate(ForPartition, frozen=True, kw_only=True, tag="rotate", tag_field="t
     """The operator who rotates."""
     at: str
     """The time by the operator's clock."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to an append that was not chained. `code` is the reason of its dead letter.
+
+    With the code `unreadable`, what it has of the append is not certain: it is only for the one who waits for its
+    correlation id. `tenant_id` is then empty and `idempotency_key` null if they could not be read.
+    """
+
+    tenant_id: str
+    idempotency_key: str | None
+    code: str
+    detail: str
+    at: str

@@ -10,8 +10,8 @@ from msgspec import UNSET, UnsetType
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.messages import TAGS, Abort, Balance, Batch, Code, Command, Commit, Refund, Reserve, Result
 from shieldx.domains.credits.outcomes import Balances, Outcome
-from shieldx.domains.credits.transactions import offset_and_index, transaction_id_of
-from shieldx.messages import AuditAppend, Coordinates, Output, Source, rfc3339
+from shieldx.domains.credits.transactions import offset_and_index, position_of, transaction_id_of
+from shieldx.messages import AuditAppend, Coordinates, Envelope, Output, Source, rfc3339
 
 if TYPE_CHECKING:
     from shieldx.domains.credits.reservations import Hold, Key
@@ -90,6 +90,21 @@ def outputs_of_expiry(key: Key, hold: Hold, partition: int, figures: Balances, a
         at=at,
     )
     return [Output(tables.RESULTS, tenant_id, result), Output(tables.AUDIT, tenant_id, append)]
+
+
+def unreadable(envelope: Envelope, source: Source) -> Output:
+    """The result of a command that cannot be executed. It has no entry in the audit log, since nothing happened."""
+    result = Result(
+        idempotency_key=envelope.texts.get("idempotency_key"),
+        tenant_id=envelope.tenant_id,
+        type=envelope.type or "unknown",
+        code=Code.UNREADABLE,
+        transaction_id=transaction_id_of(source.partition, position_of(source.offset, None)),
+        at=rfc3339(source.at_ms),
+        replayed=False,
+        detail=envelope.why,
+    )
+    return Output(tables.RESULTS, envelope.tenant_id, result)
 
 
 def _audit(result: Result, command: Command, source: Source, index: int | None, digest: str) -> Output:

@@ -18,9 +18,11 @@ class Code(StrEnum):
     """How a command ended. If several refusals apply, the first one in this list is given.
 
     One exception: an aborted batch whose result is too large gets `result_too_large`, since it could not be sent.
+    `unreadable` is no outcome: nothing was executed or remembered, and the mended command may have the same key.
     """
 
     OK = "ok"
+    UNREADABLE = "unreadable"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     AMOUNT_NOT_POSITIVE = "amount_not_positive"
     AMOUNT_TOO_LARGE = "amount_too_large"
@@ -45,7 +47,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     """The fields of every command.
 
     `idempotency_key` is scoped by the tenant and remembered for 24 h of stream time; `actor` is named in the audit log.
-    Amounts are integers in the smallest unit.
+    Amounts are integers in the smallest unit. No text may contain U+0000, which Postgres does not store.
     """
 
     tenant_id: Id
@@ -137,7 +139,10 @@ class Balance(msgspec.Struct, frozen=True, gc=False):
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to a command, or the expiry of a hold (`type` is `expire`, without an idempotency key).
 
-    `replayed` marks a repeated result. On a conflict, `field` names the field that differs.
+    `replayed` marks a repeated result. On a conflict, `field` names the field that differs. With the code `unreadable`,
+    `detail` says why. Such a result has no balance, and what it has of the command is not certain: anybody can send an
+    unreadable command in a tenant's name. It is only for the one who waits for its correlation id. Its `tenant_id` is
+    empty and its `type` is `unknown` if they could not be read.
     """
 
     idempotency_key: str | None
@@ -145,12 +150,24 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     type: str
     code: Code
     transaction_id: str
-    balance: Balance
+    balance: Balance | UnsetType = UNSET
     at: str
     replayed: bool
     field: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
     reservation_id: str | UnsetType = UNSET
     results: list[Result] | UnsetType = UNSET
+
+    @property
+    def account(self) -> Balance:
+        """The balance of a command that was executed or refused.
+
+        Raises:
+            ValueError: The command was unreadable.
+        """
+        if self.balance is UNSET:
+            raise ValueError(f"the result of an unreadable command has no balance: {self.detail}")
+        return self.balance
 
     def operations(self) -> Iterator[tuple[str, str]]:
         """The type and code of this result and of every result in it, for counting."""

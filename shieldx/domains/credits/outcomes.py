@@ -33,6 +33,7 @@ CODE_NUMBERS = {
     Code.INSUFFICIENT_FUNDS: 13,
     Code.BATCH_ABORTED: 14,
     Code.RESULT_TOO_LARGE: 15,
+    Code.UNREADABLE: 16,
 }
 """Pinned: a new code gets the next number, whatever its precedence. Numbers are never reused."""
 TYPE_NUMBERS: dict[type[Command], int] = {

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shieldx.domains.shadow import tables
-from shieldx.domains.shadow.report import Charge, Report
+from shieldx.domains.shadow.messages import CommandCode, CommandResult, Targets
+from shieldx.domains.shadow.report import Charge, EvaluationCode, Report
 from shieldx.domains.shadow.reporting import timings
 from shieldx.domains.shadow.rule import rule_hash, rule_type
 from shieldx.messages import AuditAppend, Origin, Output, rfc3339
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.messages import Evaluate
     from shieldx.domains.shadow.planning import PlanningRefusal
     from shieldx.domains.shadow.tables import Plan, SampleSetRow
+    from shieldx.messages import Envelope, Source
 
 FREE = Charge(amount=0, reservation_id=None, status="none")
 _encode = msgspec.json.Encoder().encode
@@ -45,6 +47,52 @@ def refused(evaluate: Evaluate, eval_id: str, refusal: PlanningRefusal, at_ms: i
         charge=FREE,
         timings=timings(at_ms, at_ms),
     )
+
+
+def unreadable(envelope: Envelope, source: Source) -> Output:
+    """The report of an evaluation, or the result of a command, that could not be read."""
+    answer = _unreadable_evaluation if source.topic == tables.EVALUATIONS else _unreadable_command
+    return answer(envelope, source)
+
+
+def _unreadable_evaluation(envelope: Envelope, source: Source) -> Output:
+    texts = envelope.texts
+    report = Report(
+        tenant_id=envelope.tenant_id,
+        eval_id=texts.get("eval_id", f"{source.partition}-{source.offset}"),
+        rule_id=texts.get("rule_id", ""),
+        rule_name="",
+        status="refused",
+        code=EvaluationCode.UNREADABLE,
+        detail=envelope.why,
+        rule_type=None,
+        rule_hash=None,
+        rule_version=None,
+        sample_set="",
+        sample_set_version=None,
+        sample_offsets=None,
+        sample_size=0,
+        seed=0,
+        ground_truth=None,
+        targets=Targets(),
+        charge=FREE,
+        timings=timings(source.at_ms, source.at_ms),
+    )
+    return Output(tables.REPORTS, envelope.tenant_id, report)
+
+
+def _unreadable_command(envelope: Envelope, source: Source) -> Output:
+    texts = envelope.texts
+    result = CommandResult(
+        tenant_id=envelope.tenant_id,
+        type=envelope.type or "unknown",  # type: ignore[arg-type] # one of the tags of the topic's messages
+        subject=texts.get("rule_id") or texts.get("sample_set") or "",
+        code=CommandCode.UNREADABLE,
+        version=None,
+        detail=envelope.why,
+        at=rfc3339(source.at_ms),
+    )
+    return Output(tables.RESULTS, envelope.tenant_id, result)
 
 
 def begun(plan: Plan, row: SampleSetRow, samples: int, charge: Charge, **rest: Any) -> Report:

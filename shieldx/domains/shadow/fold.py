@@ -186,10 +186,10 @@ class ShadowFold:
 
     def _payment(self, result: Result, source: Source) -> list[Output]:
         """Take the ledger's answer: the evaluation begins or is refused."""
-        answered = payments.answered(result)
+        answered = None if result.code is Code.UNREADABLE else payments.answered(result)
         if answered is None:
             letter = DeadLetter.of(
-                source, source.value, ShadowReason.NOT_A_PAYMENT, "it answers no command of an evaluation"
+                source, source.value, ShadowReason.NOT_A_PAYMENT, "it answers no command of an evaluation for certain"
             )
             return [Output(DEAD_LETTERS, result.tenant_id, letter)]
         if answered.step != "reserve":

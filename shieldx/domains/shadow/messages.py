@@ -72,9 +72,10 @@ class SealSamples(msgspec.Struct, frozen=True, kw_only=True, tag="seal_samples",
 
 
 class CommandCode(StrEnum):
-    """How a command ended."""
+    """How a command ended. `unreadable` means that it could not be executed; send it again when it is mended."""
 
     OK = "ok"
+    UNREADABLE = "unreadable"
     UNCHANGED = "unchanged"
     UNUSABLE_RULE = "unusable_rule"
     NOT_THE_LAST_VERSION = "not_the_last_version"
@@ -85,7 +86,8 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a command: the current version, or the reason for a refusal."""
 
     tenant_id: str
-    type: Literal["put_rule", "seal_samples"]
+    type: Literal["put_rule", "seal_samples", "unknown"]
+    """`unknown` only for an unreadable command, whose tenant and subject may be empty."""
     subject: str
     """The rule's id, or the name of the set."""
     code: CommandCode

@@ -14,6 +14,7 @@ class EvaluationCode(StrEnum):
     """The reason for an evaluation's status."""
 
     OK = "ok"
+    UNREADABLE = "unreadable"
     RULE_TYPE_DIFFERS = "rule_type_differs"
     RULE_OR_VERSION = "rule_or_version"
     UNKNOWN_RULE_VERSION = "unknown_rule_version"
@@ -137,7 +138,8 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to an evaluation. Apart from `timings` it is identical, byte for byte, whenever it is made again.
 
-    A `refused` evaluation did not start, and a `failed` one did not finish: both have a `code` and no figures.
+    A `refused` evaluation did not start, and a `failed` one did not finish: both have a `code` and no figures. With the
+    code `unreadable`, only `detail` is certain; ids that could not be read are empty, and the other fields say nothing.
     """
 
     tenant_id: str

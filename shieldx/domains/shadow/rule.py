@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -44,6 +44,9 @@ DEFAULT_TRANSFORMATIONS: tuple[Transformation, ...] = ("url_decode",)
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Where a rule looks: in each value of its targets except `excluded`, after all transformations, in order."""
+
+    may_hold_nul: ClassVar = True
+    """Requests may contain U+0000, so patterns may, too."""
 
     targets: Annotated[tuple[Target, ...], msgspec.Meta(min_length=1, max_length=MAX_TARGETS)] = DEFAULT_TARGETS
     excluded: Annotated[tuple[Target, ...], msgspec.Meta(max_length=MAX_TARGETS)] = ()

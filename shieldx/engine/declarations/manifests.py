@@ -38,6 +38,10 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How long compaction keeps every record."""
     segment: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
     accepts_replies: bool = False
+    strict: bool = False
+    """Whether its messages decide something, so that an agent refuses one that says anything it would leave out: an
+    unknown field, a field twice, the schema of a later release. Who sent it is told, if the agent can answer. Results
+    and rows, which agents read back, stay tolerant."""
     writers: Outsiders | None = None
     """Who writes it in addition to the agents. Unset: clients, if agents read it and none of them writes it."""
     readers: Outsiders | None = None
@@ -86,6 +90,10 @@ def load_manifests(folder: Path) -> dict[str, Topic]:
         for name, topic in declared.items():
             if name in topics:
                 raise FixConfiguration(f"{path} declares topic {name!r}, which another manifest already declares")
+            if topic.strict and topic.accepts_replies:
+                raise FixConfiguration(
+                    f"{path}: topic {name!r} is strict and accepts replies; a reply would be answered by a reply"
+                )
             topics[name] = topic
     return topics
 

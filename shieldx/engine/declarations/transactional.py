@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.fold import Fold
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
-    from shieldx.messages import DeadLetterReason
+    from shieldx.messages import DeadLetterReason, Envelope, Output, Source
     from shieldx.state.table import TableSpec
 
 
@@ -25,7 +25,12 @@ class TransactionalAgent:
     name: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]
-    """Topics of outputs; the first is the topic of results, which `reply-to` copies."""
+    """Topics of outputs; the first is the topic of results."""
+    answers: tuple[str, ...] = ()
+    """Those of `writes` whose records `reply-to` copies; empty: only the topic of results."""
+    unreadable: Callable[[Envelope, Source], Output] | None = None
+    """Makes the answer to a message of a strict topic that cannot be executed; None: such a message is only set aside.
+    It is pure, and what it answers changes no state: the same command, mended, is executed."""
     state: tuple[TableSpec[Any], ...] = ()
     """The tables of its state. The engine restores them before it creates the fold."""
     fold: Callable[..., Fold]

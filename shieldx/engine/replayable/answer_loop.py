@@ -6,13 +6,13 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from shieldx.engine.tasks.codec import Undecodable, carried
+from shieldx.engine.tasks.codec import Undecodable, carried, is_tick
 from shieldx.engine.tasks.context import Limits
 from shieldx.engine.tasks.dead_letter_reasons import EngineReason
 from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord
 from shieldx.engine.tasks.pending_transaction import MAX_CONTEXT_BYTES, PendingTransaction, headers_bytes
 from shieldx.errors import FixConfiguration, OutputTooLarge
-from shieldx.messages import Origin, Source, Tick
+from shieldx.messages import Origin, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,12 +179,12 @@ class AnswerLoop:
     async def _batch_of(self, record: Record, source: Source) -> PendingTransaction:
         """The outputs of a record's answer, or a dead letter. Raises OutputTooLarge."""
         batch = self._begin(source.partition)
+        if is_tick(record):
+            return batch
         try:
             message = self._decoded(record, source.origin.context)
         except Undecodable as error:
             return self._letter(record, source, str(error))
-        if type(message) is Tick:
-            return batch
         for output in await self._answering.answer(message, source):
             origin = source.origin if output.origin is None else output.origin
             batch.add_output(output, origin.context, source)
@@ -212,7 +212,7 @@ class AnswerLoop:
             raise Undecodable(record.reason)
         if context and headers_bytes(context) > MAX_CONTEXT_BYTES:
             raise Undecodable(f"correlation-id and traceparent together exceed {MAX_CONTEXT_BYTES} bytes")
-        return self._codec.decode(record.topic, record.value)
+        return self._codec.decode(record.topic, record.value, record.headers)
 
     def _letter(self, record: Record, source: Source, detail: str) -> PendingTransaction:
         """Write a dead letter about a record, and log it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shieldx.engine.operations.open_transactions import OpenTransactions
 from shieldx.engine.runtime.idle_clock import IDLE_S, IdleClock
-from shieldx.engine.tasks.codec import TICK_VALUE
+from shieldx.engine.tasks.codec import is_tick
 from shieldx.errors import FixConfiguration, FreeMemory, LeaveTask, RestoreTask
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class PartitionRunner:
         self._failures = 0
         self._works()
         self.buffer.remove(len(records))
-        clock.saw_records(only_ticks=len(records) == 1 and records[0].value == TICK_VALUE)
+        clock.saw_records(only_ticks=len(records) == 1 and is_tick(records[0]))
         await self._measure()
 
     async def _measure(self) -> int:

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shieldx.engine.tasks.codec import CORRELATION_ID, HOP, REPLY_TO, TICK_VALUE, Undecodable, carried
+from shieldx.engine.tasks.codec import (
+    CORRELATION_ID,
+    HOP,
+    REPLY_TO,
+    TICK_HEADERS,
+    TICK_VALUE,
+    Undecodable,
+    carried,
+    is_tick,
+)
 from shieldx.engine.tasks.dead_letter_reasons import EngineReason
+from shieldx.engine.tasks.envelope import envelope_of
 from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord, Write
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.engine.tasks.pending_transaction import (
@@ -20,7 +30,7 @@ from shieldx.engine.tasks.pending_transaction import (
 from shieldx.engine.tasks.task_positions import TaskPositions
 from shieldx.engine.tasks.task_state import TaskState
 from shieldx.errors import FreeMemory, OutputTooLarge, RestoreTask
-from shieldx.messages import NO_ORIGIN, ForPartition, Origin, Source, Tick
+from shieldx.messages import NO_ORIGIN, ForPartition, Origin, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,6 +77,7 @@ class Task:
         self._state = TaskState(agent, partition, max_record_bytes, context, metrics)
         self._positions = TaskPositions(agent, partition, context)
         self._owns = frozenset(agent.inputs) if agent.owns is None else agent.owns
+        self._answers = agent.answers or agent.writes[:1]
         self._settled = False
         self._transactions: TransactionalProducer | None = None
         self._stream_time_ms = 0
@@ -142,7 +153,7 @@ class Task:
     async def tick(self) -> None:
         """Append a tick to an input that the agent owns, so that stream time advances."""
         pending = self._begin()
-        pending.writes[self._ticks] = [Write(None, TICK_VALUE, [])]
+        pending.writes[self._ticks] = [Write(None, TICK_VALUE, TICK_HEADERS)]
         await self._commit(pending)
 
     async def pass_over(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -188,6 +199,8 @@ class Task:
     def _take(self, record: Record, pending: PendingTransaction) -> None:
         """Answer one record, forward it, or set it aside."""
         pending.records += 1
+        if is_tick(record):
+            return
         value = record.value
         origin, hopped = NO_ORIGIN, False
         if record.headers:
@@ -199,11 +212,9 @@ class Task:
             return
         try:
             self._check(record, origin.context)
-            message = self._codec.decode(record.topic, value)
+            message = self._codec.decode(record.topic, value, record.headers, level=self._positions.format_level)
         except Undecodable as error:
             self._set_aside(record, source, EngineReason.UNREADABLE, str(error), pending)
-            return
-        if type(message) is Tick:
             return
         if isinstance(message, ForPartition):
             at_home = self._is_meant_for_here(record, message, source, pending)
@@ -263,13 +274,29 @@ class Task:
     def _set_aside(
         self, record: Record, source: Source, reason: EngineReason, detail: str, pending: PendingTransaction
     ) -> None:
-        """Write a dead letter about a record, and log it."""
+        """Write a dead letter about a record, log it, and tell its sender, if it says who that is."""
         pending.add_dead_letter(source, record, reason, detail)
+        if self._agent.unreadable is not None and self._codec.is_strict(record.topic):
+            self._tell_sender(record, source, detail, pending)
         correlation_id = next((content for name, content in record.headers if name == CORRELATION_ID), None)
         place = {"agent": self._agent.name, "place": source.place}
         if correlation_id is not None:
             place["correlation_id"] = correlation_id[:MAX_LOGGED].decode(errors="replace")
         logger.info("set aside as a dead letter: %s: %s", reason, detail, extra=place)
+
+    def _tell_sender(self, record: Record, source: Source, detail: str, pending: PendingTransaction) -> None:
+        """Answer a record that cannot be executed. Nothing of it is remembered."""
+        envelope = envelope_of(record, self._codec.tags_of(record.topic), detail)
+        if envelope is None or self._agent.unreadable is None:
+            return
+        origin = source.origin
+        context = origin.context if headers_bytes(origin.context) <= MAX_CONTEXT_BYTES else ()
+        reply_to = origin.reply_to if origin.reply_to in self._context.reply_topics else None
+        answer = msgspec.structs.replace(self._agent.unreadable(envelope, source), origin=Origin(context, reply_to))
+        try:
+            self._write(answer, source, pending)
+        except OutputTooLarge as error:
+            logger.warning("a sender is not told of a dead letter: %s", error, extra={"agent": self._agent.name})
 
     def _fold_one(self, record: Record, message: Any, source: Source, pending: PendingTransaction) -> None:
         reply_to = source.origin.reply_to
@@ -285,10 +312,10 @@ class Task:
             raise
 
     def _write(self, output: Output, source: Source, pending: PendingTransaction) -> None:
-        """Add an output. A result also goes to the topic that the sender of the command named."""
+        """Add an output. An answer also goes to the topic that the sender of the command named."""
         origin = source.origin if output.origin is None else output.origin
         write = pending.add_output(output, origin.context, source)
-        if origin.reply_to is not None and output.topic == self._agent.writes[0]:
+        if origin.reply_to is not None and output.topic in self._answers:
             pending.add_reply(origin.reply_to, write)
 
     def _begin(self) -> PendingTransaction:

@@ -16,7 +16,7 @@ import msgspec
 
 from shieldx.engine.declarations.declared import internal_topics
 from shieldx.engine.operations.metrics import Metrics
-from shieldx.engine.tasks.codec import SCHEMA, Codec
+from shieldx.engine.tasks.codec import SCHEMA, TICK_HEADERS, Codec
 from shieldx.engine.tasks.context import Limits, TaskContext
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
@@ -73,7 +73,8 @@ class AgentDriver:
         self._records_at_a_time = records_at_a_time
         self._refused: set[tuple[str, int, int]] = set()
         self._schemas = {name: kind for topic in topics.values() for name, kind in topic.types().items()}
-        self._types = {name: _any_of(topic, ticks=name in agent.inputs) for name, topic in topics.items()}
+        self._schemas |= {content.decode(): Tick for _, content in TICK_HEADERS}
+        self._types = {name: _any_of(topic) for name, topic in topics.items()}
         self._context = TaskContext(
             application="test",
             partitions=partitions,
@@ -217,9 +218,7 @@ class AgentDriver:
             await task.close()
 
 
-def _any_of(topic: Topic, *, ticks: bool) -> Any:
+def _any_of(topic: Topic) -> Any:
     """The type of a record without a schema header."""
-    declared = list(topic.types().values())
-    tagged = all(kind.__struct_config__.tag is not None for kind in declared)
-    types: list[Any] = [*declared, *([Tick] if ticks and tagged else [])]
+    types = topic.types().values()
     return reduce(or_, types) if types else Any

@@ -41,7 +41,7 @@ def batch(key: str, *commands: Single, atomic: bool) -> Batch:
 
 def figures(result: Result) -> tuple[int, int, int]:
     """Balance, reserved funds, total spent."""
-    return result.balance.balance, result.balance.reserved_funds, result.balance.total_spent
+    return result.account.balance, result.account.reserved_funds, result.account.total_spent
 
 
 def codes(result: Result) -> list[Code]:
@@ -80,7 +80,7 @@ def test_a_refused_purchase_creates_no_tenant() -> None:
 
 def test_purchases_of_a_tenant_stay_below_2_to_the_63(ledger: Driver) -> None:
     assert ledger.send(Purchase(**acme("p"), amount=2**63 - 100)).code == Code.AMOUNT_TOO_LARGE
-    assert ledger.send(Purchase(**acme("q"), amount=2**63 - 101)).balance.balance == 2**63 - 1
+    assert ledger.send(Purchase(**acme("q"), amount=2**63 - 101)).account.balance == 2**63 - 1
 
 
 def test_consume_spends_what_is_available(ledger: Driver) -> None:
@@ -93,7 +93,7 @@ def test_consume_spends_what_is_available(ledger: Driver) -> None:
 def test_reserve_holds_without_spending(ledger: Driver) -> None:
     result = ledger.send(Reserve(**acme("r"), amount=60, reservation_id="call", ttl_s=60))
     assert figures(result) == (100, 60, 0)
-    assert result.balance.available == 40
+    assert result.account.available == 40
     assert ledger.send(Consume(**acme("c"), amount=41)).code == Code.INSUFFICIENT_FUNDS
 
 

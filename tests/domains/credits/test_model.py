@@ -320,7 +320,7 @@ class LedgerMachine(RuleBasedStateMachine):
             held = sum(hold.amount for (holder, _), hold in state.holds.items() if holder == tenant_id)
             assert account.reserved_funds == held
         for result in flattened(self.both.actual.results):
-            balance = result.balance
+            balance = result.account
             assert min(msgspec.structs.astuple(balance)) >= 0
             assert balance.available == balance.balance - balance.reserved_funds
             assert balance.balance == balance.total_purchased - balance.total_spent
@@ -447,7 +447,7 @@ def test_every_code_and_every_command_type_is_compared() -> None:
     both.restart(compacted=0)
     both.probe()
 
-    assert {code for _, code in reached} == set(Code)
+    assert {code for _, code in reached} == set(Code) - {Code.UNREADABLE}, "which no command has that reaches a fold"
     assert {kind for kind, _ in reached} == {
         "purchase", "consume", "reserve", "commit", "abort", "refund", "batch", "expire"
     }  # fmt: skip

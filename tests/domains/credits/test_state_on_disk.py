@@ -123,8 +123,8 @@ def ask(disk: OnDisk, tenant_id: str, consumed: Result) -> None:
     assert disk.send(reserve(tenant_id, "open", "r3")).code is Code.RESERVATION_EXISTS
     assert disk.send(reserve(tenant_id, "settled", "r4")).code is Code.RESERVATION_EXISTS
     committed = disk.send(Commit(tenant_id=tenant_id, idempotency_key="k", reservation_id="open"))
-    assert (committed.code, committed.balance.balance, committed.balance.available) == (Code.OK, 60, 60)
-    assert disk.send(refund(tenant_id, consumed)).balance.balance == 65
+    assert (committed.code, committed.account.balance, committed.account.available) == (Code.OK, 60, 60)
+    assert disk.send(refund(tenant_id, consumed)).account.balance == 65
     assert disk.send(consume(tenant_id, "all", 66)).code is Code.INSUFFICIENT_FUNDS
 
 
@@ -143,7 +143,7 @@ def test_memory_that_made_room_is_empty_and_everything_is_still_known(count: int
         ask(disk, tenant_id, result)
     disk.checkpoint(evict=True)
     assert disk.fold.size_bytes == 0, "nor does what was read and written since stay"
-    assert disk.send(refund("tenant-0", consumed["tenant-0"], "again")).balance.balance == 70
+    assert disk.send(refund("tenant-0", consumed["tenant-0"], "again")).account.balance == 70
 
 
 def test_outcomes_are_dropped_by_the_table_and_none_before_its_time() -> None:

@@ -219,7 +219,7 @@ class ShadowWorld:
 
     def _balance(self, tenant_id: str) -> Balance:
         results: list[Result] = self.ledger.messages(ledger.RESULTS)
-        return [result.balance for result in results if result.tenant_id == tenant_id][-1]
+        return [result.account for result in results if result.tenant_id == tenant_id][-1]
 
     def _new(self, driver: AgentDriver, topic: str) -> list[MemoryRecord]:
         records = driver.read(topic)

@@ -133,7 +133,7 @@ async def test_what_cannot_be_read_or_is_too_large_is_a_dead_letter(echoing: Ech
     assert {letter.source.offset: letter.detail for letter in found} == {
         0: "Object missing required field `number`",
         1: "a record without a value",
-        2: "JSON is malformed: invalid character (byte 0)",
+        2: "not UTF-8 at byte 0",
         3: "what it leads to exceeds the size of a record",
     }
     assert {letter.reason for letter in found} == {"unreadable"}

@@ -167,10 +167,10 @@ async def test_state_follows_a_partition_to_another_worker_and_back(platform: Pl
             await until_ready(first, second)
             assert len(tellers(metrics)) < held, "of a partition that is another worker's it tells nothing"
             spent = [await client.send(consume(tenant_id, 30)) for tenant_id in tenants]
-            assert {result.balance.balance for result in spent} == {70}
+            assert {result.account.balance for result in spent} == {70}
         await until_ready(first)
         spent = [await client.send(consume(tenant_id, 30)) for tenant_id in tenants]
-        assert {result.balance.balance for result in spent} == {40}
+        assert {result.account.balance for result in spent} == {40}
 
 
 async def test_commands_sent_during_a_rebalance_are_answered_once(platform: Platform) -> None:
@@ -182,7 +182,7 @@ async def test_commands_sent_during_a_rebalance_are_answered_once(platform: Plat
         async with running(platform, agent) as (second, _):
             await until_ready(first, second)
             results = await sending
-    balances = sorted(result.balance.balance for result in results)
+    balances = sorted(result.account.balance for result in results)
     assert balances == list(range(800, 1000)), "each balance from 999 down to 800, once"
     assert await count_of_results(platform, tenant_id) == 201, "none was given twice, not even as a replay"
 
@@ -220,7 +220,7 @@ async def test_a_worker_at_its_memory_limit_waits_and_says_so(platform: Platform
         assert not worker.ready
         assert not waiting.done()
         worker._memory._limit_bytes = 10**9  # noqa: SLF001 - freed again
-        assert (await waiting).balance.balance == 70, "nothing was forgotten, and nothing lost"
+        assert (await waiting).account.balance == 70, "nothing was forgotten, and nothing lost"
         assert worker.ready
 
 
@@ -271,7 +271,7 @@ async def test_the_hold_of_a_silent_tenant_expires(platform: Platform) -> None:
         await until_ready(worker)
         await client.send(purchase(tenant_id))
         held = await client.send(hold)
-        assert held.balance.available == 40
+        assert held.account.available == 40
         await until(lambda: counted(metrics, "expire") >= 1, timeout_s=15)
         assert (await client.send(consume(tenant_id, 100))).code is Code.OK
 
@@ -324,7 +324,7 @@ async def test_a_fenced_task_restores_if_it_is_still_assigned(platform: Platform
         await until_ready(worker)
         await client.send(purchase(tenant_id))
         transactions = await intruder.fence(f"{platform.settings.application}.credits.{number_of(tenant_id)}")
-        assert (await client.send(consume(tenant_id, 30))).balance.balance == 70
+        assert (await client.send(consume(tenant_id, 30))).account.balance == 70
         await transactions.close()
         assert value_of(metrics, "shieldx_fenced_total") == 1
 
@@ -354,7 +354,7 @@ async def test_a_worker_goes_on_from_the_state_that_another_one_left_in_its_fold
             await until_ready(worker)
             assert counting.rows == 0, "no row of a table is read again"
             assert await client.send(first) == msgspec.structs.replace(before, replayed=True)
-            assert (await client.send(consume(tenant_id, 30))).balance.balance == 40
+            assert (await client.send(consume(tenant_id, 30))).account.balance == 40
     await counting.stop()
     assert "discarded" not in caplog.text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -13,11 +13,14 @@ from msgspec import UNSET
 
 from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.transactional import TransactionalAgent
-from shieldx.engine.tasks.codec import HOP, TICK_VALUE
+from shieldx.engine.tasks.codec import HOP, TICK_HEADERS, TICK_VALUE
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.testing.driver import START_MS, AgentDriver
 from shieldx.messages import DEAD_LETTERS, Coordinates, rfc3339
 from tests.engine.counter_agent import ADDS, ROOT, TOPICS, TOTALS, Add, driver, reasons, totals
+
+if TYPE_CHECKING:
+    from shieldx.engine.tasks.log import Header
 
 ONE = Add(tenant_id="acme")
 PRIVATE = "4111-1111"
@@ -120,12 +123,43 @@ async def test_a_header_without_a_content_stops_nothing(name: str, partition: in
     assert len(totals(ran)) + len(reasons(ran)) in {2, 3}
 
 
-async def test_a_tick_is_neither_answered_nor_set_aside() -> None:
+async def test_a_tick_of_the_engine_is_neither_answered_nor_set_aside() -> None:
     ran = driver()
-    ran.send(ADDS, TICK_VALUE)
-    ran.send(ADDS, TICK_VALUE, key=b"any")
-    await ran.run()
+    await ran.tick()
     assert (ran.read(TOTALS), ran.read(DEAD_LETTERS), ran.waiting(0)) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "headers"),
+    [
+        (TICK_VALUE, None, []),
+        (TICK_VALUE, b"any", TICK_HEADERS),
+        (TICK_VALUE, None, [*TICK_HEADERS, *TICK_HEADERS]),
+        (TICK_VALUE, None, [*TICK_HEADERS, ("correlation-id", b"c")]),
+        (TICK_VALUE, None, [("schema", b"platform.tick/2")]),
+        (b'{"type": "tick"}', None, TICK_HEADERS),
+        (b'{"type":"tick","amount":1}', None, TICK_HEADERS),
+    ],
+)
+async def test_what_only_resembles_a_tick_is_set_aside(value: bytes, key: bytes | None, headers: list[Header]) -> None:
+    ran = driver()
+    ran.send(ADDS, value, key=key, headers=headers)
+    await ran.run()
+    assert (ran.read(TOTALS), reasons(ran)) == ([], ["unreadable"])
+
+
+async def test_a_copied_tick_says_what_every_record_does_the_time_of_the_broker() -> None:
+    ran = driver()
+    ran.send(ADDS, Add(tenant_id="acme", for_ms=1000))
+    await ran.tick()
+    tick = ran.read(ADDS)[-1]
+    ran.send(ADDS, tick.value, key=tick.key, headers=tick.headers)
+    await ran.run()
+    assert totals(ran) == [1], "the broker's clock stands still"
+    ran.advance(1000)
+    ran.send(ADDS, tick.value, key=tick.key, headers=tick.headers)
+    await ran.run()
+    assert (totals(ran), reasons(ran)) == ([1, 0], [])
 
 
 async def test_a_dead_letter_tells_the_log_time_and_bears_the_time_of_its_writing() -> None:

@@ -140,10 +140,10 @@ async def check_within(ran: AgentDriver, most_bytes: int) -> None:
     """All tenants come by three times, and memory never has more than it may."""
     assert {result.code for result in await answers(ran, purchases())} == {Code.OK}
     assert ran.tasks[0].size_bytes <= most_bytes
-    assert {result.balance.balance for result in await answers(ran, consumes("c"))} == {70}
+    assert {result.account.balance for result in await answers(ran, consumes("c"))} == {70}
     assert ran.tasks[0].size_bytes <= most_bytes
     again = await answers(ran, consumes("c"))
-    assert {(result.replayed, result.balance.balance) for result in again} == {(True, 70)}
+    assert {(result.replayed, result.account.balance) for result in again} == {(True, 70)}
     assert ran.tasks[0].size_bytes <= most_bytes
 
 
@@ -185,7 +185,7 @@ async def test_tables_larger_than_memory_are_restored_within_it(
     store.close()
     await ledger.restart(0)
     assert ledger.tasks[0].size_bytes <= LIMIT_BYTES
-    assert {result.balance.balance for result in await answers(ledger, consumes("c"))} == {70}
+    assert {result.account.balance for result in await answers(ledger, consumes("c"))} == {70}
 
 
 async def test_records_of_one_moment_do_not_pass_the_limit_unseen(ledger: AgentDriver) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from shieldx.engine.declarations.declared import load_declared
 from shieldx.engine.declarations.manifests import Topic, load_manifests
 from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.replayable import Replayable
@@ -74,3 +75,14 @@ def test_access_lists_and_the_topology_say_the_same_of_the_platform() -> None:
     drawn |= {("Read", edge.source.name) for edge in edges if edge.target is CONSUMERS}
     assert drawn - allowed == {("Read", "dead-letters")}  # which an administrator reads
     assert allowed <= drawn
+
+
+@pytest.mark.parametrize("home", [ROOT, ROOT / "examples/bursts", ROOT / "examples/refusals"])
+def test_what_outsiders_write_and_a_fold_decides_on_is_read_strictly_and_answered(home: Path) -> None:
+    declared = load_declared(ROOT, [] if home == ROOT else [home])
+    outside = access_from_outside(declared.agents.values(), declared.topics).writers
+    for agent in declared.agents.values():
+        if isinstance(agent, TransactionalAgent):
+            decided = {name for name in agent.reads if name in outside}
+            assert {name for name in agent.reads if declared.topics[name].strict} == decided
+            assert agent.name == "bursts" or not decided or agent.unreadable is not None
