@@ -102,6 +102,10 @@ class _CheckedRecords(PartitionRecords):  # type: ignore[misc] # aiokafka ships 
                     yield record
             self.next_fetch_offset = max(self.next_fetch_offset, next_offset)
 
+    def drop(self) -> None:
+        """Release the batches. The iterator refers to this object, and garbage is collected rarely in a worker."""
+        self._records_iterator = None
+
     def _is_corrupt(self, batch: memoryview) -> bool:
         if magic_of(batch) < RECORD_BATCH:
             return not LegacyRecordBatch(batch, magic_of(batch)).validate_crc()
@@ -198,6 +202,14 @@ class _BoundedResult(FetchResult):  # type: ignore[misc] # aiokafka ships no typ
     """Returns a limited size of records at a time. aiokafka limits only their number."""
 
     _partition_records: Any
+
+    @override
+    def check_assignment(self, tp: Any) -> bool:
+        records = self._partition_records
+        kept = bool(super().check_assignment(tp))
+        if not kept and records is not None:
+            records.drop()
+        return kept
 
     @override
     def getall(self, max_records: int | None = None) -> FetchedRecords:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,6 +85,7 @@ OWNERS = {
     "_isolation_level": partition_records,
     "_partition_records": fetch_result,
     "_records": partition_records,
+    "_records_iterator": partition_records,
     "_topic_partition": fetch_result,
     "_tp": partition_records,
 }
@@ -167,18 +170,36 @@ def test_messages_of_old_formats_are_read(magic: int) -> None:
     assert isinstance(undecoded, UndecodedRecord)
 
 
+class Assignment:
+    """Of a partition that stays assigned."""
+
+    active, paused, position = True, False, 0
+
+    def state_value(self, _: object) -> Assignment:
+        return self
+
+    def consumed_to(self, position: int) -> None:
+        self.position = position
+
+
+def test_what_is_dropped_while_a_partition_is_paused_is_released_at_once() -> None:
+    assignment, records = Assignment(), partition_records(batch(*[GOOD] * 9))
+    result = aiokafka_fetcher._BoundedResult(  # noqa: SLF001 - the class under test
+        TopicPartition("t", 0), assignment=assignment, partition_records=records, backoff=0
+    )
+    assert len(result.getall(2)) == 2
+    assignment.paused = True
+    released = weakref.ref(records)
+    gc.disable()
+    try:
+        del records
+        assert result.getall() == []
+        assert released() is None
+    finally:
+        gc.enable()
+
+
 def test_no_more_of_a_partition_is_returned_at_a_time_than_fits() -> None:
-    class Assignment:
-        """Of a partition that stays assigned."""
-
-        active, paused, position = True, False, 0
-
-        def state_value(self, _: object) -> Assignment:
-            return self
-
-        def consumed_to(self, position: int) -> None:
-            self.position = position
-
     def taken(raw: bytes) -> list[tuple[int, int]]:
         result = aiokafka_fetcher._BoundedResult(  # noqa: SLF001 - the class under test
             TopicPartition("t", 0), assignment=Assignment(), partition_records=partition_records(raw), backoff=0
