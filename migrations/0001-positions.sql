@@ -13,11 +13,13 @@ CREATE TABLE shieldx.positions (
     cluster_id text NOT NULL,
     record_at timestamptz,
     moved_at timestamptz,
+    topic_id text,
     PRIMARY KEY (sink, topic, partition)
 );
 
 COMMENT ON TABLE shieldx.positions IS 'The next record that each sink will write, committed in the transaction of its rows.';
 COMMENT ON COLUMN shieldx.positions.cluster_id IS 'The Kafka cluster that the offsets belong to.';
+COMMENT ON COLUMN shieldx.positions.topic_id IS 'The id of the topic that the offset belongs to; null if any topic of that name will do.';
 COMMENT ON COLUMN shieldx.positions.record_at IS 'When the last written record was appended to its topic.';
 
 CREATE TABLE shieldx.unreadable (

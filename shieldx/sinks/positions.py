@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from shieldx.engine.kafka.offset_range import OffsetRange
 
 _BEGIN = """
-INSERT INTO shieldx.positions (sink, topic, partition, next_offset, cluster_id)
-SELECT $1, topic, $2, next_offset, $3 FROM unnest($4::text[], $5::bigint[]) AS new (topic, next_offset)
-ON CONFLICT (sink, topic, partition) DO NOTHING
+INSERT INTO shieldx.positions AS position (sink, topic, partition, next_offset, cluster_id, topic_id)
+SELECT $1, topic, $2, next_offset, $3, topic_id
+FROM unnest($4::text[], $5::bigint[], $6::text[]) AS new (topic, next_offset, topic_id)
+ON CONFLICT (sink, topic, partition) DO UPDATE SET topic_id = coalesce(position.topic_id, excluded.topic_id)
 """
-_READ = "SELECT topic, next_offset, cluster_id FROM shieldx.positions WHERE sink = $1 AND partition = $2"
+_READ = "SELECT topic, next_offset, cluster_id, topic_id FROM shieldx.positions WHERE sink = $1 AND partition = $2"
 _MOVE = """
 UPDATE shieldx.positions AS position
 SET next_offset = new.next_offset, record_at = coalesce(new.record_at, position.record_at), moved_at = now()
@@ -30,10 +31,12 @@ WHERE sink = $1 AND partition = $2 AND position.topic = new.topic AND position.n
 
 
 class StoredPosition(NamedTuple):
-    """The next record to write, and the Kafka cluster that its offset belongs to."""
+    """The next record to write, and the Kafka cluster and the topic that its offset belongs to."""
 
     next_offset: int
     cluster_id: str
+    topic_id: str | None
+    """None if an operator has said that any topic of this name will do."""
 
 
 class Move(NamedTuple):
@@ -60,18 +63,27 @@ class StoredPositions:
         """The current positions. Inputs that were never read have none."""
         rows = await connection.fetch(_READ, self._sink, self._partition)
         return {
-            TopicPartition(row["topic"], self._partition): StoredPosition(row["next_offset"], row["cluster_id"])
-            for row in rows
+            TopicPartition(topic, self._partition): StoredPosition(next_offset, cluster_id, topic_id)
+            for topic, next_offset, cluster_id, topic_id in rows
         }
 
-    async def begin(self, connection: PoolConnectionProxy, beginnings: Mapping[TopicPartition, int]) -> None:
-        """Start topics without a position at their first record."""
+    async def begin(
+        self,
+        connection: PoolConnectionProxy,
+        beginnings: Mapping[TopicPartition, int],
+        topic_ids: Mapping[str, str],
+    ) -> None:
+        """Start topics without a position at their first record, and note the ids of topics where they are missing."""
         topics = [tp.topic for tp in beginnings]
         offsets = list(beginnings.values())
-        await connection.execute(_BEGIN, self._sink, self._partition, self._cluster_id, topics, offsets)
+        ids = [topic_ids.get(topic) for topic in topics]
+        await connection.execute(_BEGIN, self._sink, self._partition, self._cluster_id, topics, offsets, ids)
 
     def check(
-        self, found: Mapping[TopicPartition, StoredPosition], bounds: Mapping[TopicPartition, OffsetRange]
+        self,
+        found: Mapping[TopicPartition, StoredPosition],
+        bounds: Mapping[TopicPartition, OffsetRange],
+        topic_ids: Mapping[str, str],
     ) -> None:
         """Refuse positions of another log. Read the bounds after the positions, which another owner may still move.
 
@@ -80,6 +92,7 @@ class StoredPositions:
         """
         for tp, bound in bounds.items():
             if tp in found:
+                self._check_id(tp, found[tp], topic_ids)
                 self._check(tp, found[tp].next_offset, found[tp].cluster_id, bound)
 
     async def move(self, connection: PoolConnectionProxy, moves: Sequence[Move]) -> None:
@@ -100,6 +113,18 @@ class StoredPositions:
             raise LeaveTask(
                 f"another owner moved the position of sink {self._sink}, partition {self._partition}, or the database "
                 "was restored; reading it again"
+            )
+
+    def _check_id(self, tp: TopicPartition, found: StoredPosition, topic_ids: Mapping[str, str]) -> None:
+        same_cluster = found.cluster_id == self._cluster_id
+        topic_id = topic_ids.get(tp.topic, found.topic_id)
+        if same_cluster and found.topic_id is not None and topic_id != found.topic_id:
+            raise FixConfiguration(
+                f"topic {tp.topic} was deleted and created again: sink {self._sink} has written records of the one "
+                f"with id {found.topic_id} to Postgres, and now it has id {topic_id}. Use another database, rebuild "
+                "this one (`shieldx migrate down --all`, `shieldx migrate up`), or keep its rows and read the new "
+                "topic from its beginning: set next_offset to 0 and topic_id to NULL in shieldx.positions for sink "
+                f"{self._sink!r}, topic {tp.topic!r}"
             )
 
     def _check(self, tp: TopicPartition, next_offset: int, cluster_id: str, bound: OffsetRange) -> None:

@@ -103,10 +103,11 @@ class SinkTask:
         """
         async with self._database.transaction() as connection:
             found = await self._stored.read(connection)
+        topic_ids = await self._cluster.topic_ids(self._sink.reads)
         bounds = await self._cluster.bounds(self.inputs)
-        self._stored.check(found, bounds)
+        self._stored.check(found, bounds, topic_ids)
         async with self._database.transaction() as connection:
-            await self._stored.begin(connection, {tp: bound.begin for tp, bound in bounds.items()})
+            await self._stored.begin(connection, {tp: bound.begin for tp, bound in bounds.items()}, topic_ids)
             found = await self._stored.read(connection)
         self.positions = {tp: found[tp].next_offset for tp in self.inputs}
 

@@ -31,10 +31,16 @@ class Record(NamedTuple):
 class UnchangingCluster(Cluster):
     """A cluster to which nothing is written."""
 
-    def __init__(self, beginning: int = 0, end: int = 1_000_000, *, cluster_id: str = "one") -> None:
+    def __init__(
+        self, beginning: int = 0, end: int = 1_000_000, *, cluster_id: str = "one", created: str = "Monday"
+    ) -> None:
         super().__init__({})
+        self._created = created
         self._id = cluster_id
         self._held = OffsetRange(beginning, end)
+
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        return {topic: f"{topic} of {self._created}" for topic in topics}
 
     async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetRange]:
         return dict.fromkeys(partitions, self._held)

@@ -251,3 +251,16 @@ async def test_a_frozen_server_is_given_up_after_the_limit_and_what_it_does_late
         again = await started(database)
         await again.process([transaction(offset, "a") for offset in range(4)])
         assert await query(dsn, READ_TRANSACTIONS) == [(f"0-{offset}", 7) for offset in range(4)]
+
+
+async def test_a_topic_that_was_created_again_is_refused_although_it_has_grown_back(dsn: str) -> None:
+    created_again = UnchangingCluster(created="Tuesday")
+    async with pool(dsn) as database:
+        await (await started(database)).process([transaction(0, "a", 5)])
+        with pytest.raises(FixConfiguration, match=r"was deleted and created again: .* with id .* of Monday .* NULL"):
+            await started(database, cluster=created_again)
+        await query(dsn, "UPDATE shieldx.positions SET next_offset = 0, topic_id = NULL")
+        again = await started(database, cluster=created_again)
+        assert again.positions == {(ACCOUNTS, 0): 0, (TRANSACTIONS, 0): 0}
+        with pytest.raises(FixConfiguration, match="of Tuesday"):
+            await started(database)
