@@ -56,8 +56,8 @@ COMMANDS: dict[str, Command] = {
     ),
 }
 ITEMS = (
-    Item(Code.OK, 831_489, AT_MS, FIGURES),
-    Item(Code.IDEMPOTENCY_CONFLICT, 831_490, AT_MS, FIGURES, replayed=False, field="amount"),
+    Item(b"k2" * 8, Code.OK, 831_489, AT_MS, FIGURES),
+    Item(b"k3" * 8, Code.IDEMPOTENCY_CONFLICT, 831_490, AT_MS, FIGURES, replayed=False, field="amount"),
 )
 
 

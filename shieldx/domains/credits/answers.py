@@ -20,9 +20,15 @@ _ACTIONS = {tag: f"credits.{tag}" for tag in TAGS.values()}
 
 
 def result_of(
-    command: Command, partition: int, outcome: Outcome, *, replayed: bool, field: str | None = None
+    command: Command,
+    partition: int,
+    outcome: Outcome,
+    *,
+    digest: bytes,
+    replayed: bool,
+    field: str | None = None,
 ) -> Result:
-    """The result of a command, including the results of a batch's commands."""
+    """The result of a command, including the results of a batch's commands. `digest` identifies the command."""
     results: list[Result] | UnsetType = UNSET
     if outcome.items and type(command) is Batch:
         results = [
@@ -30,11 +36,13 @@ def result_of(
                 inner,
                 partition,
                 Outcome(item.code, item.position, item.at_ms, item.figures),
+                digest=item.digest,
                 replayed=item.replayed,
                 field=item.field,
             )
             for inner, item in zip(command.commands, outcome.items, strict=True)
         ]
+    amount: int | None = getattr(command, "amount", None)
     return Result(
         idempotency_key=command.idempotency_key,
         tenant_id=command.tenant_id,
@@ -44,6 +52,8 @@ def result_of(
         balance=_balance(outcome.figures),
         at=rfc3339(outcome.at_ms),
         replayed=replayed,
+        amount=UNSET if amount is None else amount,
+        command_digest=digest.hex(),
         field=UNSET if field is None else field,
         results=results,
     )

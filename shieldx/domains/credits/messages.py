@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from shieldx.messages import Id
+from shieldx.state.deduplication import body_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ class Code(StrEnum):
     """
 
     OK = "ok"
+    RESERVED_NAME = "reserved_name"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     AMOUNT_NOT_POSITIVE = "amount_not_positive"
     AMOUNT_TOO_LARGE = "amount_too_large"
@@ -124,6 +126,24 @@ TAGS: dict[type[Command], str] = {
 """The `type` of each command."""
 
 
+_encode = msgspec.json.Encoder().encode
+
+
+def command_digest(command: Command) -> bytes:
+    """16 bytes that identify a command by all its fields. Defaults count as not sent."""
+    return body_digest(_encode(command))
+
+
+def names_of(command: Command) -> Iterator[str]:
+    """The ids and keys that a command uses, and those of the commands in a batch."""
+    yield command.idempotency_key
+    if isinstance(command, (Reserve, Commit, Abort)):
+        yield command.reservation_id
+    elif isinstance(command, Batch):
+        for inner in command.commands:
+            yield from names_of(inner)
+
+
 class Balance(msgspec.Struct, frozen=True, gc=False):
     """A tenant's account after a command. `available = balance - reserved_funds`, never negative."""
 
@@ -137,7 +157,9 @@ class Balance(msgspec.Struct, frozen=True, gc=False):
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to a command, or the expiry of a hold (`type` is `expire`, without an idempotency key).
 
-    `replayed` marks a repeated result. On a conflict, `field` names the field that differs.
+    `amount` is the command's, if it has one. `command_digest` identifies the command in hexadecimal: whoever sent it
+    recognises its result by this. `replayed` marks a repeated result. On a conflict, `field` names the field that
+    differs.
     """
 
     idempotency_key: str | None
@@ -148,6 +170,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     balance: Balance
     at: str
     replayed: bool
+    amount: int | UnsetType = UNSET
+    command_digest: str | UnsetType = UNSET
     field: str | UnsetType = UNSET
     reservation_id: str | UnsetType = UNSET
     results: list[Result] | UnsetType = UNSET
