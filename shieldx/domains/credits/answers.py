@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 
 from shieldx.domains.credits import tables
-from shieldx.domains.credits.messages import TAGS, Abort, Balance, Batch, Code, Command, Commit, Refund, Reserve, Result
+from shieldx.domains.credits.messages import ON_RESERVATIONS, TAGS, Balance, Batch, Code, Command, Refund, Result
 from shieldx.domains.credits.outcomes import Balances, Outcome
 from shieldx.domains.credits.transactions import offset_and_index, transaction_id_of
 from shieldx.messages import AuditAppend, Coordinates, Output, Source, rfc3339
@@ -24,11 +24,11 @@ def result_of(
     partition: int,
     outcome: Outcome,
     *,
-    digest: bytes,
+    digest: bytes | None,
     replayed: bool,
     field: str | None = None,
 ) -> Result:
-    """The result of a command, including the results of a batch's commands. `digest` identifies the command."""
+    """The result of a command, including the results of a batch's commands. `digest` is the command's."""
     results: list[Result] | UnsetType = UNSET
     if outcome.items and type(command) is Batch:
         results = [
@@ -53,7 +53,7 @@ def result_of(
         at=rfc3339(outcome.at_ms),
         replayed=replayed,
         amount=UNSET if amount is None else amount,
-        command_digest=digest.hex(),
+        command_digest=UNSET if digest is None else digest.hex(),
         field=UNSET if field is None else field,
         results=results,
     )
@@ -131,11 +131,8 @@ def _balance(figures: Balances) -> Balance:
 
 def _subject(command: Command) -> str:
     kind = type(command)
-    if kind in _ON_RESERVATIONS:
+    if kind in ON_RESERVATIONS:
         return f"reservation/{command.reservation_id}"  # type: ignore[attr-defined] # these three types have one
     if kind is Refund:
         return f"transaction/{command.transaction_id}"  # type: ignore[attr-defined] # as it says
     return f"account/{command.tenant_id}"
-
-
-_ON_RESERVATIONS = frozenset({Reserve, Commit, Abort})

@@ -60,7 +60,9 @@ class CreditsFold:
 
     def refuse_reserved(self, command: Command, source: Source) -> list[Output]:
         """Answer a command that uses a name of an agent's. Nothing is remembered: the name stays free for the agent."""
-        result = self._refusal(command, Code.RESERVED_NAME, position_of(source.offset, None), source.at_ms)
+        figures = self._figures(command.tenant_id)
+        outcome = Outcome(Code.RESERVED_NAME, position_of(source.offset, None), source.at_ms, figures)
+        result = result_of(command, self._partition, outcome, digest=None, replayed=False)
         return outputs_of(result, command, source)
 
     def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:
@@ -88,11 +90,7 @@ class CreditsFold:
         if field is None:
             digest = digest_of(packed)
             return result_of(command, self._partition, unpack(packed), digest=digest, replayed=True)
-        return self._refusal(command, Code.IDEMPOTENCY_CONFLICT, position, at_ms, field)
-
-    def _refusal(self, command: Command, code: Code, position: int, at_ms: int, field: str | None = None) -> Result:
-        """The result of a command that is refused without being remembered."""
-        outcome = Outcome(code, position, at_ms, self._figures(command.tenant_id))
+        outcome = Outcome(Code.IDEMPOTENCY_CONFLICT, position, at_ms, self._figures(command.tenant_id))
         digest = command_digest(command)
         return result_of(command, self._partition, outcome, digest=digest, replayed=False, field=field)
 

@@ -12,7 +12,7 @@ from shieldx.messages import Id
 from shieldx.state.deduplication import body_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class Code(StrEnum):
@@ -134,14 +134,18 @@ def command_digest(command: Command) -> bytes:
     return body_digest(_encode(command))
 
 
-def names_of(command: Command) -> Iterator[str]:
+def names_of(command: Command) -> Sequence[str]:
     """The ids and keys that a command uses, and those of the commands in a batch."""
-    yield command.idempotency_key
-    if isinstance(command, (Reserve, Commit, Abort)):
-        yield command.reservation_id
-    elif isinstance(command, Batch):
-        for inner in command.commands:
-            yield from names_of(inner)
+    kind = type(command)
+    if kind in ON_RESERVATIONS:
+        return command.idempotency_key, command.reservation_id  # type: ignore[attr-defined] # these types have one
+    if isinstance(command, Batch):
+        return [command.idempotency_key, *(name for inner in command.commands for name in names_of(inner))]
+    return (command.idempotency_key,)
+
+
+ON_RESERVATIONS = frozenset({Reserve, Commit, Abort})
+"""Commands that name a reservation."""
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False):
@@ -158,8 +162,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to a command, or the expiry of a hold (`type` is `expire`, without an idempotency key).
 
     `amount` is the command's, if it has one. `command_digest` identifies the command in hexadecimal: whoever sent it
-    recognises its result by this. `replayed` marks a repeated result. On a conflict, `field` names the field that
-    differs.
+    recognises its result by this; a `reserved_name` has none, since a copy of an agent's command is not its command.
+    `replayed` marks a repeated result. On a conflict, `field` names the field that differs.
     """
 
     idempotency_key: str | None

@@ -207,7 +207,7 @@ class Task:
         else:
             at_home = self._route(record, message.tenant_id, source, hopped=hopped, pending=pending)
         if at_home:
-            self._fold_one(message, source, pending)
+            self._fold_one(record, message, source, pending)
 
     def _check(self, record: Record, context: Sequence[Header]) -> None:
         """Check that a record can be answered.
@@ -268,14 +268,20 @@ class Task:
             place["correlation_id"] = correlation_id[:MAX_LOGGED].decode(errors="replace")
         logger.info("set aside as a dead letter: %s: %s", reason, detail, extra=place)
 
-    def _fold_one(self, message: Any, source: Source, pending: PendingTransaction) -> None:
+    def _fold_one(self, record: Record, message: Any, source: Source, pending: PendingTransaction) -> None:
+        doubt = self._context.signatures.doubt(record, message, source)
+        if doubt is not None:
+            self._set_aside(record, source, doubt.reason, doubt.detail, pending)
+            if doubt.reason is not EngineReason.RESERVED_NAME:
+                return
+        decide = self._state.fold.apply if doubt is None else self._state.refuse_reserved
         reply_to = source.origin.reply_to
         if reply_to is not None and reply_to not in self._context.reply_topics:
             detail = "reply-to names a topic that no manifest declares with accepts_replies"
             pending.add_dead_letter(source, source.value, EngineReason.REPLY_TO_REFUSED, detail)
             source = msgspec.structs.replace(source, origin=Origin(source.origin.context))
         try:
-            for output in self._state.fold.apply(message, source):
+            for output in decide(message, source):
                 self._write(output, source, pending)
         except OutputTooLarge:
             self._refused.add((source.topic, source.partition, source.offset))
@@ -297,6 +303,7 @@ class Task:
             agent.gauges,
             self._limits.max_record_bytes,
             agent.histograms,
+            self._context.signatures,
         )
 
     async def _commit(self, pending: PendingTransaction) -> PendingTransaction:

@@ -284,18 +284,6 @@ async def running(world: ShadowWorld) -> str:
     return f"shadow/a/{world.tokens()[0]}"
 
 
-async def test_a_hold_that_somebody_else_has_ended_pays_nothing_and_that_is_entered(world: ShadowWorld) -> None:
-    reservation_id = await running(world)
-    world.ledger.send(ledger.COMMANDS, Abort(tenant_id=TENANT, idempotency_key="mine", reservation_id=reservation_id))
-    await world.ledger.run()
-    await world.settle()
-    for batch in world.shadow.read(tables.BATCHES):
-        world.score(batch)
-    await world.settle()
-    assert [it.status for it in world.reports()] == ["completed"]
-    assert entries(world, "shadow.charge") == [("evaluation/a", "reservation_settled")]
-
-
 async def failed_after(world: ShadowWorld, abort: Abort) -> None:
     """An evaluation that runs fails when somebody else has sent an abort of its hold."""
     world.ledger.send(ledger.COMMANDS, abort)
@@ -310,22 +298,3 @@ async def test_what_somebody_else_has_released_needs_no_entry(world: ShadowWorld
     reservation_id = await running(world)
     await failed_after(world, Abort(tenant_id=TENANT, idempotency_key="mine", reservation_id=reservation_id))
     assert entries(world, "shadow.release") == []
-
-
-async def test_a_release_that_the_ledger_refuses_is_entered(world: ShadowWorld) -> None:
-    """Somebody has read the reservation's id, and taken the key of its abort."""
-    reservation_id = await running(world)
-    key = f"{reservation_id}/abort"
-    other = Abort(tenant_id=TENANT, idempotency_key=key, reservation_id=reservation_id, actor="other")
-    await failed_after(world, other)
-    assert entries(world, "shadow.release") == [("evaluation/a", "idempotency_conflict")]
-
-
-@pytest.mark.parametrize("key", ["shadow/", "shadow/a", "shadow/a/b", "shadow/a/b/refund", "shadow/a/b/"])
-async def test_an_answer_to_another_step_than_those_there_are_is_set_aside(world: ShadowWorld, key: str) -> None:
-    command = Purchase(tenant_id=TENANT, idempotency_key=key, amount=1)
-    world.ledger.send(ledger.COMMANDS, command, headers=[("reply-to", tables.PAYMENTS.encode())])
-    await world.ledger.run()
-    await world.pay()
-    assert [it.reason for it in world.dead_letters()] == ["not_a_payment"]
-    assert (await world.evaluate()).status == "completed"
