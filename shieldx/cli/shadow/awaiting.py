@@ -61,6 +61,7 @@ async def evaluate(
         except (TimeoutError, StartAgent):
             pass
     raise StartAgent(
-        f"no report within {timeout_s:g} s: agent `shadow` or its evaluators may not be running (`shieldx status` says "
-        f"so). What was sent is not lost: the same command with --eval-id {request.eval_id} waits for the same report"
+        f"no report within {timeout_s:g} s: agent `shadow`, its evaluators or the ledger may not be running (`shieldx "
+        f"status` says so). What was sent is not lost: the same command with --eval-id {request.eval_id} waits for the "
+        "same report"
     )
