@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from shieldx.bootstrap.platform import Platform
     from shieldx.domains.shadow.messages import Evaluate
+    from shieldx.messages import Coordinates
 
 
 class Received(NamedTuple):
@@ -57,7 +58,9 @@ async def evaluate(
                         if letter is not None:
                             raise CorrectRequest(f"the request was dead-lettered: {letter.reason}: {letter.detail}")
                     elif (CORRELATION_ID, correlation_id) in record.headers:
-                        return Received(msgspec.json.decode(record.value, type=Report), record.value)
+                        report = msgspec.json.decode(record.value, type=Report)
+                        if _answers(report, request, sent):
+                            return Received(report, record.value)
         except (TimeoutError, StartAgent):
             pass
     raise StartAgent(
@@ -65,3 +68,12 @@ async def evaluate(
         f"status` says so). What was sent is not lost: the same command with --eval-id {request.eval_id} waits for the "
         "same report"
     )
+
+
+def _answers(report: Report, request: Evaluate, sent: Coordinates) -> bool:
+    """Whether a report is on this request. Scores make its correlation id public, and anyone may send another with it.
+
+    If the `eval_id` belongs to another evaluation, the report has the request's coordinates instead.
+    """
+    ids = request.eval_id, f"{sent.partition}-{sent.offset}"
+    return report.tenant_id == request.tenant_id and report.eval_id in ids
