@@ -3,7 +3,7 @@
 from shieldx.domains.credits import answers, tables
 from shieldx.domains.credits.dead_letters import CreditsReason
 from shieldx.domains.credits.fold import CreditsFold
-from shieldx.domains.credits.messages import Result
+from shieldx.domains.credits.messages import Result, names_of
 from shieldx.domains.credits.state import STATE
 from shieldx.engine.declarations.measures import Counter
 from shieldx.engine.declarations.transactional import TransactionalAgent
@@ -12,6 +12,7 @@ agent = TransactionalAgent(
     name="credits",
     reads=(tables.COMMANDS,),
     fold=CreditsFold,
+    names=names_of,
     writes=(tables.RESULTS, tables.AUDIT),
     unreadable=answers.unreadable,
     state=STATE,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "SHIELDX_"
-SECRETS = frozenset({"audit_keyring", "audit_vault_token", "kafka_password", "postgres_dsn"})
+SECRETS = frozenset({"audit_keyring", "kafka_password", "platform_keyring", "postgres_dsn", "vault_token"})
 """Settings that are, or may contain, a secret: never shown."""
 MASK = "********"
 TEST_SWITCHES = frozenset({"stack"})
@@ -56,17 +56,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit_keyring: Annotated[
         str | None, Meta(description="The same JSON directly, instead of a file; a secret (docs/how-to/audit-keys.md)")
     ] = None
-    audit_vault_address: Annotated[
-        Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] | None,
-        Meta(description="Address of the Vault that holds the keyring, `https://host:port`, instead of a file"),
+    audit_vault_path: Annotated[str | None, Meta(description="Path of its secret in Vault, instead of a file")] = None
+    platform_keyring_file: Annotated[
+        Path | None,
+        Meta(
+            description="JSON file of the keys with which agents sign commands to each other; no source set: the "
+            "embedded stack's own"
+        ),
     ] = None
-    audit_vault_mount: Annotated[str, Meta(min_length=1, description="Mount of its KV engine, version 2")] = "secret"
-    audit_vault_path: Annotated[str | None, Meta(description="Path of the keyring's secret under the mount")] = None
-    audit_vault_token: Annotated[str | None, Meta(description="Token that may read the keyring; a secret")] = None
-    audit_vault_token_file: Annotated[
+    platform_keyring: Annotated[
+        str | None,
+        Meta(description="The same JSON directly, instead of a file; a secret (docs/how-to/platform-keys.md)"),
+    ] = None
+    platform_vault_path: Annotated[str | None, Meta(description="Path of its secret in Vault, instead of a file")] = (
+        None
+    )
+    vault_address: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] | None,
+        Meta(description="Address of the Vault that holds keyrings, `https://host:port`"),
+    ] = None
+    vault_mount: Annotated[str, Meta(min_length=1, description="Mount of its KV engine, version 2")] = "secret"
+    vault_token: Annotated[str | None, Meta(description="Token that may read the keyrings; a secret")] = None
+    vault_token_file: Annotated[
         Path | None, Meta(description="File that contains the token, as Vault Agent writes it, instead of the token")
     ] = None
-    audit_vault_ca_file: Annotated[
+    vault_ca_file: Annotated[
         Path | None,
         Meta(description="File of trusted certificates (PEM) for https; unset: the ones that requests trusts"),
     ] = None
@@ -141,21 +155,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
             raise ValueError("SHIELDX_KAFKA_CERTIFICATE_FILE and SHIELDX_KAFKA_KEY_FILE go together")
-        self._check_keyring()
+        self._check_keyrings()
 
-    def _check_keyring(self) -> None:
-        sources = self._set("audit_keyring_file", "audit_keyring", "audit_vault_address")
-        if len(sources) > 1:
-            raise ValueError(f"the audit log has one keyring: set only one of {' and '.join(sources)}")
-        if self.audit_vault_address is None:
-            names = ("audit_vault_path", "audit_vault_token", "audit_vault_token_file", "audit_vault_ca_file")
-            if given := self._set(*names):
-                raise ValueError(f"{' and '.join(given)} mean nothing without SHIELDX_AUDIT_VAULT_ADDRESS")
-            return
-        if self.audit_vault_path is None or len(self._set("audit_vault_token", "audit_vault_token_file")) != 1:
+    def _check_keyrings(self) -> None:
+        for about, prefix in (("the audit log has", "audit"), ("agents have", "platform")):
+            sources = self._set(f"{prefix}_keyring_file", f"{prefix}_keyring", f"{prefix}_vault_path")
+            if len(sources) > 1:
+                raise ValueError(f"{about} one keyring: set only one of {' and '.join(sources)}")
+        paths = self._set("audit_vault_path", "platform_vault_path")
+        if self.vault_address is None:
+            if given := [*paths, *self._set("vault_token", "vault_token_file", "vault_ca_file")]:
+                raise ValueError(f"{' and '.join(given)} mean nothing without SHIELDX_VAULT_ADDRESS")
+        elif not paths or len(self._set("vault_token", "vault_token_file")) != 1:
             raise ValueError(
-                "SHIELDX_AUDIT_VAULT_ADDRESS needs SHIELDX_AUDIT_VAULT_PATH, and either SHIELDX_AUDIT_VAULT_TOKEN or "
-                "SHIELDX_AUDIT_VAULT_TOKEN_FILE"
+                "SHIELDX_VAULT_ADDRESS needs SHIELDX_AUDIT_VAULT_PATH or SHIELDX_PLATFORM_VAULT_PATH, and either "
+                "SHIELDX_VAULT_TOKEN or SHIELDX_VAULT_TOKEN_FILE"
             )
 
     def _set(self, *fields: str) -> list[str]:

@@ -1,9 +1,9 @@
-"""Loads the audit log's keys: from a file, the environment, Vault, or the embedded stack's own file."""
+"""Loads keyrings: from a file, the environment, Vault, or the embedded stack's own file."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shieldx.errors import FixConfiguration
 from shieldx.keyring.file import make_keyring, read_keyring
@@ -15,54 +15,79 @@ if TYPE_CHECKING:
 
     from shieldx.settings import Settings
 
-KEYRING_FILE = "audit-keyring.json"
+
+class KeyringName(NamedTuple):
+    """One of the keyrings that settings name."""
+
+    prefix: str
+    """Of its settings."""
+    about: str
 
 
-def keyring(settings: Settings) -> Keyring:
-    """The audit log's keys, from the source that the settings name. The embedded stack creates its own.
+AUDIT = KeyringName("audit", "the audit log's keys")
+PLATFORM = KeyringName("platform", "the platform's keys")
+
+
+def keyring(settings: Settings, name: KeyringName = AUDIT) -> Keyring:
+    """A keyring, from the source that the settings name. The embedded stack creates its own.
 
     Raises:
         FixConfiguration: no source is set, or its content is not a keyring.
         CheckVault: Vault does not respond, which may be temporary.
     """
-    if settings.audit_keyring_file is not None:
-        return read_keyring(settings.audit_keyring_file)
-    if settings.audit_keyring is not None:
-        return Keyring.of_json(os.fsencode(settings.audit_keyring), source="SHIELDX_AUDIT_KEYRING")
-    if settings.audit_vault_address is not None and settings.audit_vault_path is not None:
-        return read_vault(
-            VaultSecret(
-                address=settings.audit_vault_address,
-                mount=settings.audit_vault_mount,
-                path=settings.audit_vault_path,
-                ca_file=settings.audit_vault_ca_file,
-            ),
-            token=settings.audit_vault_token,
-            token_file=settings.audit_vault_token_file,
+    file, text, vault_path = _sources(settings, name)
+    if file is not None:
+        return read_keyring(file)
+    if text is not None:
+        return Keyring.of_json(os.fsencode(text), source=f"SHIELDX_{name.prefix.upper()}_KEYRING")
+    if settings.vault_address is not None and vault_path is not None:
+        secret = VaultSecret(
+            address=settings.vault_address,
+            mount=settings.vault_mount,
+            path=vault_path,
+            ca_file=settings.vault_ca_file,
         )
+        return read_vault(secret, token=settings.vault_token, token_file=settings.vault_token_file)
     if settings.kafka_bootstrap is not None:
+        prefix = f"SHIELDX_{name.prefix.upper()}"
         raise FixConfiguration(
-            "the audit log's keys are not configured: set SHIELDX_AUDIT_KEYRING_FILE, SHIELDX_AUDIT_KEYRING or "
-            "SHIELDX_AUDIT_VAULT_ADDRESS"
+            f"{name.about} are not configured: set {prefix}_KEYRING_FILE, {prefix}_KEYRING or {prefix}_VAULT_PATH"
         )
-    path = settings.stack_folder / KEYRING_FILE
+    path = stack_file(settings, name)
     make_keyring(path)
     return read_keyring(path)
 
 
-def knows_keyring(settings: Settings) -> bool:
-    """Whether the audit log's keys exist, without creating any."""
-    return _names_source(settings) or stack_keyring(settings) is not None
+def knows_keyring(settings: Settings, name: KeyringName = AUDIT) -> bool:
+    """Whether the keys exist, without creating any."""
+    return _names_source(settings, name) or stack_keyring(settings, name) is not None
 
 
-def stack_keyring(settings: Settings) -> Path | None:
+def stack_keyring(settings: Settings, name: KeyringName = AUDIT) -> Path | None:
     """The embedded stack's keyring, if it is in use and exists."""
-    if settings.kafka_bootstrap is not None or _names_source(settings):
+    if settings.kafka_bootstrap is not None or _names_source(settings, name):
         return None
-    path = settings.stack_folder / KEYRING_FILE
+    path = stack_file(settings, name)
     return path if path.exists() else None
 
 
-def _names_source(settings: Settings) -> bool:
-    sources = (settings.audit_keyring_file, settings.audit_keyring, settings.audit_vault_address)
-    return any(source is not None for source in sources)
+def keyring_file(settings: Settings, name: KeyringName) -> Path | None:
+    """The file that a keyring is read from, if it is in one that exists."""
+    file, _, _ = _sources(settings, name)
+    return file or stack_keyring(settings, name)
+
+
+def stack_file(settings: Settings, name: KeyringName) -> Path:
+    """Where the embedded stack keeps a keyring of its own."""
+    return settings.stack_folder / f"{name.prefix}-keyring.json"
+
+
+def _names_source(settings: Settings, name: KeyringName) -> bool:
+    return any(source is not None for source in _sources(settings, name))
+
+
+def _sources(settings: Settings, name: KeyringName) -> tuple[Path | None, str | None, str | None]:
+    """The settings that may name a keyring: a file, the text itself, and a path in Vault."""
+    if name is AUDIT:
+        return settings.audit_keyring_file, settings.audit_keyring, settings.audit_vault_path
+    return settings.platform_keyring_file, settings.platform_keyring, settings.platform_vault_path

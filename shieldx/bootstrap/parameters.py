@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shieldx.bootstrap.keyring_source import keyring
+from shieldx.bootstrap.platform_keys import shadow_token_key
 from shieldx.errors import FixConfiguration
 from shieldx.settings import SECRETS, Settings
 
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
     from shieldx.engine.declarations.agent import Agent
 
-RESOURCES: Mapping[str, Callable[[Settings], Any]] = {"audit_keyring": keyring}
+RESOURCES: Mapping[str, Callable[[Settings], Any]] = {
+    "audit_keyring": keyring,
+    "shadow_token_key": shadow_token_key,
+}
 """The constructor of each resource. A resource hides the setting with its name, which is the secret as text."""
 NAMES = (*RESOURCES, *(name for name in Settings.__struct_fields__ if name not in {*RESOURCES, *SECRETS}))
 """Every parameter. Secrets are available only as resources."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shieldx.bootstrap.home import home
-from shieldx.bootstrap.keyring_source import stack_keyring
+from shieldx.bootstrap.keyring_source import AUDIT, PLATFORM, keyring_file
 
 if TYPE_CHECKING:
     from shieldx.settings import Settings
@@ -22,7 +22,8 @@ def worker_environment(settings: Settings, bootstrap: str, *, brokers: int = 1) 
         "REPLICATION": brokers,
         "HOME": home(settings).absolute(),
     }
-    keyring_file = settings.audit_keyring_file or stack_keyring(settings)
-    if keyring_file is not None:
-        given["AUDIT_KEYRING_FILE"] = keyring_file.absolute()
+    for name in (AUDIT, PLATFORM):
+        file = keyring_file(settings, name)
+        if file is not None:
+            given[f"{name.prefix.upper()}_KEYRING_FILE"] = file.absolute()
     return {f"SHIELDX_{name}": str(value) for name, value in given.items()}

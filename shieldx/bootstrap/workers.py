@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from shieldx.bootstrap.parameters import parameters_of
+from shieldx.bootstrap.platform_keys import signing_keys
 from shieldx.engine.declarations.makers import make
 from shieldx.engine.declarations.replayable import Replayable, Resources
+from shieldx.engine.declarations.replies import reply_topics
 from shieldx.engine.kafka.cluster import Cluster
 from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.replayable.deliveries import Deliveries
@@ -18,6 +21,7 @@ from shieldx.engine.runtime.task_factory import AgentTaskFactory, TaskFactory
 from shieldx.engine.runtime.worker import Worker
 from shieldx.engine.tasks.codec import Codec
 from shieldx.engine.tasks.context import TaskContext
+from shieldx.engine.tasks.signatures import Signatures, needs_keys
 from shieldx.rocksdb.store import RocksStores
 from shieldx.sinks.database import Database
 from shieldx.sinks.sink_task_factory import SinkTaskFactory
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.sink import Sink
     from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.operations.metrics import Metrics
+    from shieldx.keyring.derived import DerivedKeys
 
 MOST_STORE_BYTES = 512_000_000
 """A larger cache for the stores on disk gains nothing over the operating system's own."""
@@ -76,7 +81,8 @@ class WorkerMaker:
             partitions=platform.partitions,
             log=log,
             codec=Codec(platform.topics, agent.inputs),
-            reply_topics=frozenset(name for name, topic in platform.topics.items() if topic.accepts_replies),
+            signatures=self._signatures(agent),
+            reply_topics=reply_topics(agent.name, platform.topics),
             memory_free=self._memory.free,
             memory_share=self._memory.share_bytes,
             stores=self._stores,
@@ -101,6 +107,15 @@ class WorkerMaker:
         database = Database(platform.postgres_dsn, application=platform.group(agent))
         work = SinkTaskFactory(agent, database, Cluster(platform.connection))
         return self._worker(work, agent), work
+
+    def _signatures(self, agent: TransactionalAgent) -> Signatures:
+        topics = self._platform.topics
+        keys = self._signing_keys if needs_keys(agent, topics) else None
+        return Signatures(agent, topics, keys, lambda: time.time_ns() // 1_000_000)
+
+    @cached_property
+    def _signing_keys(self) -> DerivedKeys | None:
+        return signing_keys(self._platform.settings)
 
     def _worker(self, work: TaskFactory, agent: Agent) -> Worker:
         return Worker(

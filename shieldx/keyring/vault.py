@@ -35,14 +35,14 @@ class RenewVaultToken(FixConfiguration):
 class CheckVaultPath(FixConfiguration):
     """Vault has no secret at that path.
 
-    Correct `SHIELDX_AUDIT_VAULT_MOUNT` or `SHIELDX_AUDIT_VAULT_PATH`.
+    Correct `SHIELDX_VAULT_MOUNT`, or the setting `SHIELDX_…_VAULT_PATH` that names it.
     """
 
 
 class CheckVaultAddress(FixConfiguration):
     """The server does not respond like Vault, or its certificate is not trusted.
 
-    Correct `SHIELDX_AUDIT_VAULT_ADDRESS` or `SHIELDX_AUDIT_VAULT_CA_FILE`.
+    Correct `SHIELDX_VAULT_ADDRESS` or `SHIELDX_VAULT_CA_FILE`.
     """
 
 
@@ -112,22 +112,22 @@ def _read(secret: VaultSecret, token: str) -> Any:
         raise _named(error, secret) from None
     except SSLError:
         raise CheckVaultAddress(
-            f"TLS with Vault at {secret.address} failed: set SHIELDX_AUDIT_VAULT_CA_FILE to the certificate of the "
+            f"TLS with Vault at {secret.address} failed: set SHIELDX_VAULT_CA_FILE to the certificate of the "
             "authority that signed Vault's certificate, and use a host name that the certificate covers"
         ) from None
     except RequestException as error:
         raise CheckVault(
             f"Vault at {secret.address} does not respond ({type(error).__name__}): start it, or correct "
-            "SHIELDX_AUDIT_VAULT_ADDRESS"
+            "SHIELDX_VAULT_ADDRESS"
         ) from None
     except OSError as error:  # raised by requests if the certificate file does not exist
-        raise CheckVaultAddress(f"cannot read SHIELDX_AUDIT_VAULT_CA_FILE {secret.ca_file}: {error}") from None
+        raise CheckVaultAddress(f"cannot read SHIELDX_VAULT_CA_FILE {secret.ca_file}: {error}") from None
     try:
         return answer["data"]["data"]
     except (KeyError, TypeError):
         raise CheckVaultAddress(
             f"the response for {secret} does not come from a KV engine of version 2: check "
-            "SHIELDX_AUDIT_VAULT_ADDRESS and SHIELDX_AUDIT_VAULT_MOUNT"
+            "SHIELDX_VAULT_ADDRESS and SHIELDX_VAULT_MOUNT"
         ) from None
 
 
@@ -141,7 +141,7 @@ def _named(error: hvac.exceptions.VaultError, secret: VaultSecret) -> ShieldXErr
         case "InvalidPath":
             return CheckVaultPath(
                 f"{secret} does not exist, or its last version was deleted: write it with `vault kv put`, or correct "
-                "SHIELDX_AUDIT_VAULT_PATH and SHIELDX_AUDIT_VAULT_MOUNT, which must be a KV engine of version 2"
+                "its path and SHIELDX_VAULT_MOUNT, which must be a KV engine of version 2"
             )
         case "VaultDown" | "VaultNotInitialized":
             return CheckVault(f"Vault at {secret.address} is sealed, in maintenance mode or not initialized: unseal it")
@@ -149,5 +149,5 @@ def _named(error: hvac.exceptions.VaultError, secret: VaultSecret) -> ShieldXErr
             return CheckVault(f"Vault at {secret.address} is temporarily unavailable ({name}): see its log")
         case name:
             return CheckVaultAddress(
-                f"the server at {secret.address} rejected the request ({name}): check SHIELDX_AUDIT_VAULT_ADDRESS"
+                f"the server at {secret.address} rejected the request ({name}): check SHIELDX_VAULT_ADDRESS"
             )

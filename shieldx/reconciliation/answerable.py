@@ -36,3 +36,7 @@ class AnswerableFold:
             at="",
         )
         return [Output(AUDIT, command.tenant_id, append)]
+
+    def refuse_reserved(self, command: Command, source: Source) -> list[Output]:
+        """The same: the ledger answers these too."""
+        return self.apply(command, source)

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.manifests import Topic
     from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.tasks.checkpoint import TaskStores
+    from shieldx.engine.tasks.signatures import SigningKeys
     from shieldx.reconciliation.mirror import LedgerMirror
 
 
-async def reconcile(
+async def reconcile(  # noqa: PLR0913 - what a replay needs, and what to compare it with
     connection: Mapping[str, Any],
     *,
     agent: TransactionalAgent,
@@ -35,6 +36,7 @@ async def reconcile(
     application: str,
     dsn: str | None,
     progress: Callable[[int, int, int], None],
+    keys: SigningKeys | None = None,
     stores: TaskStores | None = None,
 ) -> ReconciliationReport:
     """Replay the ledger over its commands and compare the outcome with results, audit log, tables and Postgres.
@@ -56,6 +58,7 @@ async def reconcile(
             partitions=partitions,
             report=ReconciliationReport(),
             progress=progress,
+            keys=keys,
             stores=stores,
         )
         return await reconcile_ledger(ledger, dsn)

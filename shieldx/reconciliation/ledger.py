@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.manifests import Topic
     from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.tasks.checkpoint import TaskStores
+    from shieldx.engine.tasks.signatures import SigningKeys
     from shieldx.reconciliation.report import ReconciliationReport
     from shieldx.reconciliation.topics import Topics
 
@@ -26,6 +27,8 @@ class CheckedLedger:
     manifests: Mapping[str, Topic]
     partitions: int
     report: ReconciliationReport
+    keys: SigningKeys | None = None
+    """The keys that check the signatures of commands; None if agents sign nothing."""
     progress: Callable[[int, int, int], None] = lambda partition, offset, end: None  # noqa: ARG005 - ignores progress
     """Called with a partition, the current offset, and the final offset."""
     stores: TaskStores | None = None
@@ -39,5 +42,6 @@ class CheckedLedger:
             partition,
             topics=self.manifests,
             partitions=self.partitions,
+            keys=self.keys,
             stores=self.stores if fold is None else None,
         )

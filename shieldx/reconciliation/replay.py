@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from shieldx.engine.declarations.replies import reply_topics
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import Codec
 from shieldx.engine.tasks.context import TaskContext
+from shieldx.engine.tasks.signatures import Signatures
 from shieldx.engine.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.engine.tasks.log import Record, TopicPartition, Write
     from shieldx.engine.tasks.position import Position
+    from shieldx.engine.tasks.signatures import SigningKeys
 
 MEMORY_BYTES = 256_000_000
 """The memory limit for the state of a partition; with stores, state on disk is evicted above it."""
@@ -73,7 +76,7 @@ class LedgerReplay:
     """One partition of an agent from its beginning. The output depends only on the records.
 
     Transaction boundaries are only visible in the tables, where each row is the last of its transaction. With `stores`,
-    which must be empty, the state may exceed memory.
+    which must be empty, the state may exceed memory. `keys` check the signatures of agents, as the ledger's do.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class LedgerReplay:
         *,
         topics: Mapping[str, Topic],
         partitions: int,
+        keys: SigningKeys | None,
         stores: TaskStores | None = None,
     ) -> None:
         quiet = replace(agent, counters=(), gauges=())
@@ -92,7 +96,8 @@ class LedgerReplay:
             partitions=partitions,
             log=self._log,
             codec=Codec(topics, agent.inputs),
-            reply_topics=frozenset(name for name, topic in topics.items() if topic.accepts_replies),
+            signatures=Signatures(agent, topics, keys, lambda: 0),
+            reply_topics=reply_topics(agent.name, topics),
             memory_free=lambda: True,
             memory_share=lambda: MEMORY_BYTES,
             stores=stores,

@@ -80,6 +80,7 @@ def test_what_is_not_asked_for_is_not_made(tmp_path: Path) -> None:
 
 def test_a_secret_is_given_only_as_the_resource_that_it_is_for() -> None:
     assert SECRETS & set(NAMES) == {"audit_keyring"}
+    assert "shadow_token_key" in NAMES
     assert len(NAMES) == len(set(NAMES))
 
 

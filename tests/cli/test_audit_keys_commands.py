@@ -44,15 +44,16 @@ def test_a_keyring_is_made_once_and_added_to(shieldx: Callable[..., Result], tmp
 @pytest.mark.parametrize(
     "given",
     [
-        {"KEYRING": '{"first":"k","keys":{"k":"hunter2"}}'},
-        {"VAULT_ADDRESS": "https://vault:8200", "VAULT_PATH": "shieldx/audit", "VAULT_TOKEN": "hunter2"},
+        {"AUDIT_KEYRING": '{"first":"k","keys":{"k":"hunter2"}}'},
+        {"PLATFORM_KEYRING": '{"first":"k","keys":{"k":"hunter2"}}'},
+        {"VAULT_ADDRESS": "https://vault:8200", "AUDIT_VAULT_PATH": "shieldx/audit", "VAULT_TOKEN": "hunter2"},
     ],
 )
-def test_secrets_of_the_audit_log_are_masked(
+def test_secrets_are_masked(
     shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
 ) -> None:
     for name, value in given.items():
-        monkeypatch.setenv(f"SHIELDX_AUDIT_{name}", value)
+        monkeypatch.setenv(f"SHIELDX_{name}", value)
     for arguments in (["config"], ["config", "--json"]):
         shown = shieldx(*arguments)
         assert shown.exit_code == 0

@@ -22,7 +22,7 @@ from shieldx.engine.tasks.codec import encode
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter
 from shieldx.settings import Settings
-from tests.reports.example_reports import completed
+from tests.reports.example_reports import completed, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,11 +81,22 @@ async def test_the_report_is_the_one_that_answers_this_content(place: ShadowTopi
     await place.write(DEAD_LETTERS, place.letter(asked.offset + 1))
     await place.write(SCORES, score, ours)
     assert await scored.get() == encode(score)
-    report = completed(eval_id="e")
+    report = completed(eval_id="e", tenant_id=place.request.tenant_id)
     forged = msgspec.structs.replace(report, status="refused", code=EvaluationCode.UNREADABLE)
     await place.write(REPORTS, forged, ours)
+    for of_others in ({"eval_id": "forged"}, {"tenant_id": "t"}):
+        await place.write(REPORTS, msgspec.structs.replace(report, **of_others), ours)
     await place.write(REPORTS, report, ours)
     assert await evaluation == (report, encode(report))
+
+
+async def test_a_conflict_is_reported_under_the_coordinates_of_the_request(place: ShadowTopics) -> None:
+    evaluation = place.evaluate()
+    asked = await place.asked()
+    eval_id = f"{asked.partition}-{asked.offset}"
+    report = refused(EvaluationCode.EVAL_ID_CONFLICT, eval_id=eval_id, tenant_id=place.request.tenant_id)
+    await place.write(REPORTS, report, dict(asked.headers)["correlation-id"])
+    assert (await evaluation).report.code is EvaluationCode.EVAL_ID_CONFLICT
 
 
 async def test_a_dead_lettered_request_reports_the_reason(place: ShadowTopics) -> None:

@@ -68,9 +68,9 @@ def test_every_type_of_command_is_sent(played: LedgerInMemory) -> None:
     }
 
 
-def test_every_code_but_the_largest_result_is_given(played: LedgerInMemory) -> None:
+def test_every_code_is_given_but_for_names_of_agents_and_the_largest_result(played: LedgerInMemory) -> None:
     codes = {result.code for result in played.results}
-    assert codes == set(Code) - {Code.RESULT_TOO_LARGE}
+    assert codes == set(Code) - {Code.RESERVED_NAME, Code.RESULT_TOO_LARGE}
 
 
 def test_batches_commit_and_abort_and_are_replayed(played: LedgerInMemory) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from shieldx.domains.audit.head import Head
 from shieldx.domains.audit.state import pack_append
 from shieldx.domains.credits import state as credits_state
+from shieldx.domains.credits.fold import CreditsFold
 from shieldx.domains.credits.messages import (
     Abort,
     Batch,
@@ -29,9 +30,13 @@ from shieldx.domains.shadow.planning import request_digest
 from shieldx.domains.shadow.rule import Composite, Keywords, Scored, Signature, Weighted, rule_hash
 from shieldx.domains.shadow.sample import Request, Sample
 from shieldx.domains.shadow.sample_set import strata_digest, version_of
+from shieldx.engine.declarations.manifests import Topic
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.checkpoint import Checkpoint
 from shieldx.engine.tasks.codec import TICK_HEADERS, TICK_VALUE
 from shieldx.engine.tasks.position import Position, encode_position
+from shieldx.engine.tasks.signatures import Signatures
+from shieldx.engine.testing.driver import DriverKeys
 from shieldx.messages import AuditAppend
 from shieldx.state.deduplication import body_digest, key_digest
 from shieldx.state.partition_state import PartitionState
@@ -57,8 +62,8 @@ COMMANDS: dict[str, Command] = {
     ),
 }
 ITEMS = (
-    Item(Code.OK, 831_489, AT_MS, FIGURES),
-    Item(Code.IDEMPOTENCY_CONFLICT, 831_490, AT_MS, FIGURES, replayed=False, field="amount"),
+    Item(b"k2" * 8, Code.OK, 831_489, AT_MS, FIGURES),
+    Item(b"k3" * 8, Code.IDEMPOTENCY_CONFLICT, 831_490, AT_MS, FIGURES, replayed=False, field="amount"),
 )
 
 
@@ -106,6 +111,24 @@ SAMPLES = [
     Sample(label="attack", category="sqli", source="x#1", request=Request(uri="/?q=1")),
     Sample(label="benign", category="text", source="x#2", request=Request(body=b"\x00"), expected_rules=("942100",)),
 ]
+SHARED = {"orders": Topic(about="", key="", cleanup="delete", writers="clients")}
+SIGNED = ("orders", b"org-123", b"{}", "answers")
+"""Topic, key, value and reply-to of a signed record."""
+
+
+def signatures() -> Signatures:
+    """Those of an agent that reads its own orders."""
+    shop = TransactionalAgent(
+        name="shop",
+        reads=("orders",),
+        writes=("orders",),
+        fold=CreditsFold,
+        reserved={"orders": ("shop",)},
+        names=tuple,
+    )
+    return Signatures(shop, SHARED, DriverKeys({"2026-01": b"k" * 32}), lambda: AT_MS)
+
+
 APPEND = AuditAppend(
     tenant_id="org-123", idempotency_key="k1", action="user.login", subject="user/7", outcome="ok", at="2026-01-01"
 )
@@ -156,6 +179,7 @@ def forms() -> dict[str, bytes]:
             )
         ),
         "engine.tick.1.json": encode({"value": TICK_VALUE.decode(), "headers": dict(TICK_HEADERS)}),
+        "engine.signature.1.json": signatures().sign(*SIGNED)[1],
         "digests.1.json": msgspec.json.format(encode(digests())),
     }
 

@@ -22,13 +22,14 @@ from shieldx.domains.shadow.rule import RuleConfig
 from shieldx.domains.shadow.sample import Sample
 from shieldx.engine.tasks.codec import is_tick
 from shieldx.engine.tasks.position import decode_position
+from shieldx.engine.tasks.signatures import SIGNATURE
 from shieldx.engine.testing.memory_log import MemoryRecord
 from shieldx.errors import FixConfiguration
-from shieldx.messages import AuditAppend
+from shieldx.messages import AuditAppend, Origin, Source
 from shieldx.state.deduplication import key_digest
 from shieldx.state.forms import UnknownForm
 from shieldx.state.partition_state import PartitionState
-from tests.golden.stored_forms import AT_MS, COMMANDS, field_numbers, forms, outcome_of
+from tests.golden.stored_forms import AT_MS, COMMANDS, SIGNED, field_numbers, forms, outcome_of, signatures
 
 FILES = Path(__file__).parent / "files"
 
@@ -87,6 +88,14 @@ def test_a_stored_block_is_read() -> None:
 @pytest.mark.parametrize("state", State)
 def test_a_stored_hold_is_read(state: State) -> None:
     assert unpack_hold(golden(f"credits.hold.{state.value}.1.bin")).state is state
+
+
+def test_a_stored_signature_is_valid() -> None:
+    topic, key, value, reply_to = SIGNED
+    source = Source(topic, 0, 0, AT_MS, value, Origin((), reply_to))
+    record = MemoryRecord(topic, 0, 0, AT_MS, key, value, ((SIGNATURE, golden("engine.signature.1.json")),))
+    assert signatures().doubt(record, ["shop/1"], source) is None
+    assert signatures().doubt(record._replace(key=b"org-456"), ["shop/1"], source) is not None
 
 
 def test_a_stored_position_is_read() -> None:

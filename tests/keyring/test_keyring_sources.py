@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shieldx.bootstrap.keyring_source import KEYRING_FILE, keyring, knows_keyring
+from shieldx.bootstrap.keyring_source import AUDIT, PLATFORM, KeyringName, keyring, knows_keyring
 from shieldx.bootstrap.worker_environment import worker_environment
 from shieldx.errors import FixConfiguration, ShieldXError
 from shieldx.keyring import vault
@@ -37,10 +37,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KvServer]:
 
 
 def at(server: KvServer, **changed: str) -> Settings:
-    given = {"address": server.address, "path": "shieldx/audit", "token": TOKEN} | changed
+    path = changed.pop("path", "shieldx/audit")
+    given = {"address": server.address, "token": TOKEN} | changed
     return load_settings(
-        {"SHIELDX_KAFKA_BOOTSTRAP": "k:9092"}
-        | {f"SHIELDX_AUDIT_VAULT_{name.upper()}": value for name, value in given.items()}
+        {"SHIELDX_KAFKA_BOOTSTRAP": "k:9092", "SHIELDX_AUDIT_VAULT_PATH": path}
+        | {f"SHIELDX_VAULT_{name.upper()}": value for name, value in given.items()}
     )
 
 
@@ -63,15 +64,28 @@ def test_a_keyring_in_vault(server: KvServer) -> None:
     assert server.asked == ["/v1/secret/data/shieldx/audit"]
 
 
+def test_the_platform_s_keyring_in_vault_has_a_path_of_its_own(server: KvServer) -> None:
+    server.secrets["secret/data/shieldx/platform"] = RING
+    settings = load_settings(
+        {
+            "SHIELDX_VAULT_ADDRESS": server.address,
+            "SHIELDX_VAULT_TOKEN": TOKEN,
+            "SHIELDX_PLATFORM_VAULT_PATH": "shieldx/platform",
+        }
+    )
+    assert list(keyring(settings, PLATFORM)) == ["k1"]
+    assert server.asked == ["/v1/secret/data/shieldx/platform"]
+
+
 def test_another_mount_and_a_token_as_vault_agent_writes_it(server: KvServer, tmp_path: Path) -> None:
     server.secrets["ops/kv/data/ring"] = RING
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     settings = Settings(
         kafka_bootstrap="k:9092",
-        audit_vault_address=server.address,
-        audit_vault_mount="ops/kv",
+        vault_address=server.address,
+        vault_mount="ops/kv",
         audit_vault_path="ring",
-        audit_vault_token_file=tmp_path / "token",
+        vault_token_file=tmp_path / "token",
     )
     assert list(keyring(settings)) == ["k1"]
 
@@ -94,9 +108,9 @@ def test_an_invalid_token_is_never_sent_or_shown(server: KvServer, token: str) -
 
 def test_a_token_file_that_is_missing_or_empty_is_named(server: KvServer, tmp_path: Path) -> None:
     settings = Settings(
-        audit_vault_address=server.address,
+        vault_address=server.address,
         audit_vault_path="shieldx/audit",
-        audit_vault_token_file=tmp_path / "token",
+        vault_token_file=tmp_path / "token",
     )
     with pytest.raises(RenewVaultToken, match="/token: FileNotFoundError"):
         keyring(settings)
@@ -141,7 +155,7 @@ def test_an_unreachable_address_is_reported(server: KvServer) -> None:
         port = unused.getsockname()[1]
     with pytest.raises(CheckVault, match=r"does not respond \(ConnectionError\): start it"):
         keyring(at(server, address=f"http://127.0.0.1:{port}"))
-    with pytest.raises(CheckVaultAddress, match="SHIELDX_AUDIT_VAULT_CA_FILE"):
+    with pytest.raises(CheckVaultAddress, match="SHIELDX_VAULT_CA_FILE"):
         keyring(at(server, address=server.address.replace("http:", "https:")))
     with pytest.raises(CheckVaultAddress, match=r"/nowhere/ca\.pem"):
         keyring(at(server, address=server.address.replace("http:", "https:"), ca_file="/nowhere/ca.pem"))
@@ -168,50 +182,54 @@ def test_nobody_waits_for_hvac_who_does_not_use_it() -> None:
     assert done.stdout == "False False\n"
 
 
+VAULT = {"VAULT_ADDRESS": "http://v", "VAULT_TOKEN": "t"}
+
+
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        ({"KEYRING": "{}", "KEYRING_FILE": "f"}, ["SHIELDX_AUDIT_KEYRING_FILE and SHIELDX_AUDIT_KEYRING"]),
-        (
-            {"KEYRING": "{}", "VAULT_ADDRESS": "http://v", "VAULT_PATH": "p", "VAULT_TOKEN": "t"},
-            ["SHIELDX_AUDIT_KEYRING and SHIELDX_AUDIT_VAULT_ADDRESS"],
-        ),
-        ({"VAULT_PATH": "p"}, ["SHIELDX_AUDIT_VAULT_PATH mean", "SHIELDX_AUDIT_VAULT_ADDRESS"]),
-        ({"VAULT_ADDRESS": "http://v", "VAULT_TOKEN": "t"}, ["needs SHIELDX_AUDIT_VAULT_PATH"]),
-        ({"VAULT_ADDRESS": "http://v", "VAULT_PATH": "p"}, ["either SHIELDX_AUDIT_VAULT_TOKEN or"]),
-        (
-            {"VAULT_ADDRESS": "http://v", "VAULT_PATH": "p", "VAULT_TOKEN": "t", "VAULT_TOKEN_FILE": "f"},
-            ["either SHIELDX_AUDIT_VAULT_TOKEN or"],
-        ),
-        ({"VAULT_ADDRESS": "http://user:hunter2@v"}, ["SHIELDX_AUDIT_VAULT_ADDRESS: Expected"]),
+        ({"AUDIT_KEYRING": "{}", "AUDIT_KEYRING_FILE": "f"}, ["SHIELDX_AUDIT_KEYRING_FILE and SHIELDX_AUDIT_KEYRING"]),
+        ({"PLATFORM_KEYRING": "{}", "PLATFORM_KEYRING_FILE": "f"}, ["agents have one keyring", "SHIELDX_PLATFORM_KEY"]),
+        (VAULT | {"AUDIT_KEYRING": "{}", "AUDIT_VAULT_PATH": "p"}, ["_AUDIT_KEYRING and SHIELDX_AUDIT_VAULT_PATH"]),
+        ({"AUDIT_VAULT_PATH": "p"}, ["SHIELDX_AUDIT_VAULT_PATH mean", "SHIELDX_VAULT_ADDRESS"]),
+        ({"PLATFORM_VAULT_PATH": "p", "VAULT_CA_FILE": "f"}, ["_PLATFORM_VAULT_PATH and SHIELDX_VAULT_CA_FILE mean"]),
+        (VAULT, ["needs SHIELDX_AUDIT_VAULT_PATH or SHIELDX_PLATFORM_VAULT_PATH"]),
+        ({"VAULT_ADDRESS": "http://v", "AUDIT_VAULT_PATH": "p"}, ["either SHIELDX_VAULT_TOKEN or"]),
+        (VAULT | {"PLATFORM_VAULT_PATH": "p", "VAULT_TOKEN_FILE": "f"}, ["either SHIELDX_VAULT_TOKEN or"]),
+        ({"VAULT_ADDRESS": "http://user:hunter2@v"}, ["SHIELDX_VAULT_ADDRESS: Expected"]),
     ],
 )
 def test_settings_that_contradict_each_other_are_named(given: dict[str, str], names: list[str]) -> None:
     with pytest.raises(FixConfiguration) as refused:
-        load_settings({f"SHIELDX_AUDIT_{name}": value for name, value in given.items()})
+        load_settings({f"SHIELDX_{name}": value for name, value in given.items()})
     assert all(name in str(refused.value) for name in names), refused.value
     assert "hunter2" not in str(refused.value)
 
 
-def test_the_error_for_a_missing_keyring_lists_all_ways_to_configure_one() -> None:
+@pytest.mark.parametrize("name", [AUDIT, PLATFORM])
+def test_the_error_for_a_missing_keyring_lists_all_ways_to_configure_one(name: KeyringName) -> None:
     settings = Settings(kafka_bootstrap="k:9092")
-    assert not knows_keyring(settings)
-    with pytest.raises(FixConfiguration, match=r"_KEYRING_FILE, SHIELDX_AUDIT_KEYRING or SHIELDX_AUDIT_VAULT_ADDRESS"):
-        keyring(settings)
+    assert not knows_keyring(settings, name)
+    prefix = f"SHIELDX_{name.prefix.upper()}"
+    with pytest.raises(FixConfiguration, match=rf"{prefix}_KEYRING_FILE, {prefix}_KEYRING or {prefix}_VAULT_PATH"):
+        keyring(settings, name)
 
 
-def test_a_worker_of_this_process_gets_the_key_file_and_no_secret(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [AUDIT, PLATFORM])
+def test_a_worker_of_this_process_gets_the_key_file_and_no_secret(tmp_path: Path, name: KeyringName) -> None:
+    setting = f"{name.prefix}_keyring_file"
+
     def given_to(**settings: Any) -> str | None:
         environment = worker_environment(Settings(**settings), "b:1")
         assert SECRET not in str(environment)
-        return environment.get("SHIELDX_AUDIT_KEYRING_FILE")
+        return environment.get(f"SHIELDX_{setting.upper()}")
 
     stack: dict[str, Any] = {"stack_folder": tmp_path / "stack"}
     assert given_to(**stack) is None
-    keyring(Settings(**stack))
-    assert given_to(**stack) == str(tmp_path / "stack" / KEYRING_FILE)
+    keyring(Settings(**stack), name)
+    assert given_to(**stack) == str(tmp_path / "stack" / f"{name.prefix}-keyring.json")
     assert given_to(**stack, kafka_bootstrap="k:9092") is None, "the stack's keys are not those of a cluster"
     new_keyring(tmp_path / "own.json", "k")
-    assert given_to(**stack, audit_keyring_file=tmp_path / "own.json") == str(tmp_path / "own.json")
-    assert given_to(audit_keyring_file=Path("relative.json")) == str(Path.cwd() / "relative.json")
-    assert given_to(**stack, audit_keyring=json.dumps(RING)) is None
+    assert given_to(**stack, **{setting: tmp_path / "own.json"}) == str(tmp_path / "own.json")
+    assert given_to(**{setting: Path("relative.json")}) == str(Path.cwd() / "relative.json")
+    assert given_to(**stack, **{f"{name.prefix}_keyring": json.dumps(RING)}) is None

@@ -12,7 +12,7 @@ from shieldx.domains.credits.tables import COMMANDS
 from shieldx.engine.declarations.declared import load_declared
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.log import TopicPartition
-from shieldx.engine.testing.driver import AgentDriver
+from shieldx.engine.testing.driver import KEYS, AgentDriver
 from shieldx.engine.testing.memory_log import MemoryRecord
 from shieldx.keyring.keyring import Keyring
 from shieldx.reconciliation.check import reconcile_ledger
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from shieldx.engine.tasks.checkpoint import TaskStores
+    from shieldx.engine.tasks.signatures import SigningKeys
     from shieldx.reconciliation.report import Fault
 
 ROOT = Path(__file__).parent.parent.parent
@@ -131,13 +132,16 @@ async def audited(ran: AgentDriver, *, unchained: int = 0) -> StoredTopics:
     return stored
 
 
-async def check(stored: StoredTopics, stores: TaskStores | None = None) -> ReconciliationReport:
+async def check(
+    stored: StoredTopics, stores: TaskStores | None = None, *, keys: SigningKeys | None = KEYS
+) -> ReconciliationReport:
     ledger = CheckedLedger(
         topics=stored,
         agent=agent("credits"),
         manifests=MANIFESTS,
         partitions=PARTITIONS,
         report=ReconciliationReport(),
+        keys=keys,
         stores=stores,
     )
     return await reconcile_ledger(ledger, None)

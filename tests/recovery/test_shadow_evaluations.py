@@ -18,6 +18,7 @@ from shieldx.bootstrap.worker_environment import worker_environment
 from shieldx.dev.stack import Stack
 from shieldx.domains.credits.tables import ACCOUNTS
 from shieldx.domains.shadow import tables
+from shieldx.keyring.file import new_keyring
 from shieldx.messages import DEAD_LETTERS
 from shieldx.settings import load_settings
 from tests.lengths import length
@@ -54,7 +55,9 @@ async def test_every_evaluation_is_reported_once_as_if_nothing_had_happened(tmp_
         settings = load_settings(SETTINGS)
         platform = Platform(settings, bootstrap=stack.bootstrap, partitions=PARTITIONS)
         await platform.topic_admin.create(platform.topics, partitions=PARTITIONS, replication=1)
-        environment = os.environ | SETTINGS | worker_environment(settings, stack.bootstrap)
+        new_keyring(tmp_path / "platform.json", "k")
+        keys = {"SHIELDX_PLATFORM_KEYRING_FILE": str(tmp_path / "platform.json")}
+        environment = os.environ | SETTINGS | worker_environment(settings, stack.bootstrap) | keys
         with ExitStack() as fleets:
             planners = Fleet("planner", ("credits", "shadow"), tmp_path, environment)
             evaluators = Fleet("evaluator", ("shadow-evaluators",), tmp_path, environment)

@@ -39,7 +39,7 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
         ("\nVERSION = 1\n", "\nVERSION = 2\n"),
         (
             "    Code.INSUFFICIENT_FUNDS: 13,\n",
-            "    Code.SPENDING_LIMIT: 17,\n    Code.INSUFFICIENT_FUNDS: 13,\n",
+            "    Code.SPENDING_LIMIT: 18,\n    Code.INSUFFICIENT_FUNDS: 13,\n",
         ),
         ('    "atomic": 8,\n', '    "atomic": 8,\n    "category": 9,\n'),
         (

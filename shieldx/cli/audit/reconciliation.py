@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shieldx.bootstrap.keyring_source import PLATFORM, knows_keyring
+from shieldx.bootstrap.platform_keys import signing_keys
 from shieldx.cli.kafka_errors import named_kafka_errors
-from shieldx.cli.stdout import counted, print_json, print_table, printable
+from shieldx.cli.stdout import counted, print_json, print_table, printable, say
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.reconciliation.check import reconcile
 from shieldx.rocksdb.store import RocksStores
@@ -37,11 +39,14 @@ async def reconcile_platform(platform: Platform, progress: Callable[[int, int], 
     if platform.knows_postgres:
         (await platform.schema.state()).check()
 
+    # Reading an unknown keyring would make the embedded stack create new keys.
+    keys = signing_keys(platform.settings) if knows_keyring(platform.settings, PLATFORM) else None
+
     def advance(partition: int, offset: int, end: int) -> None:
         progress(100 * partition + (100 * offset // end if end else 100), 100 * platform.partitions)
 
     with TemporaryDirectory(prefix="shieldx-reconciliation-") as folder, named_kafka_errors(platform.connection):
-        return await reconcile(
+        report = await reconcile(
             platform.connection,
             agent=agent,
             manifests=platform.topics,
@@ -49,8 +54,15 @@ async def reconcile_platform(platform: Platform, progress: Callable[[int, int], 
             application=platform.settings.application,
             dsn=platform.postgres_dsn if platform.knows_postgres else None,
             progress=advance,
+            keys=keys,
             stores=RocksStores(Path(folder), memory_bytes=MEMORY_BYTES),
         )
+    if keys is None and not report.ok:
+        say(
+            "no platform keyring is configured here, so commands that agents signed counted as refused: if the workers "
+            "have one, set SHIELDX_PLATFORM_KEYRING_FILE"
+        )
+    return report
 
 
 def print_reconciliation(report: ReconciliationReport, *, as_json: bool) -> None:

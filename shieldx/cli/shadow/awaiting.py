@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from shieldx.bootstrap.platform import Platform
     from shieldx.domains.shadow.messages import Evaluate
+    from shieldx.messages import Coordinates
 
 
 class Received(NamedTuple):
@@ -59,11 +60,21 @@ async def evaluate(
                     elif (CORRELATION_ID, correlation_id) in record.headers:
                         report = msgspec.json.decode(record.value, type=Report)
                         # Anybody can bring about an unreadable report with this id; ours has a dead letter.
-                        if report.code is not EvaluationCode.UNREADABLE:
+                        if report.code is not EvaluationCode.UNREADABLE and _answers(report, request, sent):
                             return Received(report, record.value)
         except (TimeoutError, StartAgent):
             pass
     raise StartAgent(
-        f"no report within {timeout_s:g} s: agent `shadow` or its evaluators may not be running (`shieldx status` says "
-        f"so). What was sent is not lost: the same command with --eval-id {request.eval_id} waits for the same report"
+        f"no report within {timeout_s:g} s: agent `shadow`, its evaluators or the ledger may not be running (`shieldx "
+        f"status` says so). What was sent is not lost: the same command with --eval-id {request.eval_id} waits for the "
+        "same report"
     )
+
+
+def _answers(report: Report, request: Evaluate, sent: Coordinates) -> bool:
+    """Whether a report is on this request. Scores make its correlation id public, and anyone may send another with it.
+
+    If the `eval_id` belongs to another evaluation, the report has the request's coordinates instead.
+    """
+    ids = request.eval_id, f"{sent.partition}-{sent.offset}"
+    return report.tenant_id == request.tenant_id and report.eval_id in ids

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET, UnsetType
 
 from shieldx.domains.credits import tables
-from shieldx.domains.credits.messages import TAGS, Abort, Balance, Batch, Code, Command, Commit, Refund, Reserve, Result
+from shieldx.domains.credits.messages import ON_RESERVATIONS, TAGS, Balance, Batch, Code, Command, Refund, Result
 from shieldx.domains.credits.outcomes import Balances, Outcome
 from shieldx.domains.credits.transactions import offset_and_index, position_of, transaction_id_of
 from shieldx.messages import AuditAppend, Coordinates, Envelope, Output, Source, rfc3339
@@ -20,9 +20,15 @@ _ACTIONS = {tag: f"credits.{tag}" for tag in TAGS.values()}
 
 
 def result_of(
-    command: Command, partition: int, outcome: Outcome, *, replayed: bool, field: str | None = None
+    command: Command,
+    partition: int,
+    outcome: Outcome,
+    *,
+    digest: bytes | None,
+    replayed: bool,
+    field: str | None = None,
 ) -> Result:
-    """The result of a command, including the results of a batch's commands."""
+    """The result of a command, including the results of a batch's commands. `digest` is the command's."""
     results: list[Result] | UnsetType = UNSET
     if outcome.items and type(command) is Batch:
         results = [
@@ -30,11 +36,13 @@ def result_of(
                 inner,
                 partition,
                 Outcome(item.code, item.position, item.at_ms, item.figures),
+                digest=item.digest,
                 replayed=item.replayed,
                 field=item.field,
             )
             for inner, item in zip(command.commands, outcome.items, strict=True)
         ]
+    amount: int | None = getattr(command, "amount", None)
     return Result(
         idempotency_key=command.idempotency_key,
         tenant_id=command.tenant_id,
@@ -44,6 +52,8 @@ def result_of(
         balance=_balance(outcome.figures),
         at=rfc3339(outcome.at_ms),
         replayed=replayed,
+        amount=UNSET if amount is None else amount,
+        command_digest=UNSET if digest is None else digest.hex(),
         field=UNSET if field is None else field,
         results=results,
     )
@@ -136,11 +146,8 @@ def _balance(figures: Balances) -> Balance:
 
 def _subject(command: Command) -> str:
     kind = type(command)
-    if kind in _ON_RESERVATIONS:
+    if kind in ON_RESERVATIONS:
         return f"reservation/{command.reservation_id}"  # type: ignore[attr-defined] # these three types have one
     if kind is Refund:
         return f"transaction/{command.transaction_id}"  # type: ignore[attr-defined] # as it says
     return f"account/{command.tenant_id}"
-
-
-_ON_RESERVATIONS = frozenset({Reserve, Commit, Abort})

@@ -10,8 +10,8 @@ from shieldx.domains.credits import state
 from shieldx.domains.credits.answers import outputs_of, outputs_of_expiry, result_of
 from shieldx.domains.credits.dead_letters import CreditsReason
 from shieldx.domains.credits.ledger import NOTHING, Ledger
-from shieldx.domains.credits.messages import Batch, Code, Command, Result, Single
-from shieldx.domains.credits.outcomes import Balances, Item, Outcome, conflict, pack, unpack
+from shieldx.domains.credits.messages import Batch, Code, Command, Result, Single, command_digest
+from shieldx.domains.credits.outcomes import Balances, Item, Outcome, conflict, digest_of, pack, unpack
 from shieldx.domains.credits.tables import State
 from shieldx.domains.credits.transactions import position_of
 from shieldx.messages import DEAD_LETTERS, DeadLetter, Output
@@ -58,6 +58,13 @@ class CreditsFold:
             outputs.append(Output(DEAD_LETTERS, command.tenant_id, letter))
         return outputs
 
+    def refuse_reserved(self, command: Command, source: Source) -> list[Output]:
+        """Answer a command that uses a name of an agent's. Nothing is remembered: the name stays free for the agent."""
+        figures = self._figures(command.tenant_id)
+        outcome = Outcome(Code.RESERVED_NAME, position_of(source.offset, None), source.at_ms, figures)
+        result = result_of(command, self._partition, outcome, digest=None, replayed=False)
+        return outputs_of(result, command, source)
+
     def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:
         """Release up to `limit` due holds. The flag says whether there are more."""
         reservations = self._reservations
@@ -81,20 +88,23 @@ class CreditsFold:
     def _answer_again(self, command: Command, packed: bytes, position: int, at_ms: int) -> Result:
         field = conflict(command, packed)
         if field is None:
-            return result_of(command, self._partition, unpack(packed), replayed=True)
+            digest = digest_of(packed)
+            return result_of(command, self._partition, unpack(packed), digest=digest, replayed=True)
         outcome = Outcome(Code.IDEMPOTENCY_CONFLICT, position, at_ms, self._figures(command.tenant_id))
-        return result_of(command, self._partition, outcome, replayed=False, field=field)
+        digest = command_digest(command)
+        return result_of(command, self._partition, outcome, digest=digest, replayed=False, field=field)
 
     def _single(self, command: Command, digest: bytes, position: int, at_ms: int) -> Result:
-        outcome = self._execute(command, digest, position, at_ms)
-        return result_of(command, self._partition, outcome, replayed=False)
+        outcome, packed = self._execute(command, digest, position, at_ms)
+        return result_of(command, self._partition, outcome, digest=digest_of(packed), replayed=False)
 
-    def _execute(self, command: Command, digest: bytes, position: int, at_ms: int) -> Outcome:
-        """Apply a command that is not a batch, and remember its outcome."""
+    def _execute(self, command: Command, digest: bytes, position: int, at_ms: int) -> tuple[Outcome, bytes]:
+        """Apply a command that is not a batch, and remember its outcome. Returns it also as it is packed."""
         code = self._ledger.execute(command, position, at_ms)
         outcome = Outcome(code, position, at_ms, self._figures(command.tenant_id))
-        self._outcomes.remember(digest, pack(command, outcome), at_ms)
-        return outcome
+        packed = pack(command, outcome)
+        self._outcomes.remember(digest, packed, at_ms)
+        return outcome, packed
 
     def _batch(self, batch: Batch, digest: bytes, source: Source) -> Result:
         position, at_ms = position_of(source.offset, None), source.at_ms
@@ -105,13 +115,17 @@ class CreditsFold:
                 self._undo_log.roll_back()
                 code, items = Code.BATCH_ABORTED, _aborted(batch, source, items, before)
             outcome = Outcome(code, position, at_ms, self._figures(batch.tenant_id), tuple(items))
-            result = result_of(batch, self._partition, outcome, replayed=False)
+            result, packed = self._answer(batch, outcome)
             if len(_encode(result)) > self._max_result_bytes:
                 self._undo_log.roll_back()
-                outcome = Outcome(Code.RESULT_TOO_LARGE, position, at_ms, before)
-                result = result_of(batch, self._partition, outcome, replayed=False)
-        self._outcomes.remember(digest, pack(batch, outcome), at_ms)
+                result, packed = self._answer(batch, Outcome(Code.RESULT_TOO_LARGE, position, at_ms, before))
+        self._outcomes.remember(digest, packed, at_ms)
         return result
+
+    def _answer(self, batch: Batch, outcome: Outcome) -> tuple[Result, bytes]:
+        """A batch's first result, and its outcome as it is packed."""
+        packed = pack(batch, outcome)
+        return result_of(batch, self._partition, outcome, digest=digest_of(packed), replayed=False), packed
 
     def _run(self, batch: Batch, source: Source) -> list[Item]:
         """Run the commands in order. An atomic batch stops at its first refusal."""
@@ -126,13 +140,14 @@ class CreditsFold:
         digest = key_digest(command.tenant_id, command.idempotency_key)
         packed = self._outcomes.find(digest)
         if packed is None:
-            first = self._execute(command, digest, position, at_ms)
-            return Item(first.code, first.position, first.at_ms, first.figures)
+            first, packed = self._execute(command, digest, position, at_ms)
+            return Item(digest_of(packed), first.code, first.position, first.at_ms, first.figures)
         field = conflict(command, packed)
         if field is None:
             first = unpack(packed)
-            return Item(first.code, first.position, first.at_ms, first.figures, replayed=True)
-        return Item(Code.IDEMPOTENCY_CONFLICT, position, at_ms, self._figures(command.tenant_id), field=field)
+            return Item(digest_of(packed), first.code, first.position, first.at_ms, first.figures, replayed=True)
+        figures = self._figures(command.tenant_id)
+        return Item(command_digest(command), Code.IDEMPOTENCY_CONFLICT, position, at_ms, figures, field=field)
 
 
 def _aborted(batch: Batch, source: Source, items: list[Item], before: Balances) -> list[Item]:
@@ -141,6 +156,6 @@ def _aborted(batch: Batch, source: Source, items: list[Item], before: Balances) 
     return [
         msgspec.structs.replace(items[refused], figures=before)
         if index == refused
-        else Item(Code.BATCH_ABORTED, position_of(source.offset, index), source.at_ms, before)
-        for index in range(len(batch.commands))
+        else Item(command_digest(command), Code.BATCH_ABORTED, position_of(source.offset, index), source.at_ms, before)
+        for index, command in enumerate(batch.commands)
     ]

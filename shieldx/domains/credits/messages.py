@@ -9,9 +9,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from shieldx.messages import Id
+from shieldx.state.deduplication import body_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class Code(StrEnum):
@@ -23,6 +24,7 @@ class Code(StrEnum):
 
     OK = "ok"
     UNREADABLE = "unreadable"
+    RESERVED_NAME = "reserved_name"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     AMOUNT_NOT_POSITIVE = "amount_not_positive"
     AMOUNT_TOO_LARGE = "amount_too_large"
@@ -126,6 +128,28 @@ TAGS: dict[type[Command], str] = {
 """The `type` of each command."""
 
 
+_encode = msgspec.json.Encoder().encode
+
+
+def command_digest(command: Command) -> bytes:
+    """16 bytes that identify a command by all its fields. Defaults count as not sent."""
+    return body_digest(_encode(command))
+
+
+def names_of(command: Command) -> Sequence[str]:
+    """The ids and keys that a command uses, and those of the commands in a batch."""
+    kind = type(command)
+    if kind in ON_RESERVATIONS:
+        return command.idempotency_key, command.reservation_id  # type: ignore[attr-defined] # these types have one
+    if isinstance(command, Batch):
+        return [command.idempotency_key, *(name for inner in command.commands for name in names_of(inner))]
+    return (command.idempotency_key,)
+
+
+ON_RESERVATIONS = frozenset({Reserve, Commit, Abort})
+"""Commands that name a reservation."""
+
+
 class Balance(msgspec.Struct, frozen=True, gc=False):
     """A tenant's account after a command. `available = balance - reserved_funds`, never negative."""
 
@@ -139,10 +163,13 @@ class Balance(msgspec.Struct, frozen=True, gc=False):
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer to a command, or the expiry of a hold (`type` is `expire`, without an idempotency key).
 
-    `replayed` marks a repeated result. On a conflict, `field` names the field that differs. With the code `unreadable`,
-    `detail` says why. Such a result has no balance, and what it has of the command is not certain: anybody can send an
-    unreadable command in a tenant's name. It is only for the one who waits for its correlation id. Its `tenant_id` is
-    empty and its `type` is `unknown` if they could not be read.
+    `amount` is the command's, if it has one. `command_digest` identifies the command in hexadecimal: whoever sent it
+    recognises its result by this; a `reserved_name` has none, since a copy of an agent's command is not its command.
+    `replayed` marks a repeated result. On a conflict, `field` names the field that differs.
+
+    With the code `unreadable`, `detail` says why. Such a result has no balance, and what it has of the command is not
+    certain: anybody can send an unreadable command in a tenant's name. It is only for the one who waits for its
+    correlation id. Its `tenant_id` is empty and its `type` is `unknown` if they could not be read.
     """
 
     idempotency_key: str | None
@@ -153,6 +180,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     balance: Balance | UnsetType = UNSET
     at: str
     replayed: bool
+    amount: int | UnsetType = UNSET
+    command_digest: str | UnsetType = UNSET
     field: str | UnsetType = UNSET
     detail: str | UnsetType = UNSET
     reservation_id: str | UnsetType = UNSET

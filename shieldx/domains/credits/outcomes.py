@@ -9,8 +9,18 @@ from zlib import crc32
 
 import msgspec
 
-from shieldx.domains.credits.messages import Abort, Batch, Code, Command, Commit, Consume, Purchase, Refund, Reserve
-from shieldx.state.deduplication import body_digest
+from shieldx.domains.credits.messages import (
+    Abort,
+    Batch,
+    Code,
+    Command,
+    Commit,
+    Consume,
+    Purchase,
+    Refund,
+    Reserve,
+    command_digest,
+)
 from shieldx.state.forms import UnknownForm, check_version
 
 VERSION = 1
@@ -34,6 +44,7 @@ CODE_NUMBERS = {
     Code.BATCH_ABORTED: 14,
     Code.RESULT_TOO_LARGE: 15,
     Code.UNREADABLE: 16,
+    Code.RESERVED_NAME: 17,
 }
 """Pinned: a new code gets the next number, whatever its precedence. Numbers are never reused."""
 TYPE_NUMBERS: dict[type[Command], int] = {
@@ -68,7 +79,7 @@ _HEAD_FORMAT = ">B16sBBQq4qHB"
 _HEAD = struct.Struct(_HEAD_FORMAT)
 """Version, digest of the body, type, code, position, stream time, balances, number of items and of field digests."""
 _AT_MS = 5
-_ITEM = struct.Struct(">B?BQq4q")
+_ITEM = struct.Struct(">16sB?BQq4q")
 _FIELD = struct.Struct(">BI")
 _HEADS = [struct.Struct(_HEAD_FORMAT + "BI" * count) for count in range(len(FIELD_NUMBERS) + 1)]
 """A head and a number of field digests, to pack both at once."""
@@ -100,8 +111,9 @@ class Balances(NamedTuple):
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
-    """How one command of a batch ended."""
+    """How one command of a batch ended. `digest` identifies the command."""
 
+    digest: bytes
     code: Code
     position: int
     at_ms: int
@@ -127,7 +139,7 @@ def pack(command: Command, outcome: Outcome) -> bytes:
     count = len(digests) // 2
     packed = _HEADS[count].pack(
         VERSION,
-        body_digest(_encode(command)),
+        command_digest(command),
         TYPE_NUMBERS[type(command)],
         CODE_NUMBERS[outcome.code],
         outcome.position,
@@ -154,7 +166,7 @@ def unpack(packed: bytes) -> Outcome:
     if count:
         rows = _ITEM.iter_unpack(packed[_HEAD.size + digests * _FIELD.size :])
         items = tuple(
-            [Item(_code(row[0]), row[3], row[4], Balances(*row[5:]), row[1], _FIELDS[row[2]]) for row in rows]
+            [Item(row[0], _code(row[1]), row[4], row[5], Balances(*row[6:]), row[2], _FIELDS[row[3]]) for row in rows]
         )
     return Outcome(_code(code), position, at_ms, Balances(balance, reserved, spent, purchased), items)
 
@@ -162,7 +174,7 @@ def unpack(packed: bytes) -> Outcome:
 def conflict(command: Command, packed: bytes) -> str | None:
     """The field in which `command` differs from the one that was remembered, or None when it is the same."""
     _, remembered, type_number, *_, count = _HEAD.unpack_from(packed)
-    if remembered == body_digest(_encode(command)):
+    if remembered == command_digest(command):
         return None
     kind = type(command)
     if TYPE_NUMBERS[kind] != type_number:
@@ -176,6 +188,11 @@ def conflict(command: Command, packed: bytes) -> str | None:
         if before.get(number) != now.get(number):
             return name
     return fields.names[-1]  # two values with the same CRC-32: the body differs, but the field is a guess
+
+
+def digest_of(packed: bytes) -> bytes:
+    """The digest of the command that was remembered."""
+    return packed[1:17]
 
 
 def at_ms_of(packed: bytes) -> int:
@@ -199,7 +216,9 @@ def _field_digests(command: Command) -> list[int]:
 
 def _packed_item(item: Item) -> bytes:
     field = _NO_FIELD if item.field is None else _TYPE_FIELD if item.field == "type" else FIELD_NUMBERS[item.field]
-    return _ITEM.pack(CODE_NUMBERS[item.code], item.replayed, field, item.position, item.at_ms, *item.figures)
+    return _ITEM.pack(
+        item.digest, CODE_NUMBERS[item.code], item.replayed, field, item.position, item.at_ms, *item.figures
+    )
 
 
 def _code(number: int) -> Code:

@@ -12,15 +12,16 @@ from shieldx.domains.shadow.messages import CommandCode, CommandResult, Targets
 from shieldx.domains.shadow.report import Charge, EvaluationCode, Report
 from shieldx.domains.shadow.reporting import timings
 from shieldx.domains.shadow.rule import rule_hash, rule_type
-from shieldx.messages import AuditAppend, Origin, Output, rfc3339
+from shieldx.messages import AuditAppend, Coordinates, Origin, Output, rfc3339
 
 if TYPE_CHECKING:
     from shieldx.domains.shadow.messages import Evaluate
     from shieldx.domains.shadow.planning import PlanningRefusal
-    from shieldx.domains.shadow.tables import Plan, SampleSetRow
+    from shieldx.domains.shadow.tables import Plan, SampleSetRow, Settling
     from shieldx.messages import Envelope, Source
 
 FREE = Charge(amount=0, reservation_id=None, status="none")
+_WITHOUT_FINDINGS = [field.name for field in msgspec.structs.fields(Report) if field.required]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -95,8 +96,8 @@ def _unreadable_command(envelope: Envelope, source: Source) -> Output:
     return Output(tables.RESULTS, envelope.tenant_id, result)
 
 
-def begun(plan: Plan, row: SampleSetRow, samples: int, charge: Charge, **rest: Any) -> Report:
-    """The report of an evaluation that began, to be completed with its outcome."""
+def begun(plan: Plan, row: SampleSetRow, samples: int, **rest: Any) -> Report:
+    """The report of an evaluation that began, to be completed with its outcome and its charge."""
     evaluate = plan.evaluate
     return Report(
         tenant_id=evaluate.tenant_id,
@@ -113,9 +114,17 @@ def begun(plan: Plan, row: SampleSetRow, samples: int, charge: Charge, **rest: A
         seed=evaluate.seed,
         ground_truth=evaluate.ground_truth,
         targets=evaluate.targets,
-        charge=charge,
+        charge=FREE,
         **rest,
     )
+
+
+def unpaid(report: Report, detail: str) -> Report:
+    """The report of an evaluation that was completed but not paid: it says nothing of what was found."""
+    kept = {name: getattr(report, name) for name in _WITHOUT_FINDINGS}
+    rest = {"status": "failed", "code": EvaluationCode.PAYMENT_REFUSED, "detail": detail}
+    timings = msgspec.structs.replace(report.timings, rule_latency_ns=None)
+    return Report(**kept | rest | {"timings": timings})
 
 
 def from_cache(plan: Plan, known: Report, at_ms: int) -> Report:
@@ -153,9 +162,25 @@ def report_outputs(report: Report, origin: Origin | None, actor: str | None, pla
     ]
 
 
-def origin_of(plan: Plan) -> Origin:
-    """The origin of the request, which is stored in the plan."""
-    return Origin(tuple((name, content.encode("latin-1")) for name, content in plan.context), plan.reply_to)
+def audit_entry(tenant_id: str, action: str, subject: str, actor: str | None, outcome: str, source: Source) -> Output:
+    """An entry in the audit log about a message."""
+    append = AuditAppend(
+        tenant_id=tenant_id,
+        idempotency_key=f"shadow/{source.place}",
+        actor=actor,
+        action=action,
+        subject=subject,
+        outcome=outcome,
+        digest=sha256(source.value).hexdigest(),
+        source=Coordinates(source.topic, source.partition, source.offset),
+        at=rfc3339(source.at_ms),
+    )
+    return Output(tables.AUDIT, tenant_id, append)
+
+
+def origin_of(row: Plan | Settling) -> Origin:
+    """The origin of the request, which is stored in its row."""
+    return Origin(tuple((name, content.encode("latin-1")) for name, content in row.context), row.reply_to)
 
 
 def kept(origin: Origin) -> tuple[tuple[tuple[str, str], ...], str | None]:

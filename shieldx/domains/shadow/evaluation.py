@@ -31,7 +31,7 @@ class Evaluation:
         self._unissued = 0
         self._out: set[int] = set()
         self._resend_after_ms = RESEND_AFTER_MS
-        self._resend_ms: int | None = 0 if plan.paid else None
+        self._resend_ms: int | None = 0 if plan.awaits is None else None
 
     @property
     def batches(self) -> int:

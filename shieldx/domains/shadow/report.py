@@ -111,11 +111,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """The cost of an evaluation: `committed` with the report, `released`, or `none`."""
+    """The cost of an evaluation, as the ledger has answered. `unsettled`: it has not answered in time, or refused."""
 
     amount: int
     reservation_id: str | None
-    status: Literal["none", "committed", "released", "expired"]
+    status: Literal["none", "committed", "released", "expired", "unsettled"]
 
 
 class LatencyNs(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from shieldx.domains.shadow.messages import Evaluate, Stratum
@@ -60,18 +62,31 @@ class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
         return sum(stratum.samples for stratum in self.strata)
 
 
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """What an evaluation costs, and whose it is.
+
+    `token` belongs only to this evaluation, while an `eval_id` may be reused after a day. It is derived with a key of
+    the platform, so that nobody knows it before it is used.
+    """
+
+    tenant_id: str
+    eval_id: str
+    token: str
+    actor: str | None
+    amount: int
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="type"):
     """A running evaluation: the request, and what it was resolved to at its beginning.
 
-    `token` is unpredictable and belongs only to this evaluation, while an `eval_id` may be reused after a day. `strata`
-    is a digest of what was known about the samples. `digest` is one of the request: the same `eval_id` with another
-    digest is a conflict. `outcomes` is a digest of everything that determines the findings, and the key of the cache.
-    `context` and `reply_to` are the request's.
+    `awaits` is the digest of the reserve command until the ledger has answered it. `strata` is a digest of what was
+    known about the samples. `digest` is one of the request: the same `eval_id` with another digest is a conflict.
+    `outcomes` is a digest of everything that determines the findings, and the key of the cache. `context` and
+    `reply_to` are the request's.
     """
 
     evaluate: Evaluate
-    eval_id: str
-    token: str
+    payment: Payment
     digest: str
     config: RuleConfig
     rule_version: int | None
@@ -79,17 +94,52 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="typ
     sample_set_version: str
     strata: str
     outcomes: str
-    amount: int
-    paid: bool
-    hold_until_ms: int
+    awaits: str | None
     requested_ms: int
     deadline_ms: int
     context: tuple[tuple[str, str], ...]
     reply_to: str | None
 
+    @property
+    def named(self) -> bool:
+        """Whether the request has an `eval_id`, so that it can be asked for again."""
+        return self.evaluate.eval_id is not None
+
+    @property
+    def eval_id(self) -> str:
+        """The request's id, or the one made of its coordinates."""
+        return self.payment.eval_id
+
+    @property
+    def token(self) -> str:
+        """The token of the evaluation."""
+        return self.payment.token
+
+
+class Settling(msgspec.Struct, frozen=True, kw_only=True, tag="settling", tag_field="type"):
+    """An evaluation that has ended. Its report is published once the ledger has answered the last step of its payment.
+
+    `awaits` is the digest of that command. Other fields are as in `Plan`.
+    """
+
+    payment: Payment
+    step: Literal["commit", "abort"]
+    awaits: str
+    answer_by_ms: int
+    report: Report
+    named: bool
+    digest: str
+    outcomes: str
+    requested_ms: int
+    context: tuple[tuple[str, str], ...]
+    reply_to: str | None
+
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True, tag="reported", tag_field="type"):
-    """A report that may be asked for again until stream time `forget_ms`, and serves the cache until `fresh_ms`."""
+    """A report that may be asked for again until stream time `forget_ms`, and serves the cache until `fresh_ms`.
+
+    `awaits` is the digest of a command that the ledger had not answered in time.
+    """
 
     digest: str
     outcomes: str
@@ -97,3 +147,4 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True, tag="reported", tag_fi
     report: Report
     fresh_ms: int
     forget_ms: int
+    awaits: str | None = None

@@ -12,7 +12,7 @@ from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Container, Iterable, Mapping
     from pathlib import Path
 
     from shieldx.engine.declarations.agent import Agent
@@ -47,7 +47,7 @@ def load_declared(home: Path, extensions: Iterable[Path] = ()) -> Declared:
             sys.path.append(str(extension))
         _add(manifests, load_manifests(extension / "topics"), "topic", extension)
         _add(pages, load_pages(extension / "agents"), "agent", extension)
-    pages = resolve_owners(pages, manifests)
+    pages = resolve_reserved(resolve_owners(pages, manifests), manifests)
     return Declared(pages, internal_topics(page.agent for page in pages.values()) | manifests)
 
 
@@ -79,6 +79,51 @@ def _owning(agent: Agent, owners: Mapping[str, str]) -> Agent:
     if not isinstance(agent, TransactionalAgent):
         return agent
     return replace(agent, owns=frozenset(topic for topic in agent.reads if owners.get(topic) == agent.name))
+
+
+def resolve_reserved(pages: Mapping[str, Page], topics: Mapping[str, Topic]) -> dict[str, Page]:
+    """Set which names are reserved for whom in the inputs of each agent.
+
+    Where outsiders and agents write one topic, each of these agents has the names that begin with its own and a slash.
+
+    Raises:
+        FixConfiguration: a page must say which names its messages use, or a manifest names a signer that cannot sign.
+    """
+    for name, topic in topics.items():
+        _check_signers(name, topic.signed_by, pages)
+    shared = {name for name, topic in topics.items() if topic.writers is not None}
+    return {name: page._replace(agent=_reserving(page, pages, shared)) for name, page in pages.items()}
+
+
+def _check_signers(topic: str, signers: Collection[str], pages: Mapping[str, Page]) -> None:
+    for name in signers:
+        if name not in pages or not isinstance(pages[name].agent, TransactionalAgent):
+            raise FixConfiguration(f"topic {topic!r} is signed_by {name!r}, which is no transactional agent")
+    for name, page in pages.items():
+        if signers and topic in page.agent.reads and not isinstance(page.agent, TransactionalAgent):
+            raise FixConfiguration(
+                f"{page.path}: agent {name} reads {topic}, whose records are signed, and only transactional agents "
+                "check that"
+            )
+
+
+def _reserving(page: Page, pages: Mapping[str, Page], shared: Container[str]) -> Agent:
+    agent = page.agent
+    if not isinstance(agent, TransactionalAgent):
+        return agent
+    writers = {
+        topic: tuple(name for name, other in pages.items() if topic in other.agent.writes and name != agent.name)
+        for topic in agent.reads
+        if topic in shared
+    }
+    reserved = {topic: names for topic, names in writers.items() if names}
+    if reserved and agent.names is None:
+        topic, names = next(iter(reserved.items()))
+        raise FixConfiguration(
+            f"{page.path}: agent {names[0]} writes {topic}, and so do outsiders: declare `names`, the ids and keys "
+            f"that a message uses, so that those of {names[0]} stay reserved for it"
+        )
+    return replace(agent, reserved=reserved)
 
 
 def internal_topics(agents: Iterable[Agent]) -> dict[str, Topic]:

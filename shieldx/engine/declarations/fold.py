@@ -22,6 +22,17 @@ class Fold(Protocol):
 
 
 @runtime_checkable
+class RefusingFold(Fold, Protocol):
+    """A fold that answers messages that use a reserved name and were not written by the agent that it belongs to.
+
+    The engine sets such a message aside and never passes it to `apply`.
+    """
+
+    def refuse_reserved(self, message: Any, source: Source) -> Sequence[Output]:
+        """Tell the sender that the message was refused. The message must have no other effect."""
+
+
+@runtime_checkable
 class ExpiringFold(Fold, Protocol):
     """A fold that also decides on what is due by stream time."""
 

@@ -46,6 +46,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Who writes it in addition to the agents. Unset: clients, if agents read it and none of them writes it."""
     readers: Outsiders | None = None
     """Who reads it in addition to the agents. Unset: clients, if it contains results that are not only for agents."""
+    signed_by: tuple[str, ...] = ()
+    """The agents whose records in it are believed, by their signatures; every other record is set aside."""
     messages: dict[str, str] = {}
     """Schema name to `module:Type`."""
 

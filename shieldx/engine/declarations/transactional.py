@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shieldx.engine.declarations.agent import AgentKind
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.fold import Fold
@@ -43,6 +43,11 @@ class TransactionalAgent:
     gauges: tuple[Gauge, ...] = ()
     histograms: tuple[Histogram, ...] = ()
 
+    names: Callable[[Any], Sequence[str]] | None = None
+    """The ids and keys that a message of its inputs uses. Agents that write these inputs may reserve some."""
+
+    reserved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By input, the agents for which names are reserved that begin with theirs and a slash. Set by `load_declared`."""
     owns: frozenset[str] | None = None
     """The inputs to which it may append ticks and forwarded records; None: all of them. Set by `load_declared`."""
 

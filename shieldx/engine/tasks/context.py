@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.engine.tasks.codec import Codec
     from shieldx.engine.tasks.log import Log
+    from shieldx.engine.tasks.signatures import Signatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class TaskContext:
     """The partition count, which is the same for all topics."""
     log: Log
     codec: Codec
+    signatures: Signatures
     reply_topics: frozenset[str]
     memory_free: Callable[[], bool]
     memory_share: Callable[[], float] = lambda: inf

@@ -67,6 +67,25 @@ class EngineReason(DeadLetterReason):
             "header; do not send the command again."
         ),
     )
+    RESERVED_NAME = (
+        "reserved_name",
+        (
+            "The message uses an id or a key that begins with an agent's name and a slash, and it has no valid "
+            "signature of that agent. It was refused."
+        ),
+        (
+            "If a client sent it, choose other names. If the agent sent it, give all workers the same platform keyring "
+            "(docs/how-to/platform-keys.md)."
+        ),
+    )
+    NOT_SIGNED = (
+        "not_signed",
+        "The topic takes only records that certain agents have signed, and this one has no valid signature of theirs.",
+        (
+            "Find out who writes to the topic. If it was one of these agents, give all workers the same platform "
+            "keyring (docs/how-to/platform-keys.md)."
+        ),
+    )
 
 
 OF_KIND: dict[AgentKind, tuple[EngineReason, ...]] = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shieldx.engine.tasks.codec import REPLY_TO, encode
 from shieldx.engine.tasks.log import Header, TopicPartition, UndecodedRecord, Write
+from shieldx.engine.tasks.signatures import SIGNATURE
 from shieldx.errors import OutputTooLarge
 from shieldx.messages import DEAD_LETTERS, DeadLetter
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.codec import Codec
     from shieldx.engine.tasks.log import Record
     from shieldx.engine.tasks.position import Position
+    from shieldx.engine.tasks.signatures import Signatures
     from shieldx.messages import DeadLetterReason, Output, Source
     from shieldx.state.table import Change
 
@@ -45,6 +47,7 @@ class PendingTransaction:
         gauges: Sequence[Gauge],
         max_record_bytes: int,
         histograms: Sequence[Histogram] = (),
+        signatures: Signatures | None = None,
     ) -> None:
         self._partition = partition
         self._codec = codec
@@ -55,6 +58,7 @@ class PendingTransaction:
             *(gauge for gauge in gauges if gauge.every),
         )
         self._max_record_bytes = max_record_bytes
+        self._signatures = signatures
         self._own_writes: dict[str, list[Write]] = {}
         self.writes: dict[TopicPartition, list[Write]] = {}
         self.positions: dict[TopicPartition, Position] = {}
@@ -82,31 +86,29 @@ class PendingTransaction:
             return self._add_letter(message, source)
         value, key = encode(message), output.key.encode()
         size = len(value) + len(key)
+        headers = [self._codec.schema_header(type(message)), *context]
+        if self._signatures is not None and topic in self._signatures.signs:
+            headers.append(self._signatures.sign(topic, key, value, output.reply_to))
+            size += headers_bytes(headers[-1:])
         if size + OVERHEAD_BYTES > self._max_record_bytes:
             place = source.place
             raise OutputTooLarge(
                 f"{place} produces a record of {size} bytes in {topic}; the limit is {self._max_record_bytes}"
             )
-        headers = [self._codec.schema_header(type(message)), *context]
         if output.reply_to is not None:
             headers.append((REPLY_TO, output.reply_to.encode()))
         write = Write(key, value, headers)
         self._own(topic).append(write)
         self.size_bytes += size
-        if topic in self._gauge_topics:
-            self.last[topic] = message
-        for measure in self._of_every_output:
-            if measure.topic == topic:
-                self.observed.append((measure, message))
-        for count in self._counters:
-            if count.topic == topic:
-                counted = self.counted[count.name]
-                for labels in count.of(message):
-                    counted[labels] += 1
+        self._measure(topic, message)
         return write
 
     def add_reply(self, topic: str, write: Write) -> None:
         """Also write a result to the topic that its sender named."""
+        if self._signatures is not None and topic in self._signatures.signs:
+            others = [header for header in write.headers if header[0] != SIGNATURE]
+            signature = self._signatures.sign(topic, write.key or b"", write.value or b"", None)
+            write = Write(write.key, write.value, [*others, signature])
         self._own(topic).append(write)
         self.size_bytes += len(write.value or b"")
 
@@ -129,6 +131,19 @@ class PendingTransaction:
             headers = _NO_HEADERS if change.kind is None else [self._codec.schema_header(change.kind)]
             self._own(change.topic).append(Write(change.key, change.value, headers))
             self.size_bytes += len(change.value or b"")
+
+    def _measure(self, topic: str, message: Any) -> None:
+        """Take an output into the metrics that the agent's page declares."""
+        if topic in self._gauge_topics:
+            self.last[topic] = message
+        for measure in self._of_every_output:
+            if measure.topic == topic:
+                self.observed.append((measure, message))
+        for count in self._counters:
+            if count.topic == topic:
+                counted = self.counted[count.name]
+                for labels in count.of(message):
+                    counted[labels] += 1
 
     def _add_letter(self, letter: DeadLetter, source: Source) -> Write:
         key = source.place.encode()

@@ -272,11 +272,18 @@ class Task:
         return False
 
     def _set_aside(
-        self, record: Record, source: Source, reason: EngineReason, detail: str, pending: PendingTransaction
+        self,
+        record: Record,
+        source: Source,
+        reason: EngineReason,
+        detail: str,
+        pending: PendingTransaction,
+        *,
+        tell: bool = True,
     ) -> None:
-        """Write a dead letter about a record, log it, and tell its sender, if it says who that is."""
+        """Write a dead letter about a record and log it; with `tell`, answer its sender too, if it says who that is."""
         pending.add_dead_letter(source, record, reason, detail)
-        if self._agent.unreadable is not None and self._codec.is_strict(record.topic):
+        if tell and self._agent.unreadable is not None and self._codec.is_strict(record.topic):
             self._tell_sender(record, source, detail, pending)
         correlation_id = next((content for name, content in record.headers if name == CORRELATION_ID), None)
         place = {"agent": self._agent.name, "place": source.place}
@@ -299,13 +306,19 @@ class Task:
             logger.warning("a sender is not told of a dead letter: %s", error, extra={"agent": self._agent.name})
 
     def _fold_one(self, record: Record, message: Any, source: Source, pending: PendingTransaction) -> None:
+        doubt = self._context.signatures.doubt(record, message, source)
+        if doubt is not None:
+            self._set_aside(record, source, doubt.reason, doubt.detail, pending, tell=False)
+            if doubt.reason is not EngineReason.RESERVED_NAME:
+                return
+        decide = self._state.fold.apply if doubt is None else self._state.refuse_reserved
         reply_to = source.origin.reply_to
         if reply_to is not None and reply_to not in self._context.reply_topics:
             detail = "reply-to names a topic that no manifest declares with accepts_replies"
             pending.add_dead_letter(source, record, EngineReason.REPLY_TO_REFUSED, detail)
             source = msgspec.structs.replace(source, origin=Origin(source.origin.context))
         try:
-            for output in self._state.fold.apply(message, source):
+            for output in decide(message, source):
                 self._write(output, source, pending)
         except OutputTooLarge:
             self._refused.add((source.topic, source.partition, source.offset))
@@ -327,6 +340,7 @@ class Task:
             agent.gauges,
             self._limits.max_record_bytes,
             agent.histograms,
+            self._context.signatures,
         )
 
     async def _commit(self, pending: PendingTransaction) -> PendingTransaction:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.engine.declarations.fold import ExpiringFold
+from shieldx.engine.declarations.fold import ExpiringFold, RefusingFold
 from shieldx.engine.declarations.manifests import DELETE_RETENTION_MS
 from shieldx.engine.tasks.checkpoint import CHECKPOINT_VERSION, Checkpoint, refusal
 from shieldx.engine.tasks.log import TopicPartition
@@ -18,6 +18,7 @@ from shieldx.state.partition_state import PartitionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+    from typing import Any
 
     from shieldx.engine.declarations.fold import Fold
     from shieldx.engine.declarations.transactional import TransactionalAgent
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.checkpoint import TaskStore
     from shieldx.engine.tasks.context import TaskContext
     from shieldx.engine.tasks.log import Record
-    from shieldx.messages import Output
+    from shieldx.messages import Output, Source
     from shieldx.state.table import Change
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,10 @@ class TaskState:
     def changes(self) -> Iterator[Change]:
         """The last value of each key of each table that changed since the last call."""
         return self._state.changes()
+
+    def refuse_reserved(self, message: Any, source: Source) -> Sequence[Output]:
+        """The fold's answer to a message that uses a reserved name, if it answers such messages."""
+        return self.fold.refuse_reserved(message, source) if isinstance(self.fold, RefusingFold) else ()
 
     def expire(self, at_ms: int, limit: int) -> tuple[Sequence[Output], bool]:
         """Let the tables and the fold process up to `limit` due items each; the flag says whether there are more."""

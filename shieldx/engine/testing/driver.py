@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shieldx.engine.declarations.declared import internal_topics
+from shieldx.engine.declarations.replies import reply_topics
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import SCHEMA, TICK_HEADERS, Codec
 from shieldx.engine.tasks.context import Limits, TaskContext
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.engine.tasks.signatures import Signatures
 from shieldx.engine.tasks.task import Task
 from shieldx.engine.testing.memory_log import MemoryLog
 from shieldx.errors import FreeMemory, RestoreTask
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.tasks.checkpoint import TaskStores
     from shieldx.engine.tasks.log import Header
+    from shieldx.engine.tasks.signatures import SigningKeys
     from shieldx.engine.testing.memory_log import MemoryRecord
 
 START_MS = 1_767_268_800_000
@@ -40,11 +43,24 @@ RESTARTS_IN_VAIN = 10
 """A partition that fails this often without progress is stuck."""
 
 
+class DriverKeys(dict[str, bytes]):
+    """Keys for signatures, of which the first one signs."""
+
+    @property
+    def first(self) -> str:
+        """The id of the first key."""
+        return next(iter(self))
+
+
+KEYS = DriverKeys({"driver": b"the same for all drivers"})
+
+
 class AgentDriver:
     """An agent with all its partitions, a log in memory, and a clock that only the test advances.
 
     Errors are handled as in a worker: a task that raises RestoreTask is dropped, and a new one restores the state from
-    the tables. `format_level` is what SHIELDX_FORMAT_LEVEL is to a worker.
+    the tables. `format_level` is what SHIELDX_FORMAT_LEVEL is to a worker, and `keys` are what its platform keyring is.
+    By default all drivers have the same keys, so that agents accept each other's records.
     """
 
     def __init__(
@@ -57,6 +73,7 @@ class AgentDriver:
         records_at_a_time: int = 500,
         stores: TaskStores | None = None,
         format_level: int | None = None,
+        keys: SigningKeys | None = KEYS,
     ) -> None:
         topics = internal_topics([agent]) | dict(topics)
         self.now_ms = START_MS
@@ -80,7 +97,8 @@ class AgentDriver:
             partitions=partitions,
             log=self.log,
             codec=Codec(topics, agent.inputs),
-            reply_topics=frozenset(name for name, topic in topics.items() if topic.accepts_replies),
+            signatures=Signatures(agent, topics, keys, lambda: self.now_ms),
+            reply_topics=reply_topics(agent.name, topics),
             memory_free=self._memory_free,
             memory_share=lambda: self.memory_share_bytes,
             stores=stores,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from shieldx.engine.declarations.agent import topics_of
+from shieldx.engine.declarations.replies import reply_topics
 from shieldx.engine.topics.outsiders import access_from_outside
 from shieldx.messages import DEAD_LETTERS
 
@@ -49,13 +50,13 @@ def acls(agents: Iterable[Agent], topics: Mapping[str, Topic], *, application: s
     known = list(agents)
     replies = [name for name, topic in topics.items() if topic.accepts_replies]
     outside = access_from_outside(known, topics)
-    wanted = [acl for agent in known for acl in _of_agent(agent, replies, application, principal_prefix + agent.name)]
+    wanted = [acl for agent in known for acl in _of_agent(agent, topics, application, principal_prefix + agent.name)]
     wanted += _of_client(outside, replies, principal_prefix + CLIENT)
     wanted += _of_operator(outside, principal_prefix + OPERATOR)
     return list({_key(acl): acl for acl in reversed(wanted)}.values())[::-1]
 
 
-def _of_agent(agent: Agent, replies: Iterable[str], application: str, principal: str) -> Iterator[Acl]:
+def _of_agent(agent: Agent, topics: Mapping[str, Topic], application: str, principal: str) -> Iterator[Acl]:
     group = f"{application}.{agent.name}"
     positions = () if agent.positions is None else (agent.positions,)
     letters = (DEAD_LETTERS,) if agent.sets_aside else ()
@@ -70,7 +71,8 @@ def _of_agent(agent: Agent, replies: Iterable[str], application: str, principal:
     yield from _on_topics(principal, "Write", agent.writes, "its outputs")
     yield from _on_topics(principal, "Write", letters, "what it sets aside")
     if agent.sends_replies:
-        yield from _on_topics(principal, "Write", replies, "replies that a sender asked for")
+        replies = reply_topics(agent.name, topics)
+        yield from _on_topics(principal, "Write", sorted(replies), "replies that a sender asked for")
     if agent.uses_transactions:
         yield Acl(
             principal=principal,

@@ -369,6 +369,8 @@ class PlainLedger:
             balance=self._balance(command.tenant_id),
             at=rfc3339(source.at_ms),
             replayed=False,
+            amount=_amount(command),
+            command_digest=_digest(command),
             field=field,
             results=results,
         )
@@ -382,6 +384,15 @@ def forgotten_at_ms(remembered_at_ms: int) -> int:
 
 def _type(command: Command) -> str:
     return type(command).__name__.lower()
+
+
+def _amount(command: Command) -> int | msgspec.UnsetType:
+    amount = msgspec.to_builtins(command).get("amount")
+    return msgspec.UNSET if amount is None else amount
+
+
+def _digest(command: Command) -> str:
+    return hashlib.blake2b(msgspec.json.encode(command), digest_size=16).hexdigest()
 
 
 def _first_difference(first: Command, second: Command) -> str:

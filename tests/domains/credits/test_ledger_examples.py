@@ -39,6 +39,11 @@ def batch(key: str, *commands: Single, atomic: bool) -> Batch:
     return Batch(**acme(key), commands=list(commands), atomic=atomic)
 
 
+def digest(command: Command) -> str:
+    """What a client computes that knows the command's JSON, without defaults."""
+    return hashlib.blake2b(msgspec.json.encode(command), digest_size=16).hexdigest()
+
+
 def figures(result: Result) -> tuple[int, int, int]:
     """Balance, reserved funds, total spent."""
     return result.account.balance, result.account.reserved_funds, result.account.total_spent
@@ -68,6 +73,8 @@ def test_purchase_creates_the_tenant() -> None:
         balance=Balance(balance=100, reserved_funds=0, available=100, total_spent=0, total_purchased=100),
         at="2026-01-01T12:00:00.000Z",
         replayed=False,
+        amount=100,
+        command_digest=digest(Purchase(**acme("p"), amount=100)),
     )
 
 
@@ -281,6 +288,32 @@ def test_another_body_under_a_key_names_the_first_field_that_differs(
     assert (conflict.transaction_id, conflict.at) == ("0-4", rfc3339(START_MS + 5))
     assert figures(conflict) == (94, 0, 6)
     assert ledger.send(first).replayed
+
+
+def test_a_result_bears_the_amount_and_the_digest_of_the_command_that_it_answers(ledger: Driver) -> None:
+    held = Reserve(**acme("k"), amount=60, reservation_id="call", ttl_s=60)
+    other = Reserve(**acme("k"), amount=1, reservation_id="call", ttl_s=60)
+    whole = Commit(**acme("c"), reservation_id="call")
+    for command, amount in ((held, 60), (other, 1), (whole, msgspec.UNSET), (held, 60)):
+        result = ledger.send(command)
+        assert (result.amount, result.command_digest) == (amount, digest(command))
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_so_do_the_results_within_a_batch_also_if_it_is_aborted_or_comes_again(ledger: Driver, *, atomic: bool) -> None:
+    ledger.send(Consume(**acme("c"), amount=2))
+    commands: list[Single] = [
+        Consume(**acme("c"), amount=2),
+        Consume(**acme("c"), amount=3),
+        Consume(**acme("d"), amount=500),
+        Refund(**acme("e"), transaction_id="0-1"),
+    ]
+    whole = batch("b", *commands, atomic=atomic)
+    for result in (ledger.send(whole), ledger.send(whole)):
+        assert (result.amount, result.command_digest) == (msgspec.UNSET, digest(whole))
+        assert result.results is not msgspec.UNSET
+        assert [inner.amount for inner in result.results] == [2, 3, 500, msgspec.UNSET]
+        assert [inner.command_digest for inner in result.results] == [digest(command) for command in commands]
 
 
 def test_keys_belong_to_a_tenant(ledger: Driver) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shieldx.domains.credits import tables as ledger
-from shieldx.domains.credits.messages import Balance, Purchase, Result
+from shieldx.domains.credits.messages import Balance, Code, Purchase, Result, command_digest
 from shieldx.domains.shadow import tables
 from shieldx.domains.shadow.matching.matcher import Judgement, compile_rule
 from shieldx.domains.shadow.matching.parts import ParsedRequest
@@ -22,12 +22,14 @@ from shieldx.domains.shadow.tables import Plan
 from shieldx.engine.declarations.declared import load_declared
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.codec import CARRIED
-from shieldx.engine.testing.driver import AgentDriver
-from shieldx.messages import DEAD_LETTERS, DeadLetter
+from shieldx.engine.tasks.signatures import Signatures
+from shieldx.engine.testing.driver import KEYS, AgentDriver
+from shieldx.messages import DEAD_LETTERS, DeadLetter, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from shieldx.domains.credits.messages import Command
     from shieldx.domains.shadow.report import Report
     from shieldx.engine.declarations.manifests import Topic
     from shieldx.engine.tasks.checkpoint import TaskStores
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 TENANT = "org-123"
+TOKEN_KEY = b"nobody else knows it"
 INJECTION = Signature(pattern="' OR '1'='1")
 
 
@@ -92,7 +95,8 @@ class ShadowWorld:
 
     def __init__(self, *, price_per_1000: int = 0, stores: TaskStores | None = None) -> None:
         shadow, credit, topics = _agents()
-        priced = replace(shadow, fold=partial(shadow.fold, shadow_price_per_1000=price_per_1000))
+        given = {"shadow_price_per_1000": price_per_1000, "shadow_token_key": TOKEN_KEY}
+        priced = replace(shadow, fold=partial(shadow.fold, **given))
         self.shadow = AgentDriver(priced, topics, stores=stores)
         self.ledger = AgentDriver(credit, topics)
         self.sets: dict[str, list[Sample]] = {}
@@ -148,6 +152,30 @@ class ShadowWorld:
         for record in self._new(self.ledger, tables.PAYMENTS):
             self.shadow.send(tables.PAYMENTS, record.value, key=record.key, headers=record.headers)
         await self.shadow.run()
+
+    def answer(self, command: Command, code: Code, *, signed: bool = True) -> None:
+        """An answer to a command of the agent that the real ledger does not give; as if the ledger had signed it."""
+        _, credit, topics = _agents()
+        result = Result(
+            idempotency_key=command.idempotency_key,
+            tenant_id=command.tenant_id,
+            type=type(command).__name__.lower(),
+            code=code,
+            transaction_id="0-0",
+            balance=Balance(0, 0, 0, 0, 0),
+            at=rfc3339(self.shadow.now_ms),
+            replayed=False,
+            command_digest=command_digest(command).hex(),
+        )
+        value, key = msgspec.json.encode(result), command.tenant_id.encode()
+        signatures = Signatures(credit, topics, KEYS, lambda: self.shadow.now_ms)
+        headers = [signatures.sign(tables.PAYMENTS, key, value)] if signed else []
+        self.shadow.send(tables.PAYMENTS, value, key=key, headers=headers)
+
+    def commands(self) -> list[Command]:
+        """What the agent has sent to the ledger."""
+        commands: list[Command] = self.shadow.messages(ledger.COMMANDS)
+        return commands
 
     def batches(self) -> list[MemoryRecord]:
         """Those that have come since the last call."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from shieldx.engine.testing.memory_log import MemoryRecord
 
 HOUR_MS = 3_600_000
-HEADERS = [("correlation-id", b"c-1"), ("reply-to", tables.PAYMENTS.encode())]
+REPLIES = "replies"
+HEADERS = [("correlation-id", b"c-1"), ("reply-to", REPLIES.encode())]
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ async def test_without_an_id_each_is_another_one_named_by_its_coordinates(world:
 
 def replies(world: ShadowWorld) -> list[dict[str, str | None]]:
     """Headers of what has come where the sender wanted its answer."""
-    records = world.shadow.read(tables.PAYMENTS)
+    records = world.shadow.read(REPLIES)
     return [{name: None if content is None else content.decode() for name, content in it.headers} for it in records]
 
 

@@ -82,5 +82,5 @@ async def test_a_payment_that_the_ledger_could_not_read_settles_nothing(world: S
     await world.ledger.run()
     assert len(world.ledger.read(tables.PAYMENTS)) == 1
     await world.pay()
-    assert [letter.reason for letter in world.shadow.messages(DEAD_LETTERS)] == ["not_a_payment"]
+    assert world.shadow.messages(DEAD_LETTERS) == [], "it has no digest, so it answers nothing that was sent"
     assert world.shadow.read(tables.AUDIT) == []

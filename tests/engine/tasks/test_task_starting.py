@@ -14,6 +14,7 @@ from shieldx.engine.tasks.codec import Codec
 from shieldx.engine.tasks.context import TaskContext
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.position import Position
+from shieldx.engine.tasks.signatures import Signatures
 from shieldx.engine.tasks.task import Task
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 from tests.engine.counter_agent import ADDS, SUMS, TOPICS, TOTALS, Add, counter, driver, totals
@@ -148,6 +149,7 @@ async def test_a_task_that_was_not_started_commits_nothing() -> None:
         partitions=1,
         log=ran.log,
         codec=Codec(TOPICS, counter.reads),
+        signatures=Signatures(counter, TOPICS, None, lambda: 0),
         reply_topics=frozenset(),
         memory_free=lambda: True,
     )
