@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 PARTITIONS = 3
+REPLIES = "replies"
 ANSWER_S = 20.0
 """Longer than a busy machine takes; a client that is not told waits for 30 s."""
 
@@ -49,10 +50,12 @@ async def running(platform: Platform) -> AsyncIterator[None]:
             await log.start()
             stack.push_async_callback(log.stop)
             works.append((worker, asyncio.create_task(worker.run())))
-        yield
-        for worker, work in works:
-            worker.stop()
-            await work
+        try:
+            yield
+        finally:
+            for worker, work in works:
+                worker.stop()
+                await work
 
 
 class ForeignClient:
@@ -65,10 +68,12 @@ class ForeignClient:
         self.tenant_id = f"tenant-{uuid4().hex}"
 
     async def ask(self, value: bytes | None, topic: str = COMMANDS, **more: Any) -> dict[str, Any]:
-        """The answer to a record."""
+        """The answer to a record, in a topic of results."""
         correlation_id = uuid4().hex.encode()
         await self.send(value, topic, headers=[(CORRELATION_ID, correlation_id), *more.pop("headers", [])], **more)
-        record = await self.next(lambda record: (CORRELATION_ID, correlation_id) in record.headers)
+        record = await self.next(
+            lambda record: record.topic != REPLIES and (CORRELATION_ID, correlation_id) in record.headers
+        )
         answer: dict[str, Any] = msgspec.json.decode(record.value) | {"topic": record.topic}
         return answer
 
@@ -112,7 +117,7 @@ async def platform(kafka: str) -> Platform:
 async def foreign(platform: Platform) -> AsyncIterator[ForeignClient]:
     consumer = AIOKafkaConsumer(**platform.connection, isolation_level="read_committed", auto_offset_reset="latest")
     async with AIOKafkaProducer(**platform.connection) as producer, consumer:
-        topics = (RESULTS, SHADOW_RESULTS, REPORTS, "replies", DEAD_LETTERS)
+        topics = (RESULTS, SHADOW_RESULTS, REPORTS, REPLIES, DEAD_LETTERS)
         consumer.assign([TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)])
         await consumer.seek_to_end()
         for tp in consumer.assignment():
@@ -146,9 +151,9 @@ async def test_commands_about_money_are_read_strictly_and_answered(platform: Pla
             assert "balance" not in answer
         mended = await foreign.ask(foreign.command(b'"type":"purchase","idempotency_key":"k","amount":7'))
         assert (mended["code"], mended["replayed"], mended["balance"]["available"]) == ("ok", False, 7)
-        again = await foreign.ask(foreign.command(CONSUME + b',"actor":"\xff"'), headers=[(REPLY_TO, b"replies")])
+        again = await foreign.ask(foreign.command(CONSUME + b',"actor":"\xff"'), headers=[(REPLY_TO, REPLIES.encode())])
         assert again["code"] == "unreadable"
-        reply = await foreign.next(lambda record: record.topic == "replies")
+        reply = await foreign.next(lambda record: record.topic == REPLIES)
         assert msgspec.json.decode(reply.value)["code"] == "unreadable"
 
 
@@ -186,22 +191,24 @@ async def test_an_unreadable_command_in_somebody_elses_name_fails_nobody(
     platform: Platform, foreign: ForeignClient
 ) -> None:
     """Somebody who knows the correlation id is told in another partition before the one who waits."""
-    sent: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    known: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    told = asyncio.Event()
 
     class Telling(Client):
         async def _send(self, command: Purchase, correlation_id: bytes) -> None:  # type: ignore[override]
-            if not sent.done():
-                sent.set_result(correlation_id)
-                return
+            if not known.done():
+                known.set_result(correlation_id)
+            await told.wait()
             await super()._send(command, correlation_id)
 
     purchase = Purchase(tenant_id=foreign.tenant_id, idempotency_key="k", amount=5)
-    async with running(platform), Telling(platform.connection, retry_after_s=0.5) as client:
+    async with running(platform), Telling(platform.connection) as client:
         waiting = asyncio.create_task(client.send(purchase))
-        headers = [(CORRELATION_ID, await sent)]
+        headers = [(CORRELATION_ID, await known)]
         elsewhere = (home_partition(foreign.tenant_id, PARTITIONS) + 1) % PARTITIONS
         await foreign.send(foreign.command(CONSUME + b',"x":1'), headers=headers, partition=elsewhere)
         forged = await foreign.next(lambda record: record.topic == RESULTS and headers[0] in record.headers)
         assert msgspec.json.decode(forged.value)["code"] == "unreadable"
+        told.set()
         result = await waiting
     assert (result.code, result.account.available) == (Code.OK, 5)
