@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 MAX_CONTEXT_BYTES = 4096
 """Limit of correlation and trace headers together, so that they never make a result too large."""
-OVERHEAD_BYTES = MAX_CONTEXT_BYTES + 512
-"""An upper bound of what headers and a batch of one record add to a key and a value."""
+OVERHEAD_BYTES = MAX_CONTEXT_BYTES + 2048
+"""An upper bound of what headers and a batch of one record add to a key and a value. A signature takes 200 bytes, or
+1,200 if its key has the longest id."""
 
 
 _NO_HEADERS: list[Header] = []
@@ -86,15 +87,14 @@ class PendingTransaction:
             return self._add_letter(message, source)
         value, key = encode(message), output.key.encode()
         size = len(value) + len(key)
-        headers = [self._codec.schema_header(type(message)), *context]
-        if self._signatures is not None and topic in self._signatures.signs:
-            headers.append(self._signatures.sign(topic, key, value, output.reply_to))
-            size += headers_bytes(headers[-1:])
         if size + OVERHEAD_BYTES > self._max_record_bytes:
             place = source.place
             raise OutputTooLarge(
                 f"{place} produces a record of {size} bytes in {topic}; the limit is {self._max_record_bytes}"
             )
+        headers = [self._codec.schema_header(type(message)), *context]
+        if self._signatures is not None and topic in self._signatures.signs:
+            headers.append(self._signatures.sign(topic, key, value, output.reply_to))
         if output.reply_to is not None:
             headers.append((REPLY_TO, output.reply_to.encode()))
         write = Write(key, value, headers)

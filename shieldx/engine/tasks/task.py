@@ -314,7 +314,7 @@ class Task:
         decide = self._state.fold.apply if doubt is None else self._state.refuse_reserved
         reply_to = source.origin.reply_to
         if reply_to is not None and reply_to not in self._context.reply_topics:
-            detail = "reply-to names a topic that no manifest declares with accepts_replies"
+            detail = "reply-to names a topic that accepts no replies of this agent"
             pending.add_dead_letter(source, record, EngineReason.REPLY_TO_REFUSED, detail)
             source = msgspec.structs.replace(source, origin=Origin(source.origin.context))
         try:

@@ -11,9 +11,8 @@ import pytest
 from shieldx.engine.declarations.manifests import Topic
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.codec import HOP
-from shieldx.engine.tasks.context import Limits
 from shieldx.engine.tasks.partitioner import home_partition
-from shieldx.engine.tasks.pending_transaction import OVERHEAD_BYTES
+from shieldx.engine.tasks.pending_transaction import MAX_CONTEXT_BYTES, OVERHEAD_BYTES, headers_bytes
 from shieldx.engine.tasks.signatures import SIGNATURE, VALID_MS, Signature
 from shieldx.engine.testing.driver import KEYS, AgentDriver, DriverKeys
 from shieldx.messages import DEAD_LETTERS, Output
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from shieldx.messages import Source
 
 Headers = list[tuple[str, bytes]]
+BATCH_BYTES = 100
+"""More than Kafka adds to a record in a batch of its own."""
 ASKS, ANSWERS, ITS_OWN = "shop.asks", "shop.answers", "shop/acme"
 OURS = Add(tenant_id=ITS_OWN)
 
@@ -303,13 +304,14 @@ async def test_who_is_no_signer_of_a_topic_does_not_reply_there() -> None:
     assert (totals(ran), reasons(ran), ran.read(ANSWERS)) == ([1], ["reply_to_refused"], [])
 
 
-async def test_a_signature_counts_for_the_size_of_a_record() -> None:
-    value = len(msgspec.json.encode(OURS)) + len(ITS_OWN)
-    ran = driver(shop, limits=Limits(max_record_bytes=value + OVERHEAD_BYTES))
-    ran.send(ASKS, OURS)
+async def test_a_signature_fits_into_what_is_kept_free_for_headers() -> None:
+    """With the longest id that a keyring may have, of characters of four bytes, and the largest context."""
+    keys = DriverKeys({"\U00010348" * 256: b"k" * 32})
+    ran = driver(shop, keys=keys)
+    ran.send(ASKS, OURS, headers=[("correlation-id", b"c" * (MAX_CONTEXT_BYTES - 20))])
     await ran.run()
-    assert (ran.read(ADDS), reasons(ran)) == ([], ["unreadable"])
-    assert details(ran) == ["what it leads to exceeds the size of a record"]
+    (record,) = ran.read(ADDS)
+    assert headers_bytes(record.headers) + BATCH_BYTES < OVERHEAD_BYTES
 
 
 def test_drivers_share_their_keys() -> None:
