@@ -66,7 +66,7 @@ class PostgresSegment(msgspec.Struct, frozen=True):
     async def read(self) -> AsyncIterator[Iterable[Observation]]:
         """Yield the rows by sequence number, which is also their place. Raises CheckPostgres."""
         async with (
-            connected(self.dsn, checked=True) as connection,  # `postgres_segments` has
+            connected(self.dsn, checked=True) as connection,  # by `postgres_segments`
             _times_of_entries(),
             connection.transaction(readonly=True),
         ):
