@@ -15,6 +15,7 @@ from shieldx.cli.health_answer import Readiness, health_address, readiness
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.sink_positions import sink_positions
 from shieldx.cli.stdout import as_json, counted, print_json, print_table
+from shieldx.cli.topics import WRITTEN, differences
 from shieldx.engine.topics.admin import Difference
 from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
@@ -78,7 +79,7 @@ async def _status(platform: Platform, health: str | None) -> Status:
         return Status(
             ok=False, bootstrap=platform.bootstrap, reachable=False, error=str(error), health=health, workers=workers
         )
-    differences = await platform.topic_admin.differences(platform.topics, partitions=platform.partitions)
+    different = await differences(platform)
     counts = {name: topic.partitions for name, topic in actual.items()}
     postgres = await _postgres(platform) if platform.knows_postgres else None
     agents = [
@@ -87,14 +88,14 @@ async def _status(platform: Platform, health: str | None) -> Status:
         if postgres is not None or not agent.needs_postgres
     ]
     return Status(
-        ok=not differences
+        ok=not different
         and workers in (None, "ready")
         and all(agent.members for agent in agents)
         and (postgres is None or postgres.error is None),
         bootstrap=platform.bootstrap,
         reachable=True,
         topics=len(platform.topics),
-        differences=differences,
+        differences=different,
         agents=agents,
         postgres=postgres,
         health=health,
@@ -135,6 +136,12 @@ def _print(status: Status) -> None:
         return
     if status.postgres is not None:
         click.echo(f"postgres {status.postgres.place} {status.postgres.error or 'reachable, schema up to date'}")
+    for difference in status.differences:
+        if difference.setting == WRITTEN:
+            click.echo(
+                f"data     {difference.topic} was written with {difference.actual} partitions, not the "
+                f"{difference.declared} of SHIELDX_PARTITIONS"
+            )
     differ = f"; {counted(len(status.differences), 'difference')}, see `shieldx topics diff`"
     click.echo(f"topics   {status.topics} declared{differ if status.differences else ', no differences'}")
     for agent in status.agents:

@@ -49,8 +49,9 @@ class TaskPositions:
             next_offset = first if position is None else position.next_offset
             if position is not None and position.partitions not in (None, self._context.partitions):
                 raise FixConfiguration(
-                    f"{self._where(tp)} was written with {position.partitions} partitions per topic, and now "
-                    f"there are {self._context.partitions}. Set SHIELDX_PARTITIONS back; state is kept by partition"
+                    f"{self._where(tp)} was written with {position.partitions} partitions per topic, and "
+                    f"SHIELDX_PARTITIONS is {self._context.partitions}. Set it back, or move tenants to more "
+                    "partitions with `shieldx topics grow`"
                 )
             if next_offset < first:
                 raise FixConfiguration(

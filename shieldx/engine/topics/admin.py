@@ -146,7 +146,8 @@ class TopicAdmin:
             if actual[name].partitions != partitions:
                 raise FixConfiguration(
                     f"topic {name!r} has {actual[name].partitions} partitions, SHIELDX_PARTITIONS says {partitions}. "
-                    "All topics need the same count: a task writes to its own partition number only"
+                    "All topics need the same count: a task writes to its own partition number only. "
+                    "`shieldx topics diff` says what to do"
                 )
             if name in agent.reads and topic.timestamps != "broker":
                 raise FixConfiguration(
