@@ -10,6 +10,7 @@ from shieldx.bootstrap.keyring_source import keyring
 from shieldx.bootstrap.postgres import postgres_dsn, schema_at
 from shieldx.bootstrap.stack_file import STACK_FILE, read_stack_file
 from shieldx.engine.topics.admin import TopicAdmin
+from shieldx.engine.topics.growth import Growth
 from shieldx.engine.topics.partition_count import counts_written
 from shieldx.errors import FixConfiguration
 
@@ -89,6 +90,17 @@ class Platform:
             FixConfiguration: none is configured.
         """
         return postgres_dsn(self.settings, self._embedded_postgres)
+
+    @property
+    def growth(self) -> Growth:
+        """What gives the topics more partitions."""
+        return Growth(
+            self.connection,
+            self.agents.values(),
+            self.topics,
+            application=self.settings.application,
+            transaction_timeout_ms=self.settings.transaction_timeout_ms,
+        )
 
     @property
     def keyring(self) -> Keyring:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -17,13 +19,16 @@ from shieldx.engine.topics.partition_count import remedy as of_data
 from shieldx.errors import FixConfiguration
 from shieldx.settings import load_settings
 
+if TYPE_CHECKING:
+    from shieldx.engine.topics.growth import SplitDone
+
 WRITTEN = "partitions of the data"
 """The difference between the count that is set and the one that an agent's data was written with."""
 
 
 @click.group()
 def command() -> None:
-    """List, create and compare the topics that the manifests in topics/ declare, and list their ACLs."""
+    """List, create, compare and grow the topics that the manifests in topics/ declare, and list their ACLs."""
     silence_aiokafka()
 
 
@@ -81,6 +86,35 @@ async def _create(platform: Platform) -> list[str]:
     return await platform.topic_admin.create(
         platform.topics, partitions=platform.partitions, replication=platform.replication
     )
+
+
+@command.command("grow")
+@click.argument("partitions", type=click.IntRange(2, 10_000), metavar="N")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@as_json
+def grow_topics(*, partitions: int, yes: bool, as_json: bool) -> None:
+    """Give every topic N partitions, a multiple of what they have, and move tenants to their new home partitions.
+
+    Stop the workers of every agent first. Clients may go on. There is no way back, since Kafka does not remove
+    partitions. If it is interrupted, run it again: no worker starts before it is done.
+    """
+    platform = Platform(load_settings(os.environ))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise FixConfiguration("there is no way back; use --yes to confirm without a terminal")
+        if not click.confirm(f"Give every topic {partitions} partitions? There is no way back.", err=True):
+            say("nothing was changed")
+            return
+
+    def progress(done: SplitDone) -> None:
+        if as_json:
+            print_json(done)
+        else:
+            click.echo(f"{done.agent}/{done.partition}: {counted(done.rows, 'row')} copied")
+
+    with named_kafka_errors(platform.connection):
+        before = asyncio.run(platform.growth.run(partitions, progress))
+    say(f"grew from {before} to {partitions} partitions: set SHIELDX_PARTITIONS={partitions} and start the workers")
 
 
 @command.command("diff")

@@ -7,31 +7,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from shieldx.keyring.file import make_keyring
-from tests.growth.deployment import Deployment, new_deployment
 from tests.recovery.reading import read_topic
 from tests.upgrade.conversation import Conversation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from tests.growth.deployment import Deployment
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 BEFORE, AFTER = 2, 4
 TENANTS = [f"tenant-{number}" for number in range(8)]
-
-
-@pytest_asyncio.fixture
-async def deployment(tmp_path: Path) -> AsyncIterator[Deployment]:
-    keyring = tmp_path / "keyring.json"
-    make_keyring(keyring)
-    async with new_deployment(tmp_path / "broker", keyring) as started:
-        await started.create_topics(BEFORE)
-        yield started
 
 
 async def until_told(deployment: Deployment) -> None:

@@ -35,7 +35,6 @@ class CreditsFold:
         self._outcomes = context.table(state.OUTCOMES)
         self._reservations = context.table(state.RESERVATIONS)
         self._ledger = Ledger(
-            context.partition,
             context.table(state.ACCOUNTS),
             self._reservations,
             context.table(state.TRANSACTIONS),
@@ -131,7 +130,9 @@ class CreditsFold:
         field = conflict(command, packed)
         if field is None:
             first = unpack(packed)
-            return Item(first.code, first.position, first.at_ms, first.figures, replayed=True)
+            return Item(
+                first.code, first.position, first.at_ms, first.figures, replayed=True, partition=first.partition
+            )
         return Item(Code.IDEMPOTENCY_CONFLICT, position, at_ms, self._figures(command.tenant_id), field=field)
 
 

@@ -13,6 +13,10 @@ ACCOUNTS = TableSpec(tables.ACCOUNTS, Accounts)
 RESERVATIONS = TableSpec(tables.RESERVATIONS, Reservations)
 TRANSACTIONS = TableSpec(tables.TRANSACTIONS, Transactions)
 OUTCOMES = deduplication_window(
-    tables.OUTCOMES, form=outcomes.FORM, versions=(outcomes.VERSION,), at_ms_of=outcomes.at_ms_of
+    tables.OUTCOMES,
+    form=outcomes.FORM,
+    versions=(outcomes.VERSION,),
+    at_ms_of=outcomes.at_ms_of,
+    moved=outcomes.moved,
 )
 STATE = (ACCOUNTS, RESERVATIONS, TRANSACTIONS, OUTCOMES)

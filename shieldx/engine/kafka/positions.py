@@ -11,7 +11,7 @@ from shieldx.engine.tasks.position import Position, decode_position, encode_posi
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from aiokafka import AIOKafkaConsumer
 
@@ -50,8 +50,12 @@ async def last_positions(
     return {tp: _position(record, application) for tp, record in found.items()}
 
 
-async def written_counts(consumer: AIOKafkaConsumer, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+async def written_counts(
+    consumer: AIOKafkaConsumer, topic: str, inputs: Collection[str], partitions: Iterable[int]
+) -> dict[int, int]:
     """The partition count that the data of each partition was written with, by the number of the partition.
+
+    It is the one of the last position in one of the inputs.
 
     A partition without a position that names a count is left out: no task has started there. The consumer must have no
     group and read committed records.
@@ -66,7 +70,7 @@ async def written_counts(consumer: AIOKafkaConsumer, topic: str, partitions: Ite
     while left := {tp: held for tp, held in left.items() if held.offsets and tp.partition not in counts}:
         last = {tp: next(held.steps_back(offsets)) for tp, held in left.items()}
         async for record in records_of(consumer, last):
-            if record.key and record.value:
+            if record.value and (record.key or b"").decode(errors="replace") in inputs:
                 place = f"{record.topic}/{record.partition}/{record.offset}"
                 count = decode_position(place, record.value).partitions
                 if count is not None:

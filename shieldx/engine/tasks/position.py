@@ -26,6 +26,11 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The level of stored forms that the partition has."""
     partitions: int | None = None
     """The number of partitions of every topic."""
+    grown_at: Offset | None = None
+    """The next offset of the input when tenants moved to more partitions, the last time; None if they never did.
+
+    Records below it were read with the number of partitions before, and the tables may have rows of tenants that left.
+    """
     topic_id: str | None = None
     """The id of the input. It changes if the topic is deleted and created again."""
     outputs: dict[str, Offset] = {}

@@ -24,6 +24,7 @@ class TaskPositions:
         self._partition = partition
         self._context = context
         self._outputs: dict[str, int] = {}
+        self._grown_at: dict[TopicPartition, int] = {}
         self.inputs = tuple(TopicPartition(topic, partition) for topic in agent.inputs)
         self.next_offsets: dict[TopicPartition, int] = {}
         self.format_level = FORMAT_LEVEL
@@ -31,6 +32,11 @@ class TaskPositions:
         """Whether a position record says what `format_level` is."""
         self.exist = False
         """Whether a position was ever committed."""
+
+    @property
+    def tenants_left(self) -> bool:
+        """Whether tenants moved from here to another partition, so that the tables may still have rows of theirs."""
+        return bool(self._grown_at)
 
     async def read(self) -> None:
         """Read the last committed positions. An input without a position is read from its first record.
@@ -65,6 +71,8 @@ class TaskPositions:
                     "before that would be skipped"
                 )
             self.next_offsets[tp] = next_offset
+            if position is not None and position.grown_at is not None:
+                self._grown_at[tp] = position.grown_at
 
     def refuse_state_without(self) -> None:
         """Refuse to start on state whose position is missing.
@@ -88,6 +96,7 @@ class TaskPositions:
             application=self._context.application,
             format_level=self.format_level,
             partitions=self._context.partitions,
+            grown_at=self._grown_at.get(tp),
             outputs=self._outputs,
         )
 

@@ -107,6 +107,15 @@ class TopicAdmin:
             await _wait_for_leaders(admin, created)
         return created
 
+    async def wait_for_leaders(self, names: Iterable[str]) -> None:
+        """Return once every broker knows the leader of each partition of some topics.
+
+        Raises:
+            FixConfiguration: no broker responds.
+        """
+        async with _admin(self._connection) as admin:
+            await _wait_for_leaders(admin, list(names))
+
     async def differences(self, topics: Mapping[str, Topic], *, partitions: int) -> list[Difference]:
         """The differences between the cluster and the manifests.
 

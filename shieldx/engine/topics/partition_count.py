@@ -43,7 +43,8 @@ async def counts_written(
             for agent in agents:
                 if agent.positions is not None and agent.positions in actual:
                     numbers = range(actual[agent.positions])
-                    counts[agent.name] = set((await written_counts(consumer, agent.positions, numbers)).values())
+                    found = await written_counts(consumer, agent.positions, agent.inputs, numbers)
+                    counts[agent.name] = set(found.values())
     return counts
 
 
