@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from shieldx.domains.credits.tables import ACCOUNTS
+from shieldx.domains.credits.tables import ACCOUNTS, RESULTS
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import FixConfiguration
 from shieldx.reconciliation.check import reconcile
@@ -34,6 +35,25 @@ TENANTS = [f"tenant-{number}" for number in range(8)]
 def late(tenant_id: str) -> Body:
     """A command that nobody has executed when the topics grow."""
     return {"type": "consume", "tenant_id": tenant_id, "idempotency_key": "late", "amount": 1}
+
+
+def reserve(tenant_id: str) -> Body:
+    """A hold that expires when its tenant has moved."""
+    return {
+        "type": "reserve",
+        "tenant_id": tenant_id,
+        "idempotency_key": "across",
+        "reservation_id": "across",
+        "amount": 4,
+        "ttl_s": 6,
+    }
+
+
+async def until_read(deployment: Deployment) -> None:
+    """Return when no agent has yet to read what another one wrote."""
+    async with asyncio.timeout(30):
+        while await growth(deployment).unread(BEFORE):  # noqa: ASYNC110 - a broker sets no event
+            await asyncio.sleep(0.1)
 
 
 async def work(conversation: Conversation, step: int) -> list[Customer]:
@@ -91,6 +111,9 @@ async def test_tenants_move_with_everything_that_the_ledger_knows(deployment: De
         customers = await work(conversation, 0)
         with pytest.raises(FixConfiguration, match=r"of agent [a-z]+ is running; stop the workers of every agent"):
             await growth(deployment).run(AFTER, print)
+        await asyncio.gather(*(conversation.expired(tenant, "brief-0") for tenant in TENANTS))
+        await asyncio.gather(*(conversation.send(reserve(tenant)) for tenant in TENANTS))
+        await until_read(deployment)
     with pytest.raises(FixConfiguration, match=r"written with 2 partitions, .*: it can grow to a multiple only"):
         await growth(deployment).run(3, print)
     await send_unanswered(deployment)
@@ -107,11 +130,22 @@ async def test_tenants_move_with_everything_that_the_ledger_knows(deployment: De
         again = (differences(conversation.send, each) for customer in customers for each in customer.exchanges)
         assert [text for found in await asyncio.gather(*again) for text in found] == []
         later = await work(conversation, 1)
-        await asyncio.gather(*(conversation.expired(tenant, "brief-0") for tenant in TENANTS))
+        await asyncio.gather(*(conversation.expired(tenant, "across") for tenant in TENANTS))
         await asyncio.gather(*(customer.earlier_holds() for customer in later))
         assert [text for customer in later for text in customer.wrong] == []
         assert {conversation.answers[f"late {tenant}".encode()] for tenant in TENANTS} == {1}
+    await each_hold_expired_once(deployment)
     await the_books_are_right(deployment)
+
+
+async def each_hold_expired_once(deployment: Deployment) -> None:
+    results = [
+        msgspec.json.decode(it.value) for its in await read_topic(deployment.bootstrap, RESULTS, AFTER) for it in its
+    ]
+    expired = Counter(
+        it["tenant_id"] for it in results if it.get("reservation_id") == "across" and it["type"] == "expire"
+    )
+    assert expired == dict.fromkeys(TENANTS, 1)
 
 
 async def the_books_are_right(deployment: Deployment) -> None:

@@ -131,14 +131,14 @@ class PartitionSplit:
 
     async def _refuse_rows_of_its_own(self, topic: str) -> None:
         """Refuse to mix rows with those that something else has written to a partition that was added."""
-        bounds = await self._log.bounds([TopicPartition(topic, partition) for partition in self._added])
-        for tp, (first, end) in bounds.items():
-            if first != end:
-                raise FixConfiguration(
-                    f"{tp.topic}/{tp.partition} has records, but no tenant was moved there yet: a worker has executed "
-                    f"commands there, with SHIELDX_PARTITIONS={self._after} on data of {self._before}. Compare its "
-                    "results with those of before, and have the topics restored from a backup"
-                )
+        added = [TopicPartition(topic, partition) for partition in self._added]
+        places = {records[0].partition async for records in self._log.read_to_end(added)}
+        if places:
+            raise FixConfiguration(
+                f"{topic}/{min(places)} has records, but no tenant was moved there yet: a worker has executed "
+                f"commands there, with SHIELDX_PARTITIONS={self._after} on data of {self._before}. Compare its "
+                "results with those of before, and restore the topics from a backup"
+            )
 
     async def _send_on(
         self, positions: Mapping[TopicPartition, Position], transactions: TransactionalProducer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,13 +13,14 @@ from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.kafka.access import translated
 from shieldx.engine.kafka.clients import new_admin, started
 from shieldx.engine.kafka.kafka_log import KafkaLog
+from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partition_split import MAX_TRANSACTION_BYTES, PartitionSplit
 from shieldx.engine.topics.admin import TopicAdmin
 from shieldx.engine.topics.partition_count import counts_written
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.manifests import Topic
@@ -72,6 +74,8 @@ class Growth:
             raise FixConfiguration(f"topic {missing[0]!r} does not exist; run `shieldx topics create`")
         before = await self._before(actual, partitions)
         await self._refuse_members()
+        if before != partitions and before in actual.values():
+            await self._refuse_unread(before)
         await self._alter([name for name, count in actual.items() if count != partitions], partitions)
         if before != partitions:
             for agent in self._agents:
@@ -108,6 +112,37 @@ class Growth:
                                 "One that was killed counts until SHIELDX_SESSION_TIMEOUT_MS has passed"
                             )
 
+    async def unread(self, partitions: int) -> list[TopicPartition]:
+        """The first partitions of topics that agents write, with records that the agents that read them have not.
+
+        Raises:
+            FixConfiguration: an ACL is missing, or a record is not a position.
+            RestoreTask: the brokers do not respond.
+        """
+        found: list[TopicPartition] = []
+        for agent in self._agents:
+            if not isinstance(agent, TransactionalAgent):
+                continue
+            topics = [topic for topic in agent.reads if agent.owns is not None and topic not in agent.owns]
+            inputs = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
+            async with self._log_of(agent) as log:
+                positions = await log.positions(inputs)
+                for tp in inputs:
+                    starts = {tp: positions[tp].next_offset} if tp in positions else None
+                    if [len(records) async for records in log.read_to_end([tp], starts)]:
+                        found.append(tp)
+        return found
+
+    async def _refuse_unread(self, partitions: int) -> None:
+        """Refuse to grow while an agent has not read what another one wrote: its tenants would have moved."""
+        unread = await self.unread(partitions)
+        if unread:
+            topic, partition = unread[0]
+            raise FixConfiguration(
+                f"{topic}/{partition} has records that no agent has read yet: start the workers of the agents that "
+                f"read it with SHIELDX_PARTITIONS={partitions}, until `shieldx status` shows no lag there, then grow"
+            )
+
     async def _alter(self, names: Collection[str], partitions: int) -> None:
         if not names:
             return
@@ -125,14 +160,7 @@ class Growth:
     async def _split(
         self, agent: TransactionalAgent, before: int, after: int, progress: Callable[[SplitDone], None]
     ) -> None:
-        log = KafkaLog(
-            self._connection,
-            agent.positions,
-            application=self._application,
-            transaction_timeout_ms=self._transaction_timeout_ms,
-        )
-        await log.start()
-        try:
+        async with self._log_of(agent) as log:
             for partition in range(before):
                 split = PartitionSplit(
                     agent,
@@ -145,5 +173,17 @@ class Growth:
                 )
                 await split.run()
                 progress(SplitDone(agent.name, partition, split.rows))
+
+    @asynccontextmanager
+    async def _log_of(self, agent: TransactionalAgent) -> AsyncIterator[KafkaLog]:
+        log = KafkaLog(
+            self._connection,
+            agent.positions,
+            application=self._application,
+            transaction_timeout_ms=self._transaction_timeout_ms,
+        )
+        await log.start()
+        try:
+            yield log
         finally:
             await log.stop()
