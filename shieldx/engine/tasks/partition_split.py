@@ -14,7 +14,7 @@ from shieldx.state.forms import FORMAT_LEVEL
 from shieldx.state.table import Divided
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from shieldx.engine.declarations.transactional import TransactionalAgent
@@ -78,9 +78,7 @@ class PartitionSplit:
                     f"partition {self._partition} of agent {self._agent.name} was written with {counts} partitions, "
                     f"not {self._before}"
                 )
-            for spec in self._agent.state:
-                if spec.divided is not Divided.STAYS:
-                    await self._copy(spec, transactions)
+            await self._copy(transactions)
             positions = await self._send_on(positions, transactions)
             await transactions.commit({}, positions | await self._beginnings(positions))
         finally:
@@ -91,30 +89,36 @@ class PartitionSplit:
         for partition in self._added:
             await (await self._log.fence(self._id(partition))).close()
 
-    async def _copy(self, spec: TableSpec[Any], transactions: TransactionalProducer) -> None:
-        """Copy the rows of a table that go to other partitions."""
-        table = TopicPartition(spec.topic, self._partition)
-        copied = (await self._log.positions([table])).get(table)
-        begun = copied is not None and copied.partitions == self._after
-        if not begun:
-            await self._refuse_rows_of_its_own(spec.topic)
-        starts = None
-        if begun and copied is not None:
-            first, _ = (await self._log.bounds([table]))[table]
-            starts = {table: max(first, copied.next_offset)}  # retention may have passed it since
+    async def _copy(self, transactions: TransactionalProducer) -> None:
+        """Copy the rows that go to other partitions, from where they are copied already."""
+        specs = {spec.topic: spec for spec in self._agent.state if spec.divided is not Divided.STAYS}
+        tables = [TopicPartition(topic, self._partition) for topic in specs]
+        starts = await self._copied(tables)
+        await self._refuse_rows_of_its_own([tp.topic for tp in tables if tp not in starts])
         writes: dict[TopicPartition, list[Write]] = {}
-        next_offset = size = 0
-        async for records in self._log.read_to_end([table], starts):
+        moved: dict[TopicPartition, Position] = {}
+        size = 0
+        async for records in self._log.read_to_end(tables, starts):
             for record in records:
-                for partition, write in self._moves(spec, record):
-                    writes.setdefault(TopicPartition(spec.topic, partition), []).append(write)
+                for partition, write in self._moves(specs[record.topic], record):
+                    writes.setdefault(TopicPartition(record.topic, partition), []).append(write)
                     size += len(write.key or b"") + len(write.value or b"")
-                next_offset = record.offset + 1
+                table = TopicPartition(record.topic, record.partition)
+                moved[table] = self._position(record.offset + 1, self._after)
                 if size >= self._max_transaction_bytes:
-                    await self._commit(writes, {table: self._position(next_offset, self._after)}, transactions)
-                    writes, size = {}, 0
-        if next_offset:
-            await self._commit(writes, {table: self._position(next_offset, self._after)}, transactions)
+                    await self._commit(writes, moved, transactions)
+                    writes, moved, size = {}, {}, 0
+        if moved:
+            await self._commit(writes, moved, transactions)
+
+    async def _copied(self, tables: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """How far tables are copied already, without those that are not begun."""
+        found, bounds = await self._log.positions(tables), await self._log.bounds(tables)
+        return {
+            tp: max(bounds[tp][0], position.next_offset)  # retention may have passed it since
+            for tp, position in found.items()
+            if position.partitions == self._after
+        }
 
     def _moves(self, spec: TableSpec[Any], record: Record) -> Iterator[tuple[int, Write]]:
         """The partitions that get a row, and the row as they get it."""
@@ -129,13 +133,14 @@ class PartitionSplit:
             moved = None if value is None else spec.moved(self._partition, value)
             yield partition, Write(key, moved, list(record.headers))
 
-    async def _refuse_rows_of_its_own(self, topic: str) -> None:
+    async def _refuse_rows_of_its_own(self, topics: Collection[str]) -> None:
         """Refuse to mix rows with those that something else has written to a partition that was added."""
-        added = [TopicPartition(topic, partition) for partition in self._added]
-        places = {records[0].partition async for records in self._log.read_to_end(added)}
+        added = [TopicPartition(topic, partition) for topic in topics for partition in self._added]
+        places = [(records[0].topic, records[0].partition) async for records in self._log.read_to_end(added)]
         if places:
+            topic, partition = min(places)
             raise FixConfiguration(
-                f"{topic}/{min(places)} has records, but no tenant was moved there yet: a worker has executed "
+                f"{topic}/{partition} has records, but no tenant was moved there yet: a worker has executed "
                 f"commands there, with SHIELDX_PARTITIONS={self._after} on data of {self._before}. Compare its "
                 "results with those of before, and restore the topics from a backup"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +15,20 @@ from shieldx.engine.kafka.access import translated
 from shieldx.engine.kafka.clients import new_admin, started
 from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.tasks.log import TopicPartition
-from shieldx.engine.tasks.partition_split import MAX_TRANSACTION_BYTES, PartitionSplit
+from shieldx.engine.tasks.partition_split import PartitionSplit
 from shieldx.engine.topics.admin import TopicAdmin
 from shieldx.engine.topics.partition_count import counts_written
-from shieldx.errors import FixConfiguration
+from shieldx.errors import FixConfiguration, ShieldXError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.manifests import Topic
+
+
+AT_ONCE = 8
+"""How many partitions are split at the same time: each waits mostly for the brokers."""
 
 
 class SplitDone(msgspec.Struct, frozen=True):
@@ -49,14 +54,12 @@ class Growth:
         *,
         application: str,
         transaction_timeout_ms: int = 10_000,
-        max_transaction_bytes: int = MAX_TRANSACTION_BYTES,
     ) -> None:
         self._connection = dict(connection)
         self._agents = agents
         self._topics = topics
         self._application = application
         self._transaction_timeout_ms = transaction_timeout_ms
-        self._max_transaction_bytes = max_transaction_bytes
         self._admin = TopicAdmin(connection)
 
     async def run(self, partitions: int, progress: Callable[[SplitDone], None]) -> int:
@@ -160,19 +163,22 @@ class Growth:
     async def _split(
         self, agent: TransactionalAgent, before: int, after: int, progress: Callable[[SplitDone], None]
     ) -> None:
-        async with self._log_of(agent) as log:
-            for partition in range(before):
-                split = PartitionSplit(
-                    agent,
-                    partition,
-                    log,
-                    application=self._application,
-                    before=before,
-                    after=after,
-                    max_transaction_bytes=self._max_transaction_bytes,
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def split(partition: int, log: KafkaLog) -> None:
+            async with turns:
+                splitting = PartitionSplit(
+                    agent, partition, log, application=self._application, before=before, after=after
                 )
-                await split.run()
-                progress(SplitDone(agent.name, partition, split.rows))
+                await splitting.run()
+            progress(SplitDone(agent.name, partition, splitting.rows))
+
+        try:
+            async with self._log_of(agent) as log, asyncio.TaskGroup() as tasks:
+                for partition in range(before):
+                    tasks.create_task(split(partition, log))
+        except* ShieldXError as group:
+            raise group.exceptions[0] from None
 
     @asynccontextmanager
     async def _log_of(self, agent: TransactionalAgent) -> AsyncIterator[KafkaLog]:
