@@ -20,7 +20,7 @@ from shieldx.domains.credits.messages import Command, Result
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.clients import new_consumer, new_producer
-from shieldx.engine.kafka.committed_range import start_at_end
+from shieldx.engine.kafka.committed_range import start_at, start_at_end
 from shieldx.engine.tasks.codec import CORRELATION_ID, SCHEMA, encode
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.errors import CheckConnection, ShieldXError
@@ -59,6 +59,8 @@ class Client:
         self._retry_after_s = retry_after_s
         self._decode = msgspec.json.Decoder(Result).decode
         self._waiting: dict[bytes, asyncio.Future[Result]] = {}
+        self._numbers: set[int] = set()
+        """The partitions of the results that are read."""
         self._in_order = asyncio.Lock()  # aiokafka may reorder sends when a batch is full
         self._stack = AsyncExitStack()
 
@@ -136,12 +138,25 @@ class Client:
 
     async def _seek_to_end(self) -> None:
         await self._producer.partitions_for(COMMANDS)  # so that no send has to wait for it, even during a stop
-        numbers = await self._producer.partitions_for(RESULTS)
+        numbers = self._numbers = await self._producer.partitions_for(RESULTS)
         await start_at_end(self._consumer, [TopicPartition(RESULTS, number) for number in sorted(numbers)])
+
+    async def _read_added(self) -> None:
+        """Read partitions that were added to the results, from their beginnings.
+
+        The producer learns of them as it learns where commands go now, so no answer is missed.
+        """
+        numbers = await self._producer.partitions_for(RESULTS)
+        if numbers == self._numbers:
+            return
+        offsets = {TopicPartition(*tp): await self._consumer.position(tp) for tp in self._consumer.assignment()}
+        start_at(self._consumer, {TopicPartition(RESULTS, number): 0 for number in numbers} | offsets)
+        self._numbers = numbers
 
     async def _read(self) -> None:
         while True:
             try:
+                await self._read_added()
                 fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
             except KafkaError as error:
                 logger.warning("cannot read results, retrying: %r", error)

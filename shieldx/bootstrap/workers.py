@@ -18,6 +18,7 @@ from shieldx.engine.runtime.task_factory import AgentTaskFactory, TaskFactory
 from shieldx.engine.runtime.worker import Worker
 from shieldx.engine.tasks.codec import Codec
 from shieldx.engine.tasks.context import TaskContext
+from shieldx.engine.tasks.partitioner import RowsAtHome
 from shieldx.rocksdb.store import RocksStores
 from shieldx.sinks.database import Database
 from shieldx.sinks.sink_task_factory import SinkTaskFactory
@@ -99,7 +100,10 @@ class WorkerMaker:
         """A worker that writes to Postgres, and its connections."""
         platform = self._platform
         database = Database(platform.postgres_dsn, application=platform.group(agent))
-        work = SinkTaskFactory(agent, database, Cluster(platform.connection))
+        declared = {name: platform.topics[name] for name in agent.reads if name in platform.topics}
+        tables = [name for name, topic in declared.items() if topic.is_by_tenant]
+        at_home = RowsAtHome(tables, platform.partitions)
+        work = SinkTaskFactory(agent, database, Cluster(platform.connection), at_home)
         return self._worker(work, agent), work
 
     def _worker(self, work: TaskFactory, agent: Agent) -> Worker:

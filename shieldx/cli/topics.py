@@ -158,9 +158,10 @@ def remedy(difference: Difference, platform: Platform) -> str:
         what = of_data(int(difference.actual), int(difference.declared))
         return f"{what}. No worker starts: the data's tenants would be looked for where they are not"
     if difference.setting == "partitions":
+        most = max(int(difference.actual), int(difference.declared))
         return (
             f"set SHIELDX_PARTITIONS={difference.actual} if every topic has that count and the data was written with "
-            f"it; after an alteration, `shieldx topics grow {difference.actual}` moves tenants to the new partitions"
+            f"it; after an alteration, `shieldx topics grow {most}` moves tenants to the new partitions"
         )
     return (
         f"kafka-configs.sh --bootstrap-server {platform.bootstrap} --alter --entity-type topics "

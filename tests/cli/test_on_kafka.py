@@ -114,7 +114,7 @@ def test_another_partition_count_is_a_difference_and_stops_a_worker(place: CliSt
     assert "set SHIELDX_PARTITIONS=2" in created.stderr
     worker = elsewhere.call("worker", "credits")
     assert worker.returncode == 2
-    assert "has 2 partitions, SHIELDX_PARTITIONS says 9" in worker.stderr
+    assert "was written with 2 partitions, and SHIELDX_PARTITIONS is 9" in worker.stderr
 
 
 def test_status_finds_everything_in_order(place: CliStack) -> None:

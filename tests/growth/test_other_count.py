@@ -9,6 +9,8 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from shieldx.cli.topics import WRITTEN, differences
+from shieldx.engine.topics.admin import Difference
 from tests.recovery.reading import read_topic
 from tests.upgrade.conversation import Conversation
 
@@ -42,13 +44,19 @@ async def send_again(deployment: Deployment) -> None:
 async def test_no_worker_starts_on_topics_that_were_altered(deployment: Deployment) -> None:
     async with deployment.worker(BEFORE):
         await until_told(deployment)
-    await deployment.alter(deployment.platform(BEFORE).topics, AFTER)
+    topics = deployment.platform(BEFORE).topics
+    await deployment.alter(["credits.commands"], AFTER)
+    assert "topic 'credits.commands' has 4 partitions, SHIELDX_PARTITIONS says 2" in await deployment.refusal(
+        BEFORE, "credits"
+    )
+    await deployment.alter(topics.keys() - {"credits.commands"}, AFTER)
     await send_again(deployment)
 
     for agent in ("credits", "credits-statements", "shadow-evaluators"):
         refused = await deployment.refusal(AFTER, agent)
         assert "was written with 2 partitions, and SHIELDX_PARTITIONS is 4" in refused
         assert "assigned" not in refused, "not even for the partitions that have no position yet"
-    assert "has 4 partitions, SHIELDX_PARTITIONS says 2" in await deployment.refusal(BEFORE, "credits")
+    found = await differences(deployment.platform(AFTER))
+    assert Difference("credits.positions", WRITTEN, "4", "2") in found, "status and `topics diff` say so, too"
     results = await read_topic(deployment.bootstrap, "credits.results", AFTER)
     assert sum(map(len, results)) == len(TENANTS), "nothing was executed again"

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from aiokafka.partitioner import murmur2
 
 from shieldx.state.row_key import parse_row_key
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from shieldx.engine.tasks.log import Record
 
 
 @lru_cache(maxsize=65_536)
@@ -17,6 +23,27 @@ def home_partition(tenant_id: str, partitions: int) -> int:
     takes about 10 µs in Python.
     """
     return (int(murmur2(tenant_id.encode())) & 0x7FFFFFFF) % partitions
+
+
+class RowsAtHome:
+    """Tells rows of tables by whether their tenants are at home in their partition.
+
+    A tenant that moved to more partitions has left its rows behind; its new home has later ones.
+    """
+
+    def __init__(self, tables: Collection[str], partitions: int) -> None:
+        """`tables` are the topics whose keys begin with a tenant."""
+        self._tables = frozenset(tables)
+        self._partitions = partitions
+
+    def __call__(self, record: Record) -> bool:
+        """Whether a record is of another topic, has no key, or belongs to a tenant that is at home there."""
+        if record.topic not in self._tables or record.key is None:
+            return True
+        try:
+            return home_of_row(record.key, self._partitions) == record.partition
+        except UnicodeDecodeError:
+            return True  # not a row of ours, which the reader sets aside
 
 
 def home_of_row(key: bytes, partitions: int) -> int:
