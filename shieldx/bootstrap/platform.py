@@ -146,6 +146,7 @@ class Platform:
 
         Raises:
             FixConfiguration: no broker responds, an ACL is missing, or a record is not a position.
+            RestoreTask: the brokers responded, but not to the end.
         """
         asked = [agent for agent in agents if agent.positions is not None]
         actual = await self.topic_admin.describe(str(agent.positions) for agent in asked)

@@ -114,7 +114,8 @@ def grow_topics(*, partitions: int, yes: bool, as_json: bool) -> None:
 
     with named_kafka_errors(platform.connection):
         before = asyncio.run(platform.growth.run(partitions, progress))
-    say(f"grew from {before} to {partitions} partitions: set SHIELDX_PARTITIONS={partitions} and start the workers")
+    done = f"had {partitions} partitions" if before == partitions else f"grew from {before} to {partitions} partitions"
+    say(f"the data {done}: set SHIELDX_PARTITIONS={partitions} and start the workers")
 
 
 @command.command("diff")

@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from shieldx.domains.credits.tables import ACCOUNTS, RESULTS
+from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import FixConfiguration
 from shieldx.reconciliation.check import reconcile
@@ -152,7 +153,7 @@ async def the_books_are_right(deployment: Deployment) -> None:
     platform = deployment.platform(AFTER)
     report = await reconcile(
         platform.connection,
-        agent=platform.agents["credits"],
+        agent=TransactionalAgent.of(platform.agents["credits"]),
         manifests=platform.topics,
         partitions=AFTER,
         application="shieldx",

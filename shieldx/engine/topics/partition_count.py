@@ -35,10 +35,11 @@ async def counts_written(
     count. One whose tenants are being moved to more partitions has two.
 
     Raises:
-        FixConfiguration: no broker responds, an ACL is missing, or a record is not a position.
+        FixConfiguration: an ACL is missing, or a record is not a position.
+        RestoreTask: the brokers do not respond.
     """
     counts: dict[str, set[int]] = {}
-    with translated(connection, "the positions of agents cannot be read", FixConfiguration):
+    with translated(connection, "the positions of agents cannot be read"):
         async with started(new_consumer(connection)) as consumer:
             for agent in agents:
                 if agent.positions is not None and agent.positions in actual:

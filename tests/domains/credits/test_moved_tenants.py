@@ -59,6 +59,9 @@ async def test_what_was_answered_is_answered_again_in_every_home(on_disk: bool, 
                 (result,) = await answers(driver, command)
                 assert result.code in (Code.OK, Code.RESERVATION_UNKNOWN), result
                 sent[tenant, command.idempotency_key] = command, result
+                if not isinstance(result.results, msgspec.UnsetType):
+                    first = sent[tenant, "0/consume"][1]
+                    assert result.results[0] == replayed(first), "also within a batch"
             spent[tenant] = sent[tenant, "0/consume"][1].transaction_id
     assert spent[MOVES_TWICE].startswith("0-"), "its ids are those of the partition that it came from"
     assert sent[MOVES_TWICE, "2/refund"][1].balance.total_spent > 0
