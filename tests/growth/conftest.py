@@ -5,11 +5,19 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from shieldx.keyring.file import make_keyring
+from tests.databases import new_database
 from tests.growth.deployment import Deployment, new_deployment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+
+@pytest_asyncio.fixture
+async def dsn(postgres: str) -> AsyncIterator[str]:
+    """The address of an empty database with the schema."""
+    async with new_database(postgres) as address:
+        yield address
 
 
 @pytest_asyncio.fixture

@@ -11,12 +11,19 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from shieldx.bootstrap.platform import Platform
+from shieldx.bootstrap.workers import make_workers
 from shieldx.domains.credits.tables import ACCOUNTS, RESULTS
 from shieldx.engine.declarations.transactional import TransactionalAgent
+from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.engine.topics.partition_count import check_counts
 from shieldx.errors import FixConfiguration
+from shieldx.reconciliation import report as names
 from shieldx.reconciliation.check import reconcile
+from shieldx.settings import load_settings
 from tests import programs
+from tests.projections import caught_up
 from tests.recovery.reading import read_topic
 from tests.upgrade.conversation import Conversation
 from tests.upgrade.exchanges import Customer, differences
@@ -57,9 +64,9 @@ async def until_read(deployment: Deployment) -> None:
             await asyncio.sleep(0.1)
 
 
-async def work(conversation: Conversation, step: int) -> list[Customer]:
+async def work(conversation: Conversation) -> list[Customer]:
     """Each tenant sends commands of every kind."""
-    customers = [Customer(conversation.send, tenant, step, 1) for tenant in TENANTS]
+    customers = [Customer(conversation.send, tenant, 0, 1) for tenant in TENANTS]
     await asyncio.gather(*(customer.work() for customer in customers))
     assert [text for customer in customers for text in customer.wrong] == []
     return customers
@@ -107,9 +114,9 @@ async def balances(deployment: Deployment, partitions: int) -> dict[bytes, bytes
     }
 
 
-async def test_tenants_move_with_everything_that_the_ledger_knows(deployment: Deployment) -> None:
+async def test_tenants_move_with_everything_that_the_ledger_knows(deployment: Deployment, dsn: str) -> None:
     async with deployment.worker(BEFORE), Conversation(deployment.bootstrap, BEFORE) as conversation:
-        customers = await work(conversation, 0)
+        customers = await work(conversation)
         with pytest.raises(FixConfiguration, match=r"of agent [a-z]+ is running; stop the workers of every agent"):
             await growth(deployment).run(AFTER, print)
         await asyncio.gather(*(conversation.expired(tenant, "brief-0") for tenant in TENANTS))
@@ -121,7 +128,9 @@ async def test_tenants_move_with_everything_that_the_ledger_knows(deployment: De
     before = await balances(deployment, BEFORE)
 
     await killed_growth(deployment)
-    assert "`shieldx topics grow 4`" in await deployment.refusal(AFTER, "credits", "audit")
+    platform = deployment.platform(AFTER)
+    with pytest.raises(FixConfiguration, match="`shieldx topics grow 4`"):
+        check_counts(await platform.counts_written(platform.agents.values()), AFTER)
     done: list[SplitDone] = []
     assert await growth(deployment).run(AFTER, done.append) == BEFORE
     assert await balances(deployment, AFTER) == before
@@ -130,13 +139,13 @@ async def test_tenants_move_with_everything_that_the_ledger_knows(deployment: De
     async with deployment.worker(AFTER), Conversation(deployment.bootstrap, AFTER) as conversation:
         again = (differences(conversation.send, each) for customer in customers for each in customer.exchanges)
         assert [text for found in await asyncio.gather(*again) for text in found] == []
-        later = await work(conversation, 1)
+        later = [Customer(conversation.send, tenant, 1, 1) for tenant in TENANTS]
         await asyncio.gather(*(conversation.expired(tenant, "across") for tenant in TENANTS))
         await asyncio.gather(*(customer.earlier_holds() for customer in later))
         assert [text for customer in later for text in customer.wrong] == []
         assert {conversation.answers[f"late {tenant}".encode()] for tenant in TENANTS} == {1}
     await each_hold_expired_once(deployment)
-    await the_books_are_right(deployment)
+    await the_books_are_right(deployment, dsn)
 
 
 async def each_hold_expired_once(deployment: Deployment) -> None:
@@ -149,15 +158,29 @@ async def each_hold_expired_once(deployment: Deployment) -> None:
     assert expired == dict.fromkeys(TENANTS, 1)
 
 
-async def the_books_are_right(deployment: Deployment) -> None:
-    platform = deployment.platform(AFTER)
+async def the_books_are_right(deployment: Deployment, dsn: str) -> None:
+    """Also in a database that is filled now, from the beginnings of the topics."""
+    platform = Platform(load_settings(deployment.settings(AFTER) | {"SHIELDX_POSTGRES_DSN": dsn}))
+    sink = platform.agent("credits-statements")
+    ((worker, connections),) = make_workers(platform, [sink], Metrics([sink]))
+    await connections.start()
+    work = asyncio.create_task(worker.run())
+    try:
+        await caught_up(platform.connection, dsn, partitions=AFTER)
+    finally:
+        worker.stop()
+        await work
+        await connections.stop()
     report = await reconcile(
         platform.connection,
         agent=TransactionalAgent.of(platform.agents["credits"]),
         manifests=platform.topics,
         partitions=AFTER,
         application="shieldx",
-        dsn=None,
+        dsn=dsn,
         progress=lambda *_: None,
     )
     assert report.faults == []
+    compared = {check.name: check.compared for check in report.checks.values()}
+    assert compared[names.MIRRORED_ACCOUNTS] == len(TENANTS)
+    assert min(compared.values()) > 0, compared
