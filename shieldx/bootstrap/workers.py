@@ -100,9 +100,7 @@ class WorkerMaker:
         """A worker that writes to Postgres, and its connections."""
         platform = self._platform
         database = Database(platform.postgres_dsn, application=platform.group(agent))
-        declared = {name: platform.topics[name] for name in agent.reads if name in platform.topics}
-        tables = [name for name, topic in declared.items() if topic.is_by_tenant]
-        at_home = RowsAtHome(tables, platform.partitions)
+        at_home = RowsAtHome(agent.tenants, platform.partitions)
         work = SinkTaskFactory(agent, database, Cluster(platform.connection), at_home)
         return self._worker(work, agent), work
 

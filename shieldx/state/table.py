@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import msgspec
 
 from shieldx.state.forms import FORMAT_LEVEL
+from shieldx.state.row_key import tenant_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +80,7 @@ class Divided(StrEnum):
     """How the rows of a partition's table are divided among the parts when the partition is split."""
 
     BY_TENANT = "by tenant"
-    """A row belongs to the tenant that its key begins with, and moves with it."""
+    """A row belongs to a tenant, and moves with it."""
     NOT_AT_ALL = "not at all"
     """Rows do not tell whose they are: each part has all of them."""
     STAYS = "stays"
@@ -93,5 +94,7 @@ class TableSpec(Generic[T_co]):
     topic: str
     open: Callable[[TableContext], T_co]
     divided: Divided = Divided.BY_TENANT
+    tenant_of: Callable[[bytes], str] = tenant_of_row
+    """The tenant of a row, from its key."""
     moved: Callable[[int, bytes], bytes] = lambda _, value: value
     """The value of a row as another partition has it, from the partition that it moves out of, and the value there."""

@@ -228,6 +228,8 @@ def test_a_stack_leaves_nothing_running_keeps_its_partitions_and_is_reset(tmp_pa
     assert done.returncode == 2
     assert "the stack has 1 partition, not 3" in done.stderr
     assert not (place.folder / "stack.json").exists()
+    with place.running("--partitions", "3", "--grow", "--agent", "credits"):
+        assert place.stack["partitions"] == 3
 
     assert place.call("reset", "--yes").returncode == 0
     process = place.up("--partitions", "3")

@@ -50,7 +50,7 @@ def task(database: Database, partition: int = 0, cluster: Any = None, partitions
     sink = load_agents(MIGRATIONS.parent / "agents")[NAME]
     assert isinstance(sink, Sink)
     metrics = Metrics([sink]).task(NAME, partition)
-    at_home = RowsAtHome([ACCOUNTS], partitions) if partitions > 1 else lambda _: True
+    at_home = RowsAtHome(sink.tenants, partitions)
     return SinkTask(sink, partition, database, cluster or UnchangingCluster(), metrics, at_home)
 
 

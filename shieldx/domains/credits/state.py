@@ -9,7 +9,7 @@ from shieldx.domains.credits.transactions import Transactions
 from shieldx.state.deduplication import deduplication_window
 from shieldx.state.table import TableSpec
 
-ACCOUNTS = TableSpec(tables.ACCOUNTS, Accounts)
+ACCOUNTS = TableSpec(tables.ACCOUNTS, Accounts, tenant_of=bytes.decode)
 RESERVATIONS = TableSpec(tables.RESERVATIONS, Reservations)
 TRANSACTIONS = TableSpec(tables.TRANSACTIONS, Transactions)
 OUTCOMES = deduplication_window(

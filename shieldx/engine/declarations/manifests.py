@@ -45,11 +45,6 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     messages: dict[str, str] = {}
     """Schema name to `module:Type`."""
 
-    @property
-    def is_by_tenant(self) -> bool:
-        """Whether it is a table whose keys begin with the tenant."""
-        return self.cleanup == "compact" and self.key.split("/")[0] == "tenant_id"
-
     def config(self) -> dict[str, str]:
         """The topic's settings as the broker names them."""
         config = {

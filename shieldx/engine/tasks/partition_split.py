@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.engine.tasks.log import TopicPartition, Write
-from shieldx.engine.tasks.partitioner import home_of_row, home_partition
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.engine.tasks.position import VERSION, Position
 from shieldx.errors import FixConfiguration
 from shieldx.state.forms import FORMAT_LEVEL
@@ -127,7 +127,7 @@ class PartitionSplit:
             return
         targets: Iterable[int] = self._added
         if spec.divided is Divided.BY_TENANT:
-            home = home_of_row(key, self._after)
+            home = home_partition(spec.tenant_of(key), self._after)
             targets = (home,) if home in self._added else ()
         for partition in targets:
             moved = None if value is None else spec.moved(self._partition, value)

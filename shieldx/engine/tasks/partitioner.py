@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 from aiokafka.partitioner import murmur2
 
-from shieldx.state.row_key import parse_row_key
-
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Mapping
 
     from shieldx.engine.tasks.log import Record
 
@@ -31,21 +29,17 @@ class RowsAtHome:
     A tenant that moved to more partitions has left its rows behind; its new home has later ones.
     """
 
-    def __init__(self, tables: Collection[str], partitions: int) -> None:
-        """`tables` are the topics whose keys begin with a tenant."""
-        self._tables = frozenset(tables)
+    def __init__(self, tenants: Mapping[str, Callable[[bytes], str]], partitions: int) -> None:
+        """`tenants` has each table's topic, and a function that gives the tenant of a row's key."""
+        self._tenants = tenants
         self._partitions = partitions
 
     def __call__(self, record: Record) -> bool:
-        """Whether a record is of another topic, has no key, or belongs to a tenant that is at home there."""
-        if record.topic not in self._tables or record.key is None:
+        """Whether a record is of another topic, has no valid key, or belongs to a tenant that is at home there."""
+        tenant_of = self._tenants.get(record.topic)
+        if tenant_of is None or record.key is None:
             return True
         try:
-            return home_of_row(record.key, self._partitions) == record.partition
+            return home_partition(tenant_of(record.key), self._partitions) == record.partition
         except UnicodeDecodeError:
-            return True  # not a row of ours, which the reader sets aside
-
-
-def home_of_row(key: bytes, partitions: int) -> int:
-    """The partition of the tenant that the key of a table's row begins with."""
-    return home_partition(parse_row_key(key)[0], partitions)
+            return True  # whoever reads it refuses it or sets it aside

@@ -12,7 +12,7 @@ from shieldx.engine.declarations.fold import ExpiringFold
 from shieldx.engine.declarations.manifests import DELETE_RETENTION_MS
 from shieldx.engine.tasks.checkpoint import CHECKPOINT_VERSION, Checkpoint, refusal
 from shieldx.engine.tasks.log import TopicPartition
-from shieldx.engine.tasks.partitioner import home_of_row
+from shieldx.engine.tasks.partitioner import RowsAtHome
 from shieldx.errors import FixConfiguration, FreeDisk, RestoreTask, ShieldXError, WaitForDisk
 from shieldx.state.forms import FORMAT_LEVEL, UnknownForm
 from shieldx.state.partition_state import PartitionState
@@ -74,8 +74,8 @@ class TaskState:
         compacted away. The time of the last checkpoint would be wrong, because another owner may have written since."""
         self._place = {"agent": agent.name, "partition": partition}
         self._format_level = FORMAT_LEVEL
-        self._by_tenant: frozenset[str] = frozenset()
-        """The tables that may have rows of tenants that moved from here to another partition."""
+        self._at_home = RowsAtHome({}, context.partitions)
+        """Passes over rows of tenants that moved from here to another partition, once there may be any."""
         self._state = PartitionState(agent.state, partition)
         self._fold: Fold | None = None
         self._expire: Callable[[int, int], tuple[Sequence[Output], bool]] | None = None
@@ -120,7 +120,8 @@ class TaskState:
         """
         self._format_level = format_level
         if tenants_left:
-            self._by_tenant = frozenset(spec.topic for spec in self._agent.state if spec.divided is Divided.BY_TENANT)
+            by_tenant = [spec for spec in self._agent.state if spec.divided is Divided.BY_TENANT]
+            self._at_home = RowsAtHome({spec.topic: spec.tenant_of for spec in by_tenant}, self._context.partitions)
         restored = await self._read_tables()
         fold = self._fold = self._agent.fold(self._state.context(self._max_record_bytes))
         self._expire = fold.expire if isinstance(fold, ExpiringFold) else None
@@ -245,7 +246,7 @@ class TaskState:
         if record.key is None:
             raise RestoreTask(f"{record.topic}/{record.partition}/{record.offset} has no key; tables need one")
         self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
-        if record.topic in self._by_tenant and home_of_row(record.key, self._context.partitions) != self._partition:
+        if not self._at_home(record):
             return 0
         place = f"{record.topic}/{record.partition}/{record.offset}"
         try:

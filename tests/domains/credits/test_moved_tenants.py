@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 SIZES = (1, 2, 4)
 MOVES_TWICE = next(f"t{number}" for number in range(99) if home_partition(f"t{number}", 4) == 3)
-TENANTS = [f"t{number}" for number in range(6)] + [MOVES_TWICE]
+SLASHED = next(f"t{n}/b" for n in range(99) if home_partition(f"t{n}/b", 4) != home_partition(f"t{n}", 4) == 0)
+"""Its home is another one than that of the part before the slash: most keys of rows are a tenant, a slash and more."""
+TENANTS = [f"t{number}" for number in range(6)] + [SLASHED, "a%2Fb", "ümlaut/%", MOVES_TWICE]
 
 
 def commands(tenant: str, step: int, spent: str | None) -> list[Command]:
@@ -62,6 +64,7 @@ async def test_what_was_answered_is_answered_again_in_every_home(on_disk: bool, 
                 if not isinstance(result.results, msgspec.UnsetType):
                     first = sent[tenant, "0/consume"][1]
                     assert result.results[0] == replayed(first), "also within a batch"
+            assert result.balance.total_purchased == 1000 * (step + 1), "its account has moved"
             spent[tenant] = sent[tenant, "0/consume"][1].transaction_id
     assert spent[MOVES_TWICE].startswith("0-"), "its ids are those of the partition that it came from"
     assert sent[MOVES_TWICE, "2/refund"][1].balance.total_spent > 0
