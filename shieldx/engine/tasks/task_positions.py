@@ -73,6 +73,8 @@ class TaskPositions:
             self.next_offsets[tp] = next_offset
             if position is not None and position.grown_at is not None:
                 self._grown_at[tp] = position.grown_at
+            elif position is not None and position.partitions is None:
+                self._grown_at[tp] = next_offset  # written by hand, maybe over one that said that tenants left
 
     def refuse_state_without(self) -> None:
         """Refuse to start on state whose position is missing.

@@ -10,6 +10,7 @@ import pytest
 from shieldx.engine.tasks.codec import HOP
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.engine.tasks.position import Position
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 from tests.engine.counter_agent import ADDS, SUMS, Add, counter, driver, reasons, totals
 
@@ -83,6 +84,22 @@ async def test_a_tenant_that_left_is_no_longer_in_the_state_that_it_came_from() 
     parts = [ran.tasks[0].size_bytes, ran.tasks[BEFORE].size_bytes]
     assert all(parts)
     assert sum(parts) == whole
+
+
+async def test_a_position_written_by_hand_brings_no_tenant_back() -> None:
+    """An operator writes an offset, and does not know that tenants have left."""
+    ran = await ran_before()
+    await ran.grow(AFTER)
+    await ran.run()
+    left = ran.tasks[0].size_bytes
+    position = Position(version=1, next_offset=ran.tasks[0].positions[TopicPartition(ADDS, 0)])
+    transactions = await ran.log.fence("test.counter.0")
+    await transactions.commit({}, {TopicPartition(ADDS, 0): position})
+    for _ in range(2):  # by the second start the task has written its position again
+        ran.send(ADDS, b"not JSON", partition=0)
+        await ran.restart(0)
+        await ran.run()
+        assert ran.tasks[0].size_bytes == left
 
 
 async def test_commands_that_nobody_had_read_are_answered_once_in_the_new_home() -> None:
