@@ -15,4 +15,5 @@ agent = Sink(
         ),
     ),
     rows=projections.rows,
+    tenants={tables.ACCOUNTS: bytes.decode},
 )

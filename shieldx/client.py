@@ -20,7 +20,7 @@ from shieldx.domains.credits.messages import Code, Command, Result
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.clients import new_consumer, new_producer
-from shieldx.engine.kafka.committed_range import start_at_end
+from shieldx.engine.kafka.committed_range import start_at, start_at_end
 from shieldx.engine.tasks.codec import CORRELATION_ID, SCHEMA, encode
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
@@ -79,7 +79,8 @@ class Client:
         self._retry_after_s = retry_after_s
         self._decode = msgspec.json.Decoder(Result).decode
         self._waiting: dict[bytes, _Awaited] = {}
-        self._partitions = 0
+        self._numbers: set[int] = set()
+        """The partitions of the results that are read."""
         self._in_order = asyncio.Lock()  # aiokafka may reorder sends when a batch is full
         self._stack = AsyncExitStack()
 
@@ -131,7 +132,7 @@ class Client:
         """
         correlation_id = uuid4().hex.encode()
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        home = home_partition(command.tenant_id, self._partitions)
+        home = home_partition(command.tenant_id, len(self._numbers))
         self._waiting[correlation_id] = _Awaited(command, home, future)
         try:
             async with asyncio.timeout(timeout_s):
@@ -161,13 +162,25 @@ class Client:
 
     async def _seek_to_end(self) -> None:
         await self._producer.partitions_for(COMMANDS)  # so that no send has to wait for it, even during a stop
-        numbers = await self._producer.partitions_for(RESULTS)
-        self._partitions = len(numbers)
+        numbers = self._numbers = await self._producer.partitions_for(RESULTS)
         await start_at_end(self._consumer, [TopicPartition(RESULTS, number) for number in sorted(numbers)])
+
+    async def _read_added(self) -> None:
+        """Read partitions that were added to the results, from their beginnings.
+
+        The producer learns of them as it learns where commands go now, so no answer is missed.
+        """
+        numbers = await self._producer.partitions_for(RESULTS)
+        if numbers == self._numbers:
+            return
+        offsets = {TopicPartition(*tp): await self._consumer.position(tp) for tp in self._consumer.assignment()}
+        start_at(self._consumer, {TopicPartition(RESULTS, number): 0 for number in numbers} | offsets)
+        self._numbers = numbers
 
     async def _read(self) -> None:
         while True:
             try:
+                await self._read_added()
                 fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
             except KafkaError as error:
                 logger.warning("cannot read results, retrying: %r", error)

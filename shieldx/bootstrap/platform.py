@@ -10,9 +10,12 @@ from shieldx.bootstrap.keyring_source import keyring
 from shieldx.bootstrap.postgres import postgres_dsn, schema_at
 from shieldx.bootstrap.stack_file import STACK_FILE, read_stack_file
 from shieldx.engine.topics.admin import TopicAdmin
+from shieldx.engine.topics.growth import Growth
+from shieldx.engine.topics.partition_count import counts_written
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from shieldx.engine.declarations.agent import Agent
@@ -89,6 +92,17 @@ class Platform:
         return postgres_dsn(self.settings, self._embedded_postgres)
 
     @property
+    def growth(self) -> Growth:
+        """What gives the topics more partitions."""
+        return Growth(
+            self.connection,
+            self.agents.values(),
+            self.topics,
+            application=self.settings.application,
+            transaction_timeout_ms=self.settings.transaction_timeout_ms,
+        )
+
+    @property
     def keyring(self) -> Keyring:
         """The keys of the audit log.
 
@@ -126,6 +140,17 @@ class Platform:
         """The file that declares an agent; None if no page does."""
         page = self._declared.pages.get(agent.name)
         return None if page is None or page.agent is not agent else page.path
+
+    async def counts_written(self, agents: Iterable[Agent]) -> dict[str, set[int]]:
+        """The partition counts that the data of some agents was written with, by name; see `counts_written`.
+
+        Raises:
+            FixConfiguration: no broker responds, an ACL is missing, or a record is not a position.
+            RestoreTask: the brokers responded, but not to the end.
+        """
+        asked = [agent for agent in agents if agent.positions is not None]
+        actual = await self.topic_admin.describe(str(agent.positions) for agent in asked)
+        return await counts_written(self.connection, asked, {name: topic.partitions for name, topic in actual.items()})
 
     def group(self, agent: Agent) -> str:
         """The consumer group of an agent."""

@@ -21,6 +21,7 @@ from shieldx.engine.runtime.task_factory import AgentTaskFactory, TaskFactory
 from shieldx.engine.runtime.worker import Worker
 from shieldx.engine.tasks.codec import Codec
 from shieldx.engine.tasks.context import TaskContext
+from shieldx.engine.tasks.partitioner import RowsAtHome
 from shieldx.engine.tasks.signatures import Signatures, needs_keys
 from shieldx.rocksdb.store import RocksStores
 from shieldx.sinks.database import Database
@@ -105,7 +106,8 @@ class WorkerMaker:
         """A worker that writes to Postgres, and its connections."""
         platform = self._platform
         database = Database(platform.postgres_dsn, application=platform.group(agent))
-        work = SinkTaskFactory(agent, database, Cluster(platform.connection))
+        at_home = RowsAtHome(agent.tenants, platform.partitions)
+        work = SinkTaskFactory(agent, database, Cluster(platform.connection), at_home)
         return self._worker(work, agent), work
 
     def _signatures(self, agent: TransactionalAgent) -> Signatures:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shieldx.bootstrap.workers import make_workers
 from shieldx.engine.operations.health import HealthServer
 from shieldx.engine.operations.metrics import Metrics
+from shieldx.engine.topics.partition_count import agents_behind, check_counts
 from shieldx.errors import ShieldXError
 from shieldx.sinks.database import CheckPostgres
 
@@ -35,6 +36,7 @@ async def run_workers(
         FixConfiguration: A topic or setting prevents the work.
         RestoreTask: The broker became unavailable before the workers had started.
     """
+    await _check_partition_count(platform, agents)
     for agent in agents:
         await platform.topic_admin.check(agent, platform.topics, partitions=platform.partitions)
     if any(agent.needs_postgres for agent in agents):
@@ -57,6 +59,12 @@ async def run_workers(
             await log.start()
             open_until_stopped.push_async_callback(log.stop)
         await _work(workers, stopping, lambda: when_ready(health.address))
+
+
+async def _check_partition_count(platform: Platform, agents: Sequence[Agent]) -> None:
+    """Reject data of another partition count, also where an agent has no position yet: its tenants are elsewhere."""
+    behind = {each.name for agent in agents for each in agents_behind(agent, platform.agents.values())}
+    check_counts(await platform.counts_written(platform.agents[name] for name in sorted(behind)), platform.partitions)
 
 
 async def _check_schema(platform: Platform) -> None:

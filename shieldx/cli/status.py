@@ -16,6 +16,7 @@ from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.open_transactions import OpenTransactionStatus, open_transactions
 from shieldx.cli.sink_positions import records_set_aside, sink_positions
 from shieldx.cli.stdout import as_json, counted, print_json, print_table
+from shieldx.cli.topics import WRITTEN, differences
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.topics.admin import Difference
 from shieldx.errors import FixConfiguration
@@ -90,7 +91,7 @@ async def _status(platform: Platform, health: str | None) -> Status:
             workers=workers,
             waiting_for=waiting_for,
         )
-    differences = await platform.topic_admin.differences(platform.topics, partitions=platform.partitions)
+    different = await differences(platform)
     counts = {name: topic.partitions for name, topic in actual.items()}
     postgres = await _postgres(platform) if platform.knows_postgres else None
     agents = [
@@ -101,7 +102,7 @@ async def _status(platform: Platform, health: str | None) -> Status:
     waiting = {TopicPartition(lag.topic, lag.partition) for it in agents for lag in it.partitions if lag.waiting}
     transactions = await open_transactions(platform, sorted(waiting))
     return Status(
-        ok=not differences
+        ok=not different
         and not transactions
         and workers in (None, "ready")
         and all(agent.members and not agent.set_aside for agent in agents)
@@ -109,7 +110,7 @@ async def _status(platform: Platform, health: str | None) -> Status:
         bootstrap=platform.bootstrap,
         reachable=True,
         topics=len(platform.topics),
-        differences=differences,
+        differences=different,
         agents=agents,
         open_transactions=transactions,
         postgres=postgres,
@@ -155,6 +156,12 @@ def _print(status: Status) -> None:
         return
     if status.postgres is not None:
         click.echo(f"postgres {status.postgres.place} {status.postgres.error or 'reachable, schema up to date'}")
+    for difference in status.differences:
+        if difference.setting == WRITTEN:
+            click.echo(
+                f"data     {difference.topic} was written with {difference.actual} partitions, not the "
+                f"{difference.declared} of SHIELDX_PARTITIONS"
+            )
     differ = f"; {counted(len(status.differences), 'difference')}, see `shieldx topics diff`"
     click.echo(f"topics   {status.topics} declared{differ if status.differences else ', no differences'}")
     for agent in status.agents:

@@ -52,8 +52,11 @@ STATE = "state"
     type=click.Choice([str(count) for count in BROKER_COUNTS]),
     help="Number of brokers, at the first start of a stack folder. With 3, any one may fail. Default: 1.",
 )
+@click.option(
+    "--grow", is_flag=True, help="Move tenants to --partitions, a multiple of what the stack has. There is no way back."
+)
 @click.option("--agent", "agents", metavar="NAME", multiple=True, help="Run only this agent. Can be repeated.")
-def command(partitions: int | None, brokers: str | None, agents: tuple[str, ...]) -> None:
+def command(partitions: int | None, brokers: str | None, agents: tuple[str, ...], *, grow: bool) -> None:
     """Start Kafka in SHIELDX_STACK_FOLDER, create the topics and run every agent, until Ctrl-C.
 
     If one of the agents writes to Postgres, Postgres is also started and its schema updated. Other commands find the
@@ -67,10 +70,14 @@ def command(partitions: int | None, brokers: str | None, agents: tuple[str, ...]
         )
     settings = msgspec.structs.replace(settings, state_folder=settings.state_folder or settings.stack_folder / STATE)
     asked = partitions or (settings.partitions if "SHIELDX_PARTITIONS" in os.environ else None)
-    asyncio.run(_serve(settings, asked, None if brokers is None else int(brokers), agents))
+    if grow and partitions is None:
+        raise FixConfiguration("--grow needs --partitions, a multiple of the partitions that the stack has")
+    asyncio.run(_serve(settings, asked, None if brokers is None else int(brokers), agents, grow=grow))
 
 
-async def _serve(settings: Settings, asked: int | None, brokers: int | None, names: Sequence[str]) -> None:
+async def _serve(
+    settings: Settings, asked: int | None, brokers: int | None, names: Sequence[str], *, grow: bool
+) -> None:
     log_to_stderr("text", level=logging.WARNING)
     silence_aiokafka()  # while a new broker starts, aiokafka reports ten errors per second
     stopping = stop_event()
@@ -81,7 +88,7 @@ async def _serve(settings: Settings, asked: int | None, brokers: int | None, nam
     if not await finishes_before(stopping, stack.start()):
         return
     try:
-        platform = await _platform(settings, stack, asked)
+        platform = await _platform(settings, stack, asked, grow=grow)
         agents = [platform.agent(name) for name in dict.fromkeys(names or platform.agents)]
         if postgres and (applied := await platform.schema.up()):
             say(f"applied {counted(len(applied), 'migration')}")
@@ -108,13 +115,19 @@ async def _watched(stack: Stack) -> AsyncIterator[None]:
         raise group.exceptions[0] from None
 
 
-async def _platform(settings: Settings, stack: Stack, asked: int | None) -> Platform:
+async def _platform(settings: Settings, stack: Stack, asked: int | None, *, grow: bool) -> Platform:
     """The platform on a stack with all its topics, and with the partition count that the stack has or gets."""
     brokers = len(stack.kafka.brokers)
     platform = Platform(settings, bootstrap=stack.bootstrap, brokers=brokers)
     existing = await platform.topic_admin.describe(platform.topics)
-    count = partition_count(existing, asked, default=settings.partitions)
-    await platform.topic_admin.create(platform.topics, partitions=count, replication=brokers)
+    if grow and asked is not None and existing:
+        least = min(topic.partitions for topic in existing.values())
+        await platform.topic_admin.create(platform.topics, partitions=least, replication=brokers)
+        count = asked
+        await platform.growth.run(count, lambda done: say(f"{done.agent}/{done.partition}: split"))
+    else:
+        count = partition_count(existing, asked, default=settings.partitions)
+        await platform.topic_admin.create(platform.topics, partitions=count, replication=brokers)
     return Platform(settings, bootstrap=stack.bootstrap, partitions=count, brokers=brokers, postgres=stack.postgres_dsn)
 
 
@@ -142,8 +155,8 @@ def partition_count(existing: Mapping[str, ActualTopic], asked: int | None, *, d
     count = counts.pop()
     if asked not in (None, count):
         raise FixConfiguration(
-            f"the stack has {counted(count, 'partition')}, not {asked}, and tenants cannot move between partitions. "
-            f"Start it with --partitions {count}, or delete all its data with `shieldx reset`"
+            f"the stack has {counted(count, 'partition')}, not {asked}. Start it with --partitions {count}, move "
+            "tenants to a multiple of them with --grow, or delete all its data with `shieldx reset`"
         )
     return count
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from aiokafka.errors import OffsetOutOfRangeError
+from msgspec import UnsetType
 
 from shieldx.domains.shadow.messages import SetVersion
 from shieldx.domains.shadow.sample import Sample
@@ -48,6 +49,7 @@ class Place(NamedTuple):
     def of(cls, batch: SampleBatch, partition: int) -> Place:
         """Where the samples of a batch stand that came from a partition."""
         version, first, last = batch.sample_set_version, batch.first_offset, batch.last_offset
+        partition = partition if isinstance(batch.partition, UnsetType) else batch.partition
         return cls(partition, batch.tenant_id, batch.sample_set, version, first, last)
 
     def not_whole(self, what: str) -> AnswerWithError:

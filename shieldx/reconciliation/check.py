@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shieldx.domains.credits.tables import ACCOUNTS
+from shieldx.domains.credits.tables import ACCOUNTS, COMMANDS
 from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.reconciliation import report as names
 from shieldx.reconciliation.accounts import TopicAccounts
 from shieldx.reconciliation.ends import ends, settled
 from shieldx.reconciliation.kafka_topics import KafkaTopics
 from shieldx.reconciliation.ledger import CheckedLedger
-from shieldx.reconciliation.mirror import mirror, stray_rows
+from shieldx.reconciliation.mirror import mirror, no_tenant, stray_rows
 from shieldx.reconciliation.replayed_partition import ReplayedPartition
 from shieldx.reconciliation.report import ReconciledPartition, ReconciliationReport
 from shieldx.reconciliation.retained_partition import RetainedPartition
@@ -71,15 +73,27 @@ async def reconcile_ledger(ledger: CheckedLedger, dsn: str | None) -> Reconcilia
         CheckPostgres: Postgres does not respond.
     """
     for partition in range(ledger.partitions):
-        async with nullcontext() if dsn is None else mirror(dsn, partition) as snapshot:
-            await _check_partition(ledger, partition, snapshot)
+        grown_at = await ledger.topics.grown_at(ledger.agent.name, TopicPartition(COMMANDS, partition))
+        moved = no_tenant if grown_at is None else partial(_is_elsewhere, ledger.partitions, partition)
+        async with nullcontext() if dsn is None else mirror(dsn, partition, moved) as snapshot:
+            await _check_partition(ledger, partition, snapshot, grown_at)
     if dsn is not None:
         await stray_rows(dsn, ledger.partitions, ledger.report.check(names.MIRRORED_ACCOUNTS))
     return ledger.report
 
 
-async def _check_partition(ledger: CheckedLedger, partition: int, snapshot: LedgerMirror | None) -> None:
-    """Check one partition. What is read first is already settled in everything that is read later."""
+def _is_elsewhere(partitions: int, partition: int, tenant_id: str) -> bool:
+    """Whether a tenant has moved from a partition to another one."""
+    return home_partition(tenant_id, partitions) != partition
+
+
+async def _check_partition(
+    ledger: CheckedLedger, partition: int, snapshot: LedgerMirror | None, grown_at: int | None
+) -> None:
+    """Check one partition. What is read first is already settled in everything that is read later.
+
+    A partition whose tenants moved to more partitions cannot be replayed across that: its commands count from there.
+    """
     topics, report = ledger.topics, ledger.report
     before = await settled(topics, ledger.agent.name, partition)
     if snapshot is not None:
@@ -91,7 +105,11 @@ async def _check_partition(ledger: CheckedLedger, partition: int, snapshot: Ledg
     async for records in topics.read(tp, first, end):
         accounts.take(records)
     until = await ends(topics, partition, before)
-    kind = RetainedPartition if until.commands.first else ReplayedPartition
+    if grown_at is not None:
+        first = max(until.commands.first, grown_at)
+        until = until._replace(commands=until.commands._replace(first=first))
+    from_nothing = until.commands.first == 0 and grown_at is None
+    kind = ReplayedPartition if from_nothing else RetainedPartition
     checked = kind(ledger, until, accounts, snapshot)
     await checked.check()
     if snapshot is not None:
@@ -99,7 +117,7 @@ async def _check_partition(ledger: CheckedLedger, partition: int, snapshot: Ledg
         await snapshot.compare_accounts(accounts, mirrored_accounts)
         await snapshot.find_set_aside(mirrored_accounts, report.check(names.MIRRORED_MOVEMENTS))
         sums = report.check(names.MIRRORED_SUMS)
-        await snapshot.compare_sums(topics, accounts, sums, from_nothing=until.commands.first == 0)
+        await snapshot.compare_sums(topics, accounts, sums, from_nothing=from_nothing)
     report.partitions.append(
         ReconciledPartition(
             partition=partition,

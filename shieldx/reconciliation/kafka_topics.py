@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
     from shieldx.engine.tasks.log import Record, TopicPartition
+    from shieldx.engine.tasks.position import Position
 
 FETCH_BYTES = 4 * 1024 * 1024
 AT_A_TIME = 2000
@@ -66,8 +67,17 @@ class KafkaTopics:
         Raises:
             FixConfiguration: The topic of positions belongs to another application.
         """
-        found = await last_positions(self._positions, f"{agent}.positions", [tp], self._application)
-        return found[tp].next_offset if tp in found else 0
+        found = await self._position(agent, tp)
+        return 0 if found is None else found.next_offset
+
+    async def grown_at(self, agent: str, tp: TopicPartition) -> int | None:
+        """The agent's next offset when tenants moved to more partitions, or None if they never did.
+
+        Raises:
+            FixConfiguration: The topic of positions belongs to another application.
+        """
+        found = await self._position(agent, tp)
+        return None if found is None else found.grown_at
 
     async def offset_at(self, tp: TopicPartition, at_ms: int) -> int:
         """The first offset whose record was appended at that time or later, or the end if there is none."""
@@ -83,6 +93,9 @@ class KafkaTopics:
         async with aclosing(read_ranges(consumer, ranges, max_records=AT_A_TIME, stall_s=None)) as lists:
             async for records in lists:
                 yield records
+
+    async def _position(self, agent: str, tp: TopicPartition) -> Position | None:
+        return (await last_positions(self._positions, f"{agent}.positions", [tp], self._application)).get(tp)
 
     async def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
         consumer = new_consumer(

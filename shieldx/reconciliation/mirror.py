@@ -16,10 +16,11 @@ from shieldx.reconciliation.report import FaultKind
 from shieldx.sinks.database import connected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     import asyncpg
 
+    from shieldx.engine.tasks.log import Record
     from shieldx.reconciliation.accounts import TopicAccounts
     from shieldx.reconciliation.report import Check
     from shieldx.reconciliation.topics import Topics
@@ -112,10 +113,23 @@ def key_of(value: bytes) -> tuple[int, int]:
 _read_movement = msgspec.json.Decoder(TransactionRow).decode
 
 
+def no_tenant(tenant_id: str) -> bool:  # noqa: ARG001 - none at all
+    """False: no tenant has moved."""
+    return False
+
+
 class LedgerMirror:
     """One partition in one database snapshot, so that rows and the sink's positions are consistent."""
 
-    def __init__(self, connection: asyncpg.Connection, partition: int, positions: dict[str, int]) -> None:
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        partition: int,
+        positions: dict[str, int],
+        moved: Callable[[str], bool],
+    ) -> None:
+        """`moved` says of a tenant whether it has moved from here: its account then is a row of another partition."""
+        self._moved = moved
         self._connection = connection
         self._partition = partition
         self._positions = positions
@@ -133,11 +147,12 @@ class LedgerMirror:
 
     async def compare_accounts(self, topic: TopicAccounts, check: Check) -> None:
         """Compare figures and offset of each row with the topic's."""
-        unseen = topic.behind | {
-            tenant_id: row for tenant_id, row in topic.rows.items() if row.offset < self.accounts_position
+        rows = {tenant_id: row for tenant_id, row in topic.rows.items() if not self._moved(tenant_id)}
+        unseen = {tenant_id: row for tenant_id, row in topic.behind.items() if tenant_id in rows} | {
+            tenant_id: row for tenant_id, row in rows.items() if row.offset < self.accounts_position
         }
-        lagging = topic.rows.keys() - unseen.keys()
-        check.lags(NOT_MIRRORED, sum(row.offset >= self.accounts_position for row in topic.rows.values()))
+        lagging = rows.keys() - unseen.keys()
+        check.lags(NOT_MIRRORED, sum(row.offset >= self.accounts_position for row in rows.values()))
         async for tenant_id, *figures, offset in self._connection.cursor(
             _ACCOUNTS, self._partition, prefetch=FETCHED_ROWS
         ):
@@ -176,9 +191,10 @@ class LedgerMirror:
             _SUMS, self._partition, prefetch=FETCHED_ROWS
         ):
             check.compared += 1
+            at_home = at_one and not self._moved(tenant_id)
             if opening is not None and (opening + total != closing or (from_nothing and opening)):
                 expected, found = f"sum of movements={total}", f"balance from {opening} to {closing}"
-            elif at_one and closing != balance and (from_nothing or closing is not None):
+            elif at_home and closing != balance and (from_nothing or closing is not None):
                 expected, found = f"balance={closing} after the last movement", f"account balance={balance}"
             else:
                 continue
@@ -191,9 +207,15 @@ class LedgerMirror:
         first, _, end = await topics.bounds(tp)
         for step in OffsetRange(first, min(self._movements_position, end)).steps_back(FIRST_STEP_OFFSETS):
             async for records in topics.read(tp, *step):
-                self._last = key_of(records[-1].value or b"")
+                for record in self.own_movements(records):
+                    self._last = key_of(record.value or b"")
             if self._last is not None:
                 return
+
+    def own_movements(self, records: Sequence[Record]) -> list[Record]:
+        """The records of `credits.transactions` that this partition gave out, without those of tenants that came."""
+        prefix = f"{self._partition}-"
+        return [record for record in records if _read_movement(record.value or b"").transaction_id.startswith(prefix)]
 
     def movements(self, check: Check, start: tuple[int, int] = FIRST_KEY) -> Movements:
         """The movements from a key on, for comparison in order."""
@@ -272,15 +294,15 @@ class Movements:
 
 
 @asynccontextmanager
-async def mirror(dsn: str, partition: int) -> AsyncIterator[LedgerMirror]:
-    """A snapshot of one partition's rows.
+async def mirror(dsn: str, partition: int, moved: Callable[[str], bool] = no_tenant) -> AsyncIterator[LedgerMirror]:
+    """A snapshot of one partition's rows. `moved` says of a tenant whether it has moved from there.
 
     Raises:
         CheckPostgres: Postgres does not respond.
     """
     async with connected(dsn) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await connection.fetch(_POSITIONS, SINK, partition)
-        yield LedgerMirror(connection, partition, {row["topic"]: row["next_offset"] for row in rows})
+        yield LedgerMirror(connection, partition, {row["topic"]: row["next_offset"] for row in rows}, moved)
 
 
 async def stray_rows(dsn: str, partitions: int, check: Check) -> None:

@@ -169,11 +169,12 @@ class RetainedPartition:
         first, _, end = await topics.bounds(tp)
         movements = None
         async for records in topics.read(tp, first, end):
-            values = [record.value or b"" for record in records]
-            if movements is None:
+            values = [record.value or b"" for record in mirror.own_movements(records)]
+            if movements is None and values:
                 check = self._ledger.report.check(report.MIRRORED_MOVEMENTS)
                 movements = mirror.movements(check, key_of(values[0]))
-            await movements.expect(values)
+            if movements is not None:
+                await movements.expect(values)
         if movements is not None:
             await movements.finish()
 

@@ -30,6 +30,9 @@ class Topics(Protocol):
     async def position(self, agent: str, tp: TopicPartition) -> int:
         """The next offset that an agent has committed, or 0 if there is none."""
 
+    async def grown_at(self, agent: str, tp: TopicPartition) -> int | None:
+        """The agent's next offset when tenants moved to more partitions, or None if they never did."""
+
     async def offset_at(self, tp: TopicPartition, at_ms: int) -> int:
         """The first offset whose record was appended at that time or later, or the end if there is none."""
 

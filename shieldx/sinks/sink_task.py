@@ -16,7 +16,7 @@ from shieldx.sinks.positions import Move, StoredPositions
 from shieldx.sinks.sink_tables import SinkRows, SinkTables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from asyncpg.pool import PoolConnectionProxy
 
@@ -83,7 +83,17 @@ class SinkTask:
     """While idle, check every second that Postgres responds and that the position is still ours."""
     size_bytes = 0
 
-    def __init__(self, sink: Sink, partition: int, database: Database, cluster: Cluster, metrics: TaskMetrics) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        partition: int,
+        database: Database,
+        cluster: Cluster,
+        metrics: TaskMetrics,
+        at_home: Callable[[Record], bool] = lambda _: True,
+    ) -> None:
+        """`at_home` says of a record whether its tenant has not moved to another partition, which has a later row."""
+        self._at_home = at_home
         self._sink = sink
         self._partition = partition
         self._database = database
@@ -185,7 +195,7 @@ class SinkTask:
     def _project(self, records: Sequence[Record], *, checked: bool) -> tuple[SinkRows, list[UnreadableRecord]]:
         rows, unreadable = SinkRows(self._sink.into, checked=checked), list[UnreadableRecord]()
         rows_of = self._sink.rows
-        for record in records:
+        for record in filter(self._at_home, records):
             try:
                 rows.add(record, rows_of(record.topic, record.partition, record.offset, record.key, record.value))
             except (ValueError, RecursionError, msgspec.MsgspecError) as error:

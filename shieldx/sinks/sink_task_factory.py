@@ -12,13 +12,18 @@ if TYPE_CHECKING:
     from shieldx.engine.declarations.sink import Sink
     from shieldx.engine.kafka.cluster import Cluster
     from shieldx.engine.operations.metrics import TaskMetrics
+    from shieldx.engine.tasks.log import Record
     from shieldx.sinks.database import Database
 
 
 class SinkTaskFactory:
     """Creates the tasks of a sink, which share a connection pool and a connection that asks for offset bounds."""
 
-    def __init__(self, sink: Sink, database: Database, cluster: Cluster) -> None:
+    def __init__(
+        self, sink: Sink, database: Database, cluster: Cluster, at_home: Callable[[Record], bool] = lambda _: True
+    ) -> None:
+        """`at_home`: see `SinkTask`."""
+        self._at_home = at_home
         self._sink = sink
         self._database = database
         self._cluster = cluster
@@ -49,7 +54,7 @@ class SinkTaskFactory:
 
     def tasks(self, number: int, metrics: TaskMetrics) -> Callable[[], SinkTask]:
         """A function that creates the tasks of one partition."""
-        return lambda: SinkTask(self._sink, number, self._database, self._cluster, metrics)
+        return lambda: SinkTask(self._sink, number, self._database, self._cluster, metrics, self._at_home)
 
     async def start(self) -> None:
         """Connect to the brokers. Postgres is connected on first use.

@@ -6,8 +6,8 @@ import struct
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from shieldx.state.forms import UnknownForm, check_version
-from shieldx.state.table import Change, TableSpec
+from shieldx.state.forms import MOVED, UnknownForm, check_version
+from shieldx.state.table import Change, Divided, TableSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -43,14 +43,41 @@ def body_digest(body: bytes) -> bytes:
 
 
 def deduplication_window(
-    topic: str, *, form: str, versions: Collection[int], at_ms_of: Callable[[bytes], int]
+    topic: str,
+    *,
+    form: str,
+    versions: Collection[int],
+    at_ms_of: Callable[[bytes], int],
+    moved: Callable[[int, bytes], bytes] = lambda _, packed: packed,
 ) -> TableSpec[DeduplicationWindow]:
     """Declare a deduplication window.
 
     Its values are packed by the domain: the first byte is a version, one of `versions`, and `at_ms_of` reads when a
-    value was remembered. `form` names them in errors.
+    value was remembered. `form` names them in errors. `moved` gives a value as it is remembered in another partition
+    than the given one, in which it was made; it may set the bit `MOVED` of the version.
     """
-    return TableSpec(topic, lambda context: DeduplicationWindow(topic, form, versions, at_ms_of, context))
+    return TableSpec(
+        topic,
+        lambda context: DeduplicationWindow(topic, form, versions, at_ms_of, context),
+        divided=Divided.NOT_AT_ALL,
+        moved=lambda partition, block: _moved_block(moved, partition, block),
+    )
+
+
+def _moved_block(moved: Callable[[int, bytes], bytes], partition: int, block: bytes) -> bytes:
+    """A block of a partition as another one remembers it."""
+    entries = [(digest, moved(partition, packed)) for digest, packed in _entries(block)]
+    return block[: _BLOCK.size] + b"".join([_ENTRY.pack(digest, len(packed)) + packed for digest, packed in entries])
+
+
+def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The values of a block with their key digests."""
+    at = _BLOCK.size
+    while at < len(block):
+        digest, length = _ENTRY.unpack_from(block, at)
+        at += _ENTRY.size
+        yield digest, block[at : at + length]
+        at += length
 
 
 class DeduplicationWindow:
@@ -113,7 +140,7 @@ class DeduplicationWindow:
             if block and (hour != first or size > BLOCK_BYTES):
                 yield self._block(first, version, block)
                 block, size, version = [], 0, 0
-            first, version = hour, max(version, packed[0])
+            first, version = hour, max(version, packed[0] & ~MOVED)
             block.append(_ENTRY.pack(digest, len(packed)) + packed)
             size += len(block[-1])
         if block:
@@ -158,12 +185,8 @@ class DeduplicationWindow:
         self.size_bytes = 0
 
     def _load_all(self, hour: int, block: bytes) -> None:
-        at = _BLOCK.size
-        while at < len(block):
-            digest, length = _ENTRY.unpack_from(block, at)
-            at += _ENTRY.size
-            self._load(hour, digest, block[at : at + length])
-            at += length
+        for digest, packed in _entries(block):
+            self._load(hour, digest, packed)
 
     def _forget_last(self) -> None:
         """Undo the last call of `remember`, whose value is not written yet."""

@@ -16,6 +16,8 @@ numbers that are pinned by hand and never reused.
 """
 OLDEST_FORMAT_LEVEL = 1
 """The oldest level that this release reads."""
+MOVED = 0x80
+"""A bit of a value's version: the value came from another partition, and says from which."""
 
 
 class UnknownForm(Exception):

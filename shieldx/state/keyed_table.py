@@ -32,15 +32,21 @@ _encode = msgspec.json.Encoder().encode
 
 
 def keyed_table(
-    topic: str, row: Any, *, resident: bool = False, extra_bytes: Callable[[Any], int] = lambda _: 0
+    topic: str,
+    row: Any,
+    *,
+    resident: bool = False,
+    extra_bytes: Callable[[Any], int] = lambda _: 0,
+    moved: Callable[[int, bytes], bytes] = lambda _, value: value,
 ) -> TableSpec[KeyedTable[Any]]:
     """Declare a table of rows of one type, or of a union of tagged types.
 
     A `resident` table keeps every row in memory even with a store, for folds that keep indexes over all rows.
-    `extra_bytes` estimates how much memory a fold uses per row in addition to the row itself.
+    `extra_bytes` estimates how much memory a fold uses per row in addition to the row itself. `moved` gives a row as
+    another partition has it; see `TableSpec`.
     """
     decode = msgspec.json.Decoder(row).decode
-    return TableSpec(topic, lambda context: KeyedTable(topic, decode, context, resident, extra_bytes))
+    return TableSpec(topic, lambda context: KeyedTable(topic, decode, context, resident, extra_bytes), moved=moved)
 
 
 class KeyedTable(Generic[Row]):

@@ -14,6 +14,11 @@ def parse_row_key(key: bytes) -> tuple[str, ...]:
     return tuple([part.replace("%2F", "/").replace("%25", "%") for part in parts] if b"%" in key else parts)
 
 
+def tenant_of_row(key: bytes) -> str:
+    """The tenant that a row's key begins with."""
+    return parse_row_key(key)[0]
+
+
 def _escaped(part: str) -> str:
     if "/" in part or "%" in part:
         return part.replace("%", "%25").replace("/", "%2F")

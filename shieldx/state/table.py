@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import msgspec
 
 from shieldx.state.forms import FORMAT_LEVEL
+from shieldx.state.row_key import tenant_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,9 +76,25 @@ class TableContext:
     """The level of stored forms to write."""
 
 
+class Divided(StrEnum):
+    """How the rows of a partition's table are divided among the parts when the partition is split."""
+
+    BY_TENANT = "by tenant"
+    """A row belongs to a tenant, and moves with it."""
+    NOT_AT_ALL = "not at all"
+    """Rows do not tell whose they are: each part has all of them."""
+    STAYS = "stays"
+    """Rows belong to the partition itself."""
+
+
 @dataclass(frozen=True)
 class TableSpec(Generic[T_co]):
     """The declaration of a table: the topic of its changelog, and a function that opens a partition of it."""
 
     topic: str
     open: Callable[[TableContext], T_co]
+    divided: Divided = Divided.BY_TENANT
+    tenant_of: Callable[[bytes], str] = tenant_of_row
+    """The tenant of a row, from its key."""
+    moved: Callable[[int, bytes], bytes] = lambda _, value: value
+    """The value of a row as another partition has it, from the partition that it moves out of, and the value there."""

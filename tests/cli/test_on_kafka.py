@@ -117,7 +117,7 @@ def test_another_partition_count_is_a_difference_and_stops_a_worker(place: CliSt
     assert "set SHIELDX_PARTITIONS=2" in created.stderr
     worker = elsewhere.call("worker", "credits")
     assert worker.returncode == 2
-    assert "has 2 partitions, SHIELDX_PARTITIONS says 9" in worker.stderr
+    assert "was written with 2 partitions, and SHIELDX_PARTITIONS is 9" in worker.stderr
 
 
 def test_status_finds_everything_in_order(place: CliStack) -> None:
@@ -285,6 +285,8 @@ def test_a_stack_leaves_nothing_running_keeps_its_partitions_and_is_reset(tmp_pa
     assert done.returncode == 2
     assert "the stack has 1 partition, not 3" in done.stderr
     assert not (place.folder / "stack.json").exists()
+    with place.running("--partitions", "3", "--grow", "--agent", "credits"):
+        assert place.stack["partitions"] == 3
 
     assert place.call("reset", "--yes").returncode == 0
     process = place.up("--partitions", "3")

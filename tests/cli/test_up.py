@@ -26,7 +26,7 @@ def test_existing_topics_decide_the_partition_count(existing: list[int], asked: 
 @pytest.mark.parametrize(
     ("existing", "asked", "message"),
     [
-        ([5, 5], 6, "the stack has 5 partitions, not 6, .* --partitions 5, or .* `shieldx reset`"),
+        ([5, 5], 6, r"the stack has 5 partitions, not 6\. .* --partitions 5, .* --grow, or .* `shieldx reset`"),
         ([5, 6], None, r"different partition counts \(5, 6\)\. Use `shieldx reset`"),
     ],
 )

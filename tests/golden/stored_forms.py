@@ -25,6 +25,7 @@ from shieldx.domains.credits.messages import (
 from shieldx.domains.credits.outcomes import Balances, Item, Outcome, pack
 from shieldx.domains.credits.reservations import Hold, pack_hold
 from shieldx.domains.credits.tables import AccountRow, ReservationRow, State, TransactionRow
+from shieldx.domains.credits.transactions import TransactionPlace
 from shieldx.domains.shadow.messages import Evaluate, Stratum
 from shieldx.domains.shadow.planning import request_digest
 from shieldx.domains.shadow.rule import Composite, Keywords, Scored, Signature, Weighted, rule_hash
@@ -96,7 +97,7 @@ def in_store(spec: Any, fill: Callable[[Any], object], table: str) -> bytes:
 
 
 def refundable(transactions: Any) -> None:
-    transactions.add("org-123", 831_488, 7, AT_MS)
+    transactions.add("org-123", TransactionPlace(3, 831_488), 7, AT_MS)
 
 
 RULE = Scored(
@@ -141,9 +142,11 @@ def forms() -> dict[str, bytes]:
     packed = {f"credits.outcome.{name}.1.bin": pack(command, outcome_of(command)) for name, command in COMMANDS.items()}
     return packed | {
         "credits.outcomes.1.bin": block(),
+        "credits.outcomes.moved.1.bin": credits_state.OUTCOMES.moved(3, block()),
         "credits.hold.open.1.bin": pack_hold(held),
         "credits.hold.settled.1.bin": pack_hold(held.closed(State.SETTLED, AT_MS)),
         "credits.hold.expired.1.bin": pack_hold(held.closed(State.EXPIRED, AT_MS)),
+        "credits.hold.moved.1.bin": pack_hold(msgspec.structs.replace(held, partition=3)),
         "credits.account-on-disk.1.bin": in_store(
             credits_state.ACCOUNTS, lambda accounts: accounts.put("org-123", FIGURES), "accounts"
         ),
@@ -167,6 +170,9 @@ def forms() -> dict[str, bytes]:
                 topic_ids={"credits.commands": "IigsUc6eQyWY3lp4pK0ZRw"},
                 outputs={"credits.results": 2001},
             )
+        ),
+        "engine.position.grown.1.json": encode_position(
+            Position(version=1, next_offset=813, application="shieldx", format_level=1, partitions=24, grown_at=700)
         ),
         "engine.checkpoint.1.json": encode(
             Checkpoint(

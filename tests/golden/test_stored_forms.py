@@ -85,6 +85,26 @@ def test_a_stored_block_is_read() -> None:
         assert unpack(packed) == outcome_of(command)
 
 
+def test_a_stored_block_of_tenants_that_moved_says_where_they_came_from() -> None:
+    window = PartitionState(STATE, 7).table(OUTCOMES)
+    window.restore(b"", golden("credits.outcomes.moved.1.bin"))
+    for name, command in COMMANDS.items():
+        packed = window.find(key_digest("org-123", name))
+        assert packed is not None
+        assert conflict(command, packed) is None
+        assert at_ms_of(packed) == AT_MS
+        first, moved = outcome_of(command), unpack(packed)
+        assert moved == msgspec.structs.replace(
+            first, partition=3, items=tuple(msgspec.structs.replace(item, partition=3) for item in first.items)
+        )
+
+
+def test_a_stored_hold_of_a_tenant_that_moved_says_where_it_came_from() -> None:
+    hold = unpack_hold(golden("credits.hold.moved.1.bin"))
+    assert hold.transaction_id(7) == "3-812"
+    assert hold.closed(State.SETTLED, AT_MS).transaction_id(7) == "3-812"
+
+
 @pytest.mark.parametrize("state", State)
 def test_a_stored_hold_is_read(state: State) -> None:
     assert unpack_hold(golden(f"credits.hold.{state.value}.1.bin")).state is state
@@ -101,6 +121,8 @@ def test_a_stored_signature_is_valid() -> None:
 def test_a_stored_position_is_read() -> None:
     position = decode_position("credits.positions/3/1", golden("engine.position.1.json"))
     assert (position.next_offset, position.outputs) == (813, {"credits.results": 2001})
+    grown = decode_position("credits.positions/3/1", golden("engine.position.grown.1.json"))
+    assert (grown.partitions, grown.grown_at) == (24, 700)
 
 
 @pytest.mark.parametrize("value", [b"813", b"{}", b"\xff", b'{"version":1}', b'{"version":1,"next_offset":-1}'])

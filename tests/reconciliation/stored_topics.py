@@ -59,6 +59,9 @@ class StoredTopics:
     async def position(self, agent: str, tp: TopicPartition) -> int:
         return self.positions.get((agent, tp), 0)
 
+    async def grown_at(self, agent: str, tp: TopicPartition) -> int | None:  # noqa: ARG002 - these never grew
+        return None
+
     async def offset_at(self, tp: TopicPartition, at_ms: int) -> int:
         later = [record.offset for record in self.records.get(tp, []) if record.timestamp >= at_ms]
         return later[0] if later else (await self.bounds(tp)).end

@@ -75,7 +75,7 @@ def _mistakes(driver: AgentDriver) -> None:
     consume = Consume(tenant_id="acme", idempotency_key="misplaced", amount=2)
     elsewhere = 1 - home("acme")
     driver.send(COMMANDS, consume, partition=elsewhere)
-    driver.send(COMMANDS, consume, partition=elsewhere, headers=[("shieldx-hop", b"1")])
+    driver.send(COMMANDS, consume, partition=elsewhere, headers=[("shieldx-hop", str(PARTITIONS).encode())])
     driver.send(COMMANDS, consume, key=b"globex", partition=home("acme"))
     driver.send(COMMANDS, b"{", key=b"acme", headers=[("correlation-id", b"of the unreadable")])
     driver.send(COMMANDS, msgspec.json.encode({"type": "consume", "tenant_id": "acme"}), key=b"acme")

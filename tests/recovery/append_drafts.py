@@ -202,7 +202,7 @@ class AppendDrafts:
             kind="append: hopped before",
             fate=Fate.MISPLACED_AGAIN,
             partition=self._elsewhere(draft.partition),
-            headers=((HOP, b"1"),),
+            headers=((HOP, str(self._partitions).encode()),),
             append=None,
         )
 

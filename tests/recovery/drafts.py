@@ -207,7 +207,7 @@ class Drafts:
             kind="hopped before",
             expect=Expect.MISPLACED_AGAIN,
             partition=self._elsewhere(draft.partition),
-            headers=((HOP, b"1"),),
+            headers=((HOP, str(self._partitions).encode()),),
             command=None,
         )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.sink import Sink
 from shieldx.engine.operations.metrics import Metrics
+from shieldx.engine.tasks.partitioner import RowsAtHome
 from shieldx.sinks.database import Database, DatabaseLimits
 from shieldx.sinks.sink_task import SinkTask
 from tests.databases import MIGRATIONS
@@ -35,7 +36,8 @@ async def pool(dsn: str, **limits: Any) -> AsyncIterator[Database]:
     await database.stop()
 
 
-def task_of(sink: Sink, database: Database, partition: int = 0, cluster: Any = None) -> SinkTask:
-    """A task of a sink, which is not started yet."""
+def task_of(sink: Sink, database: Database, partition: int = 0, cluster: Any = None, partitions: int = 1) -> SinkTask:
+    """A task of a sink, which is not started yet. With one partition, no tenant has moved to another one."""
     metrics = Metrics([sink]).task(sink.name, partition)
-    return SinkTask(sink, partition, database, cluster or UnchangingCluster(), metrics)
+    at_home = RowsAtHome(sink.tenants, partitions)
+    return SinkTask(sink, partition, database, cluster or UnchangingCluster(), metrics, at_home)

@@ -11,6 +11,7 @@ import pytest
 
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS
 from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import FixConfiguration, LeaveTask, RestoreTask
 from tests.databases import copy, named, new_database, query
 from tests.sinks.ledger_rows import Record, UnchangingCluster, account, transaction
@@ -32,8 +33,8 @@ READ_UNREADABLE = "SELECT topic, record_offset, length, sha256, reason FROM shie
 BALANCES, MOVEMENTS = TopicPartition(ACCOUNTS, 0), TopicPartition(TRANSACTIONS, 0)
 
 
-def task(database: Database, partition: int = 0, cluster: Any = None) -> SinkTask:
-    return task_of(sink_of(NAME), database, partition, cluster)
+def task(database: Database, partition: int = 0, cluster: Any = None, partitions: int = 1) -> SinkTask:
+    return task_of(sink_of(NAME), database, partition, cluster, partitions)
 
 
 async def started(database: Database, partition: int = 0, cluster: Any = None) -> SinkTask:
@@ -80,6 +81,19 @@ async def test_an_account_that_is_taken_back_is_deleted(dsn: str) -> None:
         await first.process([account(0, "a", 5), account(1, "b", 6)])
         await first.process([Record(ACCOUNTS, 0, 2, b"a", None)])
     assert await query(dsn, READ_ACCOUNTS) == [("b", 6, 1)]
+
+
+async def test_an_account_that_has_moved_is_not_overwritten_by_the_row_that_it_left_behind(dsn: str) -> None:
+    """Partitions are read in any order, above all when the tables are read again from their beginnings."""
+    tenant = next(name for name in map(str, range(9)) if home_partition(name, 4) == 2)
+    async with pool(dsn) as database:
+        former, home = task(database, 0, partitions=4), task(database, 2, partitions=4)
+        await former.start()
+        await home.start()
+        await home.process([account(0, tenant, 5, partition=2), account(1, tenant, 9, partition=2)])
+        assert await former.process([account(0, tenant, 5)]) == 1
+        assert former.positions[BALANCES] == 1
+    assert await query(dsn, READ_ACCOUNTS) == [(tenant, 9, 1)]
 
 
 async def test_of_two_owners_one_writes_and_the_other_leaves(dsn: str) -> None:

@@ -10,13 +10,15 @@ from tests import programs
 from tests.polling import until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.upgrade.releases import Release
 
 _READY_S = 60.0
 
 
 class InstalledWorker:
-    """One process of a worker for the credits agent, and what it logged."""
+    """One process of a worker, and what it logged."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -24,11 +26,13 @@ class InstalledWorker:
         self.logged = ""
 
     @classmethod
-    async def start(cls, release: Release, settings: dict[str, str]) -> InstalledWorker:
-        """Start a worker, and do not wait for it."""
+    async def start(
+        cls, release: Release, settings: dict[str, str], agents: Sequence[str] = ("credits",)
+    ) -> InstalledWorker:
+        """Start a worker of some agents, and do not wait for it."""
         return cls(
             await programs.start_awaitable(
-                [sys.executable, "-m", "shieldx", "worker", "credits"],
+                [sys.executable, "-m", "shieldx", "worker", *agents],
                 cwd=release.folder,
                 env=release.environment(**settings),
                 stdout=asyncio.subprocess.DEVNULL,

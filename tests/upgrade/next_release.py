@@ -63,8 +63,8 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
         ("pack(batch, outcome)", "pack(batch, outcome, self._version)"),
     ),
     "domains/credits/ledger.py": (
-        ("transactions: Transactions\n", "transactions: Transactions, format_level: int\n"),
-        ("        self._partition = partition\n", "        self._partition = partition\n" + _LEVEL),
+        ("transactions: Transactions)", "transactions: Transactions, format_level: int)"),
+        ("        self.accounts = accounts\n", "        self.accounts = accounts\n" + _LEVEL),
         (
             _REFUSES + _SPENDS,
             "        if self._format_level >= 2 and amount > 1_000_000:\n"

@@ -28,7 +28,8 @@ async def stored_samples(platform: Platform, row: SampleSetRow) -> AsyncGenerato
     Raises:
         FixConfiguration: The topic does not exist, or no broker responds.
     """
-    tp = TopicPartition(SAMPLES, home_partition(row.tenant_id, await partitions_of(platform, SAMPLES)))
+    home = home_partition(row.tenant_id, await partitions_of(platform, SAMPLES))
+    tp = TopicPartition(SAMPLES, home if isinstance(row.partition, msgspec.UnsetType) else row.partition)
     decode = msgspec.json.Decoder(StoredSample).decode
     seen: set[int] = set()
     async with committed_consumer(platform) as consumer:

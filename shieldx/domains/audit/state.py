@@ -7,7 +7,7 @@ import struct
 from shieldx.domains.audit import tables
 from shieldx.domains.audit.shard_head import ShardHead
 from shieldx.state.deduplication import deduplication_window
-from shieldx.state.table import TableSpec
+from shieldx.state.table import Divided, TableSpec
 
 APPEND_VERSION = 1
 _APPEND = struct.Struct(">BQ16s")
@@ -31,7 +31,7 @@ def digest_of(packed: bytes) -> bytes:
     return digest
 
 
-HEAD = TableSpec(tables.CHECKPOINTS, ShardHead)
+HEAD = TableSpec(tables.CHECKPOINTS, ShardHead, divided=Divided.STAYS)
 REMEMBERED = deduplication_window(
     tables.REMEMBERED, form="a packed append", versions=(APPEND_VERSION,), at_ms_of=at_ms_of
 )

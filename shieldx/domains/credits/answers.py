@@ -35,7 +35,7 @@ def result_of(
             result_of(
                 inner,
                 partition,
-                Outcome(item.code, item.position, item.at_ms, item.figures),
+                Outcome(item.code, item.position, item.at_ms, item.figures, partition=item.partition),
                 digest=item.digest,
                 replayed=item.replayed,
                 field=item.field,
@@ -48,7 +48,9 @@ def result_of(
         tenant_id=command.tenant_id,
         type=TAGS[type(command)],
         code=outcome.code,
-        transaction_id=transaction_id_of(partition, outcome.position),
+        transaction_id=transaction_id_of(
+            partition if outcome.partition is None else outcome.partition, outcome.position
+        ),
         balance=_balance(outcome.figures),
         at=rfc3339(outcome.at_ms),
         replayed=replayed,
@@ -75,7 +77,7 @@ def outputs_of(result: Result, command: Command, source: Source) -> list[Output]
 def outputs_of_expiry(key: Key, hold: Hold, partition: int, figures: Balances, at_ms: int) -> list[Output]:
     """The result and the audit entry of an expired hold. Both have the coordinates of its reserve command."""
     tenant_id, reservation_id = key
-    transaction_id = transaction_id_of(partition, hold.position)
+    transaction_id = hold.transaction_id(partition)
     at = rfc3339(at_ms)
     result = Result(
         idempotency_key=None,
@@ -96,7 +98,7 @@ def outputs_of_expiry(key: Key, hold: Hold, partition: int, figures: Balances, a
         subject=f"reservation/{reservation_id}",
         outcome=Code.OK,
         digest=None,
-        source=_coordinates(partition, hold.position),
+        source=_coordinates(partition if hold.partition is None else hold.partition, hold.position),
         at=at,
     )
     return [Output(tables.RESULTS, tenant_id, result), Output(tables.AUDIT, tenant_id, append)]

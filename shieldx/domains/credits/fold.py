@@ -35,7 +35,6 @@ class CreditsFold:
         self._outcomes = context.table(state.OUTCOMES)
         self._reservations = context.table(state.RESERVATIONS)
         self._ledger = Ledger(
-            context.partition,
             context.table(state.ACCOUNTS),
             self._reservations,
             context.table(state.TRANSACTIONS),
@@ -145,7 +144,15 @@ class CreditsFold:
         field = conflict(command, packed)
         if field is None:
             first = unpack(packed)
-            return Item(digest_of(packed), first.code, first.position, first.at_ms, first.figures, replayed=True)
+            return Item(
+                digest_of(packed),
+                first.code,
+                first.position,
+                first.at_ms,
+                first.figures,
+                replayed=True,
+                partition=first.partition,
+            )
         figures = self._figures(command.tenant_id)
         return Item(command_digest(command), Code.IDEMPOTENCY_CONFLICT, position, at_ms, figures, field=field)
 

@@ -39,10 +39,7 @@ class Ledger:
     made in the order of precedence that `Code` defines.
     """
 
-    def __init__(
-        self, partition: int, accounts: Accounts, reservations: Reservations, transactions: Transactions
-    ) -> None:
-        self._partition = partition
+    def __init__(self, accounts: Accounts, reservations: Reservations, transactions: Transactions) -> None:
         self.accounts = accounts
         self.reservations = reservations
         self.transactions = transactions
@@ -122,7 +119,7 @@ class Ledger:
         self.accounts.put(command.tenant_id, Balances(balance - amount, reserved - released, spent + amount, purchased))
         self.reservations.put(
             (command.tenant_id, command.reservation_id),
-            hold.closed(State.SETTLED, at_ms) if settles else Hold(rest, hold.expires_at_ms, hold.position),
+            hold.closed(State.SETTLED, at_ms) if settles else hold.reduced(rest),
         )
         self.transactions.post(command, position, amount, balance - amount, at_ms)
         return Code.OK
@@ -143,7 +140,7 @@ class Ledger:
         figures = self.accounts.get(command.tenant_id)
         if figures is None:
             return Code.TENANT_UNKNOWN
-        refunded = parse_transaction_id(self._partition, command.transaction_id)
+        refunded = parse_transaction_id(command.transaction_id)
         left = None if refunded is None else self.transactions.left(command.tenant_id, refunded, at_ms)
         if refunded is None or left is None:
             return Code.TRANSACTION_UNKNOWN

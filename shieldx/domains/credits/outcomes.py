@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from operator import attrgetter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -21,7 +21,10 @@ from shieldx.domains.credits.messages import (
     Reserve,
     command_digest,
 )
-from shieldx.state.forms import UnknownForm, check_version
+from shieldx.state.forms import MOVED, UnknownForm, check_version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 VERSION = 1
 FORM = "a packed outcome"
@@ -75,10 +78,13 @@ _TYPE_FIELD = 254
 _CODES = {number: code for code, number in CODE_NUMBERS.items()}
 _FIELDS = {number: name for name, number in FIELD_NUMBERS.items()} | {_TYPE_FIELD: "type", _NO_FIELD: None}
 
+HERE = 2**32 - 1
+"""Stands for the partition that an outcome is in, among the partitions of a moved one."""
+
 _HEAD_FORMAT = ">B16sBBQq4qHB"
 _HEAD = struct.Struct(_HEAD_FORMAT)
 """Version, digest of the body, type, code, position, stream time, balances, number of items and of field digests."""
-_AT_MS = 5
+_AT_MS, _ITEMS = 5, 10
 _ITEM = struct.Struct(">16sB?BQq4q")
 _FIELD = struct.Struct(">BI")
 _HEADS = [struct.Struct(_HEAD_FORMAT + "BI" * count) for count in range(len(FIELD_NUMBERS) + 1)]
@@ -120,6 +126,8 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     figures: Balances
     replayed: bool = False
     field: str | None = None
+    partition: int | None = None
+    """Where it was executed, if that is another partition: the tenant has moved since."""
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -130,6 +138,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
     figures: Balances
     items: tuple[Item, ...] = ()
+    partition: int | None = None
+    """Where it was executed, if that is another partition: the tenant has moved since."""
 
 
 def pack(command: Command, outcome: Outcome) -> bytes:
@@ -151,7 +161,18 @@ def pack(command: Command, outcome: Outcome) -> bytes:
     )
     if items:
         packed += b"".join([_packed_item(item) for item in items])
+        if any(item.partition is not None for item in items):
+            return _with_partitions(packed, [outcome.partition, *[item.partition for item in items]])
     return packed
+
+
+def moved(partition: int, packed: bytes) -> bytes:
+    """A packed outcome as it is remembered after its tenant has moved out of a partition.
+
+    It says where the command and, for a batch, each of its commands was executed: in their ids.
+    """
+    packed, partitions = _without_partitions(packed)
+    return _with_partitions(packed, [partition if each is None else each for each in partitions])
 
 
 def unpack(packed: bytes) -> Outcome:
@@ -160,19 +181,24 @@ def unpack(packed: bytes) -> Outcome:
     Raises:
         UnknownForm: it has a version or a code that this release does not read.
     """
+    packed, partitions = _without_partitions(packed)
     check_version(FORM, packed[0], (VERSION,))
     _, _, _, code, position, at_ms, balance, reserved, spent, purchased, count, digests = _HEAD.unpack_from(packed)
     items: tuple[Item, ...] = ()
     if count:
         rows = _ITEM.iter_unpack(packed[_HEAD.size + digests * _FIELD.size :])
         items = tuple(
-            [Item(row[0], _code(row[1]), row[4], row[5], Balances(*row[6:]), row[2], _FIELDS[row[3]]) for row in rows]
+            [
+                Item(row[0], _code(row[1]), row[4], row[5], Balances(*row[6:]), row[2], _FIELDS[row[3]], partition)
+                for row, partition in zip(rows, partitions[1:], strict=True)
+            ]
         )
-    return Outcome(_code(code), position, at_ms, Balances(balance, reserved, spent, purchased), items)
+    return Outcome(_code(code), position, at_ms, Balances(balance, reserved, spent, purchased), items, partitions[0])
 
 
 def conflict(command: Command, packed: bytes) -> str | None:
     """The field in which `command` differs from the one that was remembered, or None when it is the same."""
+    packed, _ = _without_partitions(packed)
     _, remembered, type_number, *_, count = _HEAD.unpack_from(packed)
     if remembered == command_digest(command):
         return None
@@ -199,6 +225,22 @@ def at_ms_of(packed: bytes) -> int:
     """The stream time of a packed outcome."""
     at_ms: int = _HEAD.unpack_from(packed)[_AT_MS]
     return at_ms
+
+
+def _with_partitions(packed: bytes, partitions: Sequence[int | None]) -> bytes:
+    """A packed outcome, followed by the partitions of the command and of each command of a batch."""
+    numbers = [HERE if partition is None else partition for partition in partitions]
+    return bytes([packed[0] | MOVED]) + packed[1:] + struct.pack(f">{len(numbers)}I", *numbers)
+
+
+def _without_partitions(packed: bytes) -> tuple[bytes, Sequence[int | None]]:
+    """A packed outcome, and the partitions of the command and of each command of a batch."""
+    count = 1 + _HEAD.unpack_from(packed)[_ITEMS]
+    if not packed[0] & MOVED:
+        return packed, (None,) * count
+    end = len(packed) - 4 * count
+    numbers = struct.unpack_from(f">{count}I", packed, end)
+    return bytes([packed[0] & ~MOVED]) + packed[1:end], [None if number == HERE else number for number in numbers]
 
 
 def _field_digests(command: Command) -> list[int]:

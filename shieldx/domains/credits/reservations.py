@@ -11,7 +11,7 @@ import msgspec
 
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.tables import State
-from shieldx.domains.credits.transactions import position_in, transaction_id_of
+from shieldx.domains.credits.transactions import place_in_row, transaction_id_of
 from shieldx.state.forms import UnknownForm, check_version
 from shieldx.state.row_key import parse_row_key, row_key
 from shieldx.state.table import Change
@@ -40,13 +40,17 @@ Key = tuple[str, str]
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
-    """Reserved credits. `remaining` is 0 once the hold is closed; `closed_at_ms` is 0 while it is open."""
+    """Reserved credits. `remaining` is 0 once the hold is closed; `closed_at_ms` is 0 while it is open.
+
+    `partition` is where the credits were reserved, if the tenant has moved to another partition since.
+    """
 
     remaining: int
     expires_at_ms: int
     position: int
     state: State = State.OPEN
     closed_at_ms: int = 0
+    partition: int | None = None
 
     @property
     def due_ms(self) -> int:
@@ -55,7 +59,15 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
 
     def closed(self, state: State, at_ms: int) -> Hold:
         """The same hold, released."""
-        return Hold(0, self.expires_at_ms, self.position, state, at_ms)
+        return Hold(0, self.expires_at_ms, self.position, state, at_ms, self.partition)
+
+    def reduced(self, remaining: int) -> Hold:
+        """The same hold, open, with fewer credits."""
+        return msgspec.structs.replace(self, remaining=remaining)
+
+    def transaction_id(self, partition: int) -> str:
+        """The id of the transaction that reserved the credits; `partition` is where the hold is now."""
+        return transaction_id_of(partition if self.partition is None else self.partition, self.position)
 
 
 class _Stated(msgspec.Struct):
@@ -64,8 +76,10 @@ class _Stated(msgspec.Struct):
     state: str
 
 
-_HOLD_VERSION = 1
+_HOLD_VERSION, _MOVED_VERSION = 1, 2
+"""A hold of a tenant that moved is followed by the partition where the credits were reserved."""
 _HOLD = struct.Struct(">BqqQBq")
+_MOVED_FROM = struct.Struct(">I")
 _TIME = struct.Struct(">Q")
 _STATE_NUMBERS = {State.OPEN: 0, State.SETTLED: 1, State.EXPIRED: 2}
 """Pinned: numbers are stored and never reused."""
@@ -79,7 +93,11 @@ _decode_state = msgspec.json.Decoder(_Stated).decode
 def pack_hold(hold: Hold) -> bytes:
     """The stored form of a hold."""
     number = _STATE_NUMBERS[hold.state]
-    return _HOLD.pack(_HOLD_VERSION, hold.remaining, hold.expires_at_ms, hold.position, number, hold.closed_at_ms)
+    version, moved_from = _HOLD_VERSION, b""
+    if hold.partition is not None:
+        version, moved_from = _MOVED_VERSION, _MOVED_FROM.pack(hold.partition)
+    packed = _HOLD.pack(version, hold.remaining, hold.expires_at_ms, hold.position, number, hold.closed_at_ms)
+    return packed + moved_from
 
 
 def _row(value: bytes) -> tables.ReservationRow:
@@ -103,10 +121,11 @@ def unpack_hold(packed: bytes) -> Hold:
     Raises:
         UnknownForm: it has a version or a state that this release does not read.
     """
-    check_version("a hold on disk", packed[0], (_HOLD_VERSION,))
-    _, remaining, expires_at_ms, position, number, closed_at_ms = _HOLD.unpack(packed)
+    check_version("a hold on disk", packed[0], (_HOLD_VERSION, _MOVED_VERSION))
+    _, remaining, expires_at_ms, position, number, closed_at_ms = _HOLD.unpack_from(packed)
     check_version("the state of a hold on disk", number, _STATES)
-    return Hold(remaining, expires_at_ms, position, _STATES[number], closed_at_ms)
+    partition = _MOVED_FROM.unpack_from(packed, _HOLD.size)[0] if packed[0] == _MOVED_VERSION else None
+    return Hold(remaining, expires_at_ms, position, _STATES[number], closed_at_ms, partition)
 
 
 class Reservations:
@@ -203,7 +222,7 @@ class Reservations:
                 row = tables.ReservationRow(
                     tenant_id,
                     reservation_id,
-                    transaction_id_of(self._partition, hold.position),
+                    hold.transaction_id(self._partition),
                     hold.remaining,
                     hold.expires_at_ms,
                     hold.state,
@@ -220,8 +239,9 @@ class Reservations:
             self._load((tenant_id, reservation_id), None)
             return
         row = _row(value)
-        position = position_in(self._partition, row.transaction_id)
-        hold = Hold(row.remaining, row.expires_at_ms, position, row.state, row.closed_at_ms)
+        partition, position = place_in_row(row.transaction_id)
+        moved_from = None if partition == self._partition else partition
+        hold = Hold(row.remaining, row.expires_at_ms, position, row.state, row.closed_at_ms, moved_from)
         self._load((row.tenant_id, row.reservation_id), hold)
 
     def flush(self, batch: StateBatch) -> None:

@@ -118,4 +118,5 @@ class Evaluation:
             first_offset=row.first_offset,
             last_offset=row.last_offset,
             samples=self._indices(number),
+            partition=row.partition,
         )

@@ -158,6 +158,8 @@ class SampleBatch(msgspec.Struct, frozen=True, kw_only=True, tag="batch", tag_fi
     first_offset: int
     last_offset: int
     samples: tuple[int, ...]
+    partition: int | UnsetType = UNSET
+    """The partition of `shadow.samples`, if that is another one than the batch's: the tenant has moved since."""
 
 
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shieldx.state.keyed_table import KeyedTable
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(SampleSetRow).decode
 
 
 class SampleSets:
@@ -43,7 +44,7 @@ class SampleSets:
         last = self.find(command.tenant_id, command.sample_set, None)
         known = self.find(command.tenant_id, command.sample_set, command.version)
         offsets = command.first_offset, command.last_offset
-        same = known is not None and (known.first_offset, known.last_offset, known.strata) == (*offsets, command.strata)
+        same = known is not None and (*_offsets(known), known.strata) == (*offsets, command.strata)
         if same and known is last:
             return _result(command, CommandCode.UNCHANGED, at_ms), None
         row = SampleSetRow(
@@ -55,6 +56,7 @@ class SampleSets:
             first_offset=command.first_offset,
             last_offset=command.last_offset,
             at=rfc3339(at_ms),
+            partition=known.partition if known is not None and _offsets(known) == offsets else msgspec.UNSET,
         )
         row_bytes = len(_encode(row))
         if row_bytes > self._max_row_bytes:
@@ -69,6 +71,16 @@ class SampleSets:
 
     def _index(self, row: SampleSetRow) -> None:
         self._versions.setdefault((row.tenant_id, row.sample_set), {})[row.version] = row
+
+
+def moved_row(partition: int, value: bytes) -> bytes:
+    """A row as another partition has it: its samples stay where they are."""
+    row = _decode(value)
+    return value if row.partition is not msgspec.UNSET else _encode(msgspec.structs.replace(row, partition=partition))
+
+
+def _offsets(row: SampleSetRow) -> tuple[int, int]:
+    return row.first_offset, row.last_offset
 
 
 def _result(command: SealSamples, code: CommandCode, at_ms: int, detail: str | None = None) -> CommandResult:

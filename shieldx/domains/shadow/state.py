@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shieldx.domains.shadow import tables
 from shieldx.domains.shadow.messages import Score
+from shieldx.domains.shadow.sample_sets import moved_row
 from shieldx.domains.shadow.tables import Plan, Reported, RuleRow, SampleSetRow, Settling
 from shieldx.state.keyed_table import keyed_table
 
@@ -17,7 +18,7 @@ def _drawn_bytes(row: Plan | Settling | Reported) -> int:
 
 
 RULES = keyed_table(tables.RULES, RuleRow, resident=True)
-SAMPLE_SETS = keyed_table(tables.SAMPLE_SETS, SampleSetRow, resident=True)
+SAMPLE_SETS = keyed_table(tables.SAMPLE_SETS, SampleSetRow, resident=True, moved=moved_row)
 PLANS = keyed_table(tables.PLANS, Plan | Settling | Reported, resident=True, extra_bytes=_drawn_bytes)
 COLLECTED = keyed_table(tables.COLLECTED, Score, resident=True)
 STATE = (RULES, SAMPLE_SETS, PLANS, COLLECTED)

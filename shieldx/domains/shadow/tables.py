@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from shieldx.domains.shadow.messages import Evaluate, Stratum
 from shieldx.domains.shadow.report import Report
@@ -55,6 +56,8 @@ class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
     first_offset: int
     last_offset: int
     at: str
+    partition: int | UnsetType = UNSET
+    """The partition of `shadow.samples`, if that is another one: the tenant has moved since."""
 
     @property
     def samples(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shieldx.engine.declarations.agent import AgentKind
@@ -87,6 +87,11 @@ class Sink:
     """The rows of a record: (topic, partition, offset, key, value).
 
     Must be pure. Raises ValueError or a msgspec error if the record cannot be read.
+    """
+    tenants: Mapping[str, Callable[[bytes], str]] = field(default_factory=dict)
+    """For tables among `reads` that have the last row of a key: the tenant of a key.
+
+    A row that a tenant left behind when it moved to another partition is passed over: it would overwrite a later one.
     """
 
     kind: ClassVar = AgentKind.SINK

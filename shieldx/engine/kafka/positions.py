@@ -11,7 +11,7 @@ from shieldx.engine.tasks.position import Position, decode_position, encode_posi
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from aiokafka import AIOKafkaConsumer
 
@@ -48,6 +48,36 @@ async def last_positions(
     for place, offsets in held.items():
         found |= await _from_the_end(consumer, place, offsets, by_partition[place.partition])
     return {tp: _position(record, application) for tp, record in found.items()}
+
+
+async def written_counts(
+    consumer: AIOKafkaConsumer, topic: str, inputs: Collection[str], partitions: Iterable[int]
+) -> dict[int, int]:
+    """The partition count that the data of each partition was written with, by the number of the partition.
+
+    It is the one of the last position in one of the inputs.
+
+    A partition without a position that names a count is left out: no task has started there. The consumer must have no
+    group and read committed records.
+
+    Raises:
+        KafkaError: the broker did not respond.
+        FixConfiguration: a record is not a position.
+    """
+    counts: dict[int, int] = {}
+    left = await bounds_of(consumer, [TopicPartition(topic, partition) for partition in partitions])
+    offsets = FIRST_STEP
+    while left := {tp: held for tp, held in left.items() if held.offsets and tp.partition not in counts}:
+        last = {tp: next(held.steps_back(offsets)) for tp, held in left.items()}
+        async for record in records_of(consumer, last):
+            if record.value and (record.key or b"").decode(errors="replace") in inputs:
+                place = f"{record.topic}/{record.partition}/{record.offset}"
+                count = decode_position(place, record.value).partitions
+                if count is not None:
+                    counts[record.partition] = count
+        left = {tp: held._replace(end=last[tp].begin) for tp, held in left.items()}
+        offsets *= STEP_TIMES
+    return counts
 
 
 async def _from_the_end(

@@ -28,6 +28,11 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The number of partitions of every topic."""
     topic_ids: dict[str, str] = {}
     """The ids of the input and of the tables. An id changes if the topic is deleted and created again."""
+    grown_at: Offset | None = None
+    """The next offset of the input when tenants moved to more partitions, the last time; None if they never did.
+
+    Records below it were read with the number of partitions before, and the tables may have rows of tenants that left.
+    """
     outputs: dict[str, Offset] = {}
     """The next offset of each topic that the task writes, after the previous transaction, where it is known.
 

@@ -70,6 +70,8 @@ class Task:
         self._context = context
         self._limits = context.limits
         self._codec = context.codec
+        self._hop = (HOP, str(context.partitions).encode())
+        """Marks what is forwarded. Its home may be another one once the topics have more partitions."""
         self._transactional_id = f"{context.application}.{agent.name}.{partition}"
         self._metrics = metrics
         self._refused = refused
@@ -117,7 +119,7 @@ class Task:
         """
         self._transactions = await self._context.log.fence(self._transactional_id)
         await self._positions.read()
-        restored = await self._state.restore(self._positions.format_level)
+        restored = await self._state.restore(self._positions.format_level, tenants_left=self._positions.tenants_left)
         if restored and not self._positions.exist:
             self._positions.refuse_state_without()
         if not self._positions.level_is_recorded:
@@ -205,7 +207,7 @@ class Task:
         origin, hopped = NO_ORIGIN, False
         if record.headers:
             origin = _origin_of(record.headers)
-            hopped = any(name == HOP for name, _ in record.headers)
+            hopped = self._hop in record.headers
         source = Source(record.topic, record.partition, record.offset, self._stream_time_ms, value or b"", origin)
         if isinstance(record, UndecodedRecord):
             self._set_aside(record, source, EngineReason.UNDECODABLE, record.reason, pending)
@@ -253,7 +255,7 @@ class Task:
             detail = f"its home is partition {home}, and only an agent that owns {record.topic} forwards it"
             self._set_aside(record, source, EngineReason.MISPLACED, detail, pending)
             return False
-        headers = [*record.headers, (HOP, b"1")]
+        headers = [*record.headers, self._hop]
         if len(source.value) + len(key) + headers_bytes(headers) > self._limits.max_record_bytes:
             detail = f"its home is partition {home}, but with the mark of a forwarded record it is too large"
             self._set_aside(record, source, EngineReason.TOO_LARGE_TO_FORWARD, detail, pending)

@@ -25,6 +25,7 @@ class TaskPositions:
         self._context = context
         self._outputs: dict[str, int] = {}
         self._topic_ids: dict[TopicPartition, dict[str, str]] = {}
+        self._grown_at: dict[TopicPartition, int] = {}
         self.inputs = tuple(TopicPartition(topic, partition) for topic in agent.inputs)
         self.next_offsets: dict[TopicPartition, int] = {}
         self.format_level = FORMAT_LEVEL
@@ -32,6 +33,11 @@ class TaskPositions:
         """Whether a position record says what `format_level` is."""
         self.exist = False
         """Whether a position was ever committed."""
+
+    @property
+    def tenants_left(self) -> bool:
+        """Whether tenants moved from here to another partition, so that the tables may still have rows of theirs."""
+        return bool(self._grown_at)
 
     async def read(self) -> None:
         """Read the last committed positions. An input without a position is read from its first record.
@@ -53,8 +59,9 @@ class TaskPositions:
             next_offset = first if position is None else position.next_offset
             if position is not None and position.partitions not in (None, self._context.partitions):
                 raise FixConfiguration(
-                    f"{self._where(tp)} was written with {position.partitions} partitions per topic, and now "
-                    f"there are {self._context.partitions}. Set SHIELDX_PARTITIONS back; state is kept by partition"
+                    f"{self._where(tp)} was written with {position.partitions} partitions per topic, and "
+                    f"SHIELDX_PARTITIONS is {self._context.partitions}. Set it back, or move tenants to more "
+                    "partitions with `shieldx topics grow`"
                 )
             if position is not None:
                 self._check_ids(tp, position, ids)
@@ -70,6 +77,10 @@ class TaskPositions:
                     "before that would be skipped"
                 )
             self.next_offsets[tp] = next_offset
+            if position is not None and position.grown_at is not None:
+                self._grown_at[tp] = position.grown_at
+            elif position is not None and position.partitions is None:
+                self._grown_at[tp] = next_offset  # written by hand, maybe over one that said that tenants left
 
     def refuse_state_without(self) -> None:
         """Refuse to start on state whose position is missing.
@@ -94,6 +105,7 @@ class TaskPositions:
             format_level=self.format_level,
             partitions=self._context.partitions,
             topic_ids=self._topic_ids.get(tp, {}),
+            grown_at=self._grown_at.get(tp),
             outputs=self._outputs,
         )
 

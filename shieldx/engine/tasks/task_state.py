@@ -12,9 +12,11 @@ from shieldx.engine.declarations.fold import ExpiringFold, RefusingFold
 from shieldx.engine.declarations.manifests import DELETE_RETENTION_MS
 from shieldx.engine.tasks.checkpoint import CHECKPOINT_VERSION, Checkpoint, refusal
 from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.partitioner import RowsAtHome
 from shieldx.errors import FixConfiguration, FreeDisk, RestoreTask, ShieldXError, WaitForDisk
 from shieldx.state.forms import FORMAT_LEVEL, UnknownForm
 from shieldx.state.partition_state import PartitionState
+from shieldx.state.table import Divided
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -73,6 +75,8 @@ class TaskState:
         compacted away. The time of the last checkpoint would be wrong, because another owner may have written since."""
         self._place = {"agent": agent.name, "partition": partition}
         self._format_level = FORMAT_LEVEL
+        self._at_home = RowsAtHome({}, context.partitions)
+        """Passes over rows of tenants that moved from here to another partition, once there may be any."""
         self._state = PartitionState(agent.state, partition)
         self._fold: Fold | None = None
         self._expire: Callable[[int, int], tuple[Sequence[Output], bool]] | None = None
@@ -110,14 +114,19 @@ class TaskState:
         outputs, more_in_fold = self._expire(at_ms, limit)
         return outputs, more or more_in_fold
 
-    async def restore(self, format_level: int) -> bool:
+    async def restore(self, format_level: int, *, tenants_left: bool = False) -> bool:
         """Restore the state and create the fold. Returns whether there was any state.
+
+        With `tenants_left`, rows of tenants that are at home in another partition are passed over: they have moved.
 
         Raises:
             RestoreTask: the log or the store could not be read; try again.
             FixConfiguration: the folder of stores cannot be used, or this release does not read what was stored.
         """
         self._format_level = format_level
+        if tenants_left:
+            by_tenant = [spec for spec in self._agent.state if spec.divided is Divided.BY_TENANT]
+            self._at_home = RowsAtHome({spec.topic: spec.tenant_of for spec in by_tenant}, self._context.partitions)
         restored = await self._read_tables()
         fold = self._fold = self._agent.fold(self._state.context(self._max_record_bytes))
         self._expire = fold.expire if isinstance(fold, ExpiringFold) else None
@@ -241,6 +250,9 @@ class TaskState:
         """Restore one record of a table. Returns its size in bytes."""
         if record.key is None:
             raise RestoreTask(f"{record.topic}/{record.partition}/{record.offset} has no key; tables need one")
+        self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        if not self._at_home(record):
+            return 0
         place = f"{record.topic}/{record.partition}/{record.offset}"
         try:
             if record.value is not None:
@@ -256,7 +268,6 @@ class TaskState:
                 f"{place} is not a row of its table: a later release or another program wrote to {record.topic}. Run "
                 "that release, or find the program and restore the topic from a backup"
             ) from error
-        self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
         return len(record.key) + len(record.value or b"")
 
     def _made(self, positions: Mapping[TopicPartition, int]) -> Checkpoint:

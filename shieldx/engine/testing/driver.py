@@ -5,6 +5,7 @@ docs/how-to/testing.md shows how to use it in your own tests.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 from heapq import merge
 from itertools import islice
@@ -20,6 +21,7 @@ from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import SCHEMA, TICK_HEADERS, Codec
 from shieldx.engine.tasks.context import Limits, TaskContext
 from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.partition_split import MAX_TRANSACTION_BYTES, PartitionSplit
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.engine.tasks.signatures import Signatures
 from shieldx.engine.tasks.task import Task
@@ -168,6 +170,30 @@ class AgentDriver:
         former = self.tasks.pop(partition, None)
         await self._task(partition)
         return former
+
+    async def grow(self, partitions: int, *, max_transaction_bytes: int = MAX_TRANSACTION_BYTES) -> None:
+        """Give every topic more partitions and move tenants there, as `shieldx topics grow` does.
+
+        Raises:
+            RestoreTask: a fault was injected; call it again.
+            FixConfiguration: see `PartitionSplit`.
+        """
+        for partition in list(self.tasks):
+            await self.stop(partition)
+        self.log.add_partitions(partitions)
+        for partition in range(self.partitions):
+            split = PartitionSplit(
+                self._agent,
+                partition,
+                self.log,
+                application=self._context.application,
+                before=self.partitions,
+                after=partitions,
+                max_transaction_bytes=max_transaction_bytes,
+            )
+            await split.run()
+        self.partitions = partitions
+        self._context = replace(self._context, partitions=partitions)
 
     def waiting(self, partition: int) -> list[MemoryRecord]:
         """The records that the current task has not processed yet, by time; those of one input in offset order."""

@@ -153,6 +153,12 @@ class MemoryLog:
         partition.append(record, None)
         return record
 
+    def add_partitions(self, partitions: int) -> None:
+        """Give every topic more partitions, as an alteration does; nothing happens to those that it has."""
+        for topic in {tp.topic for tp in self._partitions}:
+            for partition in range(partitions):
+                self._partitions.setdefault(TopicPartition(topic, partition), _Partition())
+
     def delete_before(self, tp: TopicPartition, offset: int) -> None:
         """Delete the records before an offset, as retention does."""
         self._partition(tp).delete_before(offset)

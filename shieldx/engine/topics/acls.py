@@ -9,6 +9,7 @@ import msgspec
 from shieldx.engine.declarations.agent import topics_of
 from shieldx.engine.declarations.replies import reply_topics
 from shieldx.engine.topics.outsiders import access_from_outside
+from shieldx.engine.topics.partition_count import agents_behind
 from shieldx.messages import DEAD_LETTERS
 
 if TYPE_CHECKING:
@@ -50,14 +51,19 @@ def acls(agents: Iterable[Agent], topics: Mapping[str, Topic], *, application: s
     known = list(agents)
     replies = [name for name, topic in topics.items() if topic.accepts_replies]
     outside = access_from_outside(known, topics)
-    wanted = [acl for agent in known for acl in _of_agent(agent, topics, application, principal_prefix + agent.name)]
+    wanted = [
+        acl for agent in known for acl in _of_agent(agent, known, topics, application, principal_prefix + agent.name)
+    ]
     wanted += _of_client(outside, replies, principal_prefix + CLIENT)
     wanted += _of_operator(outside, principal_prefix + OPERATOR)
     return list({_key(acl): acl for acl in reversed(wanted)}.values())[::-1]
 
 
-def _of_agent(agent: Agent, topics: Mapping[str, Topic], application: str, principal: str) -> Iterator[Acl]:
+def _of_agent(
+    agent: Agent, agents: Iterable[Agent], topics: Mapping[str, Topic], application: str, principal: str
+) -> Iterator[Acl]:
     group = f"{application}.{agent.name}"
+    behind = [str(each.positions) for each in agents_behind(agent, agents) if each.name != agent.name]
     positions = () if agent.positions is None else (agent.positions,)
     letters = (DEAD_LETTERS,) if agent.sets_aside else ()
     yield from _on_topics(principal, "Read", agent.inputs, "its inputs")
@@ -68,6 +74,7 @@ def _of_agent(agent: Agent, topics: Mapping[str, Topic], application: str, princ
     yield from _on_topics(principal, "Write", agent.tables, "its state")
     yield from _on_topics(principal, "Read", positions, "how far it has read")
     yield from _on_topics(principal, "Write", positions, "how far it has read")
+    yield from _on_topics(principal, "Read", behind, "with how many partitions its inputs were written")
     yield from _on_topics(principal, "Write", agent.writes, "its outputs")
     yield from _on_topics(principal, "Write", letters, "what it sets aside")
     if agent.sends_replies:

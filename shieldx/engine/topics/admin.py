@@ -121,6 +121,15 @@ class TopicAdmin:
             await _wait_for_leaders(admin, created)
         return created
 
+    async def wait_for_leaders(self, names: Iterable[str]) -> None:
+        """Return once every broker knows the leader of each partition of some topics.
+
+        Raises:
+            FixConfiguration: no broker responds.
+        """
+        async with _admin(self._connection) as admin:
+            await _wait_for_leaders(admin, list(names))
+
     async def differences(self, topics: Mapping[str, Topic], *, partitions: int) -> list[Difference]:
         """The differences between the cluster and the manifests.
 
@@ -160,7 +169,8 @@ class TopicAdmin:
             if actual[name].partitions != partitions:
                 raise FixConfiguration(
                     f"topic {name!r} has {actual[name].partitions} partitions, SHIELDX_PARTITIONS says {partitions}. "
-                    "All topics need the same count: a task writes to its own partition number only"
+                    "All topics need the same count: a task writes to its own partition number only. "
+                    "`shieldx topics diff` says what to do"
                 )
             if name in agent.reads and topic.timestamps != "broker":
                 raise FixConfiguration(

@@ -7,11 +7,11 @@ import struct
 import msgspec
 import pytest
 
-from shieldx.domains.credits import accounts, reservations, transactions
+from shieldx.domains.credits import accounts, refundable_amounts, reservations
 from shieldx.domains.credits.messages import Abort, Code, Command, Commit, Consume, Purchase, Refund, Reserve, Result
+from shieldx.domains.credits.refundable_amounts import WINDOW_MS as REFUND_WINDOW_MS
 from shieldx.domains.credits.reservations import DUE, HOLDS
 from shieldx.domains.credits.transactions import TABLE as REFUNDABLE
-from shieldx.domains.credits.transactions import WINDOW_MS as REFUND_WINDOW_MS
 from shieldx.state.deduplication import HOUR_MS, PERIOD_HOURS
 from shieldx.state.deduplication import WINDOW_MS as REMEMBERED_MS
 from tests.dict_store import DictStore
@@ -162,7 +162,7 @@ def test_outcomes_are_dropped_by_the_table_and_none_before_its_time() -> None:
 
 
 def test_what_can_be_refunded_no_more_leaves_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transactions, "SWEEP_AT_A_TIME", 3)
+    monkeypatch.setattr(refundable_amounts, "SWEEP_AT_A_TIME", 3)
     disk = OnDisk()
     disk.send(purchase("acme", amount=1000))
     for number in range(7):

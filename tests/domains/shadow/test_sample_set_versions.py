@@ -14,6 +14,7 @@ from shieldx.domains.shadow.sample import Request, Sample
 from shieldx.domains.shadow.sample_set import arranged, strata_digest, strata_of, version_and_strata, version_of
 from shieldx.domains.shadow.sample_sets import SampleSets
 from shieldx.domains.shadow.state import SAMPLE_SETS, STATE
+from shieldx.domains.shadow.tables import SampleSetRow
 from shieldx.state.partition_state import PartitionState
 
 AT_MS = 1_767_268_800_000
@@ -154,6 +155,22 @@ def test_more_strata_than_a_record_takes_are_refused_before_they_make_one(sets: 
         "in 500 strata, but the maximum is 20000: use fewer categories, or import them as several sets"
     )
     assert seal(sets, offsets=(0, 199), strata=strata(200)) == "ok"
+
+
+def test_the_samples_of_a_tenant_that_moves_stay_where_they_are(sets: SampleSets) -> None:
+    seal(sets)
+    row = sets.find("org-123", "default", ONE)
+    assert row is not None
+    for left in (1, 3):  # it moves out of partition 1 first, later out of 3
+        row = msgspec.json.decode(SAMPLE_SETS.moved(left, msgspec.json.encode(row)), type=SampleSetRow)
+        assert row.partition == 1
+    table = PartitionState(STATE).table(SAMPLE_SETS)
+    table.put(row, row.tenant_id, row.sample_set, row.version)
+    moved = SampleSets(table, max_row_bytes=20_000)
+    seal(moved, TWO, offsets=(20, 29))
+    assert seal(moved, ONE) == "ok", "the last version again"
+    found = [moved.find("org-123", "default", version) for version in (ONE, TWO)]
+    assert [row and row.partition for row in found] == [1, msgspec.UNSET]
 
 
 def test_rows_may_come_back_in_any_order(sets: SampleSets) -> None:

@@ -53,7 +53,7 @@ async def test_a_misplaced_record_is_forwarded_once_as_it_is_with_its_key_and_a_
     await ran.run()
     _, forwarded = sorted(ran.read(ADDS), key=lambda record: record.partition == HOME)
     assert (forwarded.partition, forwarded.key, forwarded.value) == (HOME, TENANT.encode(), BODY)
-    assert list(forwarded.headers) == [*headers, (HOP, b"1")]
+    assert list(forwarded.headers) == [*headers, (HOP, b"4")]
     assert [record.partition for record in ran.read(TOTALS)] == [HOME]
     assert (totals(ran), len(ran.read("replies")), reasons(ran)) == ([1], 1, [])
 
@@ -75,7 +75,7 @@ async def test_forwarding_and_its_position_commit_together() -> None:
 
 async def test_a_record_that_was_forwarded_and_is_misplaced_again_is_set_aside() -> None:
     ran = driver(partitions=PARTITIONS)
-    ran.send(ADDS, BODY, partition=ELSEWHERE, headers=[(HOP, b"1")])
+    ran.send(ADDS, BODY, partition=ELSEWHERE, headers=[(HOP, b"4")])
     ran.send(ADDS, ONE)
     await ran.run()
     (letter,) = ran.messages(DEAD_LETTERS)

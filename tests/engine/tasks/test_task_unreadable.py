@@ -126,7 +126,7 @@ async def test_a_record_in_the_wrong_partition_is_answered_where_it_is() -> None
     (envelope,) = await answered(
         msgspec.json.encode(Add(tenant_id="acme")),
         b"acme",
-        [*CORRELATION, ("shieldx-hop", b"1")],
+        [*CORRELATION, ("shieldx-hop", b"2")],
         partition=elsewhere,
     )
     assert envelope.why == f"forwarded once, and still not in its home partition {1 - elsewhere}"

@@ -59,6 +59,7 @@ def test_a_sink_writes_nothing() -> None:
     assert of("p-sink", FOLDING, SINK) == {
         ("Read", "topic", "out"),
         ("Read", "topic", "table"),
+        ("Read", "topic", "folding.positions"),
         ("Read", "group", "app.sink"),
         ("DescribeConfigs", "topic", "out"),
         ("DescribeConfigs", "topic", "table"),

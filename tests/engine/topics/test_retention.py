@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shieldx.domains.credits import tables, transactions
+from shieldx.domains.credits import refundable_amounts, tables
 from shieldx.engine.declarations.manifests import duration_ms, load_manifests
 from shieldx.state import deduplication as remembered
 
@@ -17,7 +17,7 @@ TOPICS = load_manifests(Path(__file__).parents[3] / "topics")
     ("table", "window_ms"),
     [
         (tables.OUTCOMES, remembered.WINDOW_MS + remembered.HOUR_MS),
-        (tables.TRANSACTIONS, transactions.WINDOW_MS),
+        (tables.TRANSACTIONS, refundable_amounts.WINDOW_MS),
     ],
 )
 def test_a_windowed_table_outlives_its_window_by_the_longest_lag(table: str, window_ms: int) -> None:
