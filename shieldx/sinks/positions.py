@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from shieldx.engine.kafka.offset_range import OffsetRange
 
 _BEGIN = """
-INSERT INTO shieldx.positions AS position (sink, topic, partition, next_offset, cluster_id, topic_id)
+INSERT INTO shieldx.positions (sink, topic, partition, next_offset, cluster_id, topic_id)
 SELECT $1, topic, $2, next_offset, $3, topic_id
 FROM unnest($4::text[], $5::bigint[], $6::text[]) AS new (topic, next_offset, topic_id)
-ON CONFLICT (sink, topic, partition) DO UPDATE SET topic_id = coalesce(position.topic_id, excluded.topic_id)
+ON CONFLICT (sink, topic, partition) DO NOTHING
+"""
+_NAME_TOPICS = """
+UPDATE shieldx.positions AS position SET topic_id = new.topic_id
+FROM unnest($3::text[], $4::text[]) AS new (topic, topic_id)
+WHERE sink = $1 AND partition = $2 AND position.topic = new.topic AND position.topic_id IS NULL
 """
 _READ = "SELECT topic, next_offset, cluster_id, topic_id FROM shieldx.positions WHERE sink = $1 AND partition = $2"
 _MOVE = """
@@ -73,11 +78,15 @@ class StoredPositions:
         beginnings: Mapping[TopicPartition, int],
         topic_ids: Mapping[str, str],
     ) -> None:
-        """Start topics without a position at their first record, and note the ids of topics where they are missing."""
+        """Start topics without a position at their first record."""
         topics = [tp.topic for tp in beginnings]
         offsets = list(beginnings.values())
         ids = [topic_ids.get(topic) for topic in topics]
         await connection.execute(_BEGIN, self._sink, self._partition, self._cluster_id, topics, offsets, ids)
+
+    async def name_topics(self, connection: PoolConnectionProxy, topic_ids: Mapping[str, str]) -> None:
+        """Note the ids of topics where an operator has removed them."""
+        await connection.execute(_NAME_TOPICS, self._sink, self._partition, list(topic_ids), list(topic_ids.values()))
 
     def check(
         self,

@@ -118,6 +118,8 @@ class SinkTask:
         self._stored.check(found, bounds, topic_ids)
         async with self._database.transaction() as connection:
             await self._stored.begin(connection, {tp: bound.begin for tp, bound in bounds.items()}, topic_ids)
+            if any(position.topic_id is None for position in found.values()):
+                await self._stored.name_topics(connection, topic_ids)
             found = await self._stored.read(connection)
         self.positions = {tp: found[tp].next_offset for tp in self.inputs}
 

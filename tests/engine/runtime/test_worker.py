@@ -394,7 +394,8 @@ async def test_a_transaction_that_a_client_leaves_open_is_named(
             assert (found.first_offset, found.transactional_id) == (sent.offset, foreign)
             tp = KafkaTopicPartition(*place)
             (lag,) = await lags_of(platform, [tp], {tp: sent.offset})
-            assert (lag.end, lag.lag, lag.waiting) == (sent.offset + 1, 1, 1)
+            assert lag.end > sent.offset
+            assert lag.lag == lag.waiting >= 1, "with ticks that came after it"
             await producer.abort_transaction()
             await until_ready(worker)
             assert worker.waiting_for == "credits"
