@@ -16,7 +16,7 @@ def join_chunks(body: bytes) -> tuple[bytes, bool]:
     after an error, without a last chunk, or if more than trailer fields follow the last chunk. A body that does not
     begin with a chunk is returned as it is: the source of the sample has joined its chunks.
     """
-    pieces = []
+    pieces: list[bytes] = []
     position = 0
     while (size := _SIZE.match(body, position)) is not None:
         start = size.end()

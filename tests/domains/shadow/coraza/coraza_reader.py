@@ -7,6 +7,7 @@ import os
 import shutil
 from hashlib import sha256
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,11 +18,13 @@ from tests import programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from subprocess import CompletedProcess
 
     from shieldx.domains.shadow.sample import Request
 
 SOURCES = Path(__file__).parent / "reader"
-BUILD_TIMEOUT_S = 840
+MODULES_TIMEOUT_S = 120
+BUILD_TIMEOUT_S = 600
 
 Pair = tuple[bytes, bytes]
 
@@ -48,17 +51,28 @@ def build(folder: Path) -> Path:
     go = shutil.which("go")
     if go is None:
         pytest.skip("needs Go on the PATH to build Coraza")
-    environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -trimpath", "CGO_ENABLED": "0"}
-    options = {"cwd": SOURCES, "env": environment, "timeout": BUILD_TIMEOUT_S}
-    listed = programs.run([go, "list", "-deps", "."], **options)
-    if listed.returncode:
-        pytest.skip(f"needs Coraza's modules, and at least their version of Go: {listed.stderr.strip()[-400:]}")
-    built = programs.run([go, "build", "-o", str(folder / program.name), "."], **options)
+    _check_modules(go)
+    built = _run(go, "build", "-o", str(folder / program.name), ".", timeout=BUILD_TIMEOUT_S)
     assert built.returncode == 0, built.stderr
     program.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(folder / program.name, program.with_suffix(f".{os.getpid()}"))
-    program.with_suffix(f".{os.getpid()}").replace(program)  # whole or not at all, whatever runs at the same time
+    copy = program.with_suffix(f".{os.getpid()}")
+    shutil.copy(folder / program.name, copy)
+    copy.replace(program)  # whole or not at all, whatever runs at the same time
     return program
+
+
+def _check_modules(go: str) -> None:
+    try:
+        listed = _run(go, "list", "-deps", ".", timeout=MODULES_TIMEOUT_S)
+    except TimeoutExpired:
+        pytest.skip(f"needs Coraza's modules, which did not come within {MODULES_TIMEOUT_S} s")
+    if listed.returncode:
+        pytest.skip(f"needs Coraza's modules, and at least their version of Go: {listed.stderr.strip()[-400:]}")
+
+
+def _run(go: str, *arguments: str, timeout: float) -> CompletedProcess[str]:
+    environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -trimpath", "CGO_ENABLED": "0"}
+    return programs.run([go, *arguments], cwd=SOURCES, env=environment, timeout=timeout)
 
 
 def read(program: Path, requests: Iterable[Request]) -> list[Seen]:
