@@ -12,6 +12,7 @@ import msgspec
 
 from shieldx.domains.shadow.sample import Label, Request, Sample
 from shieldx.importers.bounded_lines import MAX_LINE_BYTES, read_lines
+from shieldx.importers.header_lines import BLANKS, NotAHeader, lines_of, read_header_lines
 from shieldx.importers.imported import FixInput, Imported, Skipped, SkipSample, imported
 
 if TYPE_CHECKING:
@@ -163,9 +164,9 @@ def _sample(table: _Table, place: str, row: list[str]) -> Sample:
         category=fields["category"].strip(),
         source=fields.get("source", "").strip() or place,
         request=Request(
-            method=fields.get("method", "").strip() or "GET",
-            uri=fields.get("uri", "").strip() or "/",
-            protocol=fields.get("protocol", "").strip() or "HTTP/1.1",
+            method=fields.get("method", "").strip(BLANKS) or "GET",
+            uri=fields.get("uri", "").strip(BLANKS) or "/",
+            protocol=fields.get("protocol", "").strip(BLANKS) or "HTTP/1.1",
             headers=(*_header_lines(table, fields.get("headers", "")), *_header_cells(cells, mapping)),
             body=_body(table, fields),
         ),
@@ -173,12 +174,10 @@ def _sample(table: _Table, place: str, row: list[str]) -> Sample:
 
 
 def _header_lines(table: _Table, text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        name, colon, value = line.partition(":")
-        if line.strip():
-            if not colon or not name.strip():
-                raise SkipSample("malformed", f"{_where(table, 'headers')}: a line is not `Name: value`")
-            yield name.strip(), value.strip(" \t")
+    try:
+        yield from read_header_lines(lines_of(text))
+    except NotAHeader as error:
+        raise SkipSample("malformed", f"{_where(table, 'headers')}: a line is not `Name: value`") from error
 
 
 def _header_cells(cells: dict[str, str], mapping: Mapping) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from shieldx.importers.yaml_files import TextLoader, load_yaml, read_yaml_files
 if TYPE_CHECKING:
     from pathlib import Path
 
+_NUMBER = re.compile(r"[0-9]+")
 _NUMBERED = re.compile(r"(request|response)-[0-9]+-")
 # Older tests match a pattern in the log. Supported: just a rule's id, as `id "942100"` or `\[id \"942100\"\]`.
 _ID_IN_LOG = re.compile(r'(?:\\?\[)?id \\?"(?P<id>[0-9]+)\\?"(?:\\?\])?')
@@ -107,7 +108,7 @@ def _ids(log: dict[str, object], name: str) -> tuple[str, ...]:
     ids = log.get(name)
     if ids is None:
         return ()
-    if not isinstance(ids, list) or not all(isinstance(rule, str) and rule.isdecimal() for rule in ids):
+    if not isinstance(ids, list) or not all(isinstance(rule, str) and _NUMBER.fullmatch(rule) for rule in ids):
         raise SkipSample("malformed", f"output.log.{name}: not a list of integers")
     return tuple(dict.fromkeys(ids))
 

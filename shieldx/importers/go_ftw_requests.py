@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
 from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Request
+from shieldx.importers.header_lines import BLANKS
 from shieldx.importers.imported import SkipSample
 from shieldx.importers.raw_requests import parse_raw_request
 
@@ -87,7 +88,7 @@ def _headers(stage_input: Mapping[str, object]) -> Headers:
     else:
         raise SkipSample("malformed", "headers: not a mapping of names to values")
     # Whitespace around a value does not belong to it (RFC 9112, 5.1).
-    return [(name, value.strip(" \t")) for name, value in pairs]
+    return [(name, value.strip(BLANKS)) for name, value in pairs]
 
 
 def _data(stage_input: Mapping[str, object]) -> bytes:

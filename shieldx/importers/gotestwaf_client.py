@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 from shieldx.domains.shadow.sample import Request
+from shieldx.importers.header_lines import BLANKS
 from shieldx.importers.imported import SkipSample
 
 if TYPE_CHECKING:
@@ -84,10 +85,10 @@ def _headers(draft: Draft, method: str, body: bytes) -> list[tuple[str, str]]:
             raise SkipSample("not sendable", "a header's name is not a token")
         if _CONTROL_BUT_TAB.search(value):
             raise SkipSample("not sendable", "a control character in the value of a header")
-    wire = [("Host", _HOST), ("User-Agent", headers["User-Agent"].strip(" \t"))]
+    wire = [("Host", _HOST), ("User-Agent", headers["User-Agent"].strip(BLANKS))]
     if body or method in _METHODS_WITH_BODY:
         wire.append(("Content-Length", str(len(body))))
-    return wire + [(name, headers[name].strip(" \t")) for name in sorted(headers) if name not in _WRITTEN_BY_GO]
+    return wire + [(name, headers[name].strip(BLANKS)) for name in sorted(headers) if name not in _WRITTEN_BY_GO]
 
 
 def _canonical(name: str) -> str:

@@ -62,6 +62,26 @@ def test_columns_and_constants_make_a_sample(tmp_path: Path) -> None:
     ]
 
 
+def test_only_spaces_and_tabs_around_a_part_of_a_request_are_removed() -> None:
+    mapping = Mapping(
+        columns={"method": "m", "uri": "u", "protocol": "p", "headers": "h"},
+        constants={"label": "attack", "category": "c"},
+    )
+    (sample,) = read(
+        "m,u,p,h\n"
+        "\tGE\u2028T , \xa0/a\x85?b=\u3000\x1c,HTTP/1.1\xa0,"
+        '"A: \xa01\u2028B: 2\x85\r\n\x0bC: 3\r\nD : \x1c4\t\r\n  E: 5"\n',
+        mapping,
+    )
+    assert isinstance(sample, Sample)
+    assert sample.request == Request(
+        method="GE\u2028T",
+        uri="\xa0/a\x85?b=\u3000\x1c",
+        protocol="HTTP/1.1\xa0",
+        headers=(("A", "\xa01\u2028B: 2\x85"), ("\x0bC", "3"), ("D", "\x1c4 E: 5")),
+    )
+
+
 def test_a_mapping_may_be_written_as_json() -> None:
     text = b'{"columns": {"label": "class"}, "constants": {"category": "c"}, "attack": ["bad"], "benign": ["good"]}'
     mapping = msgspec.json.decode(text, type=Mapping)

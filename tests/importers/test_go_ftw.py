@@ -199,7 +199,8 @@ def test_an_encoded_request_is_parsed_unchanged() -> None:
     [
         (encoded_request(b"GET / HTTP/1.1\r\nHost: a\r\n"), "malformed", "no blank line"),
         (encoded_request(b"GET /\r\n\r\n"), "malformed", "first line"),
-        (encoded_request(b"GET / HTTP/1.1\r\nA: 1\r\n folded\r\n\r\n"), "malformed", "line 3"),
+        (encoded_request(b"GET / HTTP/1.1\r\nA: 1\r\nno colon\r\n\r\n"), "malformed", "line 3"),
+        (encoded_request(b"GET / HTTP/1.1\r\n: 1\r\n\r\n"), "malformed", "line 2"),
         (encoded_request(b"GET / HTTP/1.1\r\nA: \xff\r\n\r\n"), "not UTF-8", "a header"),
         ("{encoded_request: '%'}", "malformed", "encoded_request: not base64"),
         ("{encoded_data: '%'}", "malformed", "encoded_data: not base64"),
@@ -224,6 +225,7 @@ def test_ids_that_are_not_numbers_are_malformed() -> None:
         "malformed",
         "output.log.expect_ids: not a list of integers",
     )
+    assert skipped("{}", "{log: {expect_ids: ['\u0663']}}")[0] == "malformed", "an Arabic digit"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.domains.shadow.draw import Drawn, draw
+from shieldx.domains.shadow.matching.parts import READING_VERSION
 from shieldx.domains.shadow.messages import Evaluate
 from shieldx.domains.shadow.report import EvaluationCode
 from shieldx.domains.shadow.rule import RuleConfig, rule_hash, rule_type
@@ -46,6 +47,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
         asked, row = self.evaluate, self.sample_set
         compared = None if self.compared is None else (self.compared.version, self.compared.hash)
         decides = (
+            READING_VERSION,
             asked.tenant_id,
             rule_hash(self.config),
             compared,

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from shieldx.domains.shadow import tables
+from shieldx.domains.shadow import planning, tables
+from shieldx.domains.shadow.matching.parts import READING_VERSION
 from shieldx.domains.shadow.messages import PutRule, Stratum, Targets
 from shieldx.domains.shadow.report import Decision, EvaluationCode, RiskLevel
 from shieldx.domains.shadow.rule import Composite, Scored, Signature, Weighted, rule_hash
@@ -275,6 +276,13 @@ async def test_after_15_minutes_it_is_judged_again_and_a_cached_report_makes_it_
     assert (await world.evaluate(eval_id="b")).cached_from == "a"
     world.advance(5 * MINUTE_MS)
     assert (await world.evaluate(eval_id="c")).cached_from is None
+
+
+async def test_what_another_reading_of_requests_found_answers_no_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await world_of(10, 40)
+    await world.evaluate(eval_id="a")
+    monkeypatch.setattr(planning, "READING_VERSION", READING_VERSION + 1)  # as in another release
+    assert (await world.evaluate(eval_id="b")).cached_from is None
 
 
 async def test_one_that_failed_answers_no_other() -> None:

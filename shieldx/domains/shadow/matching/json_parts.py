@@ -1,4 +1,4 @@
-"""Arguments in a JSON body, named as in ModSecurity 3: `json.user.name`, `json.items.array_0`."""
+"""Arguments in a JSON body."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
+from shieldx.domains.shadow.matching import json_names
+from shieldx.domains.shadow.matching.json_strings import as_bytes
+from shieldx.domains.shadow.matching.loose_json import read_loosely
 from shieldx.domains.shadow.matching.urlencoded import MAX_ARGUMENTS
 
 MAX_DEPTH: Final = 128
-"""Maximum nesting depth. Beyond it the recursive decoder would fail at a depth that depends on its caller."""
+"""Maximum nesting depth of the fast decoder. It is recursive, and would fail at a depth that depends on its caller."""
 MAX_CONTAINERS: Final = 50_000
 """Maximum number of parsed arrays and objects: a megabyte of `[],` contains 330,000 of them and took 280 ms."""
-MAX_PATH_BYTES: Final = 256
-"""Maximum size of repeated name prefixes: a long key above many values would produce gigabytes of names."""
 
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _LEVELS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NOT_LEVELS: Final = bytes(set(range(256)) - set(b"[{]}"))
@@ -25,17 +27,19 @@ _NOT_LEVELS: Final = bytes(set(range(256)) - set(b"[{]}"))
 def read_json(body: bytes) -> list[tuple[bytes, bytes]]:
     """Names and values of everything except arrays and objects, in order; a duplicate key appears each time.
 
-    Numbers are as written, and null is empty; empty arrays and objects yield nothing. A body that is not JSON yields
-    nothing. A body that exceeds the limits on depth or number is a single value, `json`. At most the first
-    MAX_ARGUMENTS values are returned.
+    Numbers are as written, and null is empty; empty arrays and objects yield nothing. A body that is not JSON is read
+    loosely, and so is one that is nested too deeply or has too many containers. If a body has more than MAX_ARGUMENTS
+    values, it is one more value itself, `json`.
     """
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     if _is_too_much(body):
-        return [(b"json", body)]
+        return read_loosely(body)
     try:
-        document = _decode(body.decode("utf-8-sig", "surrogateescape"))
+        document = _decode(body.decode("utf-8", "surrogateescape"))
     except ValueError:
-        return []
-    return _flatten(document)
+        return read_loosely(body)
+    pairs = _flatten(document)
+    return pairs if len(pairs) < MAX_ARGUMENTS else [*pairs, (json_names.ROOT, body)]
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -58,13 +62,13 @@ def _is_too_much(body: bytes) -> bool:
 
 def _flatten(document: Any) -> list[tuple[bytes, bytes]]:
     pairs: list[tuple[bytes, bytes]] = []
-    waiting = [iter([(b"json", document)])]
+    waiting = [iter([(json_names.ROOT, document)])]
     while waiting and len(pairs) < MAX_ARGUMENTS:
         for name, value in waiting[-1]:
             if isinstance(value, list | tuple):
-                if len(name) > MAX_PATH_BYTES:
+                if json_names.is_cut(name):
                     pairs.append((name, b""))  # once without its value, so that the key itself is checked
-                waiting.append(_members(name[:MAX_PATH_BYTES], value))
+                waiting.append(_members(name[: json_names.MAX_PATH_BYTES], value))
                 break
             pairs.append((name, _text(value)))
             if len(pairs) >= MAX_ARGUMENTS:
@@ -76,8 +80,8 @@ def _flatten(document: Any) -> list[tuple[bytes, bytes]]:
 
 def _members(name: bytes, value: Any) -> Any:
     if isinstance(value, list):
-        return ((b"%b.array_%d" % (name, place), item) for place, item in enumerate(value))
-    return ((b"%b.%b" % (name, _text(key) or b"empty-key"), item) for key, item in value)
+        return ((json_names.ITEM % (name, place), item) for place, item in enumerate(value))
+    return ((json_names.MEMBER % (name, as_bytes(key) or json_names.EMPTY_KEY), item) for key, item in value)
 
 
 def _text(value: str | bool | None) -> bytes:
@@ -85,7 +89,4 @@ def _text(value: str | bool | None) -> bytes:
         return b""
     if isinstance(value, bool):
         return b"true" if value else b"false"
-    try:
-        return value.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # an escaped unpaired surrogate
-        return value.encode("utf-8", "replace")
+    return as_bytes(value)

@@ -1,8 +1,9 @@
 """The parts of a request that a rule may look at, as in ModSecurity 3 and Coraza.
 
-A body is parsed by its Content-Type. Content-Encoding is ignored: compressed bodies are not decompressed. Parsing is
-bounded (by MAX_ARGUMENTS and similar limits), so that no request takes more than some tens of milliseconds; `body`
-always contains the whole body.
+A body is parsed by its Content-Type; if it has several, by each of them, since servers disagree about which one counts.
+A malformed body is read to the error and beyond. Content-Encoding is ignored: compressed bodies are not decompressed.
+Parsing is bounded (by MAX_ARGUMENTS and similar limits), so that no request takes more than about 0.1 s; `body` always
+contains the whole body. docs/reference/request-reading.md has the differences from both.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from shieldx.domains.shadow.matching.chunks import join_chunks
 from shieldx.domains.shadow.matching.cookies import read_cookies
 from shieldx.domains.shadow.matching.escapes import percent_decode
 from shieldx.domains.shadow.matching.json_parts import read_json
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.sample import Request
 
 Pair = tuple[bytes, bytes]
+
+READING_VERSION: Final = 2
+"""Raise it when requests get other values: what was found before then answers no question."""
 
 TARGETS: Final[Mapping[str, str]] = {
     "method": "The method, unchanged: `GET`.",
@@ -44,7 +49,7 @@ TARGETS: Final[Mapping[str, str]] = {
     "query_arg_names": "Names of arguments in the query (ARGS_GET_NAMES).",
     "body_args": "Values of arguments in a form, multipart or JSON body (ARGS_POST).",
     "body_arg_names": "Names of arguments in a form, multipart or JSON body (ARGS_POST_NAMES).",
-    "body": "The body, unchanged (REQUEST_BODY).",
+    "body": "The body with its chunks joined (REQUEST_BODY); also as it was sent, if its chunks are malformed.",
     "files": "Names that uploaded files had on the client, by the name of their field (FILES).",
     "file_fields": "Names of the fields of uploaded files (FILES_NAMES).",
     "multipart_headers": "Header lines of the parts of a multipart body, by the name of their field.",
@@ -59,8 +64,13 @@ COLLECTIONS: Final = frozenset(
 """The targets whose elements can be selected by name."""
 
 _HOST: Final = re.compile(rb"[a-zA-Z][a-zA-Z0-9+.\-]*+://[^/?]*+")
-_XML: Final = re.compile(rb"(?:application|text)/(?:[a-z0-9._\-]++\+)*xml\b")
-_JSON: Final = re.compile(rb"application/(?:[a-z0-9._\-]++\+)*json\b")
+_MEDIA_TYPE: Final = re.compile(
+    rb"(?:[\x00-\x20\x7f]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80)*+(?:"
+    rb"(?P<form>application/x-www-form-urlencoded)|(?P<multipart>multipart/form-data)"
+    rb"|(?P<json>application/(?:[a-z0-9._\-]++\+)*json)|(?P<xml>(?:application|text)/(?:[a-z0-9._\-]++\+)*xml))",
+    re.IGNORECASE,
+)
+"""After spaces of any kind, in UTF-8: Go removes all of Unicode's before it looks at the type."""
 
 
 class UnknownTarget(ValueError):
@@ -153,41 +163,61 @@ class ParsedRequest:
     def _cookies(self) -> list[Pair]:
         return read_cookies(value for _, value in self.values("headers:cookie"))
 
-    @cached_property
-    def _content_type(self) -> bytes:
-        """The last one, as in ModSecurity 3. Names in it are compared in lower case, but the boundary is not."""
-        given = self.values("headers:content-type")
-        return given[-1][1].strip() if given else b""
+    def _header(self, lower_name: str) -> list[bytes]:
+        """The distinct values of all headers of this name."""
+        length = len(lower_name)
+        headers = self._request.headers
+        found = [value for name, value in headers if len(name) == length and name.lower() == lower_name]
+        return [_encoded(value) for value in dict.fromkeys(found)]
 
     @cached_property
-    def _media_type(self) -> bytes:
-        return self._content_type[:256].lower()
+    def _joined_body(self) -> tuple[bytes, bool]:
+        """The body with its chunks joined, and whether that is all of it."""
+        body = self._request.body
+        chunked = body and any(b"chunked" in value.lower() for value in self._header("transfer-encoding"))
+        return join_chunks(body) if chunked else (body, True)
+
+    @property
+    def _body(self) -> list[Pair]:
+        joined, is_all = self._joined_body
+        values = (joined,) if is_all else (joined, self._request.body)
+        return [(b"body", value) for value in values if value]
+
+    @cached_property
+    def _content_types(self) -> Mapping[str | None, list[bytes]]:
+        """Each Content-Type by the form of the body: Coraza takes the first one, ModSecurity the last."""
+        declared: dict[str | None, list[bytes]] = {}
+        for value in self._header("content-type"):
+            if (found := _MEDIA_TYPE.match(value)) is not None:
+                declared.setdefault(found.lastgroup, []).append(value[found.start(found.lastgroup or 0) :])
+        return declared
 
     @cached_property
     def _parts(self) -> list[Part]:
-        if not self._media_type.startswith(b"multipart/form-data"):
-            return []
-        return read_multipart(self._content_type, self._request.body)
+        content_types = self._content_types.get("multipart")
+        return read_multipart(content_types, self._joined_body[0]) if content_types else []
 
     @cached_property
     def _xml(self) -> XmlParts:
-        return read_xml(self._request.body) if _XML.match(self._media_type) else XmlParts(b"", [])
+        return read_xml(self._joined_body[0]) if "xml" in self._content_types else XmlParts(b"", [])
 
     @property
     def _body_args(self) -> list[Pair]:
-        if self._media_type.startswith(b"application/x-www-form-urlencoded"):
-            return read_form(self._request.body)
-        if _JSON.match(self._media_type):
-            return read_json(self._request.body)
-        return [(part.name, part.content) for part in self._parts if not part.filename]
+        arguments = read_form(self._joined_body[0]) if "form" in self._content_types else []
+        if "json" in self._content_types:
+            arguments += read_json(self._joined_body[0])
+        for disposition, _, contents in self._parts:
+            if disposition.is_field:
+                arguments += [(name, content) for name in disposition.names for content in contents]
+        return arguments
 
     @property
     def _files(self) -> list[Pair]:
-        return [(part.name, part.filename) for part in self._parts if part.filename]
+        return [(part.disposition.names[0], name) for part in self._parts for name in part.disposition.filenames]
 
     @property
     def _multipart_headers(self) -> list[Pair]:
-        return [(part.name, line) for part in self._parts for line in part.headers]
+        return [(part.disposition.names[0], line) for part in self._parts for line in part.headers]
 
     _SINGLES: ClassVar[Mapping[str, Callable[[ParsedRequest], bytes]]] = {
         "method": lambda self: _encoded(self._request.method),
@@ -198,12 +228,12 @@ class ParsedRequest:
         "query": lambda self: self._query,
         "protocol": lambda self: _encoded(self._request.protocol),
         "request_line": lambda self: self._request_line,
-        "body": lambda self: self._request.body,
         "xml": lambda self: self._xml.text.strip(),
     }
     _COLLECTIONS: ClassVar[Mapping[str, Callable[[ParsedRequest], Sequence[Pair]]]] = {
         "headers": lambda self: self._headers,
         "header_names": lambda self: _named(self._headers),
+        "body": lambda self: self._body,
         "cookies": lambda self: self._cookies,
         "cookie_names": lambda self: _named(self.values("cookies")),
         "args": lambda self: [*self.values("query_args"), *self.values("body_args")],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shieldx.domains.shadow.matching import json_parts, multipart, urlencoded, xml_parts
+from shieldx.domains.shadow.matching import json_names, json_parts, multipart, urlencoded, xml_parts
 from shieldx.domains.shadow.matching.parts import COLLECTIONS, TARGETS, ParsedRequest, UnknownTarget, check_target
 from shieldx.domains.shadow.sample import MAX_BODY_BYTES, Request
 
@@ -69,11 +69,25 @@ def test_headers_keep_their_order_and_names_and_are_chosen_in_any_case() -> None
     assert [value for _, value in values_of("header_names", request)] == [b"Host", b"X-A", b"x-a", b"X-Empty"]
 
 
-def test_cookies_are_not_decoded_and_unnamed_ones_are_ignored() -> None:
-    request = Request(headers=(("Cookie", "a=1; b=x=%41+y ;; =c;flag; "), ("cookie", "A=2")))
-    assert values_of("cookies", request) == [(b"a", b"1"), (b"b", b"x=%41+y"), (b"flag", b""), (b"A", b"2")]
+def test_cookies_are_not_decoded_and_need_no_name() -> None:
+    request = Request(headers=(("Cookie", "a=1; b=x=%41+y ;; =c;flag; = "), ("cookie", "A=2")))
+    assert values_of("cookies", request) == [
+        (b"a", b"1"),
+        (b"b", b"x=%41+y"),
+        (b"", b"c"),
+        (b"flag", b""),
+        (b"A", b"2"),
+    ]
     assert values_of("cookies:a", request) == [(b"a", b"1"), (b"A", b"2")]
     assert values_of("cookie_names", request)[0] == (b"a", b"a")
+
+
+def test_only_ascii_spaces_and_control_characters_around_cookies_are_removed() -> None:
+    request = Request(headers=(("Cookie", "\x0ba\x01=\t1\x7f;\xa0b\u2028=\u3000c\x85"),))
+    assert values_of("cookies", request) == [
+        (b"a", b"1"),
+        ("\xa0b\u2028".encode(), "\u3000c\x85".encode()),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +117,18 @@ def test_args_combine_query_and_body() -> None:
     assert values_of("body", request) == [(b"body", b"id=2&c=3")]
 
 
+def test_no_character_of_a_uri_vanishes() -> None:
+    uri = "/\xa0a\u2028?\x85b=\u3000&c\x1c=d\xa0"
+    parsed = ParsedRequest(Request(uri=uri))
+    for target in ("uri", "uri_raw"):
+        assert list(parsed.values(target)) == [(target.encode(), uri.encode())]
+    assert list(parsed.values("path")) == [(b"path", "/\xa0a\u2028".encode())]
+    assert list(parsed.values("query_args")) == [
+        ("\x85b".encode(), "\u3000".encode()),
+        (b"c\x1c", "d\xa0".encode()),
+    ]
+
+
 def test_arguments_beyond_the_limit_become_one_value() -> None:
     body = b"a&" * urlencoded.MAX_ARGUMENTS + b"b=1&c=%41"
     pairs = values_of("body_args", request_of(body, FORM))
@@ -119,26 +145,6 @@ def test_parts_of_an_upload() -> None:
         b'Content-Disposition: form-data; name="photo"; filename="..\\\\\\"x.php"',
         b"Content-Type: image/png; q=1",
     ]
-
-
-@pytest.mark.parametrize(
-    ("disposition", "name", "filename"),
-    [
-        (b"form-data; name=a", b"a", b""),
-        (b"form-data; NAME='a b' ; filename=c", b"a b", b"c"),
-        (b'form-data; filename="x; name=y"; name=z', b"z", b"x; name=y"),
-        (b"form-data; name=a; filename*=UTF-8''%3Cx%3E", b"a", b"<x>"),
-        (b'form-data; name="unended', b"unended", b""),
-        (b"form-data; name=a; name=b", b"a", b""),
-        (b'form-data; name=a; filename=""', b"a", b""),
-        (b"form-data; nothing", b"", b""),
-    ],
-)
-def test_names_in_a_content_disposition(disposition: bytes, name: bytes, filename: bytes) -> None:
-    body = b"--xYz\r\ncontent-disposition: " + disposition + b"\r\n\r\nvalue\r\n--xYz--"
-    request = request_of(body, MULTIPART)
-    assert values_of("files", request) == ([(name, filename)] if filename else [])
-    assert values_of("body_args", request) == ([] if filename else [(name, b"value")])
 
 
 @pytest.mark.parametrize(
@@ -186,10 +192,7 @@ def test_header_lines_beyond_the_limit_become_one() -> None:
         (b'\xef\xbb\xbf{"a":"\\u003c\\ud83d\\ude00"}', [(b"json.a", "<😀".encode())]),
         (b'{"a":"\xff\\n"}', [(b"json.a", b"\xff\n")]),
         (b'{"a":"\\ud800"}', [(b"json.a", b"?")]),
-        (b'{"a":"x"', []),
-        (b'{"a":"x"} trailing', []),
-        (b"{'a':'x'}", []),
-        (b"NaN", []),
+        (b'{"a":"\xff\\ud800"}', [(b"json.a", b"\xff?")]),
         (b"", []),
         (b"1" * 5000, [(b"json", b"1" * 5000)]),
     ],
@@ -199,16 +202,20 @@ def test_values_of_json_are_arguments(body: bytes, expected: list[tuple[bytes, b
     assert values_of("body_args", request_of(body, "application/vnd.api+json; charset=utf-8")) == expected
 
 
-def test_json_beyond_the_limits_is_one_value() -> None:
-    deep = json_parts.MAX_DEPTH
-    for body in (
-        b"[" * (deep + 1) + b"]" * (deep + 1),
-        b"[" * 600_000,
-        b"[" + b"[]," * json_parts.MAX_CONTAINERS + b"1]",
-    ):
-        assert values_of("args", request_of(body, "application/json")) == [(b"json", body)]
-    nested = b'{"a":' * deep + b'"x"' + b"}" * deep
-    assert values_of("args", request_of(nested, "application/json"))[-1][1] == b"x"
+def test_json_that_is_too_much_for_the_fast_decoder_is_read_too() -> None:
+    for depth in (json_parts.MAX_DEPTH, json_parts.MAX_DEPTH + 1, 1_000):
+        nested = b'{"a":' * depth + b'"\\u003cx"' + b"}" * depth
+        assert values_of("args", request_of(nested, "application/json"))[-1][1] == b"<x"
+
+
+def test_what_exceeds_the_limits_on_json_is_one_value() -> None:
+    many = b"[" + b'"x",' * (urlencoded.MAX_ARGUMENTS + 1) + b'"evil"]'
+    assert values_of("args", request_of(many, "application/json"))[-1] == (b"json", many)
+    for body in (b"[" * 600_000 + b'"evil"', b"[" + b"[]," * json_parts.MAX_CONTAINERS + b'"evil"]'):
+        name, rest = values_of("args", request_of(body, "application/json"))[-1]
+        assert name == b"json"
+        assert len(rest) > 100_000
+        assert body.endswith(rest)
 
 
 def test_brackets_in_strings_do_not_count_as_nesting() -> None:
@@ -223,7 +230,7 @@ def test_a_long_key_is_given_whole_once_and_not_with_each_value_below_it() -> No
     pairs = values_of("args", request_of(b'{"' + key + b'":[' + b"1," * 999 + b"1]}", "application/json"))
     assert pairs[0] == (b"json." + key, b"")
     assert len(pairs) == 1001
-    assert sum(len(name) for name, _ in pairs[1:]) < 1000 * (json_parts.MAX_PATH_BYTES + 20)
+    assert sum(len(name) for name, _ in pairs[1:]) < 1000 * (json_names.MAX_PATH_BYTES + 20)
 
 
 @pytest.mark.parametrize(
@@ -232,14 +239,8 @@ def test_a_long_key_is_given_whole_once_and_not_with_each_value_below_it() -> No
         (b'<a b="1">x<c d="&lt;2">y</c><![CDATA[<z>]]></a>', b"xy<z>", [(b"b", b"1"), (b"d", b"<2")]),
         (b'<?xml version="1.0" encoding="ISO-8859-1"?><a>\xe9</a>', "é".encode(), []),
         ('<a b="é">x</a>'.encode("utf-16"), b"x", [(b"b", "é".encode())]),
-        (b"<a>before<b></a>after", b"before", []),
-        (b"<a>x&undeclared;y</a>", b"x", []),
-        (b'<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>', None, []),
-        (b'<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><a>&e;</a>', None, []),
-        (b'<!DOCTYPE a [<!ATTLIST a b CDATA "x">]><a/>', None, []),
         (b'<!DOCTYPE a SYSTEM "http://host/a.dtd"><a b="1">x</a>', b"x", [(b"b", b"1")]),
         (b"<a> \n </a>", None, []),
-        (b"no xml", None, []),
         (b"", None, []),
     ],
 )
@@ -252,9 +253,9 @@ def test_text_and_attributes_of_xml(body: bytes, text: bytes | None, attributes:
     assert values_of("xml", request_of(body, "text/plain")) == []
 
 
-def test_elements_beyond_the_limit_are_not_read() -> None:
+def test_elements_beyond_the_limit_are_text() -> None:
     body = b"<a>x" + b"<b/>" * xml_parts.MAX_ELEMENTS + b"y</a>"
-    assert values_of("xml", request_of(body, "text/xml")) == [(b"xml", b"x")]
+    assert values_of("xml", request_of(body, "text/xml")) == [(b"xml", b"x<b/>y</a>")]
 
 
 def test_a_deep_document_is_read() -> None:
@@ -268,10 +269,8 @@ def test_a_document_may_claim_any_encoding(encoding: str) -> None:
     assert all(value for _, value in values_of("xml", request_of(body, "text/xml")))
 
 
-def test_the_last_content_type_counts_and_no_content_encoding_does() -> None:
-    request = Request(
-        headers=(("content-type", "text/plain"), ("Content-Type", FORM), ("Content-Encoding", "gzip")), body=b"a=1"
-    )
+def test_no_content_encoding_counts() -> None:
+    request = Request(headers=(("Content-Type", FORM), ("Content-Encoding", "gzip")), body=b"a=1")
     assert values_of("args", request) == [(b"a", b"1")]
 
 
