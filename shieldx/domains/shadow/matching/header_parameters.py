@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 MAX_REPETITIONS: Final = 16
 """How often a parameter counts in one header: a megabyte of `;name=` has 110,000."""
 
+_SPACE_OF_2 = rb"\xc2[\x85\xa0]"
+_SPACE_OF_3 = rb"\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
+UNICODE_SPACE: Final = _SPACE_OF_2 + rb"|" + _SPACE_OF_3
+"""Spaces beyond ASCII in UTF-8. Go ignores them between the parts of a header, so they separate parts here."""
+
+_SPACES: Final = rb"(?:\s|" + UNICODE_SPACE + rb")*+"
+_START: Final = rb"(?:(?<![^\s;,])|(?<=" + _SPACE_OF_2 + rb")|(?<=" + _SPACE_OF_3 + rb"))"
 _QUOTED: Final = rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"?+'
 _SINGLE_QUOTED: Final = rb"'([^'\\]*+(?:\\.[^'\\]*+)*+)'?+"
 _NEVER: Final = rb"(never(?!))"
@@ -57,8 +64,9 @@ class ParameterReader:
 
 def _patterns(names: Sequence[str], single_quoted: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     """A pattern that passes over all other parameters with what they have in quotes, and one that does not."""
-    wanted = rf"(?<![^\s;,])({'|'.join(names)})(\*[0-9]{{0,3}}+\*?+)?+\s*+=\s*+(?:".encode()
-    wanted += b"|".join((_QUOTED, single_quoted, _PLAIN)) + b")"
+    name = rf"({'|'.join(names)})(\*[0-9]{{0,3}}+\*?+)?+".encode()
+    value = rb"(?:" + b"|".join((_QUOTED, single_quoted, _PLAIN)) + b")"
+    wanted = _START + name + _SPACES + rb"=" + _SPACES + value
     flags = re.IGNORECASE | re.DOTALL
     return re.compile(wanted + rb"|" + _QUOTED, flags), re.compile(wanted, flags)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from shieldx.domains.shadow.matching.chunks import join_chunks
 from shieldx.domains.shadow.matching.cookies import read_cookies
 from shieldx.domains.shadow.matching.escapes import percent_decode
+from shieldx.domains.shadow.matching.header_parameters import UNICODE_SPACE
 from shieldx.domains.shadow.matching.json_parts import read_json
 from shieldx.domains.shadow.matching.multipart import Part, read_multipart
 from shieldx.domains.shadow.matching.urlencoded import read_form
@@ -65,12 +66,12 @@ COLLECTIONS: Final = frozenset(
 
 _HOST: Final = re.compile(rb"[a-zA-Z][a-zA-Z0-9+.\-]*+://[^/?]*+")
 _MEDIA_TYPE: Final = re.compile(
-    rb"(?:[\x00-\x20\x7f]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80)*+(?:"
+    rb"(?:[\x00-\x20\x7f]|" + UNICODE_SPACE + rb")*+(?:"
     rb"(?P<form>application/x-www-form-urlencoded)|(?P<multipart>multipart/form-data)"
     rb"|(?P<json>application/(?:[a-z0-9._\-]++\+)*json)|(?P<xml>(?:application|text)/(?:[a-z0-9._\-]++\+)*xml))",
     re.IGNORECASE,
 )
-"""After spaces of any kind, in UTF-8: Go removes all of Unicode's before it looks at the type."""
+"""After spaces of any kind, as for Go."""
 
 
 class UnknownTarget(ValueError):

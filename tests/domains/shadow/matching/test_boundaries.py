@@ -36,6 +36,8 @@ def read(body: bytes, *content_types: str) -> list[tuple[bytes, bytes]]:
         "; x-boundary=no; boundary=xYz",
         "; boundary=xYz; x-boundary=no",
         '; a="; boundary=no"; boundary=xYz',
+        # Between the parts, Go ignores any space.
+        ";\xa0boundary\u2028=\u3000xYz",
         # Escaped, continued and encoded.
         '; boundary*0="x"; boundary*1="Yz"',
         '; boundary*1=z; boundary*0="xY"',

@@ -84,6 +84,7 @@ def test_a_file_is_no_field(parameters: bytes, filenames: list[bytes]) -> None:
         (b"filename*0='x'", [b"x", b"'x'"]),
         (b"filename*=x.php", [b"x.php"]),
         (b"filename=x.php; =", [b"x.php"]),
+        (b"\xc2\xa0filename\xe2\x80\xa8=\xe3\x80\x80x.php", [b"x.php"]),
     ],
 )
 def test_what_is_a_file_only_to_some_servers_is_a_field_too(parameters: bytes, filenames: list[bytes]) -> None:
