@@ -138,23 +138,13 @@ class _CheckedRecords(PartitionRecords):  # type: ignore[misc] # aiokafka ships 
         yield from self._plain(plain, header)
 
     def _plain(self, batch: memoryview | bytes, header: BatchHeader) -> Iterator[Any]:
-        """The records of an uncompressed batch, decoded by aiokafka, which is fast, up to the first that it cannot."""
+        """The records of an uncompressed batch, decoded by aiokafka, which is fast, or by us where it cannot."""
         self.begun_bytes += content_bytes(batch)
-        number = 0
-        if content_bytes(batch) <= MAX_RECORD_BYTES:
-            decoder = DefaultRecordBatch(batch)
-            while True:
-                try:
-                    record = next(decoder)
-                except StopIteration:
-                    return
-                except Exception:  # noqa: BLE001 - aiokafka raises any error that the bytes cause
-                    break
-                if header.is_whole and record.offset != header.base_offset + number:
-                    break
-                number += 1
-                yield self._consumer_record(self._tp, record)
-        for parsed in parse_records(batch, header, number):
+        records = _decoded(batch, header)
+        if records is not None:
+            yield from [self._consumer_record(self._tp, record) for record in records]
+            return
+        for parsed in parse_records(batch, header):
             if parsed.malformed is None:
                 yield self._parsed(parsed)
             else:
@@ -195,6 +185,19 @@ class _CheckedRecords(PartitionRecords):  # type: ignore[misc] # aiokafka ships 
             length=len(content),
             sha256=sha256(content).hexdigest(),
         )
+
+
+def _decoded(batch: memoryview | bytes, header: BatchHeader) -> list[Any] | None:
+    """The records of an uncompressed batch; None if aiokafka cannot decode all of them, or there is a lot."""
+    if content_bytes(batch) > MAX_RECORD_BYTES or header.record_count > MAX_FETCHED_RECORDS:
+        return None
+    try:
+        records = list(DefaultRecordBatch(batch))
+    except Exception:  # noqa: BLE001 - aiokafka raises any error that the bytes cause
+        return None
+    offsets = [record.offset for record in records]
+    in_order = range(header.base_offset, header.base_offset + len(records)) if header.is_whole else sorted(set(offsets))
+    return records if offsets == list(in_order) else None
 
 
 @checked_overrides

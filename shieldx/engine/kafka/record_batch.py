@@ -179,8 +179,8 @@ def content_bytes(batch: memoryview | bytes) -> int:
     return len(batch) - HEADER_BYTES
 
 
-def parse_records(batch: memoryview | bytes, header: BatchHeader, first: int) -> Iterator[ParsedRecord]:
-    """Read the records of an uncompressed batch from the number `first` on, as far as each can be read.
+def parse_records(batch: memoryview | bytes, header: BatchHeader) -> Iterator[ParsedRecord]:
+    """Read the records of an uncompressed batch, as far as each can be read.
 
     Records that follow bytes without a structure are one malformed record at the batch's last offset.
     """
@@ -190,8 +190,6 @@ def parse_records(batch: memoryview | bytes, header: BatchHeader, first: int) ->
         begin = reader.at
         try:
             content = reader.take(reader.varint())
-            if number < first:
-                continue
             record = _parsed(content, header)
             in_order = record.offset == header.base_offset + number if header.is_whole else record.offset > offset
             _check(in_order, "its offset is out of order")

@@ -34,10 +34,10 @@ XERIAL = b"\x82SNAPPY\x00" + struct.pack(">ii", 1, 1)
 COMPRESSED = (GZIP, SNAPPY, LZ4, ZSTD)
 
 
-def read(raw: bytes, first: int = 0) -> list[ParsedRecord]:
+def read(raw: bytes) -> list[ParsedRecord]:
     """The records of a batch."""
     whole = memoryview(raw)
-    return list(parse_records(decompressed(whole, header_of(whole)), header_of(whole), first))
+    return list(parse_records(decompressed(whole, header_of(whole)), header_of(whole)))
 
 
 def reasons(raw: bytes) -> list[str | None]:
@@ -117,11 +117,6 @@ def test_bytes_without_structure_are_one_record_at_the_last_offset() -> None:
     )
 
 
-def test_reading_begins_at_any_record() -> None:
-    raw = batch(RawRecord(b"", headers=[(b"\xff", b"")]), GOOD, GOOD)
-    assert [record.offset for record in read(raw, first=1)] == [1, 2]
-
-
 def test_a_large_record_is_refused_by_its_size_alone() -> None:
     large, good = read(batch(LARGE, GOOD, codec=ZSTD))
     assert large.malformed == f"it has {len(encoded(LARGE, 0)) - 4} bytes, and the limit is {MAX_RECORD_BYTES}"
@@ -175,7 +170,7 @@ def test_damaged_compression_is_refused_or_read(codec: int, data: st.DataObject)
     except BatchRefusedError:
         return
     assert len(plain) <= HEADER_BYTES + MAX_BATCH_BYTES
-    list(parse_records(plain, header_of(cut), 0))
+    list(parse_records(plain, header_of(cut)))
 
 
 @given(st.binary(max_size=200), st.integers(1, 10))
