@@ -21,7 +21,7 @@ from shieldx.domains.credits.tables import COMMANDS, RESULTS
 from shieldx.engine.kafka.access import refusal
 from shieldx.engine.kafka.clients import new_consumer, new_producer
 from shieldx.engine.kafka.committed_range import start_at, start_at_end
-from shieldx.engine.tasks.codec import CORRELATION_ID, SCHEMA, encode
+from shieldx.engine.tasks.codec import CORRELATION_ID, DECODE_ERRORS, SCHEMA, encode
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import CheckConnection, ShieldXError
@@ -207,7 +207,7 @@ class Client:
                 continue
             try:
                 result = self._decode(record.value)
-            except (msgspec.MsgspecError, TypeError) as error:
+            except (*DECODE_ERRORS, TypeError) as error:
                 detail = f"a record in {RESULTS} is not a result that this release reads: {error}"
                 awaited.result.set_exception(CheckConnection(detail))
             else:

@@ -77,7 +77,8 @@ class StrictDecoder:
         self._decode = decoder.decode
         forms = _Forms()
         forms.add(inspect.type_info(kind))
-        self._comparable = forms.comparable
+        # A lone tagged type may be read without its tag, and its tag is encoded nevertheless.
+        self._comparable = forms.comparable and not _is_lone_tagged(kind)
         self._newest_level = forms.newest_level
 
     def decode(self, value: bytes, level: int | None = None) -> Any:
@@ -138,6 +139,10 @@ def half_surrogate_at(value: bytes) -> int | None:
 def shown_name(name: str) -> str:
     """A name that a sender chose, if it looks like the name of a field; it could be personal data."""
     return name if _SHOWN_NAME.fullmatch(name) else "…"
+
+
+def _is_lone_tagged(kind: Any) -> bool:
+    return getattr(getattr(kind, "__struct_config__", None), "tag", None) is not None
 
 
 class _Forms:

@@ -307,3 +307,13 @@ def test_half_a_surrogate_pair_is_found(parts: list[str]) -> None:
     assert (at is not None) == half
     if at is not None:
         assert value.encode()[at : at + 3].lower() == rb"\ud"
+
+
+class Tagged(msgspec.Struct, omit_defaults=True, tag="tagged"):
+    x: int = 0
+
+
+@pytest.mark.parametrize("value", [b'{"x":1,"y":2}', b'{"type":"tagged","x":1,"y":2}'])
+def test_a_tag_that_was_not_sent_hides_no_unknown_field(value: bytes) -> None:
+    with pytest.raises(LeavesOut, match=r"\$\.y"):
+        StrictDecoder(Tagged).decode(value)

@@ -10,7 +10,7 @@ import msgspec
 from shieldx.cli.committed_records import committed_consumer, partitions_of
 from shieldx.cli.producing import open_producer
 from shieldx.engine.kafka.committed_range import start_at_end
-from shieldx.engine.tasks.codec import CORRELATION_ID, SCHEMA, encode
+from shieldx.engine.tasks.codec import CORRELATION_ID, DECODE_ERRORS, SCHEMA, encode
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import ShieldXError
@@ -19,9 +19,10 @@ from shieldx.messages import Coordinates, DeadLetter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
 
-    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
     from shieldx.bootstrap.platform import Platform
+    from shieldx.engine.tasks.log import Record
 
 LEAST_POLL_MS = 1
 """With 0, aiokafka does not wait at all."""
@@ -94,9 +95,12 @@ class Asking:
         )
 
 
-def letter_about(record: ConsumerRecord, sent: Collection[Coordinates]) -> DeadLetter | None:
+def letter_about(record: Record, sent: Collection[Coordinates]) -> DeadLetter | None:
     """The dead letter in a record, if it concerns one of the sent records."""
     if record.value is None:  # marks a dead letter that was replayed
         return None
-    letter = msgspec.json.decode(record.value, type=DeadLetter)
+    try:
+        letter = msgspec.json.decode(record.value, type=DeadLetter)
+    except DECODE_ERRORS:  # another program's, which `shieldx dead-letters list` names
+        return None
     return letter if letter.source in sent else None

@@ -13,6 +13,7 @@ import msgspec
 from shieldx.cli.committed_records import committed_consumer, committed_records, partitions_of
 from shieldx.cli.record_place import RecordPlace
 from shieldx.cli.stdout import say
+from shieldx.engine.tasks.codec import DECODE_ERRORS
 from shieldx.errors import ShieldXError
 from shieldx.messages import DEAD_LETTERS, DeadLetter
 
@@ -50,7 +51,7 @@ async def read_letters(platform: Platform, partition: int | None = None) -> list
                 continue
             try:
                 contents.append(msgspec.json.decode(record.value, type=DeadLetter))
-            except msgspec.MsgspecError as error:
+            except DECODE_ERRORS as error:
                 say(f"{record.topic}/{record.partition}/{record.offset} is not a dead letter: {error}")
     letters = [_letter(content, replayed) for content in contents]
     return sorted(letters, key=lambda letter: letter.content.at)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiokafka.errors import KafkaError
 
+from shieldx.cli.committed_records import uncommitted_consumer
 from shieldx.engine.kafka.aiokafka_internals import ask_broker
 from shieldx.engine.kafka.aiokafka_requests import open_producers, transactional_ids
 from shieldx.engine.kafka.clients import new_admin, started
+from shieldx.engine.kafka.committed_range import records_of
+from shieldx.engine.kafka.offset_range import OffsetRange
 from shieldx.engine.operations import open_transactions as too_long
 from shieldx.messages import rfc3339
 
@@ -43,7 +46,7 @@ class OpenTransactionStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def open_transactions(platform: Platform, waiting: Iterable[TopicPartition]) -> list[OpenTransactionStatus]:
-    """The transactions in some partitions whose last record is older than `HELD_UP_S`.
+    """The transactions in some partitions whose first record is older than `HELD_UP_S`.
 
     Raises:
         KafkaError: no broker responds.
@@ -57,8 +60,9 @@ async def open_transactions(platform: Platform, waiting: Iterable[TopicPartition
         brokers = [broker["node_id"] for broker in (await admin.describe_cluster())["brokers"]]
         for node_id in brokers:
             found |= await open_producers(partial(ask_broker, admin, node_id), partitions)
+        begun_ms = await _begun_ms(platform, [(tp, it.first_offset) for tp, them in found.items() for it in them])
         old_ms = (time() - too_long.HELD_UP_S) * 1000
-        old = [(tp, it) for tp, producers in found.items() for it in producers if it.last_record_at_ms < old_ms]
+        old = [(tp, it) for tp, them in found.items() for it in them if begun_ms.get((tp, it.first_offset), 0) < old_ms]
         for node_id in brokers if old else []:
             try:
                 names |= await transactional_ids(partial(ask_broker, admin, node_id), {it.producer_id for _, it in old})
@@ -75,3 +79,15 @@ async def open_transactions(platform: Platform, waiting: Iterable[TopicPartition
         )
         for tp, it in old
     ]
+
+
+async def _begun_ms(
+    platform: Platform, firsts: list[tuple[TopicPartition, int]]
+) -> dict[tuple[TopicPartition, int], int]:
+    """The time of the first record of each transaction, by its place. A place is missing if its record is gone."""
+    begun_ms = {}
+    async with uncommitted_consumer(platform) as consumer:
+        for tp, offset in firsts:
+            async for record in records_of(consumer, {tp: OffsetRange(offset, offset + 1)}):
+                begun_ms[tp, offset] = record.timestamp
+    return begun_ms

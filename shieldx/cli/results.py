@@ -17,6 +17,7 @@ from shieldx.cli.result_rows import HEADINGS, row
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, printable, say
 from shieldx.domains.credits.messages import Result
 from shieldx.domains.credits.tables import RESULTS
+from shieldx.engine.tasks.codec import DECODE_ERRORS
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.settings import load_settings
 
@@ -61,7 +62,7 @@ async def _read(
         async for record in committed_records(consumer, RESULTS, numbers, from_end=from_end, follow=follow):
             try:
                 result = decode(record.value or b"")
-            except msgspec.MsgspecError as error:
+            except DECODE_ERRORS as error:
                 say(f"{record.topic}/{record.partition}/{record.offset} is not a result: {error}")
                 continue
             if tenant is None or result.tenant_id == tenant:

@@ -10,6 +10,7 @@ import msgspec
 from shieldx.domains.credits.projections import ACCOUNTS_TABLE, TRANSACTIONS_TABLE, signed
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS, TransactionRow
 from shieldx.engine.kafka.offset_range import OffsetRange
+from shieldx.engine.tasks.codec import DECODE_ERRORS
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.reconciliation.alignment import shown
 from shieldx.reconciliation.report import FaultKind
@@ -214,8 +215,13 @@ class LedgerMirror:
 
     def own_movements(self, records: Sequence[Record]) -> list[Record]:
         """The records of `credits.transactions` that this partition gave out, without those of tenants that came."""
-        prefix = f"{self._partition}-"
-        return [record for record in records if _read_movement(record.value or b"").transaction_id.startswith(prefix)]
+        return [record for record in records if self._is_own(record.value or b"")]
+
+    def _is_own(self, value: bytes) -> bool:
+        try:
+            return _read_movement(value).transaction_id.startswith(f"{self._partition}-")
+        except DECODE_ERRORS:
+            return False  # the sink has set it aside, which is a fault of its own
 
     def movements(self, check: Check, start: tuple[int, int] = FIRST_KEY) -> Movements:
         """The movements from a key on, for comparison in order."""

@@ -15,7 +15,7 @@ from tests.recovery.ordeal import Ordeal, undergo
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = int(os.environ.get("CHAOS_COMMANDS", length(short=10_000, soak=200_000)))
+COMMANDS = int(os.environ.get("CHAOS_COMMANDS", length(short=6_000, soak=200_000)))
 SEED = int(os.environ.get("CHAOS_SEED", time_ns() % 1_000_000))
 ROUNDS = max(1, round(COMMANDS / 60_000))
 

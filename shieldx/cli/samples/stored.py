@@ -12,6 +12,7 @@ from shieldx.domains.shadow.messages import StoredSample
 from shieldx.domains.shadow.tables import SAMPLES
 from shieldx.engine.kafka.committed_range import records_of
 from shieldx.engine.kafka.offset_range import OffsetRange
+from shieldx.engine.tasks.codec import DECODE_ERRORS
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 
@@ -38,7 +39,7 @@ async def stored_samples(platform: Platform, row: SampleSetRow) -> AsyncGenerato
                 continue
             try:
                 stored = decode(record.value)
-            except msgspec.MsgspecError as error:
+            except DECODE_ERRORS as error:
                 say(f"{SAMPLES}/{tp.partition}/{record.offset} is not a valid record of this topic: {error}")
                 continue
             if _version(stored) == _version(row) and stored.index not in seen:

@@ -8,6 +8,7 @@ import msgspec
 
 from shieldx.cli.committed_records import committed_consumer, committed_records, partitions_of
 from shieldx.cli.stdout import say
+from shieldx.engine.tasks.codec import DECODE_ERRORS
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.state.row_key import parse_row_key
 
@@ -36,6 +37,6 @@ async def rows_of(platform: Platform, topic: str, tenant_id: str, kind: type[Row
                 continue
             try:
                 rows[key] = decode(record.value)
-            except msgspec.MsgspecError as error:
+            except DECODE_ERRORS as error:
                 say(f"{topic}/{home}/{record.offset} is not a valid record of this topic: {error}")
     return list(rows.values())

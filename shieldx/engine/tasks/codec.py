@@ -48,6 +48,10 @@ def carried(headers: Iterable[Header]) -> tuple[tuple[str, bytes], ...]:
     return tuple((name, content or b"") for name, content in headers if name in CARRIED)
 
 
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding JSON with msgspec raises for bytes that are not the wanted message."""
+
+
 class Undecodable(Exception):
     """A record that does not match its topic's schemas and becomes a dead letter. The message names the field."""
 

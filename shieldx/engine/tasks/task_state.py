@@ -11,7 +11,7 @@ import msgspec
 from shieldx.engine.declarations.fold import ExpiringFold, RefusingFold
 from shieldx.engine.declarations.manifests import DELETE_RETENTION_MS
 from shieldx.engine.tasks.checkpoint import CHECKPOINT_VERSION, Checkpoint, refusal
-from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.log import TopicPartition, UndecodedRecord
 from shieldx.engine.tasks.partitioner import RowsAtHome
 from shieldx.errors import FixConfiguration, FreeDisk, RestoreTask, ShieldXError, WaitForDisk
 from shieldx.state.forms import FORMAT_LEVEL, UnknownForm
@@ -248,6 +248,11 @@ class TaskState:
 
     def _restore_one(self, record: Record) -> int:
         """Restore one record of a table. Returns its size in bytes."""
+        if isinstance(record, UndecodedRecord):
+            raise FixConfiguration(
+                f"{record.topic}/{record.partition}/{record.offset}, a record of a table, cannot be decoded: "
+                f"{record.reason}. Another program wrote to the topic, or its disk is damaged: restore it from a backup"
+            )
         if record.key is None:
             raise RestoreTask(f"{record.topic}/{record.partition}/{record.offset} has no key; tables need one")
         self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1

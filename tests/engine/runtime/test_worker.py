@@ -390,6 +390,7 @@ async def test_a_transaction_that_a_client_leaves_open_is_named(
             await until(lambda: not worker.ready)
             assert f"credits (credits.commands/1 waits at offset {sent.offset} for a transaction" in worker.waiting_for
             await until(lambda: value_of(metrics, "shieldx_open_transaction_seconds") > 0.3)
+            await producer.send_and_wait(COMMANDS, b"{}", partition=1)  # it is open however busy its producer is
             (found,) = await cli_open_transactions.open_transactions(platform, [place])
             assert (found.first_offset, found.transactional_id) == (sent.offset, foreign)
             tp = KafkaTopicPartition(*place)

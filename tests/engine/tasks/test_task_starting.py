@@ -196,3 +196,12 @@ async def test_a_position_written_by_hand_knows_no_ids() -> None:
     await ran.restart(0)
     await ran.run()
     assert totals(ran) == [1, 2]
+
+
+async def test_a_record_of_a_table_that_cannot_be_decoded_is_named_with_its_reason() -> None:
+    ran = driver()
+    ran.log.append_undecoded(TopicPartition(SUMS, 0), b"raw", "the name of a header is not UTF-8")
+    with pytest.raises(
+        FixConfiguration, match=r"counter\.sums/0/0, .* the name of a header is not UTF-8.*from a backup"
+    ):
+        await ran.restart(0)
