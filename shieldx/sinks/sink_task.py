@@ -197,9 +197,11 @@ class SinkTask:
     def _project(self, records: Sequence[Record], *, checked: bool) -> tuple[SinkRows, list[UnreadableRecord]]:
         rows, unreadable = SinkRows(self._sink.into, checked=checked), list[UnreadableRecord]()
         rows_of = self._sink.rows
-        for record in filter(self._at_home, records):
+        for record in records:
             try:
-                rows.add(record, rows_of(record.topic, record.partition, record.offset, record.key, record.value))
+                projected = [*rows_of(record.topic, record.partition, record.offset, record.key, record.value)]
+                if self._at_home(record):  # only a row that can be read is one that a tenant has left behind
+                    rows.add(record, projected)
             except (ValueError, RecursionError, msgspec.MsgspecError) as error:
                 unreadable.append(UnreadableRecord.of(record, error))
         return rows, unreadable

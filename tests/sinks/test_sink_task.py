@@ -91,9 +91,11 @@ async def test_an_account_that_has_moved_is_not_overwritten_by_the_row_that_it_l
         await former.start()
         await home.start()
         await home.process([account(0, tenant, 5, partition=2), account(1, tenant, 9, partition=2)])
-        assert await former.process([account(0, tenant, 5)]) == 1
-        assert former.positions[BALANCES] == 1
+        garbage = account(1, tenant, 5)._replace(value=b"garbage")
+        assert await former.process([account(0, tenant, 5), garbage]) == 2
+        assert former.positions[BALANCES] == 2
     assert await query(dsn, READ_ACCOUNTS) == [(tenant, 9, 1)]
+    assert [offset for _, offset, *_ in await query(dsn, READ_UNREADABLE)] == [1], "what cannot be read is set aside"
 
 
 async def test_of_two_owners_one_writes_and_the_other_leaves(dsn: str) -> None:

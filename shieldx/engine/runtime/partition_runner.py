@@ -120,6 +120,7 @@ class PartitionRunner:
                 await self._back_off(f"a defect, {type(error).__name__}: see the log")
             finally:
                 self._fed = self._waiting = False
+                self._open_transactions.saw({})  # nothing is measured before the next task runs
                 await task.close()
 
     async def _back_off(self, trouble: str) -> None:
