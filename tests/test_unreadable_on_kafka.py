@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -13,18 +12,17 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shieldx.bootstrap.platform import Platform
-from shieldx.bootstrap.workers import make_workers
 from shieldx.client import Client
 from shieldx.domains.credits.messages import Code, Purchase
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
 from shieldx.domains.shadow.tables import COMMANDS as SHADOW_COMMANDS
 from shieldx.domains.shadow.tables import EVALUATIONS, REPORTS
 from shieldx.domains.shadow.tables import RESULTS as SHADOW_RESULTS
-from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import CORRELATION_ID, REPLY_TO, TICK_HEADERS, TICK_VALUE
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.messages import DEAD_LETTERS
 from shieldx.settings import load_settings
+from tests.workers_in_process import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -39,23 +37,6 @@ PARTITIONS = 3
 REPLIES = "replies"
 ANSWER_S = 20.0
 """Longer than a busy machine takes; a client that is not told waits for 30 s."""
-
-
-@asynccontextmanager
-async def running(platform: Platform) -> AsyncIterator[None]:
-    agents = [platform.agent("credits"), platform.agent("shadow")]
-    async with AsyncExitStack() as stack:
-        works = []
-        for worker, log in make_workers(platform, agents, Metrics(agents)):
-            await log.start()
-            stack.push_async_callback(log.stop)
-            works.append((worker, asyncio.create_task(worker.run())))
-        try:
-            yield
-        finally:
-            for worker, work in works:
-                worker.stop()
-                await work
 
 
 class ForeignClient:
@@ -142,7 +123,7 @@ async def test_commands_about_money_are_read_strictly_and_answered(platform: Pla
         (CONSUME + b',"description":"\\ud83d"', "half of a surrogate pair at byte 120"),
         (CONSUME[:-3], "Input data was truncated"),
     ]
-    async with running(platform):
+    async with running(platform, "credits", "shadow"):
         for members, detail in unreadable:
             answer = await foreign.ask(foreign.command(members))
             told = {name: answer[name] for name in ("code", "detail", "replayed", "topic")}
@@ -160,7 +141,7 @@ async def test_commands_about_money_are_read_strictly_and_answered(platform: Pla
 async def test_a_later_release_and_an_evaluation_that_is_misspelt_are_told(
     platform: Platform, foreign: ForeignClient
 ) -> None:
-    async with running(platform):
+    async with running(platform, "credits", "shadow"):
         later = await foreign.ask(foreign.command(CONSUME), headers=[("schema", b"credits.consume/2")])
         assert (later["code"], later["type"]) == ("unreadable", "consume")
         assert "upgrade the agents before the producers" in later["detail"].lower()
@@ -174,7 +155,7 @@ async def test_a_later_release_and_an_evaluation_that_is_misspelt_are_told(
 
 
 async def test_a_tick_of_a_client_does_not_vanish(platform: Platform, foreign: ForeignClient) -> None:
-    async with running(platform):
+    async with running(platform, "credits", "shadow"):
         answer = await foreign.ask(b'{"type":"tick"}')
         assert answer["code"] == "unreadable"
         asked = int(answer["transaction_id"].partition("-")[2])
@@ -202,7 +183,7 @@ async def test_an_unreadable_command_in_somebody_elses_name_fails_nobody(
             await super()._send(command, correlation_id)
 
     purchase = Purchase(tenant_id=foreign.tenant_id, idempotency_key="k", amount=5)
-    async with running(platform), Telling(platform.connection) as client:
+    async with running(platform, "credits", "shadow"), Telling(platform.connection) as client:
         waiting = asyncio.create_task(client.send(purchase))
         headers = [(CORRELATION_ID, await known)]
         elsewhere = (home_partition(foreign.tenant_id, PARTITIONS) + 1) % PARTITIONS

@@ -29,7 +29,7 @@ class Behind(msgspec.Struct, frozen=True):
 
     records: int | None
     set_aside: int
-    """How many of them stand in `shieldx.unreadable`: they will not come by waiting."""
+    """How many of them are in `shieldx.unreadable`: they will not come by waiting."""
     applied_at: str | None
 
     def log(self, name: str) -> str:

@@ -6,10 +6,8 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from shieldx.domains.credits.tables import COMMANDS
-from shieldx.engine.tasks.codec import why_undecodable
+from shieldx.engine.tasks.codec import DECODE_ERRORS, why_undecodable
 from shieldx.errors import ShieldXError
 from shieldx.importers.bounded_lines import MAX_LINE_BYTES
 from shieldx.strict_reading import LeavesOut, StrictDecoder
@@ -35,7 +33,7 @@ class CommandLines:
         self._decoder = StrictDecoder(reduce(or_, topics[COMMANDS].types().values()))
 
     def decode(self, number: int, line: bytes | None) -> Command:
-        """Decode the command in a line; None stands for a line that is too long.
+        """Decode the command in a line; None means a line that is too long.
 
         Raises:
             CorrectLine: The line is not JSON, or a field is invalid, unknown or there twice.
@@ -44,6 +42,6 @@ class CommandLines:
             raise CorrectLine(f"line {number}: more than {MAX_LINE_BYTES:,} bytes")
         try:
             command: Command = self._decoder.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LeavesOut) as error:
+        except (*DECODE_ERRORS, LeavesOut) as error:
             raise CorrectLine(f"line {number}: {why_undecodable(line, error)}") from error
         return command

@@ -82,15 +82,9 @@ async def lags_of(
         behind = {tp: OffsetRange(max(committed.get(tp, 0), first), end) for tp, (first, end) in stable.items()}
         lags = {tp: each.offsets for tp, each in behind.items()}
         lags |= await _count(consumer, {tp: each for tp, each in behind.items() if 0 < each.offsets <= FEW_OFFSETS})
+    waiting = {tp: max(0, held[tp].end - stable[tp].end) for tp in inputs}
     return [
-        PartitionLag(
-            tp.topic,
-            tp.partition,
-            committed.get(tp),
-            held[tp].end,
-            lags[tp] + max(0, held[tp].end - stable[tp].end),
-            max(0, held[tp].end - stable[tp].end),
-        )
+        PartitionLag(tp.topic, tp.partition, committed.get(tp), held[tp].end, lags[tp] + waiting[tp], waiting[tp])
         for tp in inputs
     ]
 

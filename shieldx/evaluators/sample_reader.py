@@ -17,6 +17,7 @@ from shieldx.engine.kafka.access import translated
 from shieldx.engine.kafka.clients import TASK_REQUEST_TIMEOUT_MS, new_consumer, started
 from shieldx.engine.kafka.committed_range import RangeNotThere, read_ranges
 from shieldx.engine.kafka.offset_range import OffsetRange
+from shieldx.engine.tasks.codec import DECODE_ERRORS
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.evaluators.encoded_set import EncodedSet, decode_sample, encode_sample
 from shieldx.evaluators.errors import AnswerWithError
@@ -142,7 +143,7 @@ class _Found:
                 if (stored.tenant_id, stored.sample_set, stored.version) != wanted:
                     continue
                 encoded = encode_sample(_decode_json_sample(stored.sample))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except DECODE_ERRORS:
                 self._undecodable += 1  # it may be of any set; if it is of this one, it will be missed
                 continue
             self._samples[stored.index] = encoded

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from shieldx.domains.credits.messages import Result
+from shieldx.engine.tasks.codec import DECODE_ERRORS
 from shieldx.messages import AuditAppend, Coordinates
 from shieldx.reconciliation.alignment import Reading, UnreadableRecord
 
@@ -110,7 +111,7 @@ def decoded(decode: Callable[[bytes], Any], value: bytes | None) -> Any:
     """The decoded value, or an `Unreadable`."""
     try:
         return decode(value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         return UnreadableRecord(len(value or b""))
 
 

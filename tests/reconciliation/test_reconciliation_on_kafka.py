@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -16,7 +16,6 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from shieldx.bootstrap.platform import Platform
-from shieldx.bootstrap.workers import make_workers
 from shieldx.cli.committed_records import committed_consumer
 from shieldx.client import Client
 from shieldx.dev.stack import Stack
@@ -24,7 +23,6 @@ from shieldx.domains.audit.tables import DECISIONS, LOG
 from shieldx.domains.credits.messages import Batch, Commit, Consume, Purchase, Refund, Reserve, Result, Single
 from shieldx.domains.credits.tables import ACCOUNTS, COMMANDS, RESULTS, TRANSACTIONS, TransactionRow
 from shieldx.engine.declarations.transactional import TransactionalAgent
-from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.log import Record, TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.keyring.file import make_keyring
@@ -35,6 +33,7 @@ from shieldx.settings import load_settings
 from tests import containers
 from tests.databases import copy, named, new_database, query
 from tests.projections import caught_up
+from tests.workers_in_process import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -75,24 +74,6 @@ async def platform_on(bootstrap: str, dsn: str, folder: Path) -> Platform:
     platform = Platform(load_settings(environment))
     await platform.topic_admin.create(platform.topics, partitions=PARTITIONS, replication=1)
     return platform
-
-
-@asynccontextmanager
-async def running(platform: Platform, *agents: str) -> AsyncIterator[None]:
-    """Workers in this process, which are stopped gracefully on exit."""
-    chosen = [platform.agent(name) for name in agents]
-    made = make_workers(platform, chosen, Metrics(chosen))
-    async with AsyncExitStack() as started:
-        for _, resource in made:
-            await resource.start()
-            started.push_async_callback(resource.stop)
-        works = [asyncio.create_task(worker.run()) for worker, _ in made]
-        try:
-            yield
-        finally:
-            for worker, _ in made:
-                worker.stop()
-            await asyncio.gather(*works)
 
 
 async def spend(client: Client, tenant_id: str, prefix: str) -> None:

@@ -21,7 +21,7 @@ from shieldx.cli.stdout import print_json, printable, say
 from shieldx.domains.audit.entry import AuditEntry
 from shieldx.domains.audit.tables import APPENDS
 from shieldx.domains.privacy.sealing import NONCE_BYTES, Use32ByteKey, seal
-from shieldx.engine.tasks.codec import Codec, Undecodable, encode
+from shieldx.engine.tasks.codec import DECODE_ERRORS, Codec, Undecodable, encode
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import ShieldXError
 from shieldx.keyring.file import read_keyring
@@ -112,7 +112,7 @@ def _text(payload: str | None, file: BinaryIO | None) -> bytes | None:
     try:
         msgspec.json.decode(text)
         text.decode()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         raise click.UsageError("the payload is not a JSON value in UTF-8; a JSON string needs double quotes") from None
     return text.strip()
 

@@ -9,6 +9,7 @@ import msgspec
 
 from shieldx.cli.lines_of_input import STDIN, open_input
 from shieldx.domains.shadow.messages import Evaluate
+from shieldx.engine.tasks.codec import DECODE_ERRORS
 from shieldx.errors import FixConfiguration
 from shieldx.strict_reading import LeavesOut, check_nothing_left_out
 
@@ -47,7 +48,7 @@ def read_request(path: str) -> dict[str, Any]:
         check_nothing_left_out(text, fields)
     except LeavesOut as error:
         raise CorrectRequest(f"{name} is ambiguous: {error}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except DECODE_ERRORS as error:
         raise CorrectRequest(f"{name} is not JSON: {error}; expected an object as in `shieldx evaluate -h`") from error
     if not isinstance(fields, dict):
         raise CorrectRequest(f"{name} is not a JSON object; expected one as in `shieldx evaluate -h`")

@@ -10,10 +10,7 @@ class ShadowReason(DeadLetterReason):
 
     NOT_A_PAYMENT = (
         "not_a_payment",
-        (
-            "A result in the topic of payments answers no command that an evaluation sent to the ledger, or says that "
-            "a command could not be read, which anybody can bring about in an evaluation's name."
-        ),
+        "A result in the topic of payments answers no command that an evaluation sent to the ledger.",
         "Find out who names this topic in `reply-to`: only the agent `shadow` should.",
     )
     SCORE_DOES_NOT_FIT = (

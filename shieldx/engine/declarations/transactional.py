@@ -82,15 +82,19 @@ class TransactionalAgent:
         """Topics of the tables of its state."""
         return tuple(spec.topic for spec in self.state)
 
+    def is_owner_of(self, topic: str) -> bool:
+        """Whether the agent may forward records of one of its inputs, since no other agent writes there."""
+        return self.owns is None or topic in self.owns
+
     @property
     def returns_to(self) -> tuple[str, ...]:
         """The inputs that it owns, and its topic of ticks."""
-        return tuple(topic for topic in self.inputs if topic == self.ticks or self.owns is None or topic in self.owns)
+        return tuple(topic for topic in self.inputs if topic == self.ticks or self.is_owner_of(topic))
 
     @property
     def ticks(self) -> str:
         """The topic that ticks are appended to: the first input that it owns, or one of its own."""
-        owned = [topic for topic in self.reads if self.owns is None or topic in self.owns]
+        owned = [topic for topic in self.reads if self.is_owner_of(topic)]
         return owned[0] if owned else f"{self.name}.ticks"
 
     @property

@@ -114,6 +114,8 @@ class DescribedGroup(NamedTuple):
 async def describe_group(admin: AIOKafkaAdminClient, group: str) -> DescribedGroup:
     """The state of a group. `AIOKafkaAdminClient.describe_consumer_groups` leaves its error code to the caller.
 
+    Ask for one group at a time: aiokafka cannot decode a response about several.
+
     Raises:
         KafkaError: the group coordinator did not respond within 5 s.
     """

@@ -91,7 +91,7 @@ class Codec:
             raise Undecodable("a record without a value")
         try:
             message = self._decoders[topic].decode(value, level)
-        except (UnicodeDecodeError, RecursionError, LeavesOut, msgspec.MsgspecError) as error:
+        except (*DECODE_ERRORS, LeavesOut) as error:
             why = self._of_later_release(topic, headers) or _without_values(why_undecodable(value, error))
             raise Undecodable(why) from error
         if type(message) is Tick:

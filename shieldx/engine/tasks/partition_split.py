@@ -9,6 +9,7 @@ import msgspec
 from shieldx.engine.tasks.log import TopicPartition, Write
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.engine.tasks.position import VERSION, Position
+from shieldx.engine.tasks.task import transactional_id
 from shieldx.errors import FixConfiguration
 from shieldx.state.forms import FORMAT_LEVEL
 from shieldx.state.table import Divided
@@ -153,7 +154,7 @@ class PartitionSplit:
         Only inputs that other agents write, which have stopped. What clients write, the owner forwards itself.
         """
         agent, moved = self._agent, dict(positions)
-        for tp in [tp for tp in positions if tp.topic in agent.reads and tp.topic not in self._owned]:
+        for tp in [tp for tp in positions if tp.topic in agent.reads and not agent.is_owner_of(tp.topic)]:
             writes: dict[TopicPartition, list[Write]] = {}
             async for records in self._log.read_to_end([tp], {tp: positions[tp].next_offset}):
                 for record in records:
@@ -164,10 +165,6 @@ class PartitionSplit:
                 moved |= here
                 writes = {}
         return {tp: self._grown(position, position.next_offset) for tp, position in moved.items()}
-
-    @property
-    def _owned(self) -> frozenset[str]:
-        return frozenset(self._agent.inputs) if self._agent.owns is None else self._agent.owns
 
     def _home_of(self, record: Record) -> int:
         """Where a record belongs. One that is not at home here anyway stays, and is set aside as before."""
@@ -214,4 +211,4 @@ class PartitionSplit:
         self.rows += sum(map(len, writes.values()))
 
     def _id(self, partition: int) -> str:
-        return f"{self._application}.{self._agent.name}.{partition}"
+        return transactional_id(self._application, self._agent, partition)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 
+from shieldx.engine.tasks.codec import DECODE_ERRORS
 from shieldx.engine.tasks.dead_letter_reasons import EngineReason
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _signature_in(headers: Sequence[Header]) -> Signature:
         raise _NoValidSignature("the record has no signature")
     try:
         signature = msgspec.json.decode(content, type=Signature)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except DECODE_ERRORS:
         raise _NoValidSignature("its signature cannot be read") from None
     if signature.version != VERSION:
         raise _NoValidSignature(f"its signature has version {signature.version}; this release reads {VERSION}")

@@ -35,6 +35,7 @@ from shieldx.messages import NO_ORIGIN, ForPartition, Origin, Source
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shieldx.engine.declarations.agent import Agent
     from shieldx.engine.declarations.transactional import TransactionalAgent
     from shieldx.engine.operations.metrics import TaskMetrics
     from shieldx.engine.tasks.context import TaskContext
@@ -72,13 +73,12 @@ class Task:
         self._codec = context.codec
         self._hop = (HOP, str(context.partitions).encode())
         """Marks what is forwarded. Its home may be another one once the topics have more partitions."""
-        self._transactional_id = f"{context.application}.{agent.name}.{partition}"
+        self._transactional_id = transactional_id(context.application, agent, partition)
         self._metrics = metrics
         self._refused = refused
         max_record_bytes = self._limits.max_record_bytes - OVERHEAD_BYTES - MAX_KEY_BYTES
         self._state = TaskState(agent, partition, max_record_bytes, context, metrics)
         self._positions = TaskPositions(agent, partition, context)
-        self._owns = frozenset(agent.inputs) if agent.owns is None else agent.owns
         self._answers = agent.answers or agent.writes[:1]
         self._settled = False
         self._transactions: TransactionalProducer | None = None
@@ -251,7 +251,7 @@ class Task:
             detail = f"forwarded once, and still not in its home partition {home}"
             self._set_aside(record, source, EngineReason.MISPLACED_AGAIN, detail, pending)
             return False
-        if record.topic not in self._owns:
+        if not self._agent.is_owner_of(record.topic):
             detail = f"its home is partition {home}, and only an agent that owns {record.topic} forwards it"
             self._set_aside(record, source, EngineReason.MISPLACED, detail, pending)
             return False
@@ -359,6 +359,11 @@ class Task:
             self._state.committed(written, pending.writes, pending.records)
             self._metrics.committed(pending, self.size_bytes)
         return self._begin()
+
+
+def transactional_id(application: str, agent: Agent, partition: int) -> str:
+    """The id of the producer of one partition. Whoever fences it takes the partition over."""
+    return f"{application}.{agent.name}.{partition}"
 
 
 def _origin_of(headers: Sequence[Header]) -> Origin:

@@ -12,6 +12,7 @@ from aiokafka.errors import for_code
 
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.kafka.access import translated
+from shieldx.engine.kafka.aiokafka_internals import describe_group
 from shieldx.engine.kafka.clients import new_admin, started
 from shieldx.engine.kafka.kafka_log import KafkaLog
 from shieldx.engine.tasks.log import TopicPartition
@@ -104,16 +105,11 @@ class Growth:
         with translated(self._connection, "the consumer groups cannot be read", FixConfiguration):
             async with started(new_admin(self._connection)) as admin:
                 for agent in self._agents:
-                    # One at a time: aiokafka cannot decode an answer about several.
-                    (response,) = await admin.describe_consumer_groups([f"{self._application}.{agent.name}"])
-                    for code, _, _, _, _, members, *_ in response.groups:
-                        if code:
-                            raise for_code(code)
-                        if members:
-                            raise FixConfiguration(
-                                f"a worker of agent {agent.name} is running; stop the workers of every agent first. "
-                                "One that was killed counts until SHIELDX_SESSION_TIMEOUT_MS has passed"
-                            )
+                    if (await describe_group(admin, f"{self._application}.{agent.name}")).members:
+                        raise FixConfiguration(
+                            f"a worker of agent {agent.name} is running; stop the workers of every agent first. "
+                            "One that was killed counts until SHIELDX_SESSION_TIMEOUT_MS has passed"
+                        )
 
     async def unread(self, partitions: int) -> list[TopicPartition]:
         """The first partitions of topics that agents write, with records that the agents that read them have not.
@@ -126,7 +122,7 @@ class Growth:
         for agent in self._agents:
             if not isinstance(agent, TransactionalAgent):
                 continue
-            topics = [topic for topic in agent.reads if agent.owns is not None and topic not in agent.owns]
+            topics = [topic for topic in agent.reads if not agent.is_owner_of(topic)]
             inputs = [TopicPartition(topic, number) for topic in topics for number in range(partitions)]
             async with self._log_of(agent) as log:
                 positions = await log.positions(inputs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -14,21 +13,20 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from shieldx.bootstrap.platform import Platform
-from shieldx.bootstrap.workers import make_workers
 from shieldx.client import Client
 from shieldx.domains.credits.messages import Abort, Code, Purchase, Reserve
 from shieldx.domains.credits.tables import COMMANDS, RESULTS
 from shieldx.domains.shadow import tables
 from shieldx.domains.shadow.messages import Evaluate
 from shieldx.domains.shadow.rule import Signature
-from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.settings import load_settings
 from tests.domains.shadow.test_forged_payments import ANSWERED, foreseen_token
 from tests.recovery.shadow_traffic import Sender, samples
+from tests.workers_in_process import running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from aiokafka import ConsumerRecord
 
@@ -53,21 +51,6 @@ async def platform(kafka: str) -> Platform:
     platform = Platform(load_settings({f"SHIELDX_{name}": str(value) for name, value in given.items()}))
     await platform.topic_admin.create(platform.topics, partitions=PARTITIONS, replication=1)
     return platform
-
-
-@asynccontextmanager
-async def running(platform: Platform, *names: str) -> AsyncIterator[None]:
-    """Workers of some agents, in this process."""
-    agents = [platform.agent(name) for name in names]
-    made = make_workers(platform, agents, Metrics(agents))
-    async with AsyncExitStack() as stack:
-        for worker, service in made:
-            await service.start()
-            stack.push_async_callback(service.stop)
-            work = asyncio.create_task(worker.run())
-            stack.push_async_callback(asyncio.wait, [work])
-            stack.callback(worker.stop)
-        yield
 
 
 async def first(platform: Platform, topic: str, wanted: Callable[[ConsumerRecord], bool]) -> Any:
