@@ -1,1 +1,1 @@
-"""Encryption of personal data, which only the holder of a key can read."""
+"""Data keys of subjects, their erasure, and the requests of subjects."""

@@ -36,6 +36,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     timestamps: Literal["broker", "producer"] = "producer"
     min_compaction_lag: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
     """How long compaction keeps every record."""
+    max_compaction_lag: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
+    """After this time compaction removes what a later record or a tombstone has replaced, in full segments."""
     segment: Annotated[str, msgspec.Meta(pattern=r"^\d+[smhdy]$")] | None = None
     accepts_replies: bool = False
     strict: bool = False
@@ -62,6 +64,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             config["delete.retention.ms"] = str(DELETE_RETENTION_MS)
         if self.min_compaction_lag is not None:
             config[MIN_COMPACTION_LAG] = str(duration_ms(self.min_compaction_lag))
+        if self.max_compaction_lag is not None:
+            config["max.compaction.lag.ms"] = str(duration_ms(self.max_compaction_lag))
         if self.segment is not None:
             config["segment.ms"] = str(duration_ms(self.segment))
         return config

@@ -1,0 +1,137 @@
+"""The messages of the privacy topics.
+
+A subject is a person whose data a tenant has. On the platform it is only named by its pseudonym: a keyed digest of the
+tenant and the name by which the tenant knows the person (`shieldx.privacy.subjects`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from shieldx.messages import Id
+
+MOST_ENCRYPTIONS = 2**32
+"""NIST SP 800-38D, section 8.3: with random nonces of 96 bits, one key may encrypt this often."""
+MOST_GRANTED = 2**24
+"""Encryptions that a producer gets at a time, at most."""
+
+Subject = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+"""The pseudonym of a subject."""
+KeyName = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+"""Names a data key among those of its subject; random. A sealed value's `key_id` is `<subject>.<key>`."""
+Wrapped = Annotated[bytes, Meta(min_length=1, max_length=1024)]
+Time = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$")]
+Note = Annotated[str, Meta(max_length=1024)]
+
+
+class AcquireKey(msgspec.Struct, frozen=True, kw_only=True, tag="acquire_key", tag_field="type"):
+    """Ask for a data key of a subject, and for a number of encryptions with it.
+
+    The subject's newest key is granted if it has that many encryptions left; otherwise the proposed one becomes its
+    newest key. Sending the request again is safe: it only uses up encryptions.
+    """
+
+    tenant_id: Id
+    subject: Subject
+    key: KeyName
+    """The proposed key's name."""
+    kek_id: Id
+    wrapped: Wrapped
+    """The proposed key, wrapped by the key-encryption key `kek_id`."""
+    encryptions: Annotated[int, Meta(ge=1, le=MOST_GRANTED)]
+
+
+class Erase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="erase", tag_field="type"):
+    """Destroy all data keys of a subject, or only `keys` when an erasure is replayed after a restore."""
+
+    tenant_id: Id
+    subject: Subject
+    actor: Id
+    keys: tuple[KeyName, ...] = ()
+    note: Note = ""
+
+
+class Rewrap(msgspec.Struct, frozen=True, kw_only=True, tag="rewrap", tag_field="type"):
+    """Replace the wrapping of a data key, if it is still wrapped by `from_kek_id`."""
+
+    tenant_id: Id
+    subject: Subject
+    key: KeyName
+    from_kek_id: Id
+    kek_id: Id
+    wrapped: Wrapped
+
+
+class RequestKind(StrEnum):
+    """What a subject asks for; the articles are those of the GDPR."""
+
+    ACCESS = "access"
+    RECTIFICATION = "rectification"
+    ERASURE = "erasure"
+    RESTRICTION = "restriction"
+    PORTABILITY = "portability"
+    OBJECTION = "objection"
+
+
+class OpenRequest(msgspec.Struct, frozen=True, kw_only=True, tag="open_request", tag_field="type"):
+    """Record a request of a subject, with the time by which it must be answered."""
+
+    tenant_id: Id
+    request_id: Id
+    subject: Subject
+    kind: RequestKind
+    actor: Id
+    received_at: Time
+    due_at: Time
+
+
+class AnswerRequest(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="answer_request", tag_field="type"
+):
+    """Record that a request was answered, and how."""
+
+    tenant_id: Id
+    request_id: Id
+    actor: Id
+    answer: Note = ""
+
+
+class Code(StrEnum):
+    """How a request or a command ended."""
+
+    OK = "ok"
+    UNREADABLE = "unreadable"
+    KEY_ERASED = "key_erased"
+    """The proposed key was destroyed by an erasure: propose a new one."""
+    KEY_EXISTS = "key_exists"
+    """Another key of the subject has the proposed name."""
+    KEY_UNKNOWN = "key_unknown"
+    NOTHING_TO_ERASE = "nothing_to_erase"
+    WRAPPED_OTHERWISE = "wrapped_otherwise"
+    REQUEST_EXISTS = "request_exists"
+    REQUEST_UNKNOWN = "request_unknown"
+    REQUEST_ANSWERED = "request_answered"
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a message. It never has a wrapped key: only the table `privacy.keys` has."""
+
+    tenant_id: str
+    type: str
+    subject: str
+    code: Code
+    at: str
+    key: str | UnsetType = UNSET
+    """The key that was granted or wrapped again."""
+    kek_id: str | UnsetType = UNSET
+    granted: int | UnsetType = UNSET
+    """Encryptions that the producer may make with the key."""
+    destroyed: tuple[str, ...] | UnsetType = UNSET
+    """The keys that were destroyed."""
+    requests: tuple[str, ...] | UnsetType = UNSET
+    """The requests for erasure that this erasure has answered."""
+    detail: str | UnsetType = UNSET
