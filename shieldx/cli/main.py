@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": CommandEntry("evaluate", "Evaluate a rule on labelled requests before deployment."),
     "rule": CommandEntry("rule", "Put, list, compare and roll back detection rules."),
     "samples": CommandEntry("samples", "Import and list labelled requests for evaluations."),
+    "mask": CommandEntry("mask", "Mask personal data and secrets in a file or a pipe."),
     "migrate": CommandEntry("migrate", "Update the schema in Postgres, or roll it back."),
     "schemas": CommandEntry("schemas", "Print or write the JSON Schema of every message."),
     "config": CommandEntry("config", "Print every setting."),

@@ -1,0 +1,160 @@
+"""Masks a text in one pass: one pattern finds where to look, and the detectors look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import re2
+
+from shieldx.privacy import (
+    card_numbers,
+    ibans,
+    identity_numbers,
+    ip_addresses,
+    mail_addresses,
+    named_values,
+    pem,
+    tokens,
+    user_agents,
+)
+from shieldx.privacy.categories import EVERY_CATEGORY, Category
+from shieldx.privacy.encoded import Encodings
+from shieldx.privacy.stream import LINE_LIMIT_BYTES, StreamMasker, applied
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from shieldx.privacy.detection import Detector, Edit, Finding, Look
+
+_LONGEST_TRIGGER_BYTES = 256
+
+
+class Masker:
+    """Masks personal data and secrets of the given categories. It can be used from several threads."""
+
+    def __init__(
+        self, *, categories: Collection[Category] = EVERY_CATEGORY, line_limit_bytes: int = LINE_LIMIT_BYTES
+    ) -> None:
+        self.categories = frozenset(categories)
+        self._line_limit_bytes = line_limit_bytes
+        plain = _detectors(self.categories)
+        encodings = Encodings(self.plain_edits, self._mask_decoded)
+        self._plain = _Triggers(plain)
+        self._every = _Triggers([*plain, *encodings.detectors()] if plain else plain)
+
+    def mask(self, text: str) -> str:
+        """The text with everything masked. It raises no error, whatever the text."""
+        return self.mask_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    def mask_bytes(self, text: bytes) -> bytes:
+        """The same for bytes in UTF-8 or another superset of ASCII. Other bytes stay as they are."""
+        if len(text) < self._line_limit_bytes and pem.BEGIN not in text:
+            return applied(text, self.edits(text))
+        stream = self.stream()
+        return stream.feed(text) + stream.close()
+
+    def stream(self) -> StreamMasker:
+        """Masks a text that comes in pieces: as `mask_bytes` masks the whole."""
+        bodies = pem.PemBodies() if Category.PEM in self.categories else None
+        return StreamMasker(self.edits, bodies, self._line_limit_bytes)
+
+    def edits(self, text: bytes) -> list[Edit]:
+        """What to change, in order and apart from each other."""
+        edits: list[Edit] = []
+        at = floor = plain_until = 0
+        while True:
+            triggers = self._plain if at < plain_until else self._every
+            place = triggers.next_place(text, at, plain_until)
+            if place is None:
+                if at >= plain_until:
+                    return edits
+                at = plain_until
+                continue
+            finding = triggers.look(text, place, floor)
+            if finding is None:
+                at = place + 1
+                continue
+            edits += finding.edits
+            at, plain_until = max(finding.resume, place + 1), max(finding.plain_until, plain_until)
+            floor = edits[-1].end if edits else 0
+
+    def plain_edits(self, text: bytes) -> list[Edit]:
+        """The same, with no look into encoded text."""
+        edits: list[Edit] = []
+        at = floor = 0
+        while (place := self._plain.next_place(text, at, 0)) is not None:
+            finding = self._plain.look(text, place, floor)
+            at = place + 1
+            if finding is not None:
+                edits += finding.edits
+                at = max(finding.resume, at)
+                floor = edits[-1].end if edits else 0
+        return edits
+
+    def _mask_decoded(self, text: bytes) -> bytes:
+        bodies = pem.PemBodies() if Category.PEM in self.categories else None
+        stream = StreamMasker(self.plain_edits, bodies, len(text) + 1)
+        return stream.feed(text) + stream.close()
+
+
+class _Triggers:
+    """The triggers of some detectors as one pattern, and as a set that says whose trigger it was."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        options = _options()
+        self._looks: list[tuple[Any, Look]] = [(re2.compile(d.trigger, options), d.look) for d in detectors]
+        self._one = re2.compile(b"|".join(b"(?:%b)" % d.trigger for d in detectors), options) if detectors else None
+        self._set = re2.Set.MatchSet(options)
+        for detector in detectors:
+            self._set.Add(detector.trigger)
+        if detectors:
+            self._set.Compile()
+
+    def next_place(self, text: bytes, at: int, before: int) -> int | None:
+        """Where the next trigger begins; with `before`, only if it begins before that."""
+        if self._one is None:
+            return None
+        if at >= before:
+            match = self._one.search(text, at)
+            return None if match is None else match.start()
+        match = self._one.search(text, at, before + _LONGEST_TRIGGER_BYTES)
+        return match.start() if match is not None and match.start() < before else None
+
+    def look(self, text: bytes, place: int, floor: int) -> Finding | None:
+        """What the first detector finds whose trigger begins here."""
+        for number in sorted(self._set.Match(text[place : place + _LONGEST_TRIGGER_BYTES])):
+            trigger, look = self._looks[number]
+            match = trigger.match(text, place)
+            finding: Finding | None = None if match is None else look(text, place, match.end(), floor)
+            if finding is not None:
+                return finding
+        return None
+
+
+def _detectors(categories: frozenset[Category]) -> list[Detector]:
+    """In the order in which they are asked where several triggers begin at the same place."""
+    every = (
+        pem.DETECTOR,
+        mail_addresses.URL_USER,
+        *named_values.detectors(),
+        tokens.JWT,
+        tokens.API_KEY,
+        tokens.BEARER,
+        card_numbers.DETECTOR,
+        ibans.DETECTOR,
+        identity_numbers.SSN,
+        identity_numbers.PHONE,
+        ip_addresses.IPV4,
+        ip_addresses.IPV6,
+        mail_addresses.MAIL,
+        user_agents.DETECTOR,
+    )
+    return [detector for detector in every if detector.category in categories]
+
+
+def _options() -> re2.Options:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.never_nl = True
+    options.max_mem = 64 << 20  # for the states of the automaton, which it forgets beyond that
+    return options

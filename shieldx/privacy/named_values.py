@@ -1,0 +1,176 @@
+"""Finds values by the name in front of them: JSON keys, headers, query parameters, options and XML elements."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from shieldx.privacy.categories import Category
+from shieldx.privacy.detection import MASK, Detector, Edit, Finding
+from shieldx.privacy.user_agents import masked_user_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+SECRET_NAMES = (
+    "access key",
+    "access token",
+    "account key",
+    "api key",
+    "authorization",
+    "client secret",
+    "connection string",
+    "cookie",
+    "credentials",
+    "encryption key",
+    "id token",
+    "passphrase",
+    "passwd",
+    "password",
+    "private key",
+    "pwd",
+    "refresh token",
+    "secret",
+    "secret key",
+    "session id",
+    "shared access key",
+    "signing key",
+    "social security number",
+    "token",
+    "x-amz-signature",
+)
+"""In any case, with `_`, `-` or nothing for a space, and as the end of a longer name: `db_password`."""
+WHOLE_NAMES = ("cvc", "cvv", "cvv2", "otp", "pin", "sig", "ssn")
+"""Names that count only as whole words."""
+_HEADER = re.compile(rb"(?i)(?:authorization|cookie|user.?agent)\Z")
+_HEADER_VALUE = re.compile(rb"[^\"'\\\r\n]+")
+_BARE_VALUE = re.compile(rb"(?:[^\s&\"'<>;,)\]}\\]|[,)\]}][^\s&\"'<>;,)\]}\\]|\\[^nrt\"'\\\s])+")
+_ELEMENT_VALUE = re.compile(rb"[^<\n]+")
+_NUMBER = re.compile(rb"-?\d[0-9.eE+\-]*")
+_NOTHING = re.compile(rb"(?i)(?:null|none|nil|true|false|undefined)(?![\w\-])")
+_SPACE = re.compile(rb"[ \t]*")
+_MOST_BACKSLASHES = 64
+_QUOTE = re.compile(rb"\\*[\"']?")
+_OPENING = re.compile(rb"(\\*)([\"'])")
+_COMMA = re.compile(rb"[ \t]*,[ \t]*")
+_SEPARATOR = re.compile(rb"\\*[\"']?[ \t]*(?:=>|:=|={1,3}|[:>]| )[ \t]*\Z")
+
+
+def secret_names(names: Sequence[str] = ()) -> bytes:
+    """A pattern for the built-in names and more of one's own."""
+    ends = b"|".join(_spelled(name) for name in (*SECRET_NAMES, *names))
+    return rb"(?:%b|\b(?:%b))" % (ends, b"|".join(name.encode() for name in WHOLE_NAMES))
+
+
+def _spelled(name: str) -> bytes:
+    words = re.split(r"[ _\-]+", name)
+    return b"[_\\-]?".join(re.escape(word).encode() for word in words)
+
+
+def detectors(names: Sequence[str] = ()) -> tuple[Detector, ...]:
+    """Detectors of secret values and of user agents by their names."""
+    return (
+        Detector(Category.USER_AGENT, _trigger(rb"user[_\- ]?agent"), partial(_look, masked_user_agent)),
+        Detector(Category.NAMED, _trigger(secret_names(names)), partial(_look, _nothing_kept)),
+        Detector(
+            Category.NAMED,
+            rb"(?i:--[a-z0-9\-]{0,32}%b) {1,4}" % secret_names(names),
+            partial(_look, _nothing_kept),
+        ),
+    )
+
+
+def _nothing_kept(value: bytes) -> bytes:
+    del value
+    return MASK
+
+
+def _trigger(names: bytes) -> bytes:
+    return rb"(?i:%b)(?:\\{0,7}[\"'])?[ \t]{0,4}(?:=>|:=|={1,3}|[:>])" % names
+
+
+def _look(masked: Callable[[bytes], bytes], text: bytes, start: int, end: int, floor: int) -> Finding | None:
+    del floor
+    separator = _SEPARATOR.search(text, start, end)
+    begin = _after_space(text, end)
+    if separator is None:
+        return None
+    if separator.group().strip() == b">":
+        edit = _element(text, start, begin, masked)
+    elif text[begin : begin + 1] == b"[":
+        return _list(text, begin, masked)
+    elif re.match(rb"\\*[\"']", text[begin : begin + 8]):
+        edit = _quoted(text, begin, masked)
+    else:
+        name, in_json = text[start : separator.start()], separator.group().lstrip(b"\\")[:1] == b'"'
+        is_header = separator.group().strip() == b":" and _HEADER.search(name) is not None
+        edit = _bare(text, begin, masked, is_header=is_header, in_json=in_json)
+    return None if edit is None else Finding((edit,), max(edit.end, end))
+
+
+def _element(text: bytes, start: int, begin: int, masked: Callable[[bytes], bytes]) -> Edit | None:
+    """The content of `<password>…</password>`."""
+    if not re.search(rb"<[\w:.\-]{0,64}\Z", text[max(0, start - 66) : start]):
+        return None
+    value = _ELEMENT_VALUE.match(text, begin)
+    return None if value is None else Edit(begin, value.end(), masked(value.group()))
+
+
+def _list(text: bytes, begin: int, masked: Callable[[bytes], bytes]) -> Finding | None:
+    """Every string of a flat list: `"cookie": ["a=1", "b=2"]`."""
+    at = _after_space(text, begin + 1)
+    edits: list[Edit] = []
+    while edit := _quoted(text, at, masked):
+        edits.append(edit)
+        closing = _QUOTE.match(text, edit.end)
+        comma = _COMMA.match(text, closing.end() if closing else edit.end)
+        if comma is None:
+            break
+        at = comma.end()
+    return Finding(tuple(edits), edits[-1].end) if edits else None
+
+
+def _after_space(text: bytes, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return at if space is None else space.end()
+
+
+def _quoted(text: bytes, begin: int, masked: Callable[[bytes], bytes]) -> Edit | None:
+    """The content of a string, which may itself be in a string: its quotes are escaped then."""
+    opening = _OPENING.match(text, begin)
+    if opening is None:
+        return None
+    end = end_of_string(text, opening.end(), opening.group(2), len(opening.group(1)))
+    return Edit(opening.end(), end, masked(text[opening.end() : end])) if end > opening.end() else None
+
+
+def end_of_string(text: bytes, begin: int, quote: bytes, backslashes: int) -> int:
+    r"""Where the content of a string ends that was opened by a quote after so many backslashes.
+
+    In a string in a string, a quote is escaped as `\"`, and one that does not end it as `\\\"`.
+    """
+    line_end = text.find(b"\n", begin)
+    line_end = len(text) if line_end == -1 else line_end
+    at = begin
+    while (at := text.find(quote, at, line_end)) != -1:
+        near = text[max(begin, at - _MOST_BACKSLASHES) : at]
+        before = len(near) - len(near.rstrip(b"\\"))
+        if before <= backslashes or (before - backslashes) % (2 * (backslashes + 1)) == 0:
+            return at - min(before, backslashes)
+        at += 1
+    return line_end
+
+
+def _bare(text: bytes, begin: int, masked: Callable[[bytes], bytes], *, is_header: bool, in_json: bool) -> Edit | None:
+    """A value without quotes. In JSON it becomes a string, so that the line remains JSON."""
+    if _NOTHING.match(text, begin):
+        return None
+    if in_json:
+        number = _NUMBER.match(text, begin)
+        return None if number is None else Edit(begin, number.end(), b'"%b"' % masked(number.group()))
+    value = (_HEADER_VALUE if is_header else _BARE_VALUE).match(text, begin)
+    if value is None:
+        return None
+    shown = value.group().rstrip()
+    return Edit(begin, begin + len(shown), masked(shown))

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+
+from shieldx.privacy import WITHOUT_CLIENT, Category, mask
+from shieldx.privacy.masker import Masker
+
+EXAMPLES = [
+    ("4532-1234-5678-9010", "****-****-****-9010"),
+    ("card=4111111111111111.", "card=************1111."),
+    ("3782 822463 10005", "**** ****** *0005"),
+    ("4111.1111.1111.1111", "****.****.****.1111"),
+    (r"{\"n\":\"\n4111111111111111\"}", r"{\"n\":\"\n************1111\"}"),
+    ("SSN 078-05-1120", "SSN ***-**-****"),
+    ("user@email.com", "us***@email.com"),
+    ("ab@email.com", "a***@email.com"),
+    ("a@email.com", "***@email.com"),
+    ("DE89 3704 0044 0532 0130 00", "DE** **** **** **** **30 00"),
+    ("GB82WEST12345698765432", "GB****************5432"),
+    ("+14155550123", "+*********23"),
+    ("+1 (415) 555-0123", "+* (***) ***-**23"),
+    ("from 203.0.113.7:443", "from 203.0.*.*:443"),
+    ("2001:db8:1:2:3:4:5:6", "2001:db8:*"),
+    ("[2001:db8::1]:443", "[2001:db8:*]:443"),
+    ("::ffff:203.0.113.7", "::ffff:203.0.*.*"),
+    ('"GET / HTTP/1.1" 200 "Mozilla/5.0 (X11; Linux)"', '"GET / HTTP/1.1" 200 "Mozilla/***"'),
+    ("User-Agent: curl/8.5.0 (linux)", "User-Agent: curl/***"),
+    ('{"user_agent":"Firefox/1 (X)"}', '{"user_agent":"Firefox/***"}'),
+    ("bearer abcdef123456", "bearer ***"),
+    ("Authorization: Bearer abc def", "Authorization: ***"),
+    ("Authorization: x\\r\\nHost: y", "Authorization: ***\\r\\nHost: y"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "eyJ***"),
+    ("postgresql://app:pass@db/shieldx", "postgresql://***@db/shieldx"),
+    ("https://u:p@ss@host/a@b", "https://***@host/a@b"),
+    ("/login?token=abc&next=/", "/login?token=***&next=/"),
+    ('{"password": "a b\\"c", "n": 1}', '{"password": "***", "n": 1}'),
+    ('{"pin": 1234, "token": null}', '{"pin": "***", "token": null}'),
+    ('{"Cookie": ["a=1", "b=2"]}', '{"Cookie": ["***", "***"]}'),
+    (r'{"body":"{\"secret\":\"v\\\"w\",\"n\":1}"}', r'{"body":"{\"secret\":\"***\",\"n\":1}"}'),
+    ("Settings(db_password='x', n=1)", "Settings(db_password='***', n=1)"),
+    ("--password hunter2 -v", "--password *** -v"),
+    ("<password>abc</password>", "<password>***</password>"),
+    ("q=user%40email.com&n=1", "q=us***%40email.com&n=1"),
+    ("4111%201111%201111%201111", "****%20****%20****%201111"),
+    ("%7B%22password%22%3A+%22a%22%7D", "%7B%22password%22%3A+%22***%22%7D"),
+    ("<td>user&#64;email.com</td>", "<td>us***&#64;email.com</td>"),
+    ("&quot;password&quot;:&quot;a b&quot;", "&quot;password&quot;:&quot;***&quot;"),
+    ("eyJwYXNzd29yZCI6ImFiYyJ9", "eyJwYXNzd29yZCI6IioqKiJ9"),
+]
+
+
+@pytest.mark.parametrize(("text", "masked"), EXAMPLES, ids=[text for text, _ in EXAMPLES])
+def test_personal_data_and_secrets_are_masked(text: str, masked: str) -> None:
+    assert mask(text) == masked
+    assert mask(masked) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1732270000000",
+        "2026-12-01 16:02:11,123 INFO fetched 812 records",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "0.4532123456789012",
+        "127.0.0.1:9092 0.0.0.0 ::1 [::]:80",
+        "std::string a::b crate::de::Error",
+        "1.3.6.1.4.1.311",
+        "basic configuration, bearer authentication",
+        "max_tokens: 5, tokens=7",
+        "sk-fading-circle-with-a-long-name",
+        "user@localhost",
+        "GB82WEST12345698765433",
+    ],
+)
+def test_what_only_looks_alike_stays(text: str) -> None:
+    assert mask(text) == text
+
+
+def test_a_masker_masks_the_categories_that_it_is_given() -> None:
+    text = "203.0.113.7 user@email.com"
+    assert Masker(categories={Category.EMAIL}).mask(text) == "203.0.113.7 us***@email.com"
+    assert Masker(categories=WITHOUT_CLIENT).mask(text) == "203.0.113.7 us***@email.com"
+    assert Masker(categories=()).mask(text) == text
+
+
+def test_bytes_that_are_no_text_stay() -> None:
+    assert Masker().mask_bytes(b"\xff\xfe user@email.com \x00") == b"\xff\xfe us***@email.com \x00"
