@@ -146,6 +146,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     health_host: Annotated[str, Meta(description="Address to serve /healthz, /readyz and /metrics on")] = "127.0.0.1"
     log_format: Annotated[Literal["json", "text"], Meta(description="Log format of workers")] = "json"
+    masking_rules_file: Annotated[
+        Path | None, Meta(description="TOML file of masking rules of your own; unset: the built-in ones alone")
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse contradictory settings."""

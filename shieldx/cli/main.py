@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import click
 
 from shieldx.cli.lazy_group import CommandEntry, LazyGroup
+from shieldx.cli.masked_stderr import mask_stderr
 from shieldx.errors import ShieldXError
 
 EXIT_INTERRUPTED = 130
@@ -51,6 +52,7 @@ class RootCommands(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call a command."""
+        mask_stderr()
         try:
             return super().invoke(ctx)
         except ShieldXError as error:

@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from shieldx.bootstrap.declared import declared
+from shieldx.bootstrap.masking import masker_of
 from shieldx.bootstrap.platform import Platform
 from shieldx.bootstrap.stack_file import StackFile
 from shieldx.cli.kafka_errors import silence_aiokafka
@@ -78,7 +79,7 @@ def command(partitions: int | None, brokers: str | None, agents: tuple[str, ...]
 async def _serve(
     settings: Settings, asked: int | None, brokers: int | None, names: Sequence[str], *, grow: bool
 ) -> None:
-    log_to_stderr("text", level=logging.WARNING)
+    log_to_stderr("text", masker_of(settings), level=logging.WARNING)
     silence_aiokafka()  # while a new broker starts, aiokafka reports ten errors per second
     stopping = stop_event()
     postgres = needs_postgres(settings, names)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shieldx.bootstrap.masking import masker_of
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.running_workers import run_workers
 from shieldx.cli.stop_signals import stop_event
@@ -32,7 +33,7 @@ def command(agents: tuple[str, ...]) -> None:
     exit code is 2 if restarting would fail in the same way until something is changed. Logs go to stderr.
     """
     settings = load_settings(os.environ)
-    log_to_stderr(settings.log_format)
+    log_to_stderr(settings.log_format, masker_of(settings))
     platform = Platform(settings)
     asyncio.run(_run(platform, [platform.agent(name) for name in dict.fromkeys(agents)]))
 

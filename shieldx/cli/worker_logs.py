@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from shieldx.engine.operations.json_logs import JsonFormatter
+from shieldx.privacy.log_filter import MaskingFilter
+
+if TYPE_CHECKING:
+    from shieldx.privacy.masker import Masker
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -21,9 +26,10 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record) + "".join(given)
 
 
-def log_to_stderr(log_format: str, *, level: int = logging.INFO) -> None:
-    """Log as JSON or text: our own logs from `level` on, and warnings of libraries."""
+def log_to_stderr(log_format: str, masker: Masker, *, level: int = logging.INFO) -> None:
+    """Log as JSON or text, masked: our own logs from `level` on, and warnings of libraries."""
     handler = logging.StreamHandler()
+    handler.addFilter(MaskingFilter(lambda: masker))
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("shieldx").setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -45,8 +46,38 @@ class Detector(NamedTuple):
 
 
 MASK = b"***"
+_ESCAPE = rb"\\(?:[abfnrtv]|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})"
+WORD_BEGINS = rb"(?:\b|_|" + _ESCAPE + rb")"
+"""For a trigger: a word begins, also behind an escape of a JSON or Python string, whose letters are not part of it."""
+_BEFORE_WORD = re.compile(_ESCAPE + rb"|_")
+ENDS_ESCAPE = re.compile(_ESCAPE + rb"\Z")
+
+
+def word_at(text: bytes, start: int) -> int:
+    """Where the word begins whose trigger began here, with `WORD_BEGINS`."""
+    before = _BEFORE_WORD.match(text, start)
+    return start if before is None else before.end()
+
+
+def behind_escape(text: bytes, start: int, end: int) -> int:
+    """Where a run of letters and digits begins, less an escape of which it looks like the rest."""
+    escape = _BEFORE_WORD.match(text, start - 1, end) if start else None
+    return start if escape is None else escape.end()
 
 
 def found(start: int, end: int, replacement: bytes = MASK) -> Finding:
     """A finding of one edit, from whose end the search goes on."""
     return Finding((Edit(start, end, replacement),), end)
+
+
+def keep_last(number: bytes, kept: int) -> bytes:
+    """A number whose letters and digits become `*`, except the last ones. Separators are kept.
+
+    Of a number that has no more letters and digits than are to be kept, none is kept.
+    """
+    places = [match.start() for match in _LETTER_OR_DIGIT.finditer(number)]
+    hidden_until = places[-kept] if len(places) > kept else len(number)
+    return _LETTER_OR_DIGIT.sub(b"*", number[:hidden_until]) + number[hidden_until:]
+
+
+_LETTER_OR_DIGIT = re.compile(rb"[0-9A-Za-z]")

@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes
 
-from shieldx.privacy.detection import Detector, Edit, Finding
+from shieldx.privacy.detection import WORD_BEGINS, Detector, Edit, Finding, word_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ class Encodings:
                 rb"&(?:#\d{2,7}|#[xX][0-9A-Fa-f]{2,6}|amp|apos|at|commat|colon|equals|gt|lt|nbsp|period|plus|quot);",
                 self._look_at_html,
             ),
-            Detector(None, rb"\b(?:" + _OF_TEXT + rb"){4}", self._look_at_base64),
+            Detector(None, WORD_BEGINS + rb"(?:" + _OF_TEXT + rb"){4}", self._look_at_base64),
         )
 
     def _look_at_url(self, text: bytes, start: int, end: int, floor: int) -> Finding:
@@ -83,14 +83,22 @@ class Encodings:
         if not edits:
             return Finding((), begin, end)
         places = _places(text, begin, end, escape, decode)
-        shown = [Edit(places[edit.start], places[edit.end], encode(edit.replacement)) for edit in edits]
+        decoded_edits = [
+            Edit(places[edit.start], places[edit.end], edit.replacement)
+            for edit in edits
+            if not text.endswith(
+                b"://", begin, places[edit.start]
+            )  # the user of a URL ends at an @ that is not encoded
+        ]
         as_it_is = [
             Edit(edit.start + begin, edit.end + begin, edit.replacement) for edit in self._edits(text[begin:end])
         ]
-        return Finding(_together(shown, as_it_is), end, end)
+        every = _together(decoded_edits, as_it_is, encode)
+        return Finding(every, every[-1].end if every else begin, end)
 
     def _look_at_base64(self, text: bytes, start: int, end: int, floor: int) -> Finding | None:
         del end, floor
+        start = word_at(text, start)
         run = _BASE64.match(text, start, start + MOST_BYTES)
         if run is None or text[max(0, start - 1) : start] in _INSIDE_BASE64:
             return None
@@ -124,14 +132,19 @@ def _places(
     return list(accumulate([*lengths, *[1] * (end - at)], initial=begin))
 
 
-def _together(edits: list[Edit], others: list[Edit]) -> tuple[Edit, ...]:
-    """All edits, and those others that are apart from them, in order."""
-    starts, apart = [edit.start for edit in edits], list(edits)
-    for other in others:
-        after = bisect_left(starts, other.end)
-        if after == 0 or edits[after - 1].end <= other.start:
-            apart.append(other)
-    return tuple(sorted(apart))
+def _together(edits: list[Edit], as_it_is: list[Edit], encode: Callable[[bytes], bytes]) -> tuple[Edit, ...]:
+    """All edits of the decoded text, and those of the text as it is that are apart from them.
+
+    What both change in the same way is not encoded: around it, the text is as it is.
+    """
+    starts = [edit.start for edit in edits]
+    both = set(as_it_is)
+    every = [edit if edit in both else edit._replace(replacement=encode(edit.replacement)) for edit in edits]
+    for edit in as_it_is:
+        after = bisect_left(starts, edit.end)
+        if after == 0 or edits[after - 1].end <= edit.start:
+            every.append(edit)
+    return tuple(sorted(every))
 
 
 def _unescaped_byte(escaped: bytes) -> bytes:

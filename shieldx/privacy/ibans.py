@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from shieldx.privacy.card_numbers import keep_last
 from shieldx.privacy.categories import Category
-from shieldx.privacy.detection import Detector, Finding, found
+from shieldx.privacy.detection import WORD_BEGINS, Detector, Finding, found, keep_last, word_at
 
 LENGTHS = {
     country: int(length)
@@ -36,6 +35,7 @@ def is_iban(text: str) -> bool:
 def look(text: bytes, start: int, end: int, floor: int) -> Finding | None:
     """An IBAN that begins here: its country and its last four characters are kept."""
     del end, floor
+    start = word_at(text, start)
     length = LENGTHS.get(text[start : start + 2].decode())
     run = _RUN.match(text, start, start + _MOST_BYTES)
     if length is None or run is None:
@@ -50,4 +50,4 @@ def look(text: bytes, start: int, end: int, floor: int) -> Finding | None:
     return found(start, stop, number[:2] + keep_last(number[2:], _KEPT))
 
 
-DETECTOR = Detector(Category.IBAN, rb"\b[A-Z]{2}\d{2}(?:[ \-]?[A-Z0-9]{4}){2}[ \-]?[A-Z0-9]{3}", look)
+DETECTOR = Detector(Category.IBAN, WORD_BEGINS + rb"[A-Z]{2}\d{2}(?:[ \-]?[A-Z0-9]{4}){2}[ \-]?[A-Z0-9]{3}", look)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from shieldx.privacy.categories import Category
-from shieldx.privacy.detection import MASK, Detector, Edit, Finding, found
+from shieldx.privacy.detection import MASK, Detector, Edit, Finding, behind_escape, found
 
 _LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+-" + bytes(range(0x80, 0x100))
 _LOCAL_MOST_BYTES = 64
@@ -13,6 +13,8 @@ _DOMAIN = re.compile(rb"(?:[A-Za-z0-9\x80-\xff][A-Za-z0-9\-\x80-\xff]*\.)+[A-Za-
 _DOMAIN_MOST_BYTES = 255
 _AUTHORITY_MOST_BYTES = 1024
 _OUTSIDE_AUTHORITY = re.compile(rb"[\s/?#\"'<>\\]")
+_MASKED = re.compile(rb"\*{3}[ .+\-]?\*{0,3}(?:[0-9A-Za-z][ .+\-]?){0,4}\Z")
+"""The rest of a masked number, which is no local part."""
 _KEPT = 2
 
 
@@ -21,9 +23,9 @@ def look_at_mail(text: bytes, start: int, end: int, floor: int) -> Finding | Non
     at = end - 2
     del start
     before = text[max(floor, at - _LOCAL_MOST_BYTES) : at]
-    local = at - len(before) + len(before.rstrip(_LOCAL))
+    local = behind_escape(text, at - len(before) + len(before.rstrip(_LOCAL)), at)
     domain = _DOMAIN.match(text, at + 1, at + 1 + _DOMAIN_MOST_BYTES)
-    if local == at or domain is None:
+    if local == at or _MASKED.search(before) or domain is None:
         return None
     hidden = _after_characters(text, local, at)
     return Finding((Edit(hidden, at, MASK),), at + 1)
@@ -42,7 +44,10 @@ def look_at_url(text: bytes, start: int, end: int, floor: int) -> Finding | None
     if outside := _OUTSIDE_AUTHORITY.search(authority):
         authority = authority[: outside.start()]
     at = authority.rfind(b"@")
-    return found(end, end + at) if at > 0 else Finding((), end)
+    user = authority[: max(0, at)]
+    if not user or (user != MASK and _MASKED.search(user)):
+        return Finding((), end)
+    return found(end, end + at)
 
 
 MAIL = Detector(Category.EMAIL, rb"[A-Za-z0-9._%+\-\x80-\xff]@[A-Za-z0-9\x80-\xff]", look_at_mail)

@@ -18,8 +18,11 @@ from shieldx.privacy import (
     user_agents,
 )
 from shieldx.privacy.categories import EVERY_CATEGORY, Category
+from shieldx.privacy.detection import MASK
 from shieldx.privacy.encoded import Encodings
-from shieldx.privacy.stream import LINE_LIMIT_BYTES, StreamMasker, applied
+from shieldx.privacy.rules import NO_RULES, MaskingRules, OwnPatterns
+from shieldx.privacy.stream import LINE_LIMIT_BYTES, StreamMasker, applied, end_of_short_lines
+from shieldx.privacy.user_agents import masked_user_agent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -33,30 +36,49 @@ class Masker:
     """Masks personal data and secrets of the given categories. It can be used from several threads."""
 
     def __init__(
-        self, *, categories: Collection[Category] = EVERY_CATEGORY, line_limit_bytes: int = LINE_LIMIT_BYTES
+        self,
+        *,
+        categories: Collection[Category] = EVERY_CATEGORY,
+        rules: MaskingRules = NO_RULES,
+        line_limit_bytes: int = LINE_LIMIT_BYTES,
     ) -> None:
         self.categories = frozenset(categories)
         self._line_limit_bytes = line_limit_bytes
-        plain = _detectors(self.categories)
+        plain = _detectors(self.categories, rules.names)
         encodings = Encodings(self.plain_edits, self._mask_decoded)
         self._plain = _Triggers(plain)
         self._every = _Triggers([*plain, *encodings.detectors()] if plain else plain)
+        self._names = named_values.Names(rules.names)
+        self._own_patterns = OwnPatterns(rules)
 
     def mask(self, text: str) -> str:
         """The text with everything masked. It raises no error, whatever the text."""
-        return self.mask_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        given = text.encode("utf-8", "surrogatepass")
+        masked = self.mask_bytes(given)
+        return text if masked is given else masked.decode("utf-8", "surrogatepass")
+
+    def mask_named(self, name: str, text: str) -> str:
+        """A text by the name that it has: as the name says, or as `mask` masks it."""
+        if Category.NAMED in self.categories and self._names.is_secret(name):
+            return MASK.decode()
+        if Category.USER_AGENT in self.categories and self._names.is_user_agent(name):
+            return masked_user_agent(text.encode("utf-8", "surrogatepass")).decode()
+        return self.mask(text)
 
     def mask_bytes(self, text: bytes) -> bytes:
         """The same for bytes in UTF-8 or another superset of ASCII. Other bytes stay as they are."""
-        if len(text) < self._line_limit_bytes and pem.BEGIN not in text:
-            return applied(text, self.edits(text))
+        limit = self._line_limit_bytes
+        if pem.BEGIN not in text and len(text) - end_of_short_lines(text, limit) < limit:
+            return self._mask_lines(text)
         stream = self.stream()
         return stream.feed(text) + stream.close()
 
     def stream(self) -> StreamMasker:
         """Masks a text that comes in pieces: as `mask_bytes` masks the whole."""
-        bodies = pem.PemBodies() if Category.PEM in self.categories else None
-        return StreamMasker(self.edits, bodies, self._line_limit_bytes)
+        return StreamMasker(self.edits, self._mask_lines, self._bodies(), self._line_limit_bytes)
+
+    def _mask_lines(self, text: bytes) -> bytes:
+        return self._own_patterns.mask(applied(text, self.edits(text)))
 
     def edits(self, text: bytes) -> list[Edit]:
         """What to change, in order and apart from each other."""
@@ -92,9 +114,12 @@ class Masker:
         return edits
 
     def _mask_decoded(self, text: bytes) -> bytes:
-        bodies = pem.PemBodies() if Category.PEM in self.categories else None
-        stream = StreamMasker(self.plain_edits, bodies, len(text) + 1)
-        return stream.feed(text) + stream.close()
+        bodies = self._bodies()
+        text = text if bodies is None else bodies.mask(text)
+        return applied(text, self.plain_edits(text))
+
+    def _bodies(self) -> pem.PemBodies | None:
+        return pem.PemBodies() if Category.PEM in self.categories else None
 
 
 class _Triggers:
@@ -131,12 +156,12 @@ class _Triggers:
         return None
 
 
-def _detectors(categories: frozenset[Category]) -> list[Detector]:
+def _detectors(categories: frozenset[Category], names: Sequence[str]) -> list[Detector]:
     """In the order in which they are asked where several triggers begin at the same place."""
     every = (
         pem.DETECTOR,
         mail_addresses.URL_USER,
-        *named_values.detectors(),
+        *named_values.detectors(names),
         tokens.JWT,
         tokens.API_KEY,
         tokens.BEARER,

@@ -43,16 +43,19 @@ SECRET_NAMES = (
 """In any case, with `_`, `-` or nothing for a space, and as the end of a longer name: `db_password`."""
 WHOLE_NAMES = ("cvc", "cvv", "cvv2", "otp", "pin", "sig", "ssn")
 """Names that count only as whole words."""
+_USER_AGENT = rb"user[_\- ]?agent"
 _HEADER = re.compile(rb"(?i)(?:authorization|cookie|user.?agent)\Z")
 _HEADER_VALUE = re.compile(rb"[^\"'\\\r\n]+")
 _BARE_VALUE = re.compile(rb"(?:[^\s&\"'<>;,)\]}\\]|[,)\]}][^\s&\"'<>;,)\]}\\]|\\[^nrt\"'\\\s])+")
-_ELEMENT_VALUE = re.compile(rb"[^<\n]+")
-_NUMBER = re.compile(rb"-?\d[0-9.eE+\-]*")
+_ELEMENT_VALUE = re.compile(rb"[^<\n]+(?=</\w)|(?:[^<\n\"\\]|\\[^nr\n])+")
+_NUMBER = re.compile(rb"-?\d[0-9A-Za-z.+\-]*")
 _NOTHING = re.compile(rb"(?i)(?:null|none|nil|true|false|undefined)(?![\w\-])")
 _SPACE = re.compile(rb"[ \t]*")
 _MOST_BACKSLASHES = 64
 _QUOTE = re.compile(rb"\\*[\"']?")
 _OPENING = re.compile(rb"(\\*)([\"'])")
+_ENDS_JSON = re.compile(rb"[ \t]*(?:[:\n]|\Z|[,}\]][ \t]*(?:[\\\"'{}\[\],\d\n]|null|true|false|\Z))")
+"""What follows a quote in JSON that ends a string and does not begin a value: the string ended in `token=`."""
 _COMMA = re.compile(rb"[ \t]*,[ \t]*")
 _SEPARATOR = re.compile(rb"\\*[\"']?[ \t]*(?:=>|:=|={1,3}|[:>]| )[ \t]*\Z")
 
@@ -71,7 +74,7 @@ def _spelled(name: str) -> bytes:
 def detectors(names: Sequence[str] = ()) -> tuple[Detector, ...]:
     """Detectors of secret values and of user agents by their names."""
     return (
-        Detector(Category.USER_AGENT, _trigger(rb"user[_\- ]?agent"), partial(_look, masked_user_agent)),
+        Detector(Category.USER_AGENT, _trigger(_USER_AGENT), partial(_look, masked_user_agent)),
         Detector(Category.NAMED, _trigger(secret_names(names)), partial(_look, _nothing_kept)),
         Detector(
             Category.NAMED,
@@ -79,6 +82,22 @@ def detectors(names: Sequence[str] = ()) -> tuple[Detector, ...]:
             partial(_look, _nothing_kept),
         ),
     )
+
+
+class Names:
+    """Says of a name, such as a key of a dictionary, what it says of its value."""
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self._secret = re.compile(rb"(?i:%b)\Z" % secret_names(names))
+        self._user_agent = re.compile(rb"(?i:%b)\Z" % _USER_AGENT)
+
+    def is_secret(self, name: str) -> bool:
+        """Whether values of this name are masked whole."""
+        return self._secret.search(name.encode("utf-8", "replace")) is not None
+
+    def is_user_agent(self, name: str) -> bool:
+        """Whether values of this name are user agents."""
+        return self._user_agent.search(name.encode("utf-8", "replace")) is not None
 
 
 def _nothing_kept(value: bytes) -> bytes:
@@ -98,15 +117,25 @@ def _look(masked: Callable[[bytes], bytes], text: bytes, start: int, end: int, f
         return None
     if separator.group().strip() == b">":
         edit = _element(text, start, begin, masked)
-    elif text[begin : begin + 1] == b"[":
-        return _list(text, begin, masked)
-    elif re.match(rb"\\*[\"']", text[begin : begin + 8]):
-        edit = _quoted(text, begin, masked)
+    elif text[begin : begin + 1] == b"[" and (several := _list(text, begin, masked)):
+        return several
+    elif opening := _OPENING.match(text, begin):
+        edit = None if _closes_outer(text, opening, separator.group()) else _quoted(text, begin, masked)
+    elif of_name := _OPENING.match(separator.group()):
+        edit = _unquoted_in_json(text, begin, of_name.group(), masked)
     else:
-        name, in_json = text[start : separator.start()], separator.group().lstrip(b"\\")[:1] == b'"'
+        name = text[start : separator.start()]
         is_header = separator.group().strip() == b":" and _HEADER.search(name) is not None
-        edit = _bare(text, begin, masked, is_header=is_header, in_json=in_json)
+        edit = _bare(text, begin, _HEADER_VALUE if is_header else _BARE_VALUE, masked)
     return None if edit is None else Finding((edit,), max(edit.end, end))
+
+
+def _closes_outer(text: bytes, quote: re.Match[bytes], separator: bytes) -> bool:
+    """Whether a quote ends a string in which the name is, and does not begin the value."""
+    of_name = _OPENING.match(separator)
+    if of_name is None:
+        return _ENDS_JSON.match(text, quote.end()) is not None
+    return len(quote.group(1)) < len(of_name.group(1))
 
 
 def _element(text: bytes, start: int, begin: int, masked: Callable[[bytes], bytes]) -> Edit | None:
@@ -162,15 +191,18 @@ def end_of_string(text: bytes, begin: int, quote: bytes, backslashes: int) -> in
     return line_end
 
 
-def _bare(text: bytes, begin: int, masked: Callable[[bytes], bytes], *, is_header: bool, in_json: bool) -> Edit | None:
-    """A value without quotes. In JSON it becomes a string, so that the line remains JSON."""
-    if _NOTHING.match(text, begin):
-        return None
-    if in_json:
-        number = _NUMBER.match(text, begin)
-        return None if number is None else Edit(begin, number.end(), b'"%b"' % masked(number.group()))
-    value = (_HEADER_VALUE if is_header else _BARE_VALUE).match(text, begin)
+def _unquoted_in_json(text: bytes, begin: int, quote: bytes, masked: Callable[[bytes], bytes]) -> Edit | None:
+    """A number becomes a string, so that the line remains JSON. What Python shows of an object is masked too."""
+    if quote.endswith(b"'"):
+        return _bare(text, begin, _BARE_VALUE, masked)
+    number = _NUMBER.match(text, begin)
+    return None if number is None else Edit(begin, number.end(), quote + masked(number.group()) + quote)
+
+
+def _bare(text: bytes, begin: int, pattern: re.Pattern[bytes], masked: Callable[[bytes], bytes]) -> Edit | None:
+    """A value without quotes."""
+    value = None if _NOTHING.match(text, begin) else pattern.match(text, begin)
     if value is None:
         return None
     shown = value.group().rstrip()
-    return Edit(begin, begin + len(shown), masked(shown))
+    return Edit(begin, begin + len(shown), masked(shown)) if shown else None

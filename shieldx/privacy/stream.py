@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,8 +29,15 @@ class StreamMasker:
     It holds back a line until its end, or 64 KiB of it.
     """
 
-    def __init__(self, edits: Callable[[bytes], list[Edit]], bodies: PemBodies | None, line_limit_bytes: int) -> None:
+    def __init__(
+        self,
+        edits: Callable[[bytes], list[Edit]],
+        mask_lines: Callable[[bytes], bytes],
+        bodies: PemBodies | None,
+        line_limit_bytes: int,
+    ) -> None:
         self._edits = edits
+        self._mask_lines = mask_lines
         self._bodies = bodies
         self._limit = line_limit_bytes
         self._waiting: list[bytes] = []
@@ -59,11 +67,9 @@ class StreamMasker:
     def _decided(self, text: bytes, out: list[bytes]) -> bytes:
         """Mask all whole lines, and parts of longer ones; what remains is returned."""
         while text := self._after_secret(text):
-            at = 0
-            while end := text.rfind(b"\n", at, at + self._limit) + 1:
-                out.append(self._masked(text[at:end]))
-                at = end
-            text = text[at:]
+            if end := end_of_short_lines(text, self._limit):
+                out.append(self._masked(text[:end]))
+                text = text[end:]
             if len(text) < self._limit:
                 break
             cut = self._cut(text[: self._limit])
@@ -74,7 +80,7 @@ class StreamMasker:
     def _masked(self, text: bytes) -> bytes:
         if self._bodies is not None:
             text = self._bodies.mask(text)
-        return applied(text, self._edits(text))
+        return self._mask_lines(text)
 
     def _after_secret(self, text: bytes) -> bytes:
         """Drop the rest of a secret that is longer than a line may be."""
@@ -87,20 +93,34 @@ class StreamMasker:
 
     def _cut(self, part: bytes) -> int:
         """Where to cut a line of which this is the beginning: apart from everything that is masked in it."""
-        whole = [(max(0, edit.start - _BEFORE_EDIT_BYTES), edit) for edit in self._edits(part)]
+        edits = self._edits(part)
+        ends = [edit.end for edit in edits]
         last = len(part) - min(_SEEN_BEYOND_CUT_BYTES, len(part) // 2)
         last = _begin_of_character(part, last)
-        for cut in [*(calm.start() + 2 for calm in _CALM.finditer(part, last // 2, last))][::-1]:
-            if not any(begin < cut < edit.end for begin, edit in whole):
-                return cut
-        for begin, edit in whole:
-            if begin < last < edit.end:
-                if apart := _begin_of_character(part, begin):
-                    return apart
-                if edit.end == len(part):
-                    self._ends_secret = _end_of_secret(part[max(0, edit.start - 1) : edit.start])
-                return edit.end
+
+        def crossing(cut: int) -> Edit | None:
+            after = bisect_right(ends, cut)
+            found = edits[after] if after < len(edits) else None
+            return found if found is not None and found.start - _BEFORE_EDIT_BYTES < cut else None
+
+        for calm in reversed(list(_CALM.finditer(part, last - last // 4, last))):
+            if crossing(calm.start() + 2) is None:
+                return calm.start() + 2
+        if edit := crossing(last):
+            if apart := _begin_of_character(part, max(0, edit.start - _BEFORE_EDIT_BYTES)):
+                return apart
+            if edit.end == len(part):
+                self._ends_secret = _end_of_secret(part[max(0, edit.start - 1) : edit.start])
+            return max(edit.end, 1)
         return last
+
+
+def end_of_short_lines(text: bytes, limit: int) -> int:
+    """Where the last of the whole lines ends that come before any line of more than `limit` bytes."""
+    at = 0
+    while end := text.rfind(b"\n", at, at + limit) + 1:
+        at = end
+    return at
 
 
 def applied(text: bytes, edits: Sequence[Edit]) -> bytes:

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from shieldx.privacy.categories import Category
-from shieldx.privacy.detection import Detector, Finding, found
+from shieldx.privacy.detection import WORD_BEGINS, Detector, Finding, found, word_at
 
 
 class KeyForm(NamedTuple):
@@ -75,6 +75,7 @@ def look_at_bearer(text: bytes, start: int, end: int, floor: int) -> Finding | N
 def look_at_jwt(text: bytes, start: int, end: int, floor: int) -> Finding | None:
     """A signed or encrypted JWT: only how every JWT begins is kept."""
     del end, floor
+    start = word_at(text, start)
     if text[max(0, start - 1) : start] == b"-":
         return None
     header = _JWT_PART.match(text, start)
@@ -87,6 +88,7 @@ def look_at_key(text: bytes, start: int, end: int, floor: int) -> Finding | None
     del end, floor
     if re.match(rb"[\w\-]", text[max(0, start - 1) : start]):
         return None
+    start = word_at(text, start)
     for form, prefix, rest in _COMPILED_FORMS:
         if (begin := prefix.match(text, start)) and (body := rest.match(text, begin.end())):
             if form.prefix.startswith(b"sk-") and not re.search(rb"\d", body.group()):
@@ -99,10 +101,10 @@ _COMPILED_FORMS = tuple(
     (form, re.compile(form.prefix), re.compile(rb"[%b]{%d,}(?![A-Za-z0-9])" % (form.alphabet, form.least)))
     for form in KEY_FORMS
 )
-BEARER = Detector(Category.BEARER, rb"(?i:\b(?:bearer|basic)) {1,3}[A-Za-z0-9._~+/\-]", look_at_bearer)
-JWT = Detector(Category.JWT, rb"\beyJ[A-Za-z0-9_\-]{8}", look_at_jwt)
+BEARER = Detector(Category.BEARER, WORD_BEGINS + rb"(?i:bearer|basic) {1,3}[A-Za-z0-9._~+/\-]", look_at_bearer)
+JWT = Detector(Category.JWT, WORD_BEGINS + rb"eyJ[A-Za-z0-9_\-]{8}", look_at_jwt)
 API_KEY = Detector(
     Category.API_KEY,
-    rb"\b(?:" + b"|".join(rb"%b[%b]{%d}" % (f.prefix, f.alphabet, _OF_A_TRIGGER) for f in KEY_FORMS) + b")",
+    WORD_BEGINS + rb"(?:" + b"|".join(rb"%b[%b]{%d}" % (f.prefix, f.alphabet, _OF_A_TRIGGER) for f in KEY_FORMS) + b")",
     look_at_key,
 )
