@@ -39,10 +39,11 @@ soak: $(INSTALLED) ## The long forms of tests, for hours or SOAK_MINUTES (TESTS=
 run: $(INSTALLED) ## Start the stack and all agents; Ctrl-C stops them
 	@$(BIN)/shieldx up
 
-bench: $(BENCH_INSTALLED) ## Measure the ledger, its peers, the audit log and evaluations (BENCH_OPTIONS=--quick)
+bench: $(BENCH_INSTALLED) ## Measure the ledger, its peers, the audit log, evaluations and masking (BENCH_OPTIONS=--quick)
 	@$(BENCH_BIN)/python -m bench $(BENCH_OPTIONS)
 	@$(BENCH_BIN)/python -m bench.audit $(filter --quick,$(BENCH_OPTIONS))
 	@$(BENCH_BIN)/python -m bench.shadow $(filter --quick,$(BENCH_OPTIONS))
+	@$(BENCH_BIN)/python -m bench.privacy masking $(filter --quick,$(BENCH_OPTIONS))
 
 growth: $(BENCH_INSTALLED) ## Measure throughput, restart time and memory as data grows; an hour or more (BENCH_OPTIONS=--quick)
 	@$(BENCH_BIN)/python -m bench.growth all $(BENCH_OPTIONS)

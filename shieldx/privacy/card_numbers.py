@@ -18,6 +18,7 @@ _TO_SPACES = bytes.maketrans(b".+-", b"   ")
 _MOST_BYTES = 2 * LONGEST
 _MASKED = re.compile(rb"\*{3}[ .+\-]?\*{0,3}(?:\d[ .+\-]?){0,3}\Z")
 """How the bytes before a number end that is the rest of a masked one."""
+_OTHER_NUMBER = re.compile(rb"\d\.\Z|\":[ \t]?-\Z")
 _AFTER_KEY = re.compile(rb"[^\s:,\[{\\](\\{0,7}\"):[ \t]?\Z")
 _ENDS_NUMBER = re.compile(rb"[ \t]*(?:[,}\]\s]|\Z)")
 _CONTINUES = re.compile(rb"[0-9A-Za-z]|\.\d|\*{3}")
@@ -55,9 +56,9 @@ def _quote_in_json(text: bytes, start: int, end: int) -> bytes:
 
 
 def _may_begin(text: bytes, start: int) -> bool:
-    """Not in the middle of a decimal fraction, nor where a masked number ends."""
+    """Not in a decimal fraction or a negative number of JSON, nor where a masked number ends."""
     before = text[max(0, start - 12) : start]
-    return not re.search(rb"\d\.\Z", before) and not _MASKED.search(before)
+    return not _OTHER_NUMBER.search(before) and not _MASKED.search(before)
 
 
 def _endings(text: bytes, start: int) -> list[_Ending]:

@@ -43,7 +43,9 @@ def look_at_ipv6(text: bytes, start: int, end: int, floor: int) -> Finding | Non
     first = start - len(before) + len(before.rstrip(_HEX_OR_COLON))
     if text[max(0, first - 1) : first] in (b"u", b"x"):
         first = max(first, behind_escape(text, first - 1, start + 1))
-    if first == floor > 0 or _MASKED.search(text[max(floor, first - 2) : first]):
+    if (first == floor and text[max(0, floor - 1) : floor].isalnum()) or _MASKED.search(
+        text[max(floor, first - 2) : first]
+    ):
         return None  # the rest of a number that is masked
     address = _COLONS.match(text, first, first + _MOST_BYTES)
     if address is None or not _is_whole(text, first, address.end()):

@@ -51,6 +51,15 @@ class Masker:
         self._names = named_values.Names(rules.names)
         self._own_patterns = OwnPatterns(rules)
 
+    @property
+    def pattern(self) -> Any:
+        """The one pattern of the pass, as RE2 has compiled it; a match is where a detector looks. For measurements.
+
+        Raises:
+            ValueError: the masker has no category, so there is no pattern.
+        """
+        return self._every.compiled()
+
     def mask(self, text: str) -> str:
         """The text with everything masked. It raises no error, whatever the text."""
         given = text.encode("utf-8", "surrogatepass")
@@ -86,13 +95,14 @@ class Masker:
         at = floor = plain_until = 0
         while True:
             triggers = self._plain if at < plain_until else self._every
-            place = triggers.next_place(text, at, plain_until)
-            if place is None:
+            found = triggers.next(text, at, plain_until)
+            if found is None:
                 if at >= plain_until:
                     return edits
                 at = plain_until
                 continue
-            finding = triggers.look(text, place, floor)
+            place, end = found
+            finding = triggers.look(text, place, end, floor)
             if finding is None:
                 at = place + 1
                 continue
@@ -104,8 +114,9 @@ class Masker:
         """The same, with no look into encoded text."""
         edits: list[Edit] = []
         at = floor = 0
-        while (place := self._plain.next_place(text, at, 0)) is not None:
-            finding = self._plain.look(text, place, floor)
+        while (found := self._plain.next(text, at, 0)) is not None:
+            place, end = found
+            finding = self._plain.look(text, place, end, floor)
             at = place + 1
             if finding is not None:
                 edits += finding.edits
@@ -135,25 +146,35 @@ class _Triggers:
         if detectors:
             self._set.Compile()
 
-    def next_place(self, text: bytes, at: int, before: int) -> int | None:
-        """Where the next trigger begins; with `before`, only if it begins before that."""
+    def compiled(self) -> Any:
+        """The triggers as one pattern."""
+        if self._one is None:
+            raise ValueError("a masker without categories looks for nothing")
+        return self._one
+
+    def next(self, text: bytes, at: int, before: int) -> tuple[int, int] | None:
+        """Where the next trigger is; with `before`, only if it begins before that."""
         if self._one is None:
             return None
         if at >= before:
             match = self._one.search(text, at)
-            return None if match is None else match.start()
+            return None if match is None else match.span()
         match = self._one.search(text, at, before + _LONGEST_TRIGGER_BYTES)
-        return match.start() if match is not None and match.start() < before else None
+        return match.span() if match is not None and match.start() < before else None
 
-    def look(self, text: bytes, place: int, floor: int) -> Finding | None:
-        """What the first detector finds whose trigger begins here."""
-        for number in sorted(self._set.Match(text[place : place + _LONGEST_TRIGGER_BYTES])):
+    def look(self, text: bytes, place: int, end: int, floor: int) -> Finding | None:
+        """What the first detector finds whose trigger begins here. The one of the first detector ends at `end`."""
+        first, *others = sorted(self._set.Match(text[place : place + _LONGEST_TRIGGER_BYTES])) or [None]
+        if first is None:
+            return None
+        finding: Finding | None = self._looks[first][1](text, place, end, floor)
+        for number in others:
+            if finding is not None:
+                break
             trigger, look = self._looks[number]
             match = trigger.match(text, place)
-            finding: Finding | None = None if match is None else look(text, place, match.end(), floor)
-            if finding is not None:
-                return finding
-        return None
+            finding = None if match is None else look(text, place, match.end(), floor)
+        return finding
 
 
 def _detectors(categories: frozenset[Category], names: Sequence[str]) -> list[Detector]:

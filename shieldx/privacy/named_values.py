@@ -117,7 +117,7 @@ def _look(masked: Callable[[bytes], bytes], text: bytes, start: int, end: int, f
         return None
     if separator.group().strip() == b">":
         edit = _element(text, start, begin, masked)
-    elif text[begin : begin + 1] == b"[" and (several := _list(text, begin, masked)):
+    elif text[begin : begin + 1] == b"[" and (several := _list(text, begin, separator.group(), masked)):
         return several
     elif opening := _OPENING.match(text, begin):
         edit = None if _closes_outer(text, opening, separator.group()) else _quoted(text, begin, masked)
@@ -146,10 +146,13 @@ def _element(text: bytes, start: int, begin: int, masked: Callable[[bytes], byte
     return None if value is None else Edit(begin, value.end(), masked(value.group()))
 
 
-def _list(text: bytes, begin: int, masked: Callable[[bytes], bytes]) -> Finding | None:
+def _list(text: bytes, begin: int, separator: bytes, masked: Callable[[bytes], bytes]) -> Finding | None:
     """Every string of a flat list: `"cookie": ["a=1", "b=2"]`."""
     at = _after_space(text, begin + 1)
     edits: list[Edit] = []
+    opening = _OPENING.match(text, at)
+    if opening is None or _closes_outer(text, opening, separator):
+        return None
     while edit := _quoted(text, at, masked):
         edits.append(edit)
         closing = _QUOTE.match(text, edit.end)

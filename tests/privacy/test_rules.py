@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shieldx.errors import FixConfiguration
+from shieldx.privacy.masker import Masker
+from shieldx.privacy.rules import read_rules
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RULES = r"""
+names = ["customer reference"]
+
+[[rule]]
+name = "case number"
+pattern = 'CASE-\d{4}-\d{4}'
+keep_last = 4
+
+[[rule]]
+name = "ward"
+pattern = '^ward \w+'
+replacement = "ward ?"
+"""
+
+
+def written(folder: Path, content: str) -> Path:
+    path = folder / "masking.toml"
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def test_rules_of_ones_own_mask_after_the_built_in_ones(tmp_path: Path) -> None:
+    masker = Masker(rules=read_rules(written(tmp_path, RULES)))
+    text = 'ward B: CASE-1234-5678 {"customer_reference": "Ann"} user@email.com\nward C\n'
+    masked = 'ward ?: ****-****-5678 {"customer_reference": "***"} us***@email.com\nward ?\n'
+    assert masker.mask(text) == masked
+    stream = masker.stream()
+    assert b"".join(stream.feed(text[at : at + 1].encode()) for at in range(len(text))) == masked.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("names = [", "masking.toml is not TOML: Invalid value (at end of document)"),
+        ("names = 'x'", "masking.toml: Expected `array`, got `str` - at `$.names`"),
+        ("rulez = []", "masking.toml: Object contains unknown field `rulez`"),
+        ("[[rule]]\nname = 'a'", "rule 'a': Object missing required field `pattern`"),
+        ("[[rule]]\nname = 'a'\npattern = 1", "rule 'a', pattern: Expected `str`, got `int`"),
+        ("[[rule]]\nname = 'a'\npattern = '('", "rule 'a': RE2 refuses its pattern: missing ): ("),
+        ("[[rule]]\nname = 'a'\npattern = '(?<=x)y'", "rule 'a': RE2 refuses its pattern: invalid perl operator: (?<"),
+        ("[[rule]]\nname = 'a'\npattern = 'x*'", "rule 'a': its pattern matches the empty text"),
+        ("[[rule]]\nname = 'a'\npattern = 'x'\n" * 2, "rule 'a': another rule has the same name"),
+        (
+            "[[rule]]\nname = 'a'\npattern = 'x'\nkeep_last = 2\nreplacement = '-'",
+            "rule 'a': it has replacement or keep_last, not both",
+        ),
+    ],
+)
+def test_a_wrong_file_is_refused_by_the_rule(tmp_path: Path, content: str, says: str) -> None:
+    with pytest.raises(FixConfiguration) as refused:
+        read_rules(written(tmp_path, content))
+    assert says in str(refused.value)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FixConfiguration, match="cannot read"):
+        read_rules(tmp_path / "none.toml")
