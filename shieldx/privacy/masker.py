@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shieldx.privacy.detection import Detector, Edit, Finding, Look
 
 _LONGEST_TRIGGER_BYTES = 256
+_BLOCK = 64 * 1024
 
 
 class Masker:
@@ -62,6 +63,22 @@ class Masker:
 
     def mask(self, text: str) -> str:
         """The text with everything masked. It raises no error, whatever the text."""
+        if len(text) <= _BLOCK:
+            return self._mask_block(text)
+        parts: list[str] = []
+        at = copied = 0
+        while at < len(text):
+            end = _end_of_block(text, at)
+            given = text[at:end].encode("utf-8", "surrogatepass")
+            if not self._is_clean(given):
+                if pem.BEGIN in given:
+                    return self._mask_block(text)  # a PEM block may go on in the next block
+                parts += (text[copied:at], self.mask_bytes(given).decode("utf-8", "surrogatepass"))
+                copied = end
+            at = end
+        return "".join((*parts, text[copied:])) if parts else text
+
+    def _mask_block(self, text: str) -> str:
         given = text.encode("utf-8", "surrogatepass")
         masked = self.mask_bytes(given)
         return text if masked is given else masked.decode("utf-8", "surrogatepass")
@@ -76,11 +93,21 @@ class Masker:
 
     def mask_bytes(self, text: bytes) -> bytes:
         """The same for bytes in UTF-8 or another superset of ASCII. Other bytes stay as they are."""
-        limit = self._line_limit_bytes
-        if pem.BEGIN not in text and len(text) - end_of_short_lines(text, limit) < limit:
+        if self._is_clean(text):
+            return text
+        if pem.BEGIN not in text and self._has_short_lines(text):
             return self._mask_lines(text)
         stream = self.stream()
         return stream.feed(text) + stream.close()
+
+    def _is_clean(self, text: bytes) -> bool:
+        """Whether nothing at all is found, not even a place to look at: so it is with most of a log."""
+        clean = self._has_short_lines(text) and self._every.next(text, 0, 0) is None
+        return clean and not self._own_patterns.match(text)
+
+    def _has_short_lines(self, text: bytes) -> bool:
+        limit = self._line_limit_bytes
+        return len(text) < limit or len(text) - end_of_short_lines(text, limit) < limit
 
     def stream(self) -> StreamMasker:
         """Masks a text that comes in pieces: as `mask_bytes` masks the whole."""
@@ -131,6 +158,11 @@ class Masker:
 
     def _bodies(self) -> pem.PemBodies | None:
         return pem.PemBodies() if Category.PEM in self.categories else None
+
+
+def _end_of_block(text: str, at: int) -> int:
+    """Where to end a block of whole lines that fits into the processor's cache: one large block takes twice as long."""
+    return text.rfind("\n", at, at + _BLOCK) + 1 or text.find("\n", at) + 1 or len(text)
 
 
 class _Triggers:

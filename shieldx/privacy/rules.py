@@ -65,9 +65,13 @@ class OwnPatterns:
             re2.compile("|".join(pattern.pattern for _, pattern in self._rules), options) if rules.rules else None
         )
 
+    def match(self, text: bytes) -> bool:
+        """Whether a rule matches somewhere."""
+        return self._any is not None and self._any.search(text) is not None
+
     def mask(self, text: bytes) -> bytes:
         """The text with everything masked that a rule matches."""
-        if self._any is None or self._any.search(text) is None:
+        if not self.match(text):
             return text
         for rule, pattern in self._rules:
             text = pattern.sub(lambda found, rule=rule: _masked(rule, found.group()), text)

@@ -84,5 +84,11 @@ def test_a_masker_masks_the_categories_that_it_is_given() -> None:
     assert Masker(categories=()).mask(text) == text
 
 
+def test_a_large_text_is_masked_as_its_bytes() -> None:
+    lines = "".join(f"{number} é user@email.com\n" for number in range(10_000)) + "x" * 100_000 + " user@email.com"
+    assert mask(lines).encode() == Masker().mask_bytes(lines.encode())
+    assert mask("nothing here\n" * 10_000) == "nothing here\n" * 10_000
+
+
 def test_bytes_that_are_no_text_stay() -> None:
     assert Masker().mask_bytes(b"\xff\xfe user@email.com \x00") == b"\xff\xfe us***@email.com \x00"

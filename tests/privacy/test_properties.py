@@ -4,16 +4,20 @@ import json
 from time import process_time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shieldx.privacy.masker import Masker
+from tests.lengths import SOAK, length
 from tests.privacy.texts import TEXTS
 
 MASKER = Masker()
 OF_SHORT_LINES = Masker(line_limit_bytes=2_000)
+THE_SAME_EXAMPLES = settings(derandomize=not SOAK, max_examples=length(short=200, soak=20_000))
+"""In `make test` a failure must be of the change at hand. New examples are tried in `make soak`."""
 
 
+@THE_SAME_EXAMPLES
 @given(TEXTS)
 def test_masking_twice_is_masking_once(text: str) -> None:
     once = MASKER.mask(text)
@@ -43,6 +47,7 @@ VALUES = st.recursive(
 )
 
 
+@THE_SAME_EXAMPLES
 @given(VALUES)
 def test_json_remains_json(value: object) -> None:
     line = json.dumps({"value": value})
