@@ -18,12 +18,14 @@ MOST_ENCRYPTIONS = 2**32
 """NIST SP 800-38D, section 8.3: with random nonces of 96 bits, one key may encrypt this often."""
 MOST_GRANTED = 2**24
 """Encryptions that a producer gets at a time, at most."""
+MOST_KEYS = 512
+"""Data keys of a subject. They are in one row, which must fit into a record."""
 
 Subject = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
 """The pseudonym of a subject."""
 KeyName = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
 """Names a data key among those of its subject; random. A sealed value's `key_id` is `<subject>.<key>`."""
-Wrapped = Annotated[bytes, Meta(min_length=1, max_length=1024)]
+Wrapped = Annotated[bytes, Meta(min_length=1, max_length=512)]
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$")]
 Note = Annotated[str, Meta(max_length=1024)]
 
@@ -109,6 +111,7 @@ class Code(StrEnum):
     """The proposed key was destroyed by an erasure: propose a new one."""
     KEY_EXISTS = "key_exists"
     """Another key of the subject has the proposed name."""
+    TOO_MANY_KEYS = "too_many_keys"
     KEY_UNKNOWN = "key_unknown"
     NOTHING_TO_ERASE = "nothing_to_erase"
     WRAPPED_OTHERWISE = "wrapped_otherwise"
@@ -129,7 +132,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The key that was granted or wrapped again."""
     kek_id: str | UnsetType = UNSET
     granted: int | UnsetType = UNSET
-    """Encryptions that the producer may make with the key."""
+    """Encryptions that the producer may do with the key."""
     destroyed: tuple[str, ...] | UnsetType = UNSET
     """The keys that were destroyed."""
     requests: tuple[str, ...] | UnsetType = UNSET

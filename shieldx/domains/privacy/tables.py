@@ -16,18 +16,27 @@ REQUESTS = "privacy.requests"
 AUDIT = "audit.decisions"
 
 
-class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A data key of a subject, wrapped. The table's key is `tenant_id/subject/key`."""
+class DataKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A data key, wrapped by the key-encryption key `kek_id`."""
+
+    key: str
+    kek_id: str
+    wrapped: bytes
+    granted: int
+    """Encryptions with it that producers were granted."""
+    created_at: str
+
+
+class SubjectKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """The data keys of a subject, the newest last. The table's key is `tenant_id/subject`."""
 
     tenant_id: str
     subject: str
-    key: str
-    kek_id: str
-    """The key-encryption key that wraps it."""
-    wrapped: bytes
-    granted: int
-    """Encryptions that producers were granted with this key."""
-    created_at: str
+    keys: tuple[DataKey, ...]
+
+    def find(self, key: str) -> DataKey | None:
+        """The data key of a name, if there is one."""
+        return next((each for each in self.keys if each.key == key), None)
 
 
 class ErasureRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +47,7 @@ class ErasureRow(msgspec.Struct, frozen=True, kw_only=True):
     erased_at: str
     """The time of the last erasure."""
     keys: tuple[str, ...]
-    """All data keys that were destroyed. They are never accepted again."""
+    """The names of all data keys that were destroyed. They are never accepted again."""
 
 
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
