@@ -1,4 +1,4 @@
-"""credits-statements: copies the ledger's accounts and transactions to Postgres."""
+"""credits-statements: copies the ledger's accounts and transactions to Postgres, personal data apart."""
 
 from shieldx.domains.credits import projections, tables
 from shieldx.engine.declarations.sink import Sink, SqlTable
@@ -13,6 +13,7 @@ agent = Sink(
             key=projections.TRANSACTIONS_KEY,
             columns=projections.TRANSACTIONS_COLUMNS,
         ),
+        SqlTable(name=projections.PERSONAL_TABLE, key=projections.PERSONAL_KEY, columns=projections.PERSONAL_COLUMNS),
     ),
     rows=projections.rows,
     tenants={tables.ACCOUNTS: bytes.decode},

@@ -127,7 +127,7 @@ class AuditAppend(
     personal: bool = False
 
 
-class Sealed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Sealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A payload that only the holder of a key can read, until the key is erased. Bytes are base64."""
 
     sealed: Literal["A256GCM"]

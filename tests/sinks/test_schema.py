@@ -23,7 +23,14 @@ TABLES = (
     "SELECT table_schema || '.' || table_name FROM information_schema.tables "
     "WHERE table_schema IN ('shieldx', 'credits') ORDER BY 1"
 )
-ALL = ["credits.accounts", "credits.transactions", "shieldx.positions", "shieldx.unreadable"]
+ALL = [
+    "credits.accounts",
+    "credits.personal_data",
+    "credits.transactions",
+    "privacy.erased_keys",
+    "shieldx.positions",
+    "shieldx.unreadable",
+]
 
 
 @pytest.fixture

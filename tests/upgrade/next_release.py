@@ -41,7 +41,7 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
             "    Code.INSUFFICIENT_FUNDS: 13,\n",
             "    Code.SPENDING_LIMIT: 18,\n    Code.INSUFFICIENT_FUNDS: 13,\n",
         ),
-        ('    "atomic": 8,\n', '    "atomic": 8,\n    "category": 9,\n'),
+        ('    "personal": 10,\n', '    "personal": 10,\n    "category": 11,\n'),
         (
             "def pack(command: Command, outcome: Outcome) -> bytes:\n",
             "def pack(command: Command, outcome: Outcome, version: int = VERSION) -> bytes:\n",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from shieldx.messages import Id
+from shieldx.messages import Id, Sealed
 from shieldx.state.deduplication import body_digest
 
 if TYPE_CHECKING:
@@ -45,6 +45,15 @@ class Code(StrEnum):
 Description = Annotated[str, Meta(max_length=1024)]
 
 
+class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What paid for credits. A card's number never gets this far: the reference of whoever took the payment does."""
+
+    reference: Sealed
+    brand: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+    """For example `visa`, as `shieldx.privacy.card_brand` names it."""
+    last_four: Annotated[str, Meta(pattern=r"^[0-9]{4}$")]
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str.lower):
     """The fields of every command.
 
@@ -62,6 +71,7 @@ class Purchase(Command, frozen=True, kw_only=True):
 
     amount: int
     description: Description = ""
+    payment: Payment | None = None
 
 
 class Consume(Command, frozen=True, kw_only=True):
@@ -69,6 +79,8 @@ class Consume(Command, frozen=True, kw_only=True):
 
     amount: int
     description: Description = ""
+    personal: Sealed | None = None
+    """Personal data about the use, sealed."""
 
 
 class Reserve(Command, frozen=True, kw_only=True):

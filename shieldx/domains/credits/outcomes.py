@@ -70,6 +70,8 @@ FIELD_NUMBERS = {
     "transaction_id": 6,
     "commands": 7,
     "atomic": 8,
+    "payment": 9,
+    "personal": 10,
 }
 """Pinned, like codes. A field has the same number in every command."""
 _NO_FIELD = 255

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+from shieldx.domains.credits.messages import Payment
+from shieldx.messages import Sealed
+
 COMMANDS = "credits.commands"
 RESULTS = "credits.results"
 ACCOUNTS = "credits.accounts"
@@ -57,3 +60,5 @@ class TransactionRow(msgspec.Struct, frozen=True):
     idempotency_key: str
     description: str
     refunds: str | msgspec.UnsetType = msgspec.UNSET
+    payment: Payment | msgspec.UnsetType = msgspec.UNSET
+    personal: Sealed | msgspec.UnsetType = msgspec.UNSET

@@ -8,6 +8,7 @@ import msgspec
 
 from shieldx.domains.privacy import tables
 from shieldx.domains.privacy.messages import AnswerRequest, Code, Erase, OpenRequest, Result
+from shieldx.domains.privacy.subjects import audited_subject
 from shieldx.messages import AuditAppend, Coordinates, Output, rfc3339
 
 if TYPE_CHECKING:
@@ -19,11 +20,6 @@ ACTIONS = {Erase: "privacy.erase", OpenRequest: "privacy.open_request", AnswerRe
 """The messages that are audited."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-def subject_of(pseudonym: str) -> str:
-    """A subject as entries of the audit log name it."""
-    return f"subject/{pseudonym}"
 
 
 def result(message: Any, source: Source, subject: str, *, code: Code = Code.OK, **figures: Any) -> Output:
@@ -57,7 +53,7 @@ def appended(
         idempotency_key=source.place,
         actor=message.actor,
         action=ACTIONS[type(message)],
-        subject=subject_of(subject),
+        subject=audited_subject(subject),
         outcome=code,
         source=Coordinates(source.topic, source.partition, source.offset),
         at=rfc3339(source.at_ms),

@@ -1,0 +1,17 @@
+"""privacy-erasures: copies the names of destroyed keys to Postgres, where what they sealed is deleted."""
+
+from shieldx.domains.privacy import projections, tables
+from shieldx.engine.declarations.sink import Sink, SqlTable
+
+agent = Sink(
+    name="privacy-erasures",
+    reads=(tables.ERASURES,),
+    into=(
+        SqlTable(
+            name=projections.ERASED_KEYS_TABLE,
+            key=projections.ERASED_KEYS_KEY,
+            columns=projections.ERASED_KEYS_COLUMNS,
+        ),
+    ),
+    rows=projections.rows,
+)
