@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 
 TABLES = (
     "SELECT table_schema || '.' || table_name FROM information_schema.tables "
-    "WHERE table_schema IN ('shieldx', 'credits') ORDER BY 1"
+    "WHERE table_schema IN ('shieldx', 'credits', 'privacy') ORDER BY 1"
 )
 ALL = [
     "credits.accounts",
