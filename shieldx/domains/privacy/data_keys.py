@@ -8,10 +8,20 @@ from msgspec.structs import replace
 
 from shieldx.domains.privacy.messages import MOST_ENCRYPTIONS, MOST_KEYS, Code
 from shieldx.domains.privacy.tables import DataKey, ErasureRow, SubjectKeys
+from shieldx.messages import rfc3339
 
 if TYPE_CHECKING:
     from shieldx.domains.privacy.messages import AcquireKey, Erase, Rewrap
     from shieldx.state.keyed_table import KeyedTable
+    from shieldx.state.timers import Timers
+
+
+SWEEP_AFTER_MS = 2 * 3_600_000
+"""Twice the time after which the broker closes a segment of `privacy.keys`.
+
+It closes one only when it appends to the partition again, and compacts only closed ones: without another record, a
+destroyed key would stay in a quiet partition for ever.
+"""
 
 
 class Refused(Exception):
@@ -26,9 +36,13 @@ class Refused(Exception):
 class DataKeys:
     """The keys of the subjects of one partition, and the names of those that were destroyed."""
 
-    def __init__(self, keys: KeyedTable[SubjectKeys], erasures: KeyedTable[ErasureRow]) -> None:
+    def __init__(self, keys: KeyedTable[SubjectKeys], erasures: KeyedTable[ErasureRow], timers: Timers) -> None:
         self._keys = keys
         self._erasures = erasures
+        self._timers = timers
+        for place, row in erasures.items():
+            if row.sweep_at_ms is not None:
+                timers.schedule(place, row.sweep_at_ms)
 
     def acquire(self, request: AcquireKey, at: str) -> DataKey:
         """Grant encryptions with the newest key, or make the proposed key the newest one.
@@ -63,7 +77,7 @@ class DataKeys:
         self._keys.put(replace(row, keys=keys), row.tenant_id, row.subject)
         return wrapped
 
-    def destroy(self, erase: Erase, at: str) -> tuple[str, ...]:
+    def destroy(self, erase: Erase, at_ms: int) -> tuple[str, ...]:
         """Destroy all keys of a subject, or those that the erasure names, and return their names.
 
         Named keys are refused from now on even if the table does not have them, since a backup may.
@@ -81,10 +95,31 @@ class DataKeys:
             self._keys.delete(*place)
         gone = () if before is None else before.keys
         names = tuple(dict.fromkeys((*gone, *destroyed, *erase.keys)))
-        erased_at = at if before is None or names != gone else before.erased_at
-        erasure = ErasureRow(tenant_id=erase.tenant_id, subject=erase.subject, erased_at=erased_at, keys=names)
+        erasure = ErasureRow(
+            tenant_id=erase.tenant_id,
+            subject=erase.subject,
+            erased_at=rfc3339(at_ms) if before is None or names != gone else before.erased_at,
+            keys=names,
+            sweep_at_ms=at_ms + SWEEP_AFTER_MS,
+        )
         self._erasures.put(erasure, *place)
+        self._timers.schedule(place, at_ms + SWEEP_AFTER_MS)
         return destroyed
+
+    def sweep(self, at_ms: int, limit: int) -> bool:
+        """Write the rows of up to `limit` erased subjects again. Returns whether there are more."""
+        for _ in range(limit):
+            place = self._timers.pop_due(at_ms)
+            if place is None:
+                return False
+            row, erasure = self._keys.get(*place), self._erasures.get(*place)
+            if row is None:
+                self._keys.delete(*place)
+            else:
+                self._keys.put(row, *place)
+            if erasure is not None:
+                self._erasures.put(replace(erasure, sweep_at_ms=None), *place)
+        return True
 
     def _check_proposed(self, request: AcquireKey, row: SubjectKeys | None) -> None:
         erasure = self._erasures.get(request.tenant_id, request.subject)

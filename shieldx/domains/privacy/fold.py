@@ -26,7 +26,7 @@ class PrivacyFold:
     """
 
     def __init__(self, context: FoldContext) -> None:
-        self._keys = DataKeys(context.table(state.KEYS), context.table(state.ERASURES))
+        self._keys = DataKeys(context.table(state.KEYS), context.table(state.ERASURES), context.timers)
         self._requests = SubjectRequests(context.table(state.REQUESTS))
 
     def apply(self, message: Message, source: Source) -> list[Output]:
@@ -36,6 +36,10 @@ class PrivacyFold:
         except Refused as refusal:
             subject = getattr(message, "subject", "")
             return [result(message, source, subject, code=refusal.code, detail=refusal.detail)]
+
+    def expire(self, at_ms: int, limit: int) -> tuple[list[Output], bool]:
+        """Write the rows of up to `limit` subjects again whose keys were destroyed a while ago."""
+        return [], self._keys.sweep(at_ms, limit)
 
     def _apply(self, message: Message, source: Source) -> list[Output]:
         at = rfc3339(source.at_ms)
@@ -59,7 +63,7 @@ class PrivacyFold:
         ]
 
     def _erase(self, erase: Erase, source: Source, at: str) -> list[Output]:
-        destroyed = self._keys.destroy(erase, at)
+        destroyed = self._keys.destroy(erase, source.at_ms)
         requests = self._requests.answer_erasures(erase, at)
         code = Code.OK if destroyed or erase.keys else Code.NOTHING_TO_ERASE
         about = {"keys": destroyed or erase.keys, "requests": requests}

@@ -7,6 +7,6 @@ from shieldx.domains.privacy.tables import ErasureRow, RequestRow, SubjectKeys
 from shieldx.state.keyed_table import keyed_table
 
 KEYS = keyed_table(tables.KEYS, SubjectKeys)
-ERASURES = keyed_table(tables.ERASURES, ErasureRow)
+ERASURES = keyed_table(tables.ERASURES, ErasureRow, resident=True)
 REQUESTS = keyed_table(tables.REQUESTS, RequestRow, resident=True)
 STATE = (KEYS, ERASURES, REQUESTS)

@@ -48,6 +48,8 @@ class ErasureRow(msgspec.Struct, frozen=True, kw_only=True):
     """The time of the last erasure."""
     keys: tuple[str, ...]
     """The names of all data keys that were destroyed. They are never accepted again."""
+    sweep_at_ms: int | None = None
+    """When the subject's row is written again, so that the broker closes the segment that has the destroyed keys."""
 
 
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True):

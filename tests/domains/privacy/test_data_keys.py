@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from shieldx.domains.privacy.data_keys import DataKeys, Refused
+from shieldx.domains.privacy.data_keys import SWEEP_AFTER_MS, DataKeys, Refused
 from shieldx.domains.privacy.messages import MOST_ENCRYPTIONS, MOST_GRANTED, MOST_KEYS, Code, Result
 from shieldx.domains.privacy.state import ERASURES as ERASURES_TABLE
 from shieldx.domains.privacy.state import KEYS as KEYS_TABLE
@@ -58,7 +58,7 @@ async def test_the_keys_of_a_subject_fit_into_a_record() -> None:
     state = PartitionState(STATE)
     state.table(KEYS_TABLE).put(row, "acme", ADA)
     with pytest.raises(Refused, match=f"has {MOST_KEYS} keys, each used up"):
-        DataKeys(state.table(KEYS_TABLE), state.table(ERASURES_TABLE)).acquire(acquire("f" * 16), AT)
+        DataKeys(state.table(KEYS_TABLE), state.table(ERASURES_TABLE), state.timers).acquire(acquire("f" * 16), AT)
 
 
 async def test_an_erasure_destroys_every_key_of_one_subject_only() -> None:
@@ -86,6 +86,30 @@ async def test_an_erasure_of_named_keys_spares_those_that_came_later() -> None:
     assert (replayed.code, replayed.destroyed) == (Code.OK, ())
     assert outcome(await answer(agent, acquire(FIRST))) == (Code.OK, SECOND)
     assert [row.keys for row in rows(agent, ERASURES)] == [(FIRST,)]
+
+
+async def test_the_row_of_an_erased_subject_is_written_again_so_that_its_segment_is_closed() -> None:
+    agent = driver()
+    await answer(agent, acquire(FIRST))
+    await answer(agent, erase())
+    await agent.restart(0)
+    assert [record.value is None for record in agent.read(KEYS)] == [False, True]
+    agent.advance(SWEEP_AFTER_MS)
+    await agent.tick()
+    assert [record.value is None for record in agent.read(KEYS)] == [False, True, True]
+    agent.advance(SWEEP_AFTER_MS)
+    await agent.tick()
+    assert len(agent.read(KEYS)) == 3
+
+
+async def test_a_sweep_keeps_the_keys_of_a_subject_that_came_back() -> None:
+    agent = driver()
+    await answer(agent, acquire(FIRST))
+    await answer(agent, erase())
+    await answer(agent, acquire(SECOND))
+    agent.advance(SWEEP_AFTER_MS)
+    await agent.tick()
+    assert outcome(await answer(agent, acquire(FIRST, encryptions=1))) == (Code.OK, SECOND)
 
 
 async def test_an_erasure_that_finds_no_key_says_so() -> None:
