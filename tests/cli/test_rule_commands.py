@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from shieldx.bootstrap.platform import Platform
-from shieldx.cli.shadow.commands import CorrectCommand, carry_out
+from shieldx.cli.asking import CorrectCommand
+from shieldx.cli.shadow.commands import carry_out
 from shieldx.domains.shadow.messages import PutRule
 from shieldx.domains.shadow.rule import Keywords, Signature, rule_hash
 from shieldx.settings import load_settings

@@ -1,4 +1,4 @@
-"""Reads a tenant's rows from the tables of the agent `shadow`."""
+"""Reads a tenant's rows from a table of an agent."""
 
 from __future__ import annotations
 
