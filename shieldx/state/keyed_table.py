@@ -38,15 +38,21 @@ def keyed_table(
     resident: bool = False,
     extra_bytes: Callable[[Any], int] = lambda _: 0,
     moved: Callable[[int, bytes], bytes] = lambda _, value: value,
+    leaves_nothing: bool = False,
 ) -> TableSpec[KeyedTable[Any]]:
     """Declare a table of rows of one type, or of a union of tagged types.
 
     A `resident` table keeps every row in memory even with a store, for folds that keep indexes over all rows.
     `extra_bytes` estimates how much memory a fold uses per row in addition to the row itself. `moved` gives a row as
-    another partition has it; see `TableSpec`.
+    another partition has it, and `leaves_nothing` deletes it here; see `TableSpec`.
     """
     decode = msgspec.json.Decoder(row).decode
-    return TableSpec(topic, lambda context: KeyedTable(topic, decode, context, resident, extra_bytes), moved=moved)
+    return TableSpec(
+        topic,
+        lambda context: KeyedTable(topic, decode, context, resident, extra_bytes),
+        moved=moved,
+        leaves_nothing=leaves_nothing,
+    )
 
 
 class KeyedTable(Generic[Row]):

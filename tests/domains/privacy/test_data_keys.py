@@ -11,6 +11,7 @@ from shieldx.domains.privacy.state import ERASURES as ERASURES_TABLE
 from shieldx.domains.privacy.state import KEYS as KEYS_TABLE
 from shieldx.domains.privacy.state import STATE
 from shieldx.domains.privacy.tables import ERASURES, KEYS, RESULTS, DataKey, SubjectKeys
+from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.state.partition_state import PartitionState
 from tests.domains.privacy.privacy_agent import ADA, BOB, FIRST, SECOND, acquire, answer, driver, erase, rewrap, rows
 
@@ -154,3 +155,15 @@ async def test_what_cannot_be_read_is_answered() -> None:
     (result,) = agent.messages(RESULTS)
     assert (result.code, result.tenant_id, result.type) == (Code.UNREADABLE, "acme", "erase")
     assert ADA not in str(result)
+
+
+async def test_a_tenant_that_moves_to_another_partition_leaves_no_key_behind() -> None:
+    agent = driver()
+    moving = next(name for name in map(str, range(100)) if home_partition(name, 2) == 1)
+    agent.send("privacy.key-requests", msgspec.structs.replace(acquire(), tenant_id=moving))
+    await answer(agent, acquire(SECOND))
+    await agent.grow(2)
+    await answer(agent, acquire(SECOND))
+    left = {(record.partition, record.key): record.value for record in agent.read(KEYS)}
+    assert left[0, f"{moving}/{ADA}".encode()] is None
+    assert left[1, f"{moving}/{ADA}".encode()] is not None
