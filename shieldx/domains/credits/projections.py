@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shieldx.classification import NEITHER, PSEUDONYM
 from shieldx.domains.credits.tables import ACCOUNTS, AccountRow, TransactionRow
 from shieldx.messages import MAX_ID_LENGTH
 
@@ -26,6 +27,7 @@ ACCOUNTS_COLUMNS = {
     "source_partition": "integer",
     "source_offset": "bigint",
 }
+ACCOUNTS_OWN = dict.fromkeys(("source_partition", "source_offset"), NEITHER)
 TRANSACTIONS_TABLE = "credits.transactions"
 TRANSACTIONS_KEY = {"transaction_id": "text"}
 TRANSACTIONS_COLUMNS = {
@@ -41,9 +43,11 @@ TRANSACTIONS_COLUMNS = {
     "description": "text",
     "refunds": "text",
 }
+TRANSACTIONS_OWN = dict.fromkeys(("partition", "input_offset", "batch_index", "at"), NEITHER)
 PERSONAL_TABLE = "credits.personal_data"
 PERSONAL_KEY = {"transaction_id": "text"}
 PERSONAL_COLUMNS = {"tenant_id": "text", "key_id": "text", "payment": "text", "personal": "text"}
+PERSONAL_OWN = {"key_id": PSEUDONYM}
 _GROWS = {"purchase", "refund"}
 _FALLS = {"consume", "commit"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shieldx.classification import PSEUDONYM
 from shieldx.domains.privacy.subjects import key_id_of
 from shieldx.domains.privacy.tables import ErasureRow
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 ERASED_KEYS_TABLE = "privacy.erased_keys"
 ERASED_KEYS_KEY = {"key_id": "text"}
 ERASED_KEYS_COLUMNS = {"tenant_id": "text", "erased_at": "timestamptz"}
+ERASED_KEYS_OWN = {"key_id": PSEUDONYM}
 
 _erasure = msgspec.json.Decoder(ErasureRow)
 
