@@ -18,7 +18,7 @@ from shieldx.evaluators.with_parent import die_with_parent
 from tests import containers
 from tests.lengths import SOAK, length
 from tests.pgbouncer_install import InstalledPgBouncer, NoPgBouncer, installed_pgbouncer
-from tests.running_order import in_order
+from tests.running_order import SharedTests, in_order
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,6 +36,12 @@ _STARTER = "starter_pid"
 def pytest_configure_node(node: Any) -> None:
     """Tell each process of a parallel run which process it belongs to."""
     node.workerinput[_STARTER] = os.getpid()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedTests | None:
+    """Keep the tests of a unit in one process, in the order of this run."""
+    return SharedTests(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
