@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.cli_stack import PARTITIONS, TIMEOUT_S, CliStack
+from tests.databases import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,4 +26,5 @@ def place(tmp_path_factory: pytest.TempPathFactory, ring: Path, kafka_installed:
     first, made, *others = [line for line in errors.splitlines() if "WARNING" not in line]
     assert first == "starting Kafka and Postgres"
     assert made.startswith("creating a database for Postgres")
-    assert others == ["applied 3 migrations", "starting the agents", "stopped the agents; stopping Kafka and Postgres"]
+    migrated = f"applied {len(list(MIGRATIONS.glob('*.sql')))} migrations"
+    assert others == [migrated, "starting the agents", "stopped the agents; stopping Kafka and Postgres"]
