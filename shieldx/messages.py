@@ -152,10 +152,12 @@ class AuditAppend(
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A payload that only the holder of a key can read, until the key is erased. Bytes are base64."""
+    """A value that only the holder of a key can read, until the key is erased. Bytes are base64."""
 
-    sealed: Annotated[Literal["A256GCM"], NEITHER]
+    sealed: Annotated[Literal["A256GCM/1"], NEITHER]
+    """AES-256-GCM, and the version of what is bound to the ciphertext."""
     key_id: Annotated[Id, PSEUDONYM]
+    """`<subject>.<key>` for a data key of the platform. Producers may use keys of their own, with ids of their own."""
     nonce: Annotated[bytes, NEITHER]
     ciphertext: Annotated[bytes, CIPHERTEXT]
 

@@ -30,7 +30,7 @@ KEPT = "SELECT transaction_id, key_id FROM credits.personal_data ORDER BY 1"
 
 
 def sealed(subject: str) -> Sealed:
-    return Sealed(sealed="A256GCM", key_id=key_id_of(subject, KEY), nonce=b"n" * 12, ciphertext=b"c" * 32)
+    return Sealed(sealed="A256GCM/1", key_id=key_id_of(subject, KEY), nonce=b"n" * 12, ciphertext=b"c" * 32)
 
 
 def purchase(offset: int, subject: str) -> Record:

@@ -50,7 +50,7 @@ def test_a_command_of_a_batch_has_its_index_and_a_refund_what_it_gives_back() ->
 
 
 def with_personal() -> TransactionRow:
-    sealed = Sealed(sealed="A256GCM", key_id="person/7", nonce=b"n" * 12, ciphertext=b"c" * 32)
+    sealed = Sealed(sealed="A256GCM/1", key_id="person/7", nonce=b"n" * 12, ciphertext=b"c" * 32)
     return msgspec.structs.replace(transaction("consume", 7, "3-5"), personal=sealed)
 
 

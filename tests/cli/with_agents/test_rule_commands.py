@@ -20,7 +20,7 @@ from tests.cli.cli_stack import TIMEOUT_S, CliStack
 
 pytestmark = pytest.mark.integration
 
-CRS = Path(__file__).parents[2] / "../shared/data/crs/rules.json"
+CRS = Path(__file__).parents[3] / "../shared/data/crs/rules.json"
 FIRST, SECOND = Signature(pattern="' or 1=1"), Keywords(keywords=("union", "select"))
 
 

@@ -1,0 +1,1 @@
+"""Measures the protection of personal data."""

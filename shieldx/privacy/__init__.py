@@ -1,0 +1,1 @@
+"""Protection of personal data: sealing, key wrapping, pseudonyms. Pure."""
