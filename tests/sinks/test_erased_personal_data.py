@@ -12,9 +12,9 @@ import pytest
 
 from shieldx.domains.credits.messages import Payment
 from shieldx.domains.credits.tables import TRANSACTIONS, TransactionRow
-from shieldx.domains.privacy.subjects import key_id_of
 from shieldx.domains.privacy.tables import ERASURES, ErasureRow
 from shieldx.messages import Sealed
+from shieldx.privacy.key_id import DataKeyId
 from tests.databases import query
 from tests.sinks.ledger_rows import AT_MS, Record
 from tests.sinks.sink_tasks import STATEMENTS, pool, sink_of, task_of
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 pytestmark = pytest.mark.integration
+
+
+def key_id_of(subject: str, key: str) -> str:
+    return DataKeyId("acme", subject, key).key_id
+
 
 ADA, BOB = "ada0" * 8, "b0b0" * 8
 KEY = "1" * 16

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from shieldx.messages import Envelope, Source
 
-ACTIONS = {Erase: "privacy.erase", OpenRequest: "privacy.open_request", AnswerRequest: "privacy.answer_request"}
+ERASE = "privacy.erase"
+"""The action of an erasure. `keys` of its payload are what was destroyed: a restored backup is erased by them again."""
+ACTIONS = {Erase: ERASE, OpenRequest: "privacy.open_request", AnswerRequest: "privacy.answer_request"}
 """The messages that are audited."""
 
 _encode = msgspec.json.Encoder().encode

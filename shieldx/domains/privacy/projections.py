@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shieldx.classification import PSEUDONYM
-from shieldx.domains.privacy.subjects import key_id_of
 from shieldx.domains.privacy.tables import ErasureRow
+from shieldx.privacy.key_id import DataKeyId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,4 +35,4 @@ def rows(topic: str, partition: int, offset: int, key: bytes | None, value: byte
     row = _erasure.decode(value)
     erased_at = datetime.fromisoformat(row.erased_at)
     for name in row.keys:
-        yield ERASED_KEYS_TABLE, (key_id_of(row.subject, name),), (row.tenant_id, erased_at)
+        yield ERASED_KEYS_TABLE, (DataKeyId(row.tenant_id, row.subject, name).key_id,), (row.tenant_id, erased_at)

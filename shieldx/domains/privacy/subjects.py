@@ -1,19 +1,15 @@
-"""How sealed values and entries of the audit log name subjects and their keys."""
+"""How entries of the audit log name subjects."""
 
 from __future__ import annotations
 
-
-def key_id_of(subject: str, key: str) -> str:
-    """The `key_id` of what was sealed with a data key of a subject."""
-    return f"{subject}.{key}"
-
-
-def subject_of_key_id(key_id: str) -> str:
-    """The subject whose key it is; empty if it is none of a subject's."""
-    subject, dot, _ = key_id.partition(".")
-    return subject if dot else ""
+_PREFIX = "subject/"
 
 
 def audited_subject(subject: str) -> str:
     """A subject as entries of the audit log name it."""
-    return f"subject/{subject}"
+    return f"{_PREFIX}{subject}"
+
+
+def subject_of_entry(name: str) -> str:
+    """The subject that an entry of the audit log names."""
+    return name.removeprefix(_PREFIX)

@@ -282,7 +282,7 @@ class TaskState:
     def _note_left(self, topic: str, key: bytes, *, deleted: bool) -> None:
         if deleted:
             self._left.pop((topic, key), None)
-        elif any(spec.topic == topic and spec.leaves_nothing for spec in self._agent.state):
+        elif any(spec.topic == topic and spec.erasable for spec in self._agent.state):
             self._left[topic, key] = None
 
     def _made(self, positions: Mapping[TopicPartition, int]) -> Checkpoint:
