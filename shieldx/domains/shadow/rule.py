@@ -24,25 +24,22 @@ time."""
 
 Target = Annotated[str, msgspec.Meta(min_length=1, max_length=256), NEITHER]
 """A part of a request, such as `args`, or one with a name: `headers:user-agent`. docs/reference/rules.md lists them."""
-Transformation = Annotated[
-    Literal[
-        "url_decode",
-        "html_entity_decode",
-        "js_decode",
-        "css_decode",
-        "base64_decode",
-        "escape_sequence_decode",
-        "utf8_to_unicode",
-        "lowercase",
-        "remove_nulls",
-        "remove_whitespace",
-        "compress_whitespace",
-        "replace_comments",
-        "remove_comment_characters",
-        "normalize_path",
-        "command_line",
-    ],
-    NEITHER,
+Transformation = Literal[
+    "url_decode",
+    "html_entity_decode",
+    "js_decode",
+    "css_decode",
+    "base64_decode",
+    "escape_sequence_decode",
+    "utf8_to_unicode",
+    "lowercase",
+    "remove_nulls",
+    "remove_whitespace",
+    "compress_whitespace",
+    "replace_comments",
+    "remove_comment_characters",
+    "normalize_path",
+    "command_line",
 ]
 DEFAULT_TARGETS = ("path", "args", "arg_names", "headers", "cookies", "body")
 DEFAULT_TRANSFORMATIONS: tuple[Transformation, ...] = ("url_decode",)
@@ -57,7 +54,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     targets: Annotated[tuple[Target, ...], msgspec.Meta(min_length=1, max_length=MAX_TARGETS)] = DEFAULT_TARGETS
     excluded: Annotated[tuple[Target, ...], msgspec.Meta(max_length=MAX_TARGETS)] = ()
     """Parts to exclude: `headers:cookie`, or all whose names match a regular expression: `args:/^csrf_/`."""
-    transformations: tuple[Transformation, ...] = DEFAULT_TRANSFORMATIONS
+    transformations: tuple[Annotated[Transformation, NEITHER], ...] = DEFAULT_TRANSFORMATIONS
 
 
 class Signature(Scope, frozen=True, kw_only=True, tag="signature", tag_field="type"):
