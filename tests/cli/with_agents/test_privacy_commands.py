@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shieldx.bootstrap.key_encryption import key_encryption
 from shieldx.bootstrap.platform import Platform
+from shieldx.cli.rows import rows_of
 from shieldx.client import Client
 from shieldx.domains.credits.messages import Batch, Consume, Payment, Purchase
+from shieldx.domains.privacy.tables import SubjectKeys
+from shieldx.engine.declarations.manifests import load_manifests
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.keyring.file import add_key
 from shieldx.messages import AuditAppend
 from shieldx.sealer import Sealer
 from shieldx.settings import load_settings
 from tests.cli.cli_stack import PARTITIONS
-from tests.databases import query
-from tests.polling import until_answered
+from tests.databases import MIGRATIONS, query
+from tests.polling import until_answered, until_true
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from shieldx.messages import Sealed
@@ -78,9 +85,20 @@ async def produced(place: CliStack, tenant_id: str, *subjects: str) -> None:
         for subject in subjects:
             await producer.buy(f"buy {subject}", subject)
             await producer.use(f"use {subject}", subject)
-        sealed = await producer.sealed("audit.appends", "payload", "entry", subjects[0])
+        sealed = await producer.sealed("audit.appends", "payload", f"entry {subjects[0]}", subjects[0])
     append = place.call(
-        *("audit", "append", "--tenant", tenant_id, "--key", "entry", "--action", "user.login", "--subject", "order/1"),
+        *(
+            "audit",
+            "append",
+            "--tenant",
+            tenant_id,
+            "--key",
+            f"entry {subjects[0]}",
+            "--action",
+            "user.login",
+            "--subject",
+            "order/1",
+        ),
         *("--personal", "--payload-file", "-"),
         given=msgspec.json.encode(sealed).decode(),
     )
@@ -138,6 +156,36 @@ def test_a_person_is_exported_and_erased_and_another_one_stays(place: CliStack) 
     asyncio.run(until_kept(place, "erasing", 1))
     (again,) = place.read("privacy", "erase", "user/7", "--tenant", "erasing")
     assert again["code"] == "nothing_to_erase"
+
+
+async def close_segments(place: CliStack, topic: str) -> None:
+    """Have the broker do within seconds what it does within a day."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=place.stack["bootstrap"])
+    await admin.start()
+    try:
+        soon = {"segment.ms": "50", "max.compaction.lag.ms": "100", "file.delete.delay.ms": "100"}
+        soon = load_manifests(MIGRATIONS.parent / "topics")[topic].config() | soon  # all that is not named is reset
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=soon)])
+    finally:
+        await admin.close()
+
+
+def files_with(folder: Path, names: str, texts: Collection[str]) -> set[str]:
+    """The files that contain one of some texts, below folders of a name."""
+    files = (path for each in folder.rglob(names) for path in each.rglob("*") if path.is_file())
+    return {path.name for path in files if any(text.encode() in path.read_bytes() for text in texts)}
+
+
+def test_an_erased_key_leaves_the_disks_of_brokers_and_workers(place: CliStack) -> None:
+    asyncio.run(produced(place, "leaving", "user/7"))
+    rows = asyncio.run(rows_of(Platform(settings_of(place)), "privacy.keys", "leaving", SubjectKeys))
+    wrapped = [b64encode(key.wrapped).decode() for row in rows for key in row.keys]
+    assert files_with(place.folder, "privacy.keys-*", wrapped)
+    assert place.call("privacy", "erase", "user/7", "--tenant", "leaving").returncode == 0
+    asyncio.run(close_segments(place, "privacy.keys"))
+    asyncio.run(produced(place, "leaving", "user/8"))
+    until_true(lambda: not files_with(place.folder, "privacy.keys-*", wrapped), timeout_s=60)
+    until_true(lambda: not files_with(place.folder, "state", wrapped))
 
 
 def test_requests_are_listed_until_they_are_answered_and_overdue_ones_end_with_1(place: CliStack) -> None:
