@@ -64,6 +64,7 @@ docs: $(INSTALLED) ## Write the pages that are generated from the source
 	@$(BIN)/shieldx config --markdown > docs/reference/settings.md
 	@$(BIN)/shieldx errors --markdown > docs/reference/errors.md
 	@$(BIN)/shieldx dead-letters reasons --markdown > docs/reference/dead-letters.md
+	@$(BIN)/shieldx privacy fields --markdown > docs/reference/privacy.md
 	@$(BIN)/shieldx topology --format svg -o docs/reference/topology.svg
 
 changelog: $(INSTALLED) ## Show the changes since the last version (VERSION=x.y.z writes them to CHANGELOG.md)

@@ -13,9 +13,33 @@ from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
 
+from shieldx.classification import ACTED_ON, ACTING, CIPHERTEXT, NEITHER, PAYLOAD, PSEUDONYM
+
 MAX_ID_LENGTH = 256
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
-"""An identifier that a producer chose. The bound keeps every single result far below a record's size limit."""
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH), NEITHER]
+"""An identifier that a producer chose, which must not be personal: topics, logs and dead letters repeat it.
+
+The bound keeps every single result far below a record's size limit.
+"""
+ActorId = Annotated[Id, ACTING]
+"""Who acts: an id, never a name."""
+Actor = Annotated[str, ACTING]
+"""The same in the audit log, where only a record's size limits it."""
+AnyId = Annotated[str, NEITHER]
+"""An identifier in an answer or a row: one that the platform made, or a producer's, which was checked before."""
+Word = Annotated[str, NEITHER]
+"""One of the platform's own words, such as the type of a command."""
+Detail = Annotated[str, NEITHER]
+"""Why something ended as it did, for a person. Has no personal data."""
+Digest = Annotated[str, NEITHER]
+"""A hash or MAC, in hexadecimal."""
+Rfc3339 = Annotated[str, NEITHER]
+"""A time, in UTC."""
+TimeMs = Annotated[int, NEITHER]
+"""A time, in milliseconds since the epoch."""
+Number = Annotated[int, NEITHER]
+Figure = Annotated[float, NEITHER]
+Flag = Annotated[bool, NEITHER]
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
@@ -83,16 +107,16 @@ class Tick(msgspec.Struct, frozen=True, omit_defaults=True, tag="tick", tag_fiel
 class ForPartition(msgspec.Struct, frozen=True):
     """A message for a certain partition of its topic rather than for a tenant's home partition."""
 
-    partition: int
+    partition: Number
 
 
 class Coordinates(msgspec.Struct, frozen=True, gc=False):
     """The record, and the command within a batch, that caused something."""
 
-    topic: str
-    partition: int
-    offset: int
-    index: int | msgspec.UnsetType = msgspec.UNSET
+    topic: Word
+    partition: Number
+    offset: Number
+    index: Number | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def place(self) -> str:
@@ -115,25 +139,27 @@ class AuditAppend(
     """The mirror in Postgres keeps the bytes of an entry whose texts contain U+0000."""
 
     tenant_id: Id
-    idempotency_key: str
-    actor: str | None = None
-    action: str
-    subject: str
-    outcome: str
-    digest: str | None = None
+    idempotency_key: AnyId
+    actor: Actor | None = None
+    action: Word
+    subject: Annotated[str, ACTED_ON]
+    outcome: Word
+    digest: Digest | None = None
     source: Coordinates | msgspec.UnsetType = msgspec.UNSET
-    at: str
-    payload: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    personal: bool = False
+    at: Rfc3339
+    payload: Annotated[msgspec.Raw, PAYLOAD] | msgspec.UnsetType = msgspec.UNSET
+    personal: Flag = False
 
 
-class Sealed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A payload that only the holder of a key can read, until the key is erased. Bytes are base64."""
+class Sealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A value that only the holder of a key can read, until the key is erased. Bytes are base64."""
 
-    sealed: Literal["A256GCM"]
-    key_id: Id
-    nonce: bytes
-    ciphertext: bytes
+    sealed: Annotated[Literal["A256GCM/1"], NEITHER]
+    """AES-256-GCM, and the version of what is bound to the ciphertext."""
+    key_id: Annotated[Id, PSEUDONYM]
+    """`<subject>.<key>` for a data key of the platform. Producers may use keys of their own, with ids of their own."""
+    nonce: Annotated[bytes, NEITHER]
+    ciphertext: Annotated[bytes, CIPHERTEXT]
 
 
 DEAD_LETTERS = "dead-letters"
@@ -167,12 +193,12 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     the reason is `undecodable` they are those of the bytes that were not decoded, as the broker stores them.
     """
 
-    reason: str
-    detail: str
+    reason: Word
+    detail: Detail
     source: Coordinates
-    length: int | None
-    sha256: str | None
-    at: str
+    length: Number | None
+    sha256: Digest | None
+    at: Rfc3339
 
     @classmethod
     def of(cls, source: Source, value: bytes | None, reason: DeadLetterReason, detail: str) -> DeadLetter:

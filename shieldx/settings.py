@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "SHIELDX_"
-SECRETS = frozenset({"audit_keyring", "kafka_password", "platform_keyring", "postgres_dsn", "vault_token"})
+SECRETS = frozenset(
+    {"audit_keyring", "kafka_password", "platform_keyring", "postgres_dsn", "privacy_keyring", "vault_token"}
+)
 """Settings that are, or may contain, a secret: never shown."""
 MASK = "********"
 TEST_SWITCHES = frozenset({"stack"})
@@ -71,12 +73,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform_vault_path: Annotated[str | None, Meta(description="Path of its secret in Vault, instead of a file")] = (
         None
     )
+    privacy_keyring_file: Annotated[
+        Path | None,
+        Meta(
+            description="JSON file of the keys that wrap data keys of subjects; no source set: the embedded stack's own"
+        ),
+    ] = None
+    privacy_keyring: Annotated[
+        str | None, Meta(description="The same JSON directly, instead of a file; a secret (docs/how-to/sealing.md)")
+    ] = None
+    privacy_vault_path: Annotated[str | None, Meta(description="Path of its secret in Vault, instead of a file")] = None
+    privacy_vault_transit_key: Annotated[
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] | None,
+        Meta(description="Name of a key of Vault's transit engine that wraps data keys, instead of a keyring"),
+    ] = None
     vault_address: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] | None,
-        Meta(description="Address of the Vault that holds keyrings, `https://host:port`"),
+        Meta(description="Address of the Vault that holds keyrings or wraps data keys, `https://host:port`"),
     ] = None
     vault_mount: Annotated[str, Meta(min_length=1, description="Mount of its KV engine, version 2")] = "secret"
-    vault_token: Annotated[str | None, Meta(description="Token that may read the keyrings; a secret")] = None
+    vault_transit_mount: Annotated[str, Meta(min_length=1, description="Mount of its transit engine")] = "transit"
+    vault_token: Annotated[
+        str | None, Meta(description="Token that may read the keyrings or use the transit key; a secret")
+    ] = None
     vault_token_file: Annotated[
         Path | None, Meta(description="File that contains the token, as Vault Agent writes it, instead of the token")
     ] = None
@@ -161,18 +180,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         self._check_keyrings()
 
     def _check_keyrings(self) -> None:
-        for about, prefix in (("the audit log has", "audit"), ("agents have", "platform")):
-            sources = self._set(f"{prefix}_keyring_file", f"{prefix}_keyring", f"{prefix}_vault_path")
+        for about, prefix, *more in (
+            ("the audit log has", "audit"),
+            ("agents have", "platform"),
+            ("data keys have", "privacy", "privacy_vault_transit_key"),
+        ):
+            sources = self._set(f"{prefix}_keyring_file", f"{prefix}_keyring", f"{prefix}_vault_path", *more)
             if len(sources) > 1:
                 raise ValueError(f"{about} one keyring: set only one of {' and '.join(sources)}")
-        paths = self._set("audit_vault_path", "platform_vault_path")
+        paths = self._set("audit_vault_path", "platform_vault_path", "privacy_vault_path", "privacy_vault_transit_key")
         if self.vault_address is None:
             if given := [*paths, *self._set("vault_token", "vault_token_file", "vault_ca_file")]:
                 raise ValueError(f"{' and '.join(given)} mean nothing without SHIELDX_VAULT_ADDRESS")
         elif not paths or len(self._set("vault_token", "vault_token_file")) != 1:
             raise ValueError(
-                "SHIELDX_VAULT_ADDRESS needs SHIELDX_AUDIT_VAULT_PATH or SHIELDX_PLATFORM_VAULT_PATH, and either "
-                "SHIELDX_VAULT_TOKEN or SHIELDX_VAULT_TOKEN_FILE"
+                "SHIELDX_VAULT_ADDRESS needs SHIELDX_AUDIT_VAULT_PATH, SHIELDX_PLATFORM_VAULT_PATH, "
+                "SHIELDX_PRIVACY_VAULT_PATH or SHIELDX_PRIVACY_VAULT_TRANSIT_KEY, and either SHIELDX_VAULT_TOKEN or "
+                "SHIELDX_VAULT_TOKEN_FILE"
             )
 
     def _set(self, *fields: str) -> list[str]:

@@ -17,11 +17,12 @@ from shieldx.dev.stack import Stack
 from shieldx.evaluators.with_parent import die_with_parent
 from tests import containers
 from tests.lengths import SOAK, length
+from tests.openbao import OpenBao, running_openbao
 from tests.pgbouncer_install import InstalledPgBouncer, NoPgBouncer, installed_pgbouncer
-from tests.running_order import in_order
+from tests.running_order import SharedTests, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 hypothesis.settings.register_profile("ours", max_examples=length(short=40, soak=400), deadline=None)
@@ -36,6 +37,12 @@ _STARTER = "starter_pid"
 def pytest_configure_node(node: Any) -> None:
     """Tell each process of a parallel run which process it belongs to."""
     node.workerinput[_STARTER] = os.getpid()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedTests | None:
+    """Keep the tests of a unit in one process, in the order of this run."""
+    return SharedTests(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,6 +92,15 @@ def pgbouncer_program() -> InstalledPgBouncer:
         return installed_pgbouncer()
     except NoPgBouncer as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    """A real OpenBao that all tests share; make keys and secrets of your own in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        with running_openbao(tmp_path_factory.mktemp("openbao")) as server:
+            yield server
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
+MIGRATED = "migrated"
+"""The database that those with the schema are copies of."""
 
 
 def named(dsn: str, database: str) -> str:
@@ -43,12 +45,20 @@ async def copy(dsn: str, source: str, target: str) -> None:
 @asynccontextmanager
 async def new_database(dsn: str, *, migrated: bool = True) -> AsyncIterator[str]:
     """The address of a new database with the schema, which is gone afterwards."""
-    name = f"test_{uuid4().hex}"
-    await query(named(dsn, "postgres"), f"CREATE DATABASE {name}")
-    address = named(dsn, name)
-    if migrated:
-        await Schema(address, MIGRATIONS).up()
+    name, administration = f"test_{uuid4().hex}", named(dsn, "postgres")
+    await query(administration, f"CREATE DATABASE {name} TEMPLATE {await _template(dsn) if migrated else 'template1'}")
     try:
-        yield address
+        yield named(dsn, name)
     finally:
-        await query(named(dsn, "postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+        await query(administration, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _template(dsn: str) -> str:
+    """A database of the server that has the schema: a copy takes a fraction of the time that the migrations take."""
+    administration = named(dsn, "postgres")
+    if not await query(administration, "SELECT FROM pg_database WHERE datname = $1", MIGRATED):
+        unfinished = f"unfinished_{uuid4().hex}"
+        await query(administration, f"CREATE DATABASE {unfinished}")
+        await Schema(named(dsn, unfinished), MIGRATIONS).up()
+        await query(administration, f"ALTER DATABASE {unfinished} RENAME TO {MIGRATED}")
+    return MIGRATED

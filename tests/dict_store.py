@@ -45,6 +45,9 @@ class DictBatch:
     def delete(self, table: str, key: bytes) -> None:
         self.steps.append(lambda tables: tables.setdefault(table, {}).pop(key, None))
 
+    def forget(self, table: str, key: bytes) -> None:
+        self.delete(table, key)
+
     def delete_range(self, table: str, start: bytes, stop: bytes) -> None:
         def remove(tables: Tables) -> None:
             rows = tables.setdefault(table, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,3 +24,12 @@ async def until_answered(ask: Callable[[], Awaitable[object]], wanted: object, *
     async with asyncio.timeout(timeout_s):
         while await ask() != wanted:  # noqa: ASYNC110 - as above
             await asyncio.sleep(EVERY_S)
+
+
+def until_true(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
+    """As `until`, where no event loop runs."""
+    deadline_s = monotonic() + timeout_s
+    while not condition():
+        if monotonic() > deadline_s:
+            raise TimeoutError
+        sleep(EVERY_S)

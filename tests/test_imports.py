@@ -74,7 +74,7 @@ def rooms_of(page: str) -> list[Room]:
 ROOMS = rooms_of(PAGE.read_text(encoding="utf-8"))
 PARTS = [(part, room) for room in ROOMS for part in room.parts()]
 DOMAINS = sorted(path for path in (PACKAGE / "domains").iterdir() if (path / "__init__.py").exists())
-PURE = [*DOMAINS, PACKAGE / "state"]
+PURE = [*DOMAINS, PACKAGE / "privacy", PACKAGE / "state"]
 
 
 def names_of(path: Path) -> set[str]:

@@ -1,1 +1,1 @@
-"""Measures how fast masking is."""
+"""Measures the protection of personal data."""

@@ -9,6 +9,8 @@ from shieldx.errors import FixConfiguration
 from shieldx.keyring.file import make_keyring, read_keyring
 from shieldx.keyring.keyring import Keyring
 from shieldx.keyring.vault import VaultSecret, read_vault
+from shieldx.keyring.vault_client import VaultServer
+from shieldx.privacy.subjects import SUBJECTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,10 +24,13 @@ class KeyringName(NamedTuple):
     prefix: str
     """Of its settings."""
     about: str
+    constant: tuple[str, ...] = ()
+    """Ids of keys that it has besides the first one and that never change."""
 
 
 AUDIT = KeyringName("audit", "the audit log's keys")
 PLATFORM = KeyringName("platform", "the platform's keys")
+PRIVACY = KeyringName("privacy", "the keys that wrap data keys", (SUBJECTS,))
 
 
 def keyring(settings: Settings, name: KeyringName = AUDIT) -> Keyring:
@@ -40,22 +45,27 @@ def keyring(settings: Settings, name: KeyringName = AUDIT) -> Keyring:
         return read_keyring(file)
     if text is not None:
         return Keyring.of_json(os.fsencode(text), source=f"SHIELDX_{name.prefix.upper()}_KEYRING")
-    if settings.vault_address is not None and vault_path is not None:
-        secret = VaultSecret(
-            address=settings.vault_address,
-            mount=settings.vault_mount,
-            path=vault_path,
-            ca_file=settings.vault_ca_file,
-        )
-        return read_vault(secret, token=settings.vault_token, token_file=settings.vault_token_file)
+    if vault_path is not None:
+        return read_vault(VaultSecret(vault_server(settings), settings.vault_mount, vault_path))
     if settings.kafka_bootstrap is not None:
         prefix = f"SHIELDX_{name.prefix.upper()}"
         raise FixConfiguration(
             f"{name.about} are not configured: set {prefix}_KEYRING_FILE, {prefix}_KEYRING or {prefix}_VAULT_PATH"
         )
     path = stack_file(settings, name)
-    make_keyring(path)
+    make_keyring(path, name.constant)
     return read_keyring(path)
+
+
+def vault_server(settings: Settings) -> VaultServer:
+    """The Vault of the settings.
+
+    Raises:
+        FixConfiguration: there is none.
+    """
+    if settings.vault_address is None:
+        raise FixConfiguration("Vault is not configured: set SHIELDX_VAULT_ADDRESS")
+    return VaultServer(settings.vault_address, settings.vault_token, settings.vault_token_file, settings.vault_ca_file)
 
 
 def knows_keyring(settings: Settings, name: KeyringName = AUDIT) -> bool:
@@ -90,4 +100,6 @@ def _sources(settings: Settings, name: KeyringName) -> tuple[Path | None, str | 
     """The settings that may name a keyring: a file, the text itself, and a path in Vault."""
     if name is AUDIT:
         return settings.audit_keyring_file, settings.audit_keyring, settings.audit_vault_path
+    if name is PRIVACY:
+        return settings.privacy_keyring_file, settings.privacy_keyring, settings.privacy_vault_path
     return settings.platform_keyring_file, settings.platform_keyring, settings.platform_vault_path

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shieldx.errors import FixConfiguration
 from shieldx.privacy import EVERY_CATEGORY, Category
 from shieldx.privacy.masker import Masker
-from shieldx.privacy.rules import NO_RULES, read_rules
+from shieldx.privacy.rules import NO_RULES, MaskingRules, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from shieldx.settings import Settings
 
@@ -22,3 +24,18 @@ def masker_of(settings: Settings, categories: Collection[Category] = EVERY_CATEG
     """
     path = settings.masking_rules_file
     return Masker(categories=categories, rules=NO_RULES if path is None else read_rules(path))
+
+
+def read_rules(path: Path) -> MaskingRules:
+    """Read a rules file, and check it.
+
+    Raises:
+        FixConfiguration: the file cannot be read, or is not a rules file; the message has its line or its rule.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise FixConfiguration(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FixConfiguration(f"{path} is not UTF-8") from error
+    return rules_of(text, str(path))

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from uuid import uuid4
 
+import click
 import msgspec
 
 from shieldx.cli.committed_records import committed_consumer, partitions_of
 from shieldx.cli.producing import open_producer
 from shieldx.engine.kafka.committed_range import start_at_end
-from shieldx.engine.tasks.codec import CORRELATION_ID, DECODE_ERRORS, SCHEMA, encode
+from shieldx.engine.tasks.codec import CORRELATION_ID, DECODE_ERRORS, SCHEMA, Codec, Undecodable, encode
 from shieldx.engine.tasks.log import TopicPartition
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import ShieldXError
-from shieldx.messages import Coordinates, DeadLetter
+from shieldx.messages import DEAD_LETTERS, Coordinates, DeadLetter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
     from shieldx.bootstrap.platform import Platform
     from shieldx.engine.tasks.log import Record
 
+Command = TypeVar("Command", bound=msgspec.Struct)
+Result = TypeVar("Result", bound=msgspec.Struct)
+
 LEAST_POLL_MS = 1
 """With 0, aiokafka does not wait at all."""
+
+
+class CorrectCommand(ShieldXError):
+    """The agent could not read or execute the command, and has dead-lettered it.
+
+    Correct the command as the message says and send it again.
+    """
 
 
 class StartAgent(ShieldXError):
@@ -33,6 +45,16 @@ class StartAgent(ShieldXError):
 
     Start the agent, or wait longer with `--timeout-s`. Sending the same command again is safe.
     """
+
+
+class Answers(NamedTuple, Generic[Command, Result]):
+    """The answers to commands: their type, and whether one fits a command.
+
+    Anybody may send a message of their own with the same correlation id, and an unreadable one in any tenant's name.
+    """
+
+    kind: type[Result]
+    fits: Callable[[Command, Result], bool]
 
 
 @asynccontextmanager
@@ -93,6 +115,63 @@ class Asking:
             f"nothing arrived in {', '.join(sorted(topics))} within {timeout_s:g} s: agent {' or '.join(writers)} may "
             "not be running (`shieldx status` says). What was sent is executed once it runs"
         )
+
+
+def check_commands(platform: Platform, topic: str, commands: Iterable[msgspec.Struct]) -> None:
+    """Reject immediately what the agent that reads a topic could not read.
+
+    Raises:
+        click.UsageError: The message says what is wrong.
+    """
+    codec = Codec(platform.topics, [topic])
+    try:
+        for command in commands:
+            codec.decode(topic, encode(command))
+    except UnicodeEncodeError:
+        raise click.UsageError("the options are not UTF-8") from None
+    except Undecodable as error:
+        raise click.UsageError(f"invalid command: {error}") from error
+
+
+async def ask_all(
+    asking: Asking,
+    codec: Codec,
+    topic: str,
+    commands: Sequence[Command],
+    answers: Answers[Command, Result],
+    timeout_s: float,
+    answered: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[Result]:
+    """The answers to commands, in order. `answered` gets the current and the total number.
+
+    The connection's response topics must include that of the answers and DEAD_LETTERS.
+
+    Raises:
+        CorrectCommand: one was set aside as a dead letter.
+        StartAgent: no answer has come for `timeout_s`.
+    """
+    sent: dict[bytes, Coordinates] = {}
+    asked: dict[bytes, Command] = {}
+    for command in commands:
+        _, schema = codec.schema_header(type(command))
+        correlation_id = uuid4().hex.encode()
+        asked[correlation_id] = command
+        sent[correlation_id] = await asking.send(topic, command, schema=schema.decode(), correlation_id=correlation_id)
+    results: dict[bytes, Result] = {}
+    answered(0, len(sent))
+    async for record in asking.records(timeout_s):
+        if record.topic == DEAD_LETTERS:
+            letter = letter_about(record, sent.values())
+            if letter is not None:
+                raise CorrectCommand(f"the command was dead-lettered: {letter.reason}: {letter.detail}")
+        elif (found := dict(record.headers).get(CORRELATION_ID)) in asked:
+            result = msgspec.json.decode(record.value, type=answers.kind)
+            if answers.fits(asked[found], result):
+                results[found] = result
+                answered(len(results), len(sent))
+        if len(results) == len(sent):
+            break
+    return [results[each] for each in sent]
 
 
 def letter_about(record: Record, sent: Collection[Coordinates]) -> DeadLetter | None:

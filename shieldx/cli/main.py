@@ -28,6 +28,7 @@ COMMANDS = {
     "balance": CommandEntry("balance", "Print a tenant's balance, now or at an earlier time."),
     "statement": CommandEntry("statement", "Print a tenant's account statement."),
     "audit": CommandEntry("audit", "Verify, search, export and sign the audit log."),
+    "privacy": CommandEntry("privacy", "List, erase and export personal data, and create the keys that protect it."),
     "evaluate": CommandEntry("evaluate", "Evaluate a rule on labelled requests before deployment."),
     "rule": CommandEntry("rule", "Put, list, compare and roll back detection rules."),
     "samples": CommandEntry("samples", "Import and list labelled requests for evaluations."),

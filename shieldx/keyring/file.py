@@ -14,7 +14,7 @@ from shieldx.errors import FixConfiguration
 from shieldx.keyring.keyring import LEAST_BYTES, Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 FOR_ITS_OWNER = 0o600
@@ -47,12 +47,12 @@ def read_keyring(path: Path) -> Keyring:
     return Keyring.of_json(text, source=str(path))
 
 
-def make_keyring(path: Path) -> None:
-    """Write a keyring with one random key, readable only by its owner. An existing one is kept."""
+def make_keyring(path: Path, constant: Iterable[str] = ()) -> None:
+    """Write a keyring with a random key, and others with the ids in `constant`. An existing one is kept."""
     if path.exists():
         return
     with suppress(ChooseAnotherFile):  # another process created it meanwhile
-        new_keyring(path, random_id("dev"))
+        new_keyring(path, random_id("dev"), constant)
 
 
 def random_id(prefix: str) -> str:
@@ -60,14 +60,18 @@ def random_id(prefix: str) -> str:
     return f"{prefix}-{secrets.token_hex(4)}"
 
 
-def new_keyring(path: Path, key_id: str) -> None:
-    """Write a keyring with one random key, readable only by its owner.
+def new_keyring(path: Path, key_id: str, constant: Iterable[str] = ()) -> None:
+    """Write a keyring with a random key, and others with the ids in `constant`, readable only by its owner.
 
     Raises:
         ChooseAnotherFile: The file exists.
+        ChooseAnotherId: The key would have the id of one in `constant`.
         FixConfiguration: The file cannot be written, or the key id is invalid.
     """
-    text = _json(key_id, {key_id: secrets.token_bytes(LEAST_BYTES)})
+    others = list(constant)
+    if key_id in others:
+        raise ChooseAnotherId(f"{key_id!r} is the id of another key of this keyring")
+    text = _json(key_id, {each: secrets.token_bytes(LEAST_BYTES) for each in (key_id, *others)})
     Keyring.of_json(text, source=str(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

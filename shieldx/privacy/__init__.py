@@ -1,4 +1,4 @@
-"""Masks personal data and secrets in whatever is written: logs, dead letters, traces, reports.
+"""Protection of personal data: masking, sealing, key wrapping, pseudonyms. Pure.
 
 `mask` masks everything that docs/reference/masking.md lists; a `Masker` masks what its categories say.
 """

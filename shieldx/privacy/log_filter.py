@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from typing_extensions import override
-
 from shieldx.privacy.values import mask_values
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ class MaskingFilter(logging.Filter):
         self._make_masker = masker
         self._formatter = logging.Formatter()
 
-    @override
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record, and let it pass."""
         masker = self._make_masker()

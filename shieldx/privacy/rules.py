@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from shieldx.errors import FixConfiguration
 from shieldx.privacy.detection import MASK, keep_last
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class PatternRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,24 +75,21 @@ class OwnPatterns:
         return text
 
 
-def read_rules(path: Path) -> MaskingRules:
-    """Read a rules file, and check it.
+def rules_of(text: str, origin: str) -> MaskingRules:
+    """The rules in the text of a rules file, checked. `origin` names the file in messages.
 
     Raises:
-        FixConfiguration: the file cannot be read, or is not a rules file; the message has its line or its rule.
+        FixConfiguration: it is not a rules file; the message has its line or its rule.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FixConfiguration(f"{origin} is not TOML: {error}") from error
+    try:
         rules = msgspec.convert(content, MaskingRules)
         _check(rules)
-    except OSError as error:
-        raise FixConfiguration(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FixConfiguration(f"{path} is not UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise FixConfiguration(f"{path} is not TOML: {error}") from error
     except (msgspec.ValidationError, FixConfiguration) as error:
-        raise FixConfiguration(f"{path}: {_named(str(error), content)}") from error
+        raise FixConfiguration(f"{origin}: {_named(str(error), content)}") from error
     return rules
 
 

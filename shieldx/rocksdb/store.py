@@ -134,6 +134,7 @@ class RocksStore:
         self._writing.no_slowdown = True
         self._tables: dict[str, tuple[Rdict, ColumnFamily]] = {}
         self._must_reopen = False
+        self._to_forget: dict[tuple[str, bytes], None] = {}
         try:
             self._open()
         except _Damaged as error:
@@ -225,6 +226,9 @@ class RocksStore:
                 raise WaitForDisk(f"the disk under {self._folder} is too slow: {error}") from error
             self._must_reopen = True
             raise self._of_write(error) from error
+        self._to_forget |= dict.fromkeys(batch.forgotten)
+        for table, key in tuple(self._to_forget):
+            self._forget(table, key)
         for table in batch.dropped:
             if self._tables.pop(table, None) is not None:
                 self._drop(table)
@@ -236,6 +240,15 @@ class RocksStore:
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more particular
             self._must_reopen = True
             logger.warning("table %s in %s was not dropped: %s", table, self._folder, error)
+
+    def _forget(self, table: str, key: bytes) -> None:
+        """Rewrite the files that may have a key without what was deleted. The log of writes goes with the first one."""
+        try:
+            self._tables[table][0].compact_range(key, key + b"\0")
+            del self._to_forget[table, key]
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more particular
+            self._must_reopen = True
+            logger.warning("deleted rows stay in %s until a later checkpoint: %s", self._folder, error)
 
     def flush(self) -> None:
         """Flush everything to files that need no recovery when they are opened."""
@@ -339,6 +352,7 @@ class RocksBatch:
         self._families: dict[str, ColumnFamily] = {}
         self._batch = WriteBatch(raw_mode=True)
         self.dropped: list[str] = []
+        self.forgotten: list[tuple[str, bytes]] = []
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         """Set a key. Creates the table if needed."""
@@ -347,6 +361,11 @@ class RocksBatch:
     def delete(self, table: str, key: bytes) -> None:
         """Remove a key, if it exists."""
         self._batch.delete(key, self._families.get(table) or self._known(table))
+
+    def forget(self, table: str, key: bytes) -> None:
+        """Remove a key, and once the batch is written its values from the disk."""
+        self.delete(table, key)
+        self.forgotten.append((table, key))
 
     def delete_range(self, table: str, start: bytes, stop: bytes) -> None:
         """Remove the keys from `start` up to but excluding `stop`."""

@@ -38,15 +38,21 @@ def keyed_table(
     resident: bool = False,
     extra_bytes: Callable[[Any], int] = lambda _: 0,
     moved: Callable[[int, bytes], bytes] = lambda _, value: value,
+    erasable: bool = False,
 ) -> TableSpec[KeyedTable[Any]]:
     """Declare a table of rows of one type, or of a union of tagged types.
 
     A `resident` table keeps every row in memory even with a store, for folds that keep indexes over all rows.
     `extra_bytes` estimates how much memory a fold uses per row in addition to the row itself. `moved` gives a row as
-    another partition has it; see `TableSpec`.
+    another partition has it. A deleted row of an `erasable` table is gone from the disk too; see `TableSpec`.
     """
     decode = msgspec.json.Decoder(row).decode
-    return TableSpec(topic, lambda context: KeyedTable(topic, decode, context, resident, extra_bytes), moved=moved)
+    return TableSpec(
+        topic,
+        lambda context: KeyedTable(topic, decode, context, resident, extra_bytes, erasable),
+        moved=moved,
+        erasable=erasable,
+    )
 
 
 class KeyedTable(Generic[Row]):
@@ -61,12 +67,14 @@ class KeyedTable(Generic[Row]):
         context: TableContext,
         resident: bool,
         extra_bytes: Callable[[Row], int],
+        erasable: bool = False,
     ) -> None:
         self._topic = topic
         self._decode = decode
         self._store = context.store
         self._undo_log = context.undo_log
         self._resident = resident
+        self._erasable = erasable
         self._extra_bytes = extra_bytes
         self._rows: dict[Key, Row | None] = {}
         """With a store, None hides a row that is still in the store."""
@@ -140,7 +148,9 @@ class KeyedTable(Generic[Row]):
         """Write changes to the store."""
         for key in self._unflushed:
             row = self._rows.get(key)
-            if row is None:
+            if row is None and self._erasable:
+                batch.forget(self._topic, row_key(*key))
+            elif row is None:
                 batch.delete(self._topic, row_key(*key))
             else:
                 batch.put(self._topic, row_key(*key), _STORED + _encode(row))

@@ -30,6 +30,9 @@ class StateBatch(Protocol):
     def delete(self, table: str, key: bytes) -> None:
         """Remove a key, if it exists."""
 
+    def forget(self, table: str, key: bytes) -> None:
+        """Remove a key, and once the batch is written its values from the disk. Takes long: it rewrites files."""
+
     def delete_range(self, table: str, start: bytes, stop: bytes) -> None:
         """Remove the keys from `start` up to but excluding `stop`."""
 

@@ -98,3 +98,6 @@ class TableSpec(Generic[T_co]):
     """The tenant of a row, from its key."""
     moved: Callable[[int, bytes], bytes] = lambda _, value: value
     """The value of a row as another partition has it, from the partition that it moves out of, and the value there."""
+    erasable: bool = False
+    """Whether a deleted row must be gone from the disk. Rows of tenants that moved to another partition are then
+    deleted where they were. Not for tables that sinks read: they could see that deletion last."""

@@ -32,7 +32,9 @@ TENANTS = [
     next(name for name in (f"acme-{number}" for number in range(1000)) if home_partition(name, SHARDS) == shard)
     for shard in range(SHARDS)
 ]
-SEALED = msgspec.json.encode(Sealed(sealed="A256GCM", key_id="user/7", nonce=b"n" * 12, ciphertext=b"c" * 40)).decode()
+SEALED = msgspec.json.encode(
+    Sealed(sealed="A256GCM/1", key_id="user/7", nonce=b"n" * 12, ciphertext=b"c" * 40)
+).decode()
 PAYLOADS = ('{"n": 1.50, "text": "\\u001b"}', SEALED, None)
 
 Record = tuple[str, bytes | None]

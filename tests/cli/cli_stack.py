@@ -37,6 +37,12 @@ class CliStack:
             given["SHIELDX_JAVA"] = os.environ["SHIELDX_JAVA"]
         self.environment = given | {"SHIELDX_STACK_FOLDER": str(folder), "NO_COLOR": "1"}
 
+    def with_settings(self, **settings: str) -> CliStack:
+        """The same stack for a caller with other settings."""
+        other = CliStack(self.folder)
+        other.environment = self.environment | settings
+        return other
+
     def start(self, *arguments: str) -> programs.Program:
         return programs.start(
             [SHIELDX, *arguments],

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,10 +8,9 @@ from click.testing import CliRunner
 
 from shieldx.cli.main import main
 from shieldx.keyring.file import add_key, new_keyring
-from tests.cli.cli_stack import PARTITIONS, TIMEOUT_S, CliStack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from click.testing import Result
@@ -46,19 +44,3 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
     new_keyring(path, "k1")
     add_key(path, "k2")
     return path
-
-
-@pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory, ring: Path, kafka_installed: None) -> Iterator[CliStack]:  # noqa: ARG001 - quietly
-    """One stack with every agent, for all tests that leave it as they found it; each has tenants of its own."""
-    place = CliStack(tmp_path_factory.mktemp("cli") / "stack")
-    place.environment |= {"SHIELDX_AUDIT_KEYRING_FILE": str(ring), "SHIELDX_SHADOW_PROCESSES": "1"}
-    process = place.up("--partitions", str(PARTITIONS))
-    yield place
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, errors
-    first, made, *others = [line for line in errors.splitlines() if "WARNING" not in line]
-    assert first == "starting Kafka and Postgres"
-    assert made.startswith("creating a database for Postgres")
-    assert others == ["applied 3 migrations", "starting the agents", "stopped the agents; stopping Kafka and Postgres"]

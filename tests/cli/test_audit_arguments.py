@@ -15,7 +15,7 @@ from shieldx.cli.audit.entry_id import EntryId, EntryIdType
 from shieldx.cli.audit.entry_sheet import print_entry, spread_out
 from shieldx.cli.audit.entry_table import line
 from shieldx.cli.audit.stream_time import LogTimeType
-from shieldx.cli.audit.whole_file import ChooseAnotherPlace, whole_file
+from shieldx.cli.whole_file import ChooseAnotherPlace, whole_file
 from tests.cli.audit_topics import ROTATION, TENANTS, chain
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def test_an_entry_is_shown_with_what_is_wrong_with_it(
 def test_a_sealed_payload_is_named_with_its_key(capsys: pytest.CaptureFixture[str]) -> None:
     print_entry(chain(0)[1], "audit.log/0/1", RIGHT)
     shown = capsys.readouterr().out
-    assert "sealed with A256GCM by key user/7, 40 bytes" in shown
+    assert "sealed with A256GCM/1 by key user/7, 40 bytes" in shown
     assert "ciphertext" not in shown
 
 

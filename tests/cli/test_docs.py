@@ -50,6 +50,11 @@ def test_every_reason_for_a_dead_letter_is_on_the_page() -> None:
     assert missing == []
 
 
+def test_the_page_of_personal_data_is_up_to_date() -> None:
+    written = CliRunner().invoke(main, ["privacy", "fields", "--markdown"]).stdout
+    assert (DOCS / "reference" / "privacy.md").read_text(encoding="utf-8") == written, "run `make docs`"
+
+
 def test_the_topology_picture_is_up_to_date() -> None:
     drawn = CliRunner().invoke(main, ["topology", "--format", "svg"]).stdout
     assert (DOCS / "reference" / "topology.svg").read_text(encoding="utf-8") == drawn, "run `make docs`"

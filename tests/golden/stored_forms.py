@@ -26,6 +26,7 @@ from shieldx.domains.credits.outcomes import Balances, Item, Outcome, pack
 from shieldx.domains.credits.reservations import Hold, pack_hold
 from shieldx.domains.credits.tables import AccountRow, ReservationRow, State, TransactionRow
 from shieldx.domains.credits.transactions import TransactionPlace
+from shieldx.domains.privacy.tables import DataKey, SubjectKeys
 from shieldx.domains.shadow.messages import Evaluate, Stratum
 from shieldx.domains.shadow.planning import request_digest
 from shieldx.domains.shadow.rule import Composite, Keywords, Scored, Signature, Weighted, rule_hash
@@ -39,6 +40,10 @@ from shieldx.engine.tasks.position import Position, encode_position
 from shieldx.engine.tasks.signatures import Signatures
 from shieldx.engine.testing.driver import DriverKeys
 from shieldx.messages import AuditAppend
+from shieldx.privacy.key_id import DataKeyId
+from shieldx.privacy.key_wrapping import TRANSIT_FORM, with_form, wrap
+from shieldx.privacy.sealing import Place, SealingKey
+from shieldx.privacy.subjects import pseudonym
 from shieldx.state.deduplication import body_digest, key_digest
 from shieldx.state.partition_state import PartitionState
 from tests.dict_store import DictStore
@@ -134,6 +139,9 @@ APPEND = AuditAppend(
     tenant_id="org-123", idempotency_key="k1", action="user.login", subject="user/7", outcome="ok", at="2026-01-01"
 )
 
+DATA_KEY = DataKeyId("org-123", pseudonym(b"s" * 32, "org-123", "ada"), "a" * 16)
+SEALED_AT = Place("org-123", "credits.commands", "personal", "k1")
+
 
 def forms() -> dict[str, bytes]:
     """Every form by the name of its golden file."""
@@ -186,6 +194,27 @@ def forms() -> dict[str, bytes]:
         ),
         "engine.tick.1.json": encode({"value": TICK_VALUE.decode(), "headers": dict(TICK_HEADERS)}),
         "engine.signature.1.json": signatures().sign(*SIGNED)[1],
+        "privacy.sealed.1.json": encode(
+            SealingKey(b"k" * 32, DATA_KEY.key_id).seal(b'{"name":"Ada Lovelace"}', SEALED_AT, nonce=b"n" * 12)
+        ),
+        "privacy.wrapped-key.1.bin": wrap(b"d" * 32, b"K" * 32, DATA_KEY),
+        "privacy.wrapped-key.transit.1.bin": with_form(TRANSIT_FORM, b"vault:v3:Y2lwaGVydGV4dA=="),
+        "privacy.keys.1.json": encode(
+            SubjectKeys(
+                tenant_id=DATA_KEY.tenant_id,
+                subject=DATA_KEY.subject,
+                keys=(
+                    DataKey(
+                        key=DATA_KEY.key,
+                        kek_id="2026-11",
+                        wrapped=wrap(b"d" * 32, b"K" * 32, DATA_KEY),
+                        granted=10_000,
+                        created_at="2026-01-01T12:00:00.000Z",
+                    ),
+                ),
+            )
+        ),
+        "privacy.pseudonym.1.txt": DATA_KEY.subject.encode(),
         "digests.1.json": msgspec.json.format(encode(digests())),
     }
 

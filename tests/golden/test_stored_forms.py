@@ -17,6 +17,7 @@ from shieldx.domains.credits.outcomes import CODE_NUMBERS, FIELD_NUMBERS, TYPE_N
 from shieldx.domains.credits.reservations import unpack_hold
 from shieldx.domains.credits.state import OUTCOMES, STATE
 from shieldx.domains.credits.tables import State
+from shieldx.domains.privacy.tables import SubjectKeys
 from shieldx.domains.shadow.messages import Evaluate, Stratum
 from shieldx.domains.shadow.rule import RuleConfig
 from shieldx.domains.shadow.sample import Sample
@@ -25,11 +26,24 @@ from shieldx.engine.tasks.position import decode_position
 from shieldx.engine.tasks.signatures import SIGNATURE
 from shieldx.engine.testing.memory_log import MemoryRecord
 from shieldx.errors import FixConfiguration
-from shieldx.messages import AuditAppend, Origin, Source
+from shieldx.messages import AuditAppend, Origin, Sealed, Source
+from shieldx.privacy.key_id import parse_key_id
+from shieldx.privacy.key_wrapping import TRANSIT_FORM, content_of, unwrap
+from shieldx.privacy.sealing import SealingKey
 from shieldx.state.deduplication import key_digest
 from shieldx.state.forms import UnknownForm
 from shieldx.state.partition_state import PartitionState
-from tests.golden.stored_forms import AT_MS, COMMANDS, SIGNED, field_numbers, forms, outcome_of, signatures
+from tests.golden.stored_forms import (
+    AT_MS,
+    COMMANDS,
+    DATA_KEY,
+    SEALED_AT,
+    SIGNED,
+    field_numbers,
+    forms,
+    outcome_of,
+    signatures,
+)
 
 FILES = Path(__file__).parent / "files"
 
@@ -116,6 +130,24 @@ def test_a_stored_signature_is_valid() -> None:
     record = MemoryRecord(topic, 0, 0, AT_MS, key, value, ((SIGNATURE, golden("engine.signature.1.json")),))
     assert signatures().doubt(record, ["shop/1"], source) is None
     assert signatures().doubt(record._replace(key=b"org-456"), ["shop/1"], source) is not None
+
+
+def test_a_sealed_value_is_opened_in_its_place() -> None:
+    sealed = msgspec.json.decode(golden("privacy.sealed.1.json"), type=Sealed)
+    name = parse_key_id("org-123", sealed.key_id)
+    assert name == DATA_KEY
+    assert name.subject.encode() == golden("privacy.pseudonym.1.txt")
+    assert SealingKey(b"k" * 32, name.key_id).open(sealed, SEALED_AT) == b'{"name":"Ada Lovelace"}'
+
+
+def test_a_wrapped_key_is_unwrapped() -> None:
+    row = msgspec.json.decode(golden("privacy.keys.1.json"), type=SubjectKeys)
+    stored = row.find(DATA_KEY.key)
+    assert stored is not None
+    assert stored.wrapped == golden("privacy.wrapped-key.1.bin")
+    assert unwrap(stored.wrapped, b"K" * 32, DATA_KEY) == b"d" * 32
+    of_vault = golden("privacy.wrapped-key.transit.1.bin")
+    assert content_of(of_vault, TRANSIT_FORM, DATA_KEY) == b"vault:v3:Y2lwaGVydGV4dA=="
 
 
 def test_a_stored_position_is_read() -> None:

@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
+from shieldx.keyring.vault_client import VaultServer
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,6 +35,9 @@ class KvServer(ThreadingHTTPServer):
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def vault(self, token: str) -> VaultServer:
+        return VaultServer(self.address, token)
 
     def answer_to(self, path: str, token: str | None) -> tuple[int, bytes]:
         if self.answer is not None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shieldx.bootstrap.keyring_source import AUDIT, PLATFORM, KeyringName, keyring, knows_keyring
+from shieldx.bootstrap.keyring_source import AUDIT, PLATFORM, PRIVACY, KeyringName, keyring, knows_keyring
 from shieldx.bootstrap.worker_environment import worker_environment
 from shieldx.errors import FixConfiguration, ShieldXError
-from shieldx.keyring import vault
+from shieldx.keyring import vault_client
 from shieldx.keyring.file import new_keyring
-from shieldx.keyring.vault import CheckVault, CheckVaultAddress, CheckVaultPath, RenewVaultToken
+from shieldx.keyring.vault_client import CheckVault, CheckVaultAddress, CheckVaultPath, RenewVaultToken
 from shieldx.settings import Settings, load_settings
 from tests import programs
 from tests.keyring.kv_server import TOKEN, KvServer, running_kv_server
@@ -144,7 +144,7 @@ def test_other_answers_are_named_and_never_quoted(
 
 
 def test_a_server_that_hangs_times_out(server: KvServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vault, "TIMEOUT_S", (0.2, 0.2))
+    monkeypatch.setattr(vault_client, "TIMEOUT_S", (0.2, 0.2))
     server.hangs = True
     with pytest.raises(CheckVault, match=r"does not respond \(ReadTimeout\)"):
         keyring(at(server))
@@ -166,9 +166,10 @@ def test_without_the_extra_the_error_says_how_to_install_it(server: KvServer) ->
     program = f"""
 import sys
 sys.modules["hvac"] = None
-from shieldx.keyring.vault import InstallVaultClient, VaultSecret, read_vault
+from shieldx.keyring.vault import VaultSecret, read_vault
+from shieldx.keyring.vault_client import InstallVaultClient, VaultServer
 try:
-    read_vault(VaultSecret({server.address!r}, "secret", "shieldx/audit"), token="t", token_file=None)
+    read_vault(VaultSecret(VaultServer({server.address!r}, "t"), "secret", "shieldx/audit"))
 except InstallVaultClient as error:
     print(error)
 """
@@ -193,9 +194,11 @@ VAULT = {"VAULT_ADDRESS": "http://v", "VAULT_TOKEN": "t"}
         (VAULT | {"AUDIT_KEYRING": "{}", "AUDIT_VAULT_PATH": "p"}, ["_AUDIT_KEYRING and SHIELDX_AUDIT_VAULT_PATH"]),
         ({"AUDIT_VAULT_PATH": "p"}, ["SHIELDX_AUDIT_VAULT_PATH mean", "SHIELDX_VAULT_ADDRESS"]),
         ({"PLATFORM_VAULT_PATH": "p", "VAULT_CA_FILE": "f"}, ["_PLATFORM_VAULT_PATH and SHIELDX_VAULT_CA_FILE mean"]),
-        (VAULT, ["needs SHIELDX_AUDIT_VAULT_PATH or SHIELDX_PLATFORM_VAULT_PATH"]),
+        (VAULT, ["SHIELDX_PRIVACY_VAULT_PATH or SHIELDX_PRIVACY_VAULT_TRANSIT_KEY, and"]),
         ({"VAULT_ADDRESS": "http://v", "AUDIT_VAULT_PATH": "p"}, ["either SHIELDX_VAULT_TOKEN or"]),
         (VAULT | {"PLATFORM_VAULT_PATH": "p", "VAULT_TOKEN_FILE": "f"}, ["either SHIELDX_VAULT_TOKEN or"]),
+        (VAULT | {"PRIVACY_KEYRING": "{}", "PRIVACY_VAULT_TRANSIT_KEY": "k"}, ["data keys have one keyring", "_KEY"]),
+        ({"PRIVACY_VAULT_TRANSIT_KEY": "k"}, ["SHIELDX_PRIVACY_VAULT_TRANSIT_KEY mean", "SHIELDX_VAULT_ADDRESS"]),
         ({"VAULT_ADDRESS": "http://user:hunter2@v"}, ["SHIELDX_VAULT_ADDRESS: Expected"]),
     ],
 )
@@ -206,7 +209,7 @@ def test_settings_that_contradict_each_other_are_named(given: dict[str, str], na
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", [AUDIT, PLATFORM])
+@pytest.mark.parametrize("name", [AUDIT, PLATFORM, PRIVACY])
 def test_the_error_for_a_missing_keyring_lists_all_ways_to_configure_one(name: KeyringName) -> None:
     settings = Settings(kafka_bootstrap="k:9092")
     assert not knows_keyring(settings, name)

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from shieldx.errors import FixConfiguration
 from shieldx.privacy.masker import Masker
-from shieldx.privacy.rules import read_rules
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from shieldx.privacy.rules import rules_of
 
 RULES = r"""
 names = ["customer reference"]
@@ -26,14 +21,8 @@ replacement = "ward ?"
 """
 
 
-def written(folder: Path, content: str) -> Path:
-    path = folder / "masking.toml"
-    path.write_text(content, encoding="utf-8")
-    return path
-
-
-def test_rules_of_ones_own_mask_after_the_built_in_ones(tmp_path: Path) -> None:
-    masker = Masker(rules=read_rules(written(tmp_path, RULES)))
+def test_rules_of_ones_own_mask_after_the_built_in_ones() -> None:
+    masker = Masker(rules=rules_of(RULES, "masking.toml"))
     text = 'ward B: CASE-1234-5678 {"customer_reference": "Ann"} user@email.com\nward C\n'
     masked = 'ward ?: ****-****-5678 {"customer_reference": "***"} us***@email.com\nward ?\n'
     assert masker.mask(text) == masked
@@ -59,12 +48,7 @@ def test_rules_of_ones_own_mask_after_the_built_in_ones(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_file_is_refused_by_the_rule(tmp_path: Path, content: str, says: str) -> None:
+def test_a_wrong_file_is_refused_by_the_rule(content: str, says: str) -> None:
     with pytest.raises(FixConfiguration) as refused:
-        read_rules(written(tmp_path, content))
+        rules_of(content, "masking.toml")
     assert says in str(refused.value)
-
-
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FixConfiguration, match="cannot read"):
-        read_rules(tmp_path / "none.toml")

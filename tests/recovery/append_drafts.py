@@ -31,7 +31,7 @@ PAYLOADS = [
     b"null",
     b"[1e3, -0, 12345678901234567890]",
 ]
-SEALED = b'{"sealed":"A256GCM","key_id":"person/7","nonce":"bm9uY2U=","ciphertext":"c2VhbGVk"}'
+SEALED = b'{"sealed":"A256GCM/1","key_id":"person/7","nonce":"bm9uY2U=","ciphertext":"c2VhbGVk"}'
 
 
 class Fate(StrEnum):

@@ -86,7 +86,7 @@ LASTS_S: dict[Kind, tuple[float, float]] = {
     Kind.DISK_STALE: (2.0, 4.0),
 }
 """Between which bounds each lasts, or how long until its second blow."""
-FULL = ("checkpoints are postponed, and state stays in memory", "without a checkpoint, in memory only")
+FULL = ("checkpoints are postponed, and state stays in memory", "running without a checkpoint, in memory only")
 """What the engine logs of a full disk."""
 DISK_SHOWS_S = 10.0
 """By then a worker has met it, even one that has only just started."""

@@ -52,6 +52,38 @@ def test_rows_and_checkpoint_are_there_when_it_is_opened_again(tmp_path: Path) -
     assert again.get("t", b"7-0") is not None
 
 
+def files_with(folder: Path, secret: bytes) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file() and secret in path.read_bytes()]
+
+
+def put_ada(store: RocksStore, number: int, secret: bytes) -> None:
+    batch = store.begin()
+    batch.put("t", b"ada", secret)
+    batch.put("t", b"bob", b"bob's own")
+    store.write(batch, at(number))
+
+
+def forget_ada(store: RocksStore, number: int) -> None:
+    batch = store.begin()
+    batch.forget("t", b"ada")
+    store.write(batch, at(number))
+
+
+def test_what_is_forgotten_is_in_no_file(tmp_path: Path) -> None:
+    """Its neighbours stay, whether the row was only in the log of writes or in files of several levels."""
+    store = stores(tmp_path).open("privacy", 3)
+    secrets = (b"first secret", b"second secret", b"third secret")
+    for number, secret in enumerate(secrets):
+        store.flush()
+        put_ada(store, number, secret)
+    assert files_with(tmp_path, secrets[-1])
+    forget_ada(store, 3)
+    assert [files_with(tmp_path, secret) for secret in secrets] == [[], [], []]
+    assert (store.get("t", b"ada"), store.get("t", b"bob")) == (None, b"bob's own")
+    store.close()
+    assert stores(tmp_path).open("privacy", 3).checkpoint == at(3)
+
+
 def test_another_partition_or_agent_has_another_store(tmp_path: Path) -> None:
     put(stores(tmp_path).open("credits", 3), 7)
     assert stores(tmp_path).open("credits", 4).checkpoint is None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def secured(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SecuredBroker]:
     """A broker that speaks SASL_SSL and denies by default, with the platform's topics and the ACLs of its users."""
     folder = tmp_path_factory.mktemp("secured")

@@ -21,9 +21,16 @@ pytestmark = pytest.mark.integration
 
 TABLES = (
     "SELECT table_schema || '.' || table_name FROM information_schema.tables "
-    "WHERE table_schema IN ('shieldx', 'credits') ORDER BY 1"
+    "WHERE table_schema IN ('shieldx', 'credits', 'privacy') ORDER BY 1"
 )
-ALL = ["credits.accounts", "credits.transactions", "shieldx.positions", "shieldx.unreadable"]
+ALL = [
+    "credits.accounts",
+    "credits.personal_data",
+    "credits.transactions",
+    "privacy.erased_keys",
+    "shieldx.positions",
+    "shieldx.unreadable",
+]
 
 
 @pytest.fixture
@@ -51,9 +58,9 @@ async def test_migrations_are_applied_once_and_taken_back(empty: str) -> None:
     assert await schema.up() == list(known)
     assert await tables(empty) == ALL
     assert await schema.up() == []
-    assert await schema.down(2) == [known[-1], known[-2]]
+    assert await schema.down(3) == list(known[:0:-1])
     assert await tables(empty) == ["shieldx.positions", "shieldx.unreadable"]
-    assert await schema.down(None) == list(reversed(known[:-2]))
+    assert await schema.down(None) == list(known[:1])
     assert await tables(empty) == []
     assert await schema.up() == list(known)
 

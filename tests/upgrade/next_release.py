@@ -15,7 +15,7 @@ PARTS = ("agents", "migrations", "schemas", "shieldx", "topics")
 Patch = tuple[str, str]
 """A text that a file contains once, and its replacement in the next release."""
 
-_CONSUME = '    """Spend available credits at once."""\n\n    amount: int\n'
+_CONSUME = '    """Spend available credits at once."""\n\n    amount: Credits\n'
 _REFUSES = "        if balance - reserved < amount:\n            return Code.INSUFFICIENT_FUNDS\n"
 _SPENDS = "        self.accounts.put(command.tenant_id, Balances(balance - amount, "
 _LEVEL = """\
@@ -30,7 +30,7 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
             '    INSUFFICIENT_FUNDS = "insufficient_funds"\n',
             '    SPENDING_LIMIT = "spending_limit"\n    INSUFFICIENT_FUNDS = "insufficient_funds"\n',
         ),
-        (_CONSUME, _CONSUME + '    category: str = ""\n    since_level: ClassVar = {"category": 2}\n'),
+        (_CONSUME, _CONSUME + '    category: Word = ""\n    since_level: ClassVar = {"category": 2}\n'),
         ("import TYPE_CHECKING, Annotated\n", "import TYPE_CHECKING, Annotated, ClassVar\n"),
     ),
     "domains/credits/tables.py": (('    SETTLED = "settled"\n', '    SETTLED = "settled"\n    ABORTED = "aborted"\n'),),
@@ -41,7 +41,7 @@ PATCHES: dict[str, tuple[Patch, ...]] = {
             "    Code.INSUFFICIENT_FUNDS: 13,\n",
             "    Code.SPENDING_LIMIT: 18,\n    Code.INSUFFICIENT_FUNDS: 13,\n",
         ),
-        ('    "atomic": 8,\n', '    "atomic": 8,\n    "category": 9,\n'),
+        ('    "personal": 10,\n', '    "personal": 10,\n    "category": 11,\n'),
         (
             "def pack(command: Command, outcome: Outcome) -> bytes:\n",
             "def pack(command: Command, outcome: Outcome, version: int = VERSION) -> bytes:\n",

@@ -22,7 +22,7 @@ def reading(next_release: Release) -> Reading:
 
 def test_outcomes_are_read_by_a_consume_with_one_field_more(reading: Reading) -> None:
     """It once shifted the digests of fields, and every retry of an old key raised struct.error."""
-    assert reading.fields_of_consume[3:] == ["amount", "category", "description"]
+    assert reading.fields_of_consume[3:] == ["amount", "category", "description", "personal"]
     assert set(reading.outcomes.values()) == {AS_FIRST}
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import click
 import msgspec
 
+from shieldx.bootstrap.key_encryption import key_encryption
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.chaining import Outgoing, send_and_await
 from shieldx.cli.committed_records import partitions_of
@@ -20,12 +20,11 @@ from shieldx.cli.moment import TimeType, rfc3339
 from shieldx.cli.stdout import print_json, printable, say
 from shieldx.domains.audit.entry import AuditEntry
 from shieldx.domains.audit.tables import APPENDS
-from shieldx.domains.privacy.sealing import NONCE_BYTES, Use32ByteKey, seal
 from shieldx.engine.tasks.codec import DECODE_ERRORS, Codec, Undecodable, encode
 from shieldx.engine.tasks.partitioner import home_partition
 from shieldx.errors import ShieldXError
-from shieldx.keyring.file import read_keyring
 from shieldx.messages import AuditAppend, DeadLetter, Sealed
+from shieldx.sealer import Sealer
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
@@ -59,10 +58,7 @@ class StartAuditAgent(ShieldXError):
 @click.option("--payload", metavar="JSON", help="Any JSON value, stored byte for byte.")
 @click.option("--payload-file", type=click.File("rb"), help="A file with the payload; `-` is stdin.")
 @click.option("--personal", is_flag=True, help="The payload is personal data and must be sealed.")
-@click.option("--seal-with", metavar="KEY_ID", help="Seal the payload with this key.")
-@click.option(
-    "--seal-keyring", type=click.Path(dir_okay=False, path_type=Path), help="The keyring with the sealing keys."
-)
+@click.option("--seal-for", metavar="NAME", help="Seal the payload with a data key of this person.")
 @click.option(
     "--timeout-s",
     type=click.FloatRange(0, min_open=True),
@@ -74,8 +70,7 @@ def command(
     *,
     payload: str | None,
     payload_file: BinaryIO | None,
-    seal_with: str | None,
-    seal_keyring: Path | None,
+    seal_for: str | None,
     timeout_s: float,
     key: str | None,
     at: datetime | None,
@@ -91,9 +86,14 @@ def command(
     codec = Codec(platform.topics, [APPENDS])
     append = AuditAppend(idempotency_key=key or str(uuid4()), at=rfc3339(at or datetime.now(UTC)), **fields)
     _check(codec, append)
-    append = _with_payload(append, _text(payload, payload_file), seal_with, seal_keyring)
-    record = Outgoing(append.tenant_id.encode(), encode(append), codec.schema_header(AuditAppend))
+    text = _text(payload, payload_file)
+    _check_payload(append, text, seal_for)
     with named_kafka_errors(platform.connection):
+        if text is not None:
+            if seal_for is not None:
+                text = asyncio.run(_sealed(platform, append, text, seal_for, timeout_s))
+            append = msgspec.structs.replace(append, payload=msgspec.Raw(text))
+        record = Outgoing(append.tenant_id.encode(), encode(append), codec.schema_header(AuditAppend))
         fate = asyncio.run(_send(platform, append.tenant_id, record, timeout_s))
     _tell(fate, append, timeout_s)
 
@@ -117,49 +117,36 @@ def _text(payload: str | None, file: BinaryIO | None) -> bytes | None:
     return text.strip()
 
 
-def _with_payload(
-    append: AuditAppend, payload: bytes | None, seal_with: str | None, seal_keyring: Path | None
-) -> AuditAppend:
-    """The append with its payload, sealed if requested.
+def _check_payload(append: AuditAppend, payload: bytes | None, seal_for: str | None) -> None:
+    """Check that no personal payload would be sent unsealed.
 
     Raises:
-        click.UsageError: The options conflict, or a personal payload would be sent unsealed.
-        FixConfiguration: The keyring does not contain the key.
+        click.UsageError: It would, or the options conflict.
     """
-    if (seal_with is None) != (seal_keyring is None):
-        raise click.UsageError("--seal-with and --seal-keyring must be used together")
-    if (append.personal or seal_with is not None) and payload is None:
-        raise click.UsageError("--personal and --seal-with require a payload")
-    if payload is None:
-        return append
-    if seal_with is not None and seal_keyring is not None:
-        if not append.personal:
-            raise click.UsageError("a sealed payload is personal: add --personal")
-        payload = encode(_sealed(append, payload, seal_with, seal_keyring))
-    elif append.personal:
-        _check_sealed(payload)
-    return msgspec.structs.replace(append, payload=msgspec.Raw(payload))
+    if (append.personal or seal_for is not None) and payload is None:
+        raise click.UsageError("--personal and --seal-for require a payload")
+    if seal_for is not None and not append.personal:
+        raise click.UsageError("a sealed payload is personal: add --personal")
+    if append.personal and seal_for is None and payload is not None:
+        try:
+            msgspec.json.decode(payload, type=Sealed)
+        except msgspec.MsgspecError:
+            raise click.UsageError("a personal payload must be sealed: add --seal-for") from None
 
 
-def _sealed(append: AuditAppend, payload: bytes, key_id: str, keyring: Path) -> Sealed:
-    try:
-        return seal(
+async def _sealed(platform: Platform, append: AuditAppend, payload: bytes, subject: str, timeout_s: float) -> bytes:
+    async with Sealer(
+        platform.connection, key_encryption(platform.settings), encryptions=1, timeout_s=timeout_s
+    ) as sealer:
+        sealed = await sealer.seal(
             payload,
-            key=read_keyring(keyring)[key_id],
-            key_id=key_id,
-            nonce=os.urandom(NONCE_BYTES),
             tenant_id=append.tenant_id,
+            subject=subject,
+            topic=APPENDS,
+            field="payload",
             idempotency_key=append.idempotency_key,
         )
-    except Use32ByteKey as error:
-        raise click.UsageError(f"--seal-with: {error}") from error
-
-
-def _check_sealed(payload: bytes) -> None:
-    try:
-        msgspec.json.decode(payload, type=Sealed)
-    except msgspec.MsgspecError:
-        raise click.UsageError("a personal payload must be sealed: add --seal-with and --seal-keyring") from None
+    return encode(sealed)
 
 
 def _check(codec: Codec, append: AuditAppend) -> None:

@@ -18,11 +18,11 @@ from shieldx.cli.audit.mirror import mirror
 from shieldx.cli.audit.sources import KAFKA, SOURCES
 from shieldx.cli.audit.stored_heads import stored_heads
 from shieldx.cli.audit.stream_time import from_option, to_option
-from shieldx.cli.audit.whole_file import output_option, whole_file
 from shieldx.cli.behind import end_if_incomplete
 from shieldx.cli.committed_records import committed_consumer, partitions_of, ranges_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import counted, printable, say
+from shieldx.cli.whole_file import output_option, whole_file
 from shieldx.cli.work_progress import work_progress
 from shieldx.domains.audit.breaks import Breaks
 from shieldx.domains.audit.manifest import Filter

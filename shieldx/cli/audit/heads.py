@@ -11,9 +11,9 @@ import click
 from shieldx.bootstrap.keyring_source import knows_keyring
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.stored_heads import stored_heads
-from shieldx.cli.audit.whole_file import STDOUT, output_option, whole_file
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import counted, say
+from shieldx.cli.whole_file import STDOUT, output_option, whole_file
 from shieldx.settings import load_settings
 from shieldx.verification.heads import NotGenuine, genuine
 

@@ -10,9 +10,9 @@ import click
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.options import tenant_option
 from shieldx.cli.rule.rule_text import diff_lines
 from shieldx.cli.rule.versions import RuleNameType, find_rule, rules_of
-from shieldx.cli.shadow.commands import tenant_option
 from shieldx.cli.stdout import say
 from shieldx.settings import load_settings
 

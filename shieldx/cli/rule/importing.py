@@ -13,7 +13,8 @@ import msgspec
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.lines_of_input import open_input
-from shieldx.cli.shadow.commands import author_option, carry_out_all, check_commands, tenant_option, timeout_option
+from shieldx.cli.options import tenant_option, timeout_option
+from shieldx.cli.shadow.commands import author_option, carry_out_all, check_commands
 from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, say
 from shieldx.cli.work_progress import work_progress
 from shieldx.domains.shadow.messages import PutRule

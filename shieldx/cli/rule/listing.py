@@ -11,8 +11,8 @@ import msgspec
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.options import tenant_option
 from shieldx.cli.rule.versions import last_versions, rules_of, versions_of
-from shieldx.cli.shadow.commands import tenant_option
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table
 from shieldx.domains.shadow.rule import rule_type
 from shieldx.settings import load_settings

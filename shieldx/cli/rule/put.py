@@ -12,9 +12,10 @@ from msgspec import UNSET
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.lines_of_input import open_input
+from shieldx.cli.options import timeout_option
 from shieldx.cli.rule.answer import tell_answer
 from shieldx.cli.rule.rule_file import CorrectRule, read_rule
-from shieldx.cli.shadow.commands import author_option, carry_out, check_commands, timeout_option
+from shieldx.cli.shadow.commands import author_option, carry_out, check_commands
 from shieldx.cli.stdout import as_json
 from shieldx.domains.shadow.messages import PutRule
 from shieldx.domains.shadow.rule import MAX_RULE_BYTES

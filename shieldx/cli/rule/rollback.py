@@ -10,9 +10,10 @@ import click
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.options import tenant_option, timeout_option
 from shieldx.cli.rule.answer import tell_answer
 from shieldx.cli.rule.versions import RuleName, RuleNameType, find_rule, rules_of
-from shieldx.cli.shadow.commands import author_option, carry_out, check_commands, tenant_option, timeout_option
+from shieldx.cli.shadow.commands import author_option, carry_out, check_commands
 from shieldx.cli.stdout import as_json
 from shieldx.domains.shadow.messages import PutRule
 from shieldx.settings import load_settings

@@ -11,9 +11,9 @@ import msgspec
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.options import tenant_option
 from shieldx.cli.rule.rule_text import json_lines
 from shieldx.cli.rule.versions import RuleNameType, find_rule, rules_of
-from shieldx.cli.shadow.commands import tenant_option
 from shieldx.cli.stdout import as_json, json_wanted, print_json, printable
 from shieldx.settings import load_settings
 

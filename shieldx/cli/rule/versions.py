@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from shieldx.cli.shadow.rows import rows_of
+from shieldx.cli.rows import rows_of
 from shieldx.cli.stdout import printable
 from shieldx.domains.shadow.tables import RULES, RuleRow
 from shieldx.errors import ShieldXError

@@ -14,11 +14,12 @@ import msgspec
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.asking import open_asking
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.options import tenant_option, timeout_option
 from shieldx.cli.samples.bounds import ImportOtherSamples, check_samples, check_seal
 from shieldx.cli.samples.files import Files, file_options, read_files
 from shieldx.cli.samples.sets import sets_of
 from shieldx.cli.samples.writing import SetContent, write_samples
-from shieldx.cli.shadow.commands import ask_all, author_option, check_commands, tenant_option, timeout_option
+from shieldx.cli.shadow.commands import ask_all, author_option, check_commands
 from shieldx.cli.stdout import as_json, json_wanted, print_json, printable, say
 from shieldx.cli.work_progress import work_progress
 from shieldx.domains.shadow.messages import CommandCode, SealSamples

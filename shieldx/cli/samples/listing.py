@@ -10,8 +10,8 @@ import click
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.options import tenant_option
 from shieldx.cli.samples.sets import category_counts, label_counts, sets_of
-from shieldx.cli.shadow.commands import tenant_option
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table
 from shieldx.settings import load_settings
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from shieldx.cli.shadow.rows import rows_of
+from shieldx.cli.rows import rows_of
 from shieldx.cli.stdout import printable
 from shieldx.domains.shadow.tables import SAMPLE_SETS, SampleSetRow
 from shieldx.errors import ShieldXError

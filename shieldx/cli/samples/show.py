@@ -12,10 +12,10 @@ import msgspec
 
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.options import tenant_option
 from shieldx.cli.samples.request_text import request_lines
 from shieldx.cli.samples.sets import CheckSampleSet, SetName, category_counts, find_set
 from shieldx.cli.samples.stored import stored_samples
-from shieldx.cli.shadow.commands import tenant_option
 from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, printable, say
 from shieldx.settings import load_settings
 

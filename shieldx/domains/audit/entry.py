@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from shieldx.messages import Id
+from shieldx.classification import ACTED_ON, NEITHER, PAYLOAD
+from shieldx.messages import Actor, AnyId, Digest, Id, Rfc3339, Word
 
 if TYPE_CHECKING:
     from shieldx.domains.audit.keys import Keys
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 MOST_SEQUENCE = 2**53 - 1
 """The largest integer that JSON parsers which only support doubles read exactly."""
+Shard = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1), NEITHER]
+Sequence = Annotated[int, msgspec.Meta(ge=0, le=MOST_SEQUENCE), NEITHER]
 GENESIS = "0" * 64
 """The `prev_hash` of the first entry of a shard."""
 ROTATE = "audit.rotate"
@@ -36,25 +39,25 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unk
     null only in the platform's own entries.
     """
 
-    format: Annotated[int, msgspec.Meta(ge=FORMAT, le=FORMAT)]
-    shard: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-    sequence: Annotated[int, msgspec.Meta(ge=0, le=MOST_SEQUENCE)]
-    at: str
+    format: Annotated[int, msgspec.Meta(ge=FORMAT, le=FORMAT), NEITHER]
+    shard: Shard
+    sequence: Sequence
+    at: Rfc3339
     tenant_id: Id | None
-    actor: str | None
-    action: str
-    subject: str
-    outcome: str
-    idempotency_key: str
-    occurred_at: str
-    source: str | None
-    digest: str | None
-    payload: str | None
-    input: str
-    key_id: str
-    prev_hash: str
-    hash: str
-    mac: str
+    actor: Actor | None
+    action: Word
+    subject: Annotated[str, ACTED_ON]
+    outcome: Word
+    idempotency_key: AnyId
+    occurred_at: Rfc3339
+    source: AnyId | None
+    digest: Digest | None
+    payload: Annotated[str, PAYLOAD] | None
+    input: AnyId
+    key_id: AnyId
+    prev_hash: Digest
+    hash: Digest
+    mac: Digest
 
     @property
     def next_key_id(self) -> str:

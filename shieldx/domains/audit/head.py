@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from hmac import compare_digest
 from hmac import digest as hmac_digest
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from shieldx.domains.audit.entry import GENESIS
+from shieldx.domains.audit.entry import GENESIS, Sequence, Shard
+from shieldx.messages import AnyId, Digest, Rfc3339
 
 if TYPE_CHECKING:
     from shieldx.domains.audit.entry import AuditEntry
@@ -23,12 +24,12 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_f
     `sequence` is -1 before the first entry. The MAC is by the key that signs next.
     """
 
-    shard: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-    sequence: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
-    at: str
-    hash: str
-    next_key_id: str
-    mac: str = ""
+    shard: Shard
+    sequence: Sequence
+    at: Rfc3339
+    hash: Digest
+    next_key_id: AnyId
+    mac: Digest = ""
 
     @classmethod
     def before_first(cls, shard: int, key_id: str) -> Head:

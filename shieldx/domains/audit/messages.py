@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from shieldx.messages import ForPartition, Id
+from shieldx.messages import ActorId, AnyId, Detail, ForPartition, Id, Rfc3339, Word
 
 
 class Rotate(ForPartition, frozen=True, kw_only=True, tag="rotate", tag_field="type"):
     """From the next entry of this shard on, another key of the keyring signs. Only operators may write this message."""
 
     key_id: Id
-    actor: Id
+    actor: ActorId
     """The operator who rotates."""
-    at: str
+    at: Rfc3339
     """The time by the operator's clock."""
 
 
@@ -24,8 +24,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     correlation id. `tenant_id` is then empty and `idempotency_key` null if they could not be read.
     """
 
-    tenant_id: str
-    idempotency_key: str | None
-    code: str
-    detail: str
-    at: str
+    tenant_id: AnyId
+    idempotency_key: AnyId | None
+    code: Word
+    detail: Detail
+    at: Rfc3339

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shieldx.classification import NEITHER, PAYLOAD
 from shieldx.domains.audit.entry import FORMAT, MOST_SEQUENCE, AuditEntry, digest_of
 from shieldx.domains.audit.record import decode
 from shieldx.messages import rfc3339
@@ -37,6 +38,7 @@ COLUMNS = {
     "mac": "bytea",
     "exact": "bytea",
 }
+OWN_COLUMNS = {"logged_at": NEITHER, "exact": PAYLOAD}
 SELECT_COLUMNS = f"SELECT {', '.join([*KEY, *COLUMNS])} FROM {TABLE}"  # noqa: S608 - constants
 """Selects everything that `entry_of` needs."""
 MONTHS_OF = "logged_at"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from shieldx.classification import NEITHER
 from shieldx.domains.audit import tables
 from shieldx.domains.audit.shard_head import ShardHead
 from shieldx.state.deduplication import deduplication_window
@@ -12,6 +13,10 @@ from shieldx.state.table import Divided, TableSpec
 APPEND_VERSION = 1
 _APPEND = struct.Struct(">BQ16s")
 """Version, time of chaining, digest of the append."""
+FIELDS = dict.fromkeys(
+    ("version", "hour", "digest of tenant and idempotency key", "time of chaining", "digest of the append"), NEITHER
+)
+"""What `audit.remembered` has."""
 
 
 def pack_append(at_ms: int, digest: bytes) -> bytes:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from shieldx.messages import Id
+from shieldx.classification import FREE_TEXT, NEITHER, Classification, Nature
+from shieldx.messages import ActorId, AnyId, Detail, Digest, Flag, Id, Rfc3339, Sealed, Word
 from shieldx.state.deduplication import body_digest
 
 if TYPE_CHECKING:
@@ -42,7 +43,23 @@ class Code(StrEnum):
     RESULT_TOO_LARGE = "result_too_large"
 
 
-Description = Annotated[str, Meta(max_length=1024)]
+Description = Annotated[str, Meta(max_length=1024), FREE_TEXT]
+Credits = Annotated[int, NEITHER]
+"""An amount of credits, in the smallest unit."""
+CARD = Classification(
+    Nature.PERSONAL,
+    "brand and last four digits of a card",
+    "All that is kept of the number, as PCI DSS allows. In Postgres it goes when the person's data key is erased.",
+)
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What paid for credits. A card's number never gets this far: the reference of whoever took the payment does."""
+
+    reference: Sealed
+    brand: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$"), CARD]
+    """For example `visa`, as `shieldx.privacy.card_brand` names it."""
+    last_four: Annotated[str, Meta(pattern=r"^[0-9]{4}$"), CARD]
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str.lower):
@@ -54,29 +71,32 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
     tenant_id: Id
     idempotency_key: Id
-    actor: Id | None = None
+    actor: ActorId | None = None
 
 
 class Purchase(Command, frozen=True, kw_only=True):
     """Add credits; the first one creates the tenant."""
 
-    amount: int
+    amount: Credits
     description: Description = ""
+    payment: Payment | None = None
 
 
 class Consume(Command, frozen=True, kw_only=True):
     """Spend available credits at once."""
 
-    amount: int
+    amount: Credits
     description: Description = ""
+    personal: Sealed | None = None
+    """Personal data about the use, sealed."""
 
 
 class Reserve(Command, frozen=True, kw_only=True):
     """Reserve available credits for `ttl_s` seconds of stream time."""
 
-    amount: int
+    amount: Credits
     reservation_id: Id
-    ttl_s: int
+    ttl_s: Annotated[int, NEITHER]
     description: Description = ""
 
 
@@ -84,8 +104,8 @@ class Commit(Command, frozen=True, kw_only=True):
     """Spend held credits: `amount`, or all that is left. A `final` commit releases the rest of the hold."""
 
     reservation_id: Id
-    amount: int | None = None
-    final: bool = True
+    amount: Credits | None = None
+    final: Flag = True
     description: Description = ""
 
 
@@ -100,7 +120,7 @@ class Refund(Command, frozen=True, kw_only=True):
     """Give back `amount`, or all that is left, of a consume or commit of the last 30 days."""
 
     transaction_id: Id
-    amount: int | None = None
+    amount: Credits | None = None
     description: Description = ""
 
 
@@ -111,7 +131,7 @@ class Batch(Command, frozen=True, kw_only=True):
     """Up to 1,000 commands of one tenant, answered in one result. If `atomic`, all of them are applied or none."""
 
     commands: Annotated[list[Single], Meta(min_length=1, max_length=1000)]
-    atomic: bool
+    atomic: Flag
 
     def __post_init__(self) -> None:
         """Refuse commands of another tenant, whose home may be elsewhere, and commands with the batch's own key."""
@@ -153,11 +173,11 @@ ON_RESERVATIONS = frozenset({Reserve, Commit, Abort})
 class Balance(msgspec.Struct, frozen=True, gc=False):
     """A tenant's account after a command. `available = balance - reserved_funds`, never negative."""
 
-    balance: int
-    reserved_funds: int
-    available: int
-    total_spent: int
-    total_purchased: int
+    balance: Credits
+    reserved_funds: Credits
+    available: Credits
+    total_spent: Credits
+    total_purchased: Credits
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -172,19 +192,19 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     correlation id. Its `tenant_id` is empty and its `type` is `unknown` if they could not be read.
     """
 
-    idempotency_key: str | None
-    tenant_id: str
-    type: str
-    code: Code
-    transaction_id: str
+    idempotency_key: AnyId | None
+    tenant_id: AnyId
+    type: Word
+    code: Annotated[Code, NEITHER]
+    transaction_id: AnyId
     balance: Balance | UnsetType = UNSET
-    at: str
-    replayed: bool
-    amount: int | UnsetType = UNSET
-    command_digest: str | UnsetType = UNSET
-    field: str | UnsetType = UNSET
-    detail: str | UnsetType = UNSET
-    reservation_id: str | UnsetType = UNSET
+    at: Rfc3339
+    replayed: Flag
+    amount: Credits | UnsetType = UNSET
+    command_digest: Digest | UnsetType = UNSET
+    field: Word | UnsetType = UNSET
+    detail: Detail | UnsetType = UNSET
+    reservation_id: AnyId | UnsetType = UNSET
     results: list[Result] | UnsetType = UNSET
 
     @property

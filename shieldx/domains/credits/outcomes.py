@@ -9,6 +9,7 @@ from zlib import crc32
 
 import msgspec
 
+from shieldx.classification import NEITHER
 from shieldx.domains.credits.messages import (
     Abort,
     Batch,
@@ -70,6 +71,8 @@ FIELD_NUMBERS = {
     "transaction_id": 6,
     "commands": 7,
     "atomic": 8,
+    "payment": 9,
+    "personal": 10,
 }
 """Pinned, like codes. A field has the same number in every command."""
 _NO_FIELD = 255
@@ -89,6 +92,24 @@ _ITEM = struct.Struct(">16sB?BQq4q")
 _FIELD = struct.Struct(">BI")
 _HEADS = [struct.Struct(_HEAD_FORMAT + "BI" * count) for count in range(len(FIELD_NUMBERS) + 1)]
 """A head and a number of field digests, to pack both at once."""
+
+FIELDS = dict.fromkeys(
+    (
+        "version",
+        "hour",
+        "digest of tenant and idempotency key",
+        "digest of the command",
+        "type",
+        "code",
+        "coordinates",
+        "stream time",
+        "balances",
+        "CRC-32 of each field",
+        "the same of each command in a batch",
+    ),
+    NEITHER,
+)
+"""What `credits.outcomes` has."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shieldx.classification import NEITHER, PSEUDONYM
 from shieldx.domains.credits.tables import ACCOUNTS, AccountRow, TransactionRow
 from shieldx.messages import MAX_ID_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from shieldx.domains.credits.messages import Payment
+    from shieldx.messages import Sealed
 
 ACCOUNTS_TABLE = "credits.accounts"
 ACCOUNTS_KEY = {"tenant_id": "text"}
@@ -23,6 +27,7 @@ ACCOUNTS_COLUMNS = {
     "source_partition": "integer",
     "source_offset": "bigint",
 }
+ACCOUNTS_OWN = dict.fromkeys(("source_partition", "source_offset"), NEITHER)
 TRANSACTIONS_TABLE = "credits.transactions"
 TRANSACTIONS_KEY = {"transaction_id": "text"}
 TRANSACTIONS_COLUMNS = {
@@ -38,10 +43,16 @@ TRANSACTIONS_COLUMNS = {
     "description": "text",
     "refunds": "text",
 }
+TRANSACTIONS_OWN = dict.fromkeys(("partition", "input_offset", "batch_index", "at"), NEITHER)
+PERSONAL_TABLE = "credits.personal_data"
+PERSONAL_KEY = {"transaction_id": "text"}
+PERSONAL_COLUMNS = {"tenant_id": "text", "key_id": "text", "payment": "text", "personal": "text"}
+PERSONAL_OWN = {"key_id": PSEUDONYM}
 _GROWS = {"purchase", "refund"}
 _FALLS = {"consume", "commit"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _account = msgspec.json.Decoder(AccountRow)
+_encode = msgspec.json.Encoder().encode
 _transaction = msgspec.json.Decoder(TransactionRow)
 
 Row = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
@@ -55,8 +66,15 @@ def rows(topic: str, partition: int, offset: int, key: bytes | None, value: byte
     """
     if topic == ACCOUNTS:
         yield _account_row(partition, offset, key, value)
-    else:
-        yield _transaction_row(value)
+        return
+    if value is None:
+        raise ValueError("a record without a value")
+    row = _transaction.decode(value)
+    yield _transaction_row(row)
+    if row.payment is not msgspec.UNSET:
+        yield _personal_row(row, row.payment.reference.key_id, payment=row.payment)
+    if row.personal is not msgspec.UNSET:
+        yield _personal_row(row, row.personal.key_id, personal=row.personal)
 
 
 def _account_row(partition: int, offset: int, key: bytes | None, value: bytes | None) -> Row:
@@ -72,10 +90,14 @@ def _account_row(partition: int, offset: int, key: bytes | None, value: bytes | 
     return ACCOUNTS_TABLE, (row.tenant_id,), (*figures, partition, offset)
 
 
-def _transaction_row(value: bytes | None) -> Row:
-    if value is None:
-        raise ValueError("a record without a value")
-    row = _transaction.decode(value)
+def _personal_row(
+    row: TransactionRow, key_id: str, *, payment: Payment | None = None, personal: Sealed | None = None
+) -> Row:
+    sealed = [None if each is None else _encode(each).decode() for each in (payment, personal)]
+    return PERSONAL_TABLE, (row.transaction_id,), (row.tenant_id, key_id, *sealed)
+
+
+def _transaction_row(row: TransactionRow) -> Row:
     _check_tenant(row.tenant_id)
     home, input_offset, *index = map(int, row.transaction_id.split("-"))
     if row.transaction_id != "-".join(map(str, (home, input_offset, *index[:1]))):

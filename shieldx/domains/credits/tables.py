@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+from shieldx.classification import FREE_TEXT, NEITHER
+from shieldx.domains.credits.messages import Credits, Payment
+from shieldx.messages import AnyId, Sealed, TimeMs, Word
 
 COMMANDS = "credits.commands"
 RESULTS = "credits.results"
@@ -26,34 +31,36 @@ class State(StrEnum):
 class AccountRow(msgspec.Struct, frozen=True):
     """A tenant's account."""
 
-    tenant_id: str
-    balance: int
-    reserved_funds: int
-    total_spent: int
-    total_purchased: int
+    tenant_id: AnyId
+    balance: Credits
+    reserved_funds: Credits
+    total_spent: Credits
+    total_purchased: Credits
 
 
 class ReservationRow(msgspec.Struct, frozen=True):
     """A hold, open or remembered."""
 
-    tenant_id: str
-    reservation_id: str
-    transaction_id: str
-    remaining: int
-    expires_at_ms: int
-    state: State
-    closed_at_ms: int
+    tenant_id: AnyId
+    reservation_id: AnyId
+    transaction_id: AnyId
+    remaining: Credits
+    expires_at_ms: TimeMs
+    state: Annotated[State, NEITHER]
+    closed_at_ms: TimeMs
 
 
 class TransactionRow(msgspec.Struct, frozen=True):
     """A command that moved credits. `refunds` names the transaction that it refunds."""
 
-    tenant_id: str
-    transaction_id: str
-    type: str
-    amount: int
-    balance: int
-    at_ms: int
-    idempotency_key: str
-    description: str
-    refunds: str | msgspec.UnsetType = msgspec.UNSET
+    tenant_id: AnyId
+    transaction_id: AnyId
+    type: Word
+    amount: Credits
+    balance: Credits
+    at_ms: TimeMs
+    idempotency_key: AnyId
+    description: Annotated[str, FREE_TEXT]
+    refunds: AnyId | msgspec.UnsetType = msgspec.UNSET
+    payment: Payment | msgspec.UnsetType = msgspec.UNSET
+    personal: Sealed | msgspec.UnsetType = msgspec.UNSET

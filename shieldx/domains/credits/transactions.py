@@ -160,6 +160,8 @@ class Transactions:
                 command.idempotency_key,
                 command.description,
                 command.transaction_id if type(command) is Refund else msgspec.UNSET,
+                getattr(command, "payment", None) or msgspec.UNSET,
+                getattr(command, "personal", None) or msgspec.UNSET,
             )
             key = row_key(command.tenant_id, transaction_id)
             yield Change(tables.TRANSACTIONS, key, _encode(row), tables.TransactionRow)

@@ -12,20 +12,28 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from shieldx.messages import Id
+from shieldx.classification import FREE_TEXT, NEITHER, PSEUDONYM, Classification, Nature
+from shieldx.messages import ActorId, AnyId, Detail, Id, Number, Rfc3339, Word
 
 MOST_ENCRYPTIONS = 2**32
 """NIST SP 800-38D, section 8.3: with random nonces of 96 bits, one key may encrypt this often."""
 MOST_GRANTED = 2**24
 """Encryptions that a producer gets at a time, at most."""
+MOST_KEYS = 512
+"""Data keys of a subject. They are in one row, which must fit into a record."""
 
-Subject = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+Subject = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$"), PSEUDONYM]
 """The pseudonym of a subject."""
-KeyName = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+KeyName = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$"), NEITHER]
 """Names a data key among those of its subject; random. A sealed value's `key_id` is `<subject>.<key>`."""
-Wrapped = Annotated[bytes, Meta(min_length=1, max_length=1024)]
-Time = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$")]
-Note = Annotated[str, Meta(max_length=1024)]
+WRAPPED_KEY = Classification(
+    Nature.SECRET,
+    "data key of a person, wrapped",
+    "Encrypted by a key-encryption key, which is never in Kafka or Postgres. An erasure removes it.",
+)
+Wrapped = Annotated[bytes, Meta(min_length=1, max_length=512), WRAPPED_KEY]
+Time = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"), NEITHER]
+Note = Annotated[str, Meta(max_length=1024), FREE_TEXT]
 
 
 class AcquireKey(msgspec.Struct, frozen=True, kw_only=True, tag="acquire_key", tag_field="type"):
@@ -42,7 +50,7 @@ class AcquireKey(msgspec.Struct, frozen=True, kw_only=True, tag="acquire_key", t
     kek_id: Id
     wrapped: Wrapped
     """The proposed key, wrapped by the key-encryption key `kek_id`."""
-    encryptions: Annotated[int, Meta(ge=1, le=MOST_GRANTED)]
+    encryptions: Annotated[int, Meta(ge=1, le=MOST_GRANTED), NEITHER]
 
 
 class Erase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="erase", tag_field="type"):
@@ -50,7 +58,7 @@ class Erase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
 
     tenant_id: Id
     subject: Subject
-    actor: Id
+    actor: ActorId
     keys: tuple[KeyName, ...] = ()
     note: Note = ""
 
@@ -83,8 +91,8 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True, tag="open_request",
     tenant_id: Id
     request_id: Id
     subject: Subject
-    kind: RequestKind
-    actor: Id
+    kind: Annotated[RequestKind, NEITHER]
+    actor: ActorId
     received_at: Time
     due_at: Time
 
@@ -96,7 +104,7 @@ class AnswerRequest(
 
     tenant_id: Id
     request_id: Id
-    actor: Id
+    actor: ActorId
     answer: Note = ""
 
 
@@ -109,6 +117,7 @@ class Code(StrEnum):
     """The proposed key was destroyed by an erasure: propose a new one."""
     KEY_EXISTS = "key_exists"
     """Another key of the subject has the proposed name."""
+    TOO_MANY_KEYS = "too_many_keys"
     KEY_UNKNOWN = "key_unknown"
     NOTHING_TO_ERASE = "nothing_to_erase"
     WRAPPED_OTHERWISE = "wrapped_otherwise"
@@ -120,18 +129,18 @@ class Code(StrEnum):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a message. It never has a wrapped key: only the table `privacy.keys` has."""
 
-    tenant_id: str
-    type: str
-    subject: str
-    code: Code
-    at: str
-    key: str | UnsetType = UNSET
+    tenant_id: AnyId
+    type: Word
+    subject: Annotated[str, PSEUDONYM]
+    code: Annotated[Code, NEITHER]
+    at: Rfc3339
+    key: AnyId | UnsetType = UNSET
     """The key that was granted or wrapped again."""
-    kek_id: str | UnsetType = UNSET
-    granted: int | UnsetType = UNSET
-    """Encryptions that the producer may make with the key."""
-    destroyed: tuple[str, ...] | UnsetType = UNSET
+    kek_id: AnyId | UnsetType = UNSET
+    granted: Number | UnsetType = UNSET
+    """Encryptions that the producer may do with the key."""
+    destroyed: tuple[AnyId, ...] | UnsetType = UNSET
     """The keys that were destroyed."""
-    requests: tuple[str, ...] | UnsetType = UNSET
+    requests: tuple[AnyId, ...] | UnsetType = UNSET
     """The requests for erasure that this erasure has answered."""
-    detail: str | UnsetType = UNSET
+    detail: Detail | UnsetType = UNSET

@@ -8,22 +8,23 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from shieldx.classification import FREE_TEXT, NEITHER
 from shieldx.domains.shadow.rule import RuleConfig
 from shieldx.domains.shadow.sample import Label, Sample
-from shieldx.messages import Id
+from shieldx.messages import ActorId, AnyId, Detail, Digest, Figure, Id, Number, Rfc3339
 
 MAX_SAMPLES = 100_000
 """Maximum samples of a set, and so of an evaluation, whose outcomes are collected in memory."""
 MAX_DEADLINE_S = 24 * 3600
 BATCH_SAMPLES = 100
 
-EvalId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^(?!\d+-\d+$)")]
+EvalId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^(?!\d+-\d+$)"), NEITHER]
 """Shorter than other ids, since ids of reservations and keys of commands include it. `3-812` would be coordinates."""
-Name = Annotated[str, Meta(max_length=256)]
-Note = Annotated[str, Meta(max_length=1024)]
-Rate = Annotated[float, Meta(ge=0, le=1)]
-Offset = Annotated[int, Meta(ge=0, lt=2**53)]
-SetVersion = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+Name = Annotated[str, Meta(max_length=256), NEITHER]
+Note = Annotated[str, Meta(max_length=1024), FREE_TEXT]
+Rate = Annotated[float, Meta(ge=0, le=1), NEITHER]
+Offset = Annotated[int, Meta(ge=0, lt=2**53), NEITHER]
+SetVersion = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$"), NEITHER]
 """The first 16 hexadecimal digits of a hash of the set's content."""
 
 
@@ -34,8 +35,8 @@ class PutRule(msgspec.Struct, frozen=True, kw_only=True, tag="put_rule", tag_fie
     rule_id: Id
     config: RuleConfig
     name: Name = ""
-    author: Id | None = None
-    parent: int | UnsetType = UNSET
+    author: ActorId | None = None
+    parent: Number | UnsetType = UNSET
     note: Note = ""
 
 
@@ -44,7 +45,7 @@ class Stratum(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     label: Label
     category: Id
-    samples: Annotated[int, Meta(ge=1, le=MAX_SAMPLES)]
+    samples: Annotated[int, Meta(ge=1, le=MAX_SAMPLES), NEITHER]
     expected_rules: tuple[Id, ...] = ()
     unexpected_rules: tuple[Id, ...] = ()
 
@@ -62,7 +63,7 @@ class SealSamples(msgspec.Struct, frozen=True, kw_only=True, tag="seal_samples",
     strata: Annotated[tuple[Stratum, ...], Meta(min_length=1)]
     first_offset: Offset
     last_offset: Offset
-    author: Id | None = None
+    author: ActorId | None = None
 
     def __post_init__(self) -> None:
         """Refuse offsets that leave no room for the samples."""
@@ -85,15 +86,15 @@ class CommandCode(StrEnum):
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a command: the current version, or the reason for a refusal."""
 
-    tenant_id: str
-    type: Literal["put_rule", "seal_samples", "unknown"]
+    tenant_id: AnyId
+    type: Annotated[Literal["put_rule", "seal_samples", "unknown"], NEITHER]
     """`unknown` only for an unreadable command, whose tenant and subject may be empty."""
-    subject: str
+    subject: AnyId
     """The rule's id, or the name of the set."""
-    code: CommandCode
-    version: int | str | None
-    detail: str | None = None
-    at: str
+    code: Annotated[CommandCode, NEITHER]
+    version: Number | AnyId | None
+    detail: Detail | None = None
+    at: Rfc3339
 
 
 class StoredSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +103,7 @@ class StoredSample(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: Id
     sample_set: Id
     version: SetVersion
-    index: Annotated[int, Meta(ge=0)]
+    index: Annotated[int, Meta(ge=0), NEITHER]
     sample: Sample
 
 
@@ -124,19 +125,19 @@ class Evaluate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tenant_id: Id
     rule_id: Id
     rule_name: Name = ""
-    rule_type: Literal["signature", "keywords", "composite", "scored"] | None = None
+    rule_type: Annotated[Literal["signature", "keywords", "composite", "scored"], NEITHER] | None = None
     rule_config: RuleConfig | None = None
-    rule_version: Annotated[int, Meta(ge=1)] | None = None
-    sample_size: Annotated[int, Meta(ge=1, le=MAX_SAMPLES)] = 1000
+    rule_version: Annotated[int, Meta(ge=1), NEITHER] | None = None
+    sample_size: Annotated[int, Meta(ge=1, le=MAX_SAMPLES), NEITHER] = 1000
     sample_set: Id = "default"
     sample_set_version: SetVersion | None = None
     ground_truth: Id | None = None
-    compare_with: Annotated[int, Meta(ge=1)] | None = None
+    compare_with: Annotated[int, Meta(ge=1), NEITHER] | None = None
     targets: Targets = Targets()
-    seed: Annotated[int, Meta(ge=0, lt=2**53)] = 0
-    deadline_s: Annotated[int, Meta(ge=1, le=MAX_DEADLINE_S)] = 300
+    seed: Annotated[int, Meta(ge=0, lt=2**53), NEITHER] = 0
+    deadline_s: Annotated[int, Meta(ge=1, le=MAX_DEADLINE_S), NEITHER] = 300
     eval_id: EvalId | None = None
-    actor: Id | None = None
+    actor: ActorId | None = None
 
 
 class SampleBatch(msgspec.Struct, frozen=True, kw_only=True, tag="batch", tag_field="type"):
@@ -147,26 +148,26 @@ class SampleBatch(msgspec.Struct, frozen=True, kw_only=True, tag="batch", tag_fi
     """
 
     tenant_id: Id
-    eval_id: str
-    token: str
-    batch: int
+    eval_id: AnyId
+    token: AnyId
+    batch: Number
     rule: RuleConfig
     compared: RuleConfig | None
-    sample_set: str
-    sample_set_version: str
-    strata: str
-    first_offset: int
-    last_offset: int
-    samples: tuple[int, ...]
-    partition: int | UnsetType = UNSET
+    sample_set: AnyId
+    sample_set_version: AnyId
+    strata: Digest
+    first_offset: Number
+    last_offset: Number
+    samples: tuple[Number, ...]
+    partition: Number | UnsetType = UNSET
     """The partition of `shadow.samples`, if that is another one than the batch's: the tenant has moved since."""
 
 
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
     """A rule's outcome on each sample of a batch. `fired` has a 1 or a 0 for each; only scored rules have `scores`."""
 
-    fired: Annotated[str, Meta(pattern="^[01]*$")]
-    scores: tuple[float, ...] | None = None
+    fired: Annotated[str, Meta(pattern="^[01]*$"), NEITHER]
+    scores: tuple[Figure, ...] | None = None
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True, tag="score", tag_field="type"):
@@ -176,11 +177,11 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, tag="score", tag_field="t
     """
 
     tenant_id: Id
-    eval_id: str
-    token: str
-    batch: int
+    eval_id: AnyId
+    token: AnyId
+    batch: Number
     outcomes: Outcomes | None = None
     compared: Outcomes | None = None
-    sources: tuple[str, ...] = ()
-    latencies_ns: tuple[int, ...] = ()
-    error: str | None = None
+    sources: tuple[AnyId, ...] = ()
+    latencies_ns: tuple[Number, ...] = ()
+    error: Detail | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from shieldx.classification import NEITHER
 from shieldx.domains.shadow.messages import Targets
+from shieldx.messages import AnyId, Detail, Digest, Figure, Flag, Number, Rfc3339, Word
 
 
 class EvaluationCode(StrEnum):
@@ -43,95 +45,95 @@ class RiskLevel(StrEnum):
     HIGH = "HIGH"
 
 
-Interval = tuple[float, float]
+Interval = tuple[Figure, Figure]
 """A 95 % interval: lower and upper end."""
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True):
     """The results for the samples of one category and truth. `rate` is recall for positives and FPR for negatives."""
 
-    category: str
-    positive: bool
-    samples: int
-    fired: int
-    rate: float
+    category: AnyId
+    positive: Flag
+    samples: Number
+    fired: Number
+    rate: Figure
     interval: Interval
 
 
-AucRocIs = Literal["area_under_roc", "balanced_accuracy"]
+AucRocIs = Annotated[Literal["area_under_roc", "balanced_accuracy"], NEITHER]
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):
     """For a scored rule: points (FPR, recall) and (recall, precision), thinned, from the highest threshold down."""
 
-    roc: tuple[tuple[float, float], ...]
-    precision_recall: tuple[tuple[float, float], ...]
+    roc: tuple[tuple[Figure, Figure], ...]
+    precision_recall: tuple[tuple[Figure, Figure], ...]
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Every figure derived from the confusion matrix and, for a scored rule, from its scores."""
 
-    true_positives: int
-    false_positives: int
-    true_negatives: int
-    false_negatives: int
-    precision: float
-    recall: float
-    f1_score: float
-    false_positive_rate: float
-    specificity: float
-    accuracy: float
-    mcc: float
-    cohens_kappa: float
-    auc_roc: float
+    true_positives: Number
+    false_positives: Number
+    true_negatives: Number
+    false_negatives: Number
+    precision: Figure
+    recall: Figure
+    f1_score: Figure
+    false_positive_rate: Figure
+    specificity: Figure
+    accuracy: Figure
+    mcc: Figure
+    cohens_kappa: Figure
+    auc_roc: Figure
     auc_roc_is: AucRocIs
-    chi_square: float
-    p_value: float
-    intervals: dict[str, Interval]
+    chi_square: Figure
+    p_value: Figure
+    intervals: dict[Word, Interval]
     """95 % Wilson intervals of precision, recall, false_positive_rate and specificity."""
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     """A recommendation and the sources of the samples that support it: at most ten, out of `samples_total`."""
 
-    advice: str
-    samples: tuple[str, ...]
-    samples_total: int
+    advice: Word
+    samples: tuple[AnyId, ...]
+    samples_total: Number
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Another version on the same samples. `p_value` is from McNemar's exact test of equal error rates."""
 
-    rule_version: int
-    rule_hash: str
+    rule_version: Number
+    rule_hash: Digest
     figures: Figures
-    only_this_right: int
-    only_other_right: int
-    p_value: float
+    only_this_right: Number
+    only_other_right: Number
+    p_value: Figure
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """The cost of an evaluation, as the ledger has answered. `unsettled`: it has not answered in time, or refused."""
 
-    amount: int
-    reservation_id: str | None
-    status: Literal["none", "committed", "released", "expired", "unsettled"]
+    amount: Number
+    reservation_id: AnyId | None
+    status: Annotated[Literal["none", "committed", "released", "expired", "unsettled"], NEITHER]
 
 
 class LatencyNs(msgspec.Struct, frozen=True, kw_only=True):
     """How long the rule took per sample, in nanoseconds."""
 
-    p50: int
-    p95: int
-    p99: int
+    p50: Number
+    p95: Number
+    p99: Number
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
     """What differs from one run to the next. `execution_time_ms` is stream time from request to report."""
 
-    requested_at: str
-    reported_at: str
-    execution_time_ms: int
+    requested_at: Rfc3339
+    reported_at: Rfc3339
+    execution_time_ms: Number
     rule_latency_ns: LatencyNs | None = None
 
 
@@ -142,52 +144,52 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     code `unreadable`, only `detail` is certain; ids that could not be read are empty, and the other fields say nothing.
     """
 
-    tenant_id: str
-    eval_id: str
-    rule_id: str
-    rule_name: str
-    status: Literal["completed", "refused", "failed"]
-    code: EvaluationCode
-    detail: str | None
-    rule_type: str | None
-    rule_hash: str | None
-    rule_version: int | None
-    sample_set: str
-    sample_set_version: str | None
-    sample_offsets: tuple[int, int] | None
-    sample_size: int
-    seed: int
-    ground_truth: str | None
+    tenant_id: AnyId
+    eval_id: AnyId
+    rule_id: AnyId
+    rule_name: AnyId
+    status: Annotated[Literal["completed", "refused", "failed"], NEITHER]
+    code: Annotated[EvaluationCode, NEITHER]
+    detail: Detail | None
+    rule_type: Word | None
+    rule_hash: Digest | None
+    rule_version: Number | None
+    sample_set: AnyId
+    sample_set_version: AnyId | None
+    sample_offsets: tuple[Number, Number] | None
+    sample_size: Number
+    seed: Number
+    ground_truth: AnyId | None
     targets: Targets
     charge: Charge
-    true_positives: int | None = None
-    false_positives: int | None = None
-    true_negatives: int | None = None
-    false_negatives: int | None = None
-    precision: float | None = None
-    recall: float | None = None
-    f1_score: float | None = None
-    false_positive_rate: float | None = None
-    specificity: float | None = None
-    accuracy: float | None = None
-    mcc: float | None = None
-    cohens_kappa: float | None = None
-    auc_roc: float | None = None
+    true_positives: Number | None = None
+    false_positives: Number | None = None
+    true_negatives: Number | None = None
+    false_negatives: Number | None = None
+    precision: Figure | None = None
+    recall: Figure | None = None
+    f1_score: Figure | None = None
+    false_positive_rate: Figure | None = None
+    specificity: Figure | None = None
+    accuracy: Figure | None = None
+    mcc: Figure | None = None
+    cohens_kappa: Figure | None = None
+    auc_roc: Figure | None = None
     auc_roc_is: AucRocIs | None = None
-    chi_square: float | None = None
-    p_value: float | None = None
-    intervals: dict[str, Interval] | None = None
+    chi_square: Figure | None = None
+    p_value: Figure | None = None
+    intervals: dict[Word, Interval] | None = None
     categories: tuple[Category, ...] = ()
-    categories_left_out: int = 0
+    categories_left_out: Number = 0
     """Of more than 400 categories, a report contains those with the most wrong decisions."""
     curves: Curves | None = None
-    confidence: float | None = None
+    confidence: Figure | None = None
     """The posterior probability that the rule meets its targets."""
-    risk_level: RiskLevel | None = None
-    decision: Decision | None = None
+    risk_level: Annotated[RiskLevel, NEITHER] | None = None
+    decision: Annotated[Decision, NEITHER] | None = None
     recommendations: tuple[Recommendation, ...] = ()
     comparison: Comparison | None = None
-    cached_from: str | None = None
+    cached_from: AnyId | None = None
     """The evaluation whose outcomes were reused, if any."""
-    replayed: bool = False
+    replayed: Flag = False
     timings: Timings

@@ -7,6 +7,9 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from shieldx.classification import NEITHER
+from shieldx.messages import Flag
+
 MAX_RULE_BYTES = 256 * 1024
 """Maximum size of a rule, which is sent with each batch of samples. Most are below a kilobyte."""
 MAX_NESTING = 64
@@ -19,7 +22,7 @@ MAX_PATTERN_LENGTH = 16_384
 """Maximum length of a pattern. The longest of the Core Rule Set has 12,182 characters; RE2 compiles some in quadratic
 time."""
 
-Target = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Target = Annotated[str, msgspec.Meta(min_length=1, max_length=256), NEITHER]
 """A part of a request, such as `args`, or one with a name: `headers:user-agent`. docs/reference/rules.md lists them."""
 Transformation = Literal[
     "url_decode",
@@ -51,22 +54,22 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     targets: Annotated[tuple[Target, ...], msgspec.Meta(min_length=1, max_length=MAX_TARGETS)] = DEFAULT_TARGETS
     excluded: Annotated[tuple[Target, ...], msgspec.Meta(max_length=MAX_TARGETS)] = ()
     """Parts to exclude: `headers:cookie`, or all whose names match a regular expression: `args:/^csrf_/`."""
-    transformations: tuple[Transformation, ...] = DEFAULT_TRANSFORMATIONS
+    transformations: tuple[Annotated[Transformation, NEITHER], ...] = DEFAULT_TRANSFORMATIONS
 
 
 class Signature(Scope, frozen=True, kw_only=True, tag="signature", tag_field="type"):
     """Fires where a pattern is found. Patterns match bytes, in RE2's syntax; `literal` matches the text literally."""
 
-    pattern: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PATTERN_LENGTH)]
-    match: Literal["regex", "literal"] = "regex"
+    pattern: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PATTERN_LENGTH), NEITHER]
+    match: Annotated[Literal["regex", "literal"], NEITHER] = "regex"
 
 
 class Keywords(Scope, frozen=True, kw_only=True, tag="keywords", tag_field="type"):
     """Fires where at least one of many literal words is found."""
 
-    keywords: Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1)], ...], msgspec.Meta(min_length=1)]
-    case_sensitive: bool = False
-    whole_words: bool = False
+    keywords: Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1), NEITHER], ...], msgspec.Meta(min_length=1)]
+    case_sensitive: Flag = False
+    whole_words: Flag = False
     """Whether a keyword must not be part of a longer word of letters, digits and underscores."""
 
 
@@ -81,7 +84,7 @@ class Composite(
 ):
     """Fires where all (`and`), any (`or`) or none (`not`) of its rules do."""
 
-    operator: Literal["and", "or", "not"]
+    operator: Annotated[Literal["and", "or", "not"], NEITHER]
     rules: Annotated[tuple[RuleConfig, ...], msgspec.Meta(min_length=1)]
 
     def __post_init__(self) -> None:
@@ -97,7 +100,7 @@ class Composite(
 class Weighted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A part of a score: a rule, and the weight that it adds where it fires."""
 
-    weight: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1e6), NEITHER]
     rule: Signature | Keywords
 
 
@@ -113,7 +116,7 @@ class Scored(
     """Fires where the weights of the firing signatures add up to at least the threshold."""
 
     signatures: Annotated[tuple[Weighted, ...], msgspec.Meta(min_length=1)]
-    threshold: Annotated[float, msgspec.Meta(gt=0)]
+    threshold: Annotated[float, msgspec.Meta(gt=0), NEITHER]
 
 
 RuleConfig = Signature | Keywords | Composite | Scored

@@ -6,25 +6,31 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from shieldx.classification import NEITHER, Classification, Nature
 from shieldx.messages import Id
 
 MAX_BODY_BYTES = 700_000
 """The longest body. In base64 and with the rest of its sample, it fits into a record of a megabyte."""
 
-Label = Literal["attack", "benign"]
-Text = Annotated[str, msgspec.Meta(max_length=65_536)]
+RECORDED = Classification(
+    Nature.PERSONAL,
+    "part of a recorded request",
+    "Import only requests without personal data: samples are kept as they were imported.",
+)
+Label = Annotated[Literal["attack", "benign"], NEITHER]
+Text = Annotated[str, msgspec.Meta(max_length=65_536), RECORDED]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An HTTP request as a client sent it. Texts are UTF-8; `body` is any bytes, base64 in JSON."""
 
-    method: Text = "GET"
+    method: Annotated[Text, NEITHER] = "GET"
     uri: Text = "/"
     """The request target as in the request line, not decoded."""
-    protocol: Text = "HTTP/1.1"
+    protocol: Annotated[Text, NEITHER] = "HTTP/1.1"
     headers: tuple[tuple[Text, Text], ...] = ()
     """Names and values in their original order; a name may occur several times."""
-    body: bytes = b""
+    body: Annotated[bytes, RECORDED] = b""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

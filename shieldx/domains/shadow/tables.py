@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from shieldx.classification import FREE_TEXT, NEITHER
 from shieldx.domains.shadow.messages import Evaluate, Stratum
 from shieldx.domains.shadow.report import Report
 from shieldx.domains.shadow.rule import RuleConfig
-from shieldx.messages import Id
+from shieldx.messages import Actor, AnyId, Digest, Flag, Id, Number, Rfc3339, TimeMs, Word
 
 COMMANDS = "shadow.commands"
 RESULTS = "shadow.results"
@@ -32,14 +33,14 @@ class RuleRow(msgspec.Struct, frozen=True, kw_only=True):
 
     tenant_id: Id
     rule_id: Id
-    version: int
-    name: str
+    version: Number
+    name: AnyId
     config: RuleConfig
-    hash: str
-    author: str | None
-    parent: int | None
-    note: str
-    at: str
+    hash: Digest
+    author: Actor | None
+    parent: Number | None
+    note: Annotated[str, FREE_TEXT]
+    at: Rfc3339
 
 
 class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,13 +51,13 @@ class SampleSetRow(msgspec.Struct, frozen=True, kw_only=True):
 
     tenant_id: Id
     sample_set: Id
-    version: str
-    sequence: int
+    version: AnyId
+    sequence: Number
     strata: tuple[Stratum, ...]
-    first_offset: int
-    last_offset: int
-    at: str
-    partition: int | UnsetType = UNSET
+    first_offset: Number
+    last_offset: Number
+    at: Rfc3339
+    partition: Number | UnsetType = UNSET
     """The partition of `shadow.samples`, if that is another one: the tenant has moved since."""
 
     @property
@@ -72,11 +73,11 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     the platform, so that nobody knows it before it is used.
     """
 
-    tenant_id: str
-    eval_id: str
-    token: str
-    actor: str | None
-    amount: int
+    tenant_id: AnyId
+    eval_id: AnyId
+    token: AnyId
+    actor: Actor | None
+    amount: Number
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="type"):
@@ -90,18 +91,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_field="typ
 
     evaluate: Evaluate
     payment: Payment
-    digest: str
+    digest: Digest
     config: RuleConfig
-    rule_version: int | None
+    rule_version: Number | None
     compared: RuleConfig | None
-    sample_set_version: str
-    strata: str
-    outcomes: str
-    awaits: str | None
-    requested_ms: int
-    deadline_ms: int
-    context: tuple[tuple[str, str], ...]
-    reply_to: str | None
+    sample_set_version: AnyId
+    strata: Digest
+    outcomes: Digest
+    awaits: Digest | None
+    requested_ms: TimeMs
+    deadline_ms: TimeMs
+    context: tuple[tuple[Word, AnyId], ...]
+    reply_to: Word | None
 
     @property
     def named(self) -> bool:
@@ -126,16 +127,16 @@ class Settling(msgspec.Struct, frozen=True, kw_only=True, tag="settling", tag_fi
     """
 
     payment: Payment
-    step: Literal["commit", "abort"]
-    awaits: str
-    answer_by_ms: int
+    step: Annotated[Literal["commit", "abort"], NEITHER]
+    awaits: Digest
+    answer_by_ms: TimeMs
     report: Report
-    named: bool
-    digest: str
-    outcomes: str
-    requested_ms: int
-    context: tuple[tuple[str, str], ...]
-    reply_to: str | None
+    named: Flag
+    digest: Digest
+    outcomes: Digest
+    requested_ms: TimeMs
+    context: tuple[tuple[Word, AnyId], ...]
+    reply_to: Word | None
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True, tag="reported", tag_field="type"):
@@ -144,10 +145,10 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True, tag="reported", tag_fi
     `awaits` is the digest of a command that the ledger had not answered in time.
     """
 
-    digest: str
-    outcomes: str
+    digest: Digest
+    outcomes: Digest
     """A digest of everything that determines its outcomes: the key of the cache."""
     report: Report
-    fresh_ms: int
-    forget_ms: int
-    awaits: str | None = None
+    fresh_ms: TimeMs
+    forget_ms: TimeMs
+    awaits: Digest | None = None

@@ -137,6 +137,8 @@ def internal_topics(agents: Iterable[Agent]) -> dict[str, Topic]:
                 cleanup="compact",
                 timestamps="broker",
                 segment="1h",
+                form="shieldx.engine.tasks.position:Position",
+                row_lifetime="as long as the topic",
             )
         for ticks in set(agent.inputs) - set(agent.reads):
             topics[ticks] = Topic(
@@ -145,5 +147,6 @@ def internal_topics(agents: Iterable[Agent]) -> dict[str, Topic]:
                 cleanup="delete",
                 retention="1d",
                 timestamps="broker",
+                form="shieldx.messages:Tick",
             )
     return topics

@@ -11,7 +11,10 @@ import yaml
 from shieldx.errors import FixConfiguration
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from shieldx.classification import Classification
 
 _UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "y": 365 * 86_400_000}
 
@@ -52,6 +55,11 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The agents whose records in it are believed, by their signatures; every other record is set aside."""
     messages: dict[str, str] = {}
     """Schema name to `module:Type`."""
+    form: str | None = None
+    """What values are made of that have no schema: `module:NAME` of a message type, or of a mapping from what is packed
+    to its classification."""
+    row_lifetime: str | None = None
+    """For a compacted topic: until when its rows stay, for people."""
 
     def config(self) -> dict[str, str]:
         """The topic's settings as the broker names them."""
@@ -77,6 +85,19 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             FixConfiguration: a name does not refer to a message type.
         """
         return {schema: _load_type(schema, path) for schema, path in self.messages.items()}
+
+    def loaded_form(self) -> type[msgspec.Struct] | Mapping[str, Classification]:
+        """What values without a schema are made of; nothing if the manifest does not say.
+
+        Raises:
+            FixConfiguration: `form` names neither a message type nor such a mapping.
+        """
+        if self.form is None:
+            return {}
+        found = _load("form", self.form)
+        if isinstance(found, dict) or (isinstance(found, type) and issubclass(found, msgspec.Struct)):
+            return found
+        raise FixConfiguration(f"form {self.form!r} is neither a message type nor a mapping to classifications")
 
 
 def load_manifests(folder: Path) -> dict[str, Topic]:
@@ -110,11 +131,15 @@ def duration_ms(text: str) -> int:
 
 
 def _load_type(schema: str, path: str) -> type[msgspec.Struct]:
-    module, _, name = path.partition(":")
-    try:
-        found: Any = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise FixConfiguration(f"schema {schema!r} names {path!r}, which cannot be imported: {error}") from error
+    found = _load(f"schema {schema!r}", path)
     if not (isinstance(found, type) and issubclass(found, msgspec.Struct)):
         raise FixConfiguration(f"schema {schema!r} names {path!r}, which is not a message type")
     return found
+
+
+def _load(what: str, path: str) -> Any:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise FixConfiguration(f"{what} names {path!r}, which cannot be imported: {error}") from error

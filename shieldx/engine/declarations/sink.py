@@ -12,6 +12,7 @@ from shieldx.errors import FixConfiguration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from shieldx.classification import Classification
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.messages import DeadLetterReason
 
@@ -44,6 +45,12 @@ class SqlTable:
     """
     months: Months | None = None
     """Only for append-only tables."""
+    copies: str | None = None
+    """The topic whose fields the columns of the same names have."""
+    own_columns: Mapping[str, Classification] = field(default_factory=dict)
+    """What its other columns are."""
+    row_lifetime: str | None = None
+    """Until when its rows stay, for people."""
 
     def __post_init__(self) -> None:
         """Refuse a type whose limits are unknown.

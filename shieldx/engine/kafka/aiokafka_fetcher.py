@@ -5,6 +5,7 @@ aiokafka may rename any of these names in any release. Each has a test in tests/
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from hashlib import sha256
 from types import FunctionType
@@ -243,11 +244,24 @@ for _name in _REPLACED:
     require(fetcher, _name)
 
 
+@checked_overrides
 class _CheckedFetcher(Fetcher):  # type: ignore[misc] # aiokafka ships no types
     """A fetcher whose methods are aiokafka's own, with `_REPLACED` in place of the classes that they name.
 
     Replacing the classes in aiokafka's module would change the consumers of the program that uses ShieldX's client.
     """
+
+    @override
+    async def close(self) -> None:
+        """End all fetches. aiokafka raises CancelledError if one of them waits to ask a broker again that is gone."""
+        self._fetch_task.cancel()
+        await asyncio.wait([self._fetch_task])
+        fetches = list(self._pending_tasks)
+        self._pending_tasks.clear()
+        for fetch in fetches:
+            fetch.cancel()
+        await asyncio.gather(*fetches, return_exceptions=True)
+        await super().close()
 
 
 for _name, _method in vars(Fetcher).items():

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import msgspec
 
+from shieldx.classification import NEITHER
 from shieldx.errors import FixConfiguration
+from shieldx.messages import AnyId, Number, Word
 
 VERSION = 1
-Offset = Annotated[int, msgspec.Meta(ge=0)]
+Offset = Annotated[int, msgspec.Meta(ge=0), NEITHER]
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -18,22 +20,22 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     An operator who writes one by hand needs only `version` and `next_offset`.
     """
 
-    version: int
+    version: Number
     next_offset: Offset
-    application: str | None = None
+    application: AnyId | None = None
     """The application. Two applications do not fence each other and would answer every record twice."""
-    format_level: int | None = None
+    format_level: Number | None = None
     """The level of stored forms that the partition has."""
-    partitions: int | None = None
+    partitions: Number | None = None
     """The number of partitions of every topic."""
-    topic_ids: dict[str, str] = {}
+    topic_ids: dict[Word, AnyId] = {}
     """The ids of the input and of the tables. An id changes if the topic is deleted and created again."""
     grown_at: Offset | None = None
     """The next offset of the input when tenants moved to more partitions, the last time; None if they never did.
 
     Records below it were read with the number of partitions before, and the tables may have rows of tenants that left.
     """
-    outputs: dict[str, Offset] = {}
+    outputs: dict[Word, Offset] = {}
     """The next offset of each topic that the task writes, after the previous transaction, where it is known.
 
     Together with the positions it makes a consistent cut through all topics.

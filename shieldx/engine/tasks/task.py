@@ -113,7 +113,7 @@ class Task:
         A partition that has no level of stored forms yet, or is to have a higher one, gets it here.
 
         Raises:
-            RestoreTask: the log could not be read; try again.
+            RestoreTask: the log could not be read, or another worker has taken the partition over; try again.
             FixConfiguration: records were deleted unread, there is state without a position, or this release does not
                 read what was stored.
         """
@@ -121,7 +121,7 @@ class Task:
         await self._positions.read()
         restored = await self._state.restore(self._positions.format_level, tenants_left=self._positions.tenants_left)
         if restored and not self._positions.exist:
-            self._positions.refuse_state_without()
+            await self._positions.refuse_state_without()
         if not self._positions.level_is_recorded:
             # Before the first row of that level: an older release that takes over must find the level, not the row.
             await self._transactions.commit({}, self._positions.with_level())

@@ -82,13 +82,17 @@ class TaskPositions:
             elif position is not None and position.partitions is None:
                 self._grown_at[tp] = next_offset  # written by hand, maybe over one that said that tenants left
 
-    def refuse_state_without(self) -> None:
+    async def refuse_state_without(self) -> None:
         """Refuse to start on state whose position is missing.
 
         Raises:
-            FixConfiguration: always.
+            RestoreTask: there is one by now. Another worker has taken the partition over since it was looked for, and
+                the state is what that one has committed.
+            FixConfiguration: there is none.
         """
         tp = self.inputs[0]
+        if await self._context.log.positions(self.inputs):
+            raise RestoreTask(f"another worker has taken over partition {self._partition} of agent {self._agent.name}")
         raise FixConfiguration(
             f"partition {self._partition} of agent {self._agent.name} has state, but {self._where(tp)} does not say "
             "how far it has read: the record was deleted. Starting at the first record would answer everything again; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from shieldx.engine.tasks.partitioner import RowsAtHome
 from shieldx.errors import FixConfiguration, FreeDisk, RestoreTask, ShieldXError, WaitForDisk
 from shieldx.state.forms import FORMAT_LEVEL, UnknownForm
 from shieldx.state.partition_state import PartitionState
-from shieldx.state.table import Divided
+from shieldx.state.table import Change, Divided
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from shieldx.engine.tasks.context import TaskContext
     from shieldx.engine.tasks.log import Record
     from shieldx.messages import Output, Source
-    from shieldx.state.table import Change
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,8 @@ class TaskState:
         self._format_level = FORMAT_LEVEL
         self._at_home = RowsAtHome({}, context.partitions)
         """Passes over rows of tenants that moved from here to another partition, once there may be any."""
+        self._left: dict[tuple[str, bytes], None] = {}
+        """Rows that such tenants left in tables that are to keep nothing of them. The next transaction deletes them."""
         self._state = PartitionState(agent.state, partition)
         self._fold: Fold | None = None
         self._expire: Callable[[int, int], tuple[Sequence[Output], bool]] | None = None
@@ -100,7 +102,8 @@ class TaskState:
 
     def changes(self) -> Iterator[Change]:
         """The last value of each key of each table that changed since the last call."""
-        return self._state.changes()
+        left, self._left = self._left, {}
+        return chain([Change(topic, key, None) for topic, key in left], self._state.changes())
 
     def refuse_reserved(self, message: Any, source: Source) -> Sequence[Output]:
         """The fold's answer to a message that uses a reserved name, if it answers such messages."""
@@ -257,6 +260,7 @@ class TaskState:
             raise RestoreTask(f"{record.topic}/{record.partition}/{record.offset} has no key; tables need one")
         self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
         if not self._at_home(record):
+            self._note_left(record.topic, record.key, deleted=record.value is None)
             return 0
         place = f"{record.topic}/{record.partition}/{record.offset}"
         try:
@@ -274,6 +278,12 @@ class TaskState:
                 "that release, or find the program and restore the topic from a backup"
             ) from error
         return len(record.key) + len(record.value or b"")
+
+    def _note_left(self, topic: str, key: bytes, *, deleted: bool) -> None:
+        if deleted:
+            self._left.pop((topic, key), None)
+        elif any(spec.topic == topic and spec.erasable for spec in self._agent.state):
+            self._left[topic, key] = None
 
     def _made(self, positions: Mapping[TopicPartition, int]) -> Checkpoint:
         return Checkpoint(

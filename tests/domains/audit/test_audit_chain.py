@@ -122,7 +122,7 @@ async def test_what_may_not_be_chained_is_set_aside(second: object, reason: str)
 
 
 async def test_a_sealed_personal_payload_is_chained_as_it_is() -> None:
-    sealed = msgspec.json.encode(Sealed(sealed="A256GCM", key_id="user/7", nonce=b"n" * 12, ciphertext=b"c" * 40))
+    sealed = msgspec.json.encode(Sealed(sealed="A256GCM/1", key_id="user/7", nonce=b"n" * 12, ciphertext=b"c" * 40))
     ran = driver()
     ran.send("audit.appends", append("k", personal=True, payload=msgspec.Raw(sealed)))
     await ran.run()

@@ -58,7 +58,7 @@ async def test_an_append_that_is_read_and_refused_is_answered_with_its_reason() 
 
 
 async def test_a_sealed_payload_has_each_of_its_fields_once() -> None:
-    sealed = b'{"sealed":"A256GCM","key_id":"k","nonce":"AAAA","ciphertext":"AAAA"}'
+    sealed = b'{"sealed":"A256GCM/1","key_id":"k","nonce":"AAAA","ciphertext":"AAAA"}'
     ran = driver()
     ran.send("audit.appends", append("k", personal=True, payload=msgspec.Raw(sealed)))
     await ran.run()

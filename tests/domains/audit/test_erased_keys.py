@@ -9,23 +9,17 @@ import msgspec
 import pytest
 
 from shieldx.domains.audit.entry import GENESIS, AuditEntry, hashed_bytes
-from shieldx.domains.privacy.sealing import FindKeyOrGiveUp, open_sealed, seal
 from shieldx.messages import Sealed
+from shieldx.privacy.sealing import DistrustPayload, Place, SealingKey
 from tests.domains.audit.signing import KEYRING, append, driver
 
 PAYLOAD = b'{"name":"Ada Lovelace"}'
+PLACE = Place("acme", "audit.appends", "payload", "a1")
 
 
 async def test_erasing_a_key_leaves_the_chain_whole_and_the_payload_unreadable() -> None:
-    keys = {"person/7": b"k" * 32}
-    sealed = seal(
-        PAYLOAD,
-        key=keys["person/7"],
-        key_id="person/7",
-        nonce=b"n" * 12,
-        tenant_id="acme",
-        idempotency_key="a1",
-    )
+    keys = {"person/7": SealingKey(b"k" * 32, "person/7")}
+    sealed = keys["person/7"].seal(PAYLOAD, PLACE, nonce=b"n" * 12)
     ran = driver()
     ran.send("audit.appends", append("a0"))
     ran.send("audit.appends", append("a1", personal=True, payload=msgspec.Raw(msgspec.json.encode(sealed))))
@@ -33,12 +27,10 @@ async def test_erasing_a_key_leaves_the_chain_whole_and_the_payload_unreadable()
     await ran.run()
     entries: list[AuditEntry] = ran.messages("audit.log")
     chained = msgspec.json.decode(entries[1].payload or "", type=Sealed)
-    assert open_sealed(chained, keys, tenant_id="acme", idempotency_key="a1") == PAYLOAD
+    assert keys.pop(chained.key_id).open(chained, PLACE) == PAYLOAD
 
-    del keys["person/7"]
-
-    with pytest.raises(FindKeyOrGiveUp, match="'person/7' is missing: if it was erased"):
-        open_sealed(chained, keys, tenant_id="acme", idempotency_key="a1")
+    with pytest.raises(DistrustPayload):
+        SealingKey(b"guess" * 6 + b"ed", chained.key_id).open(chained, PLACE)
     previous = GENESIS
     for entry in entries:
         hashed = sha256(hashed_bytes(entry))

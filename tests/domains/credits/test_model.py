@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import pytest
@@ -458,7 +458,7 @@ def test_every_code_and_every_command_type_is_compared() -> None:
 
 def one_of_everything_that_time_ends(store: DictStore | None = None) -> Both:
     both = Both(store=store)
-    fields = {"tenant_id": "acme"}
+    fields: dict[str, Any] = {"tenant_id": "acme"}
     both.send(Purchase(**fields, idempotency_key="p", amount=1000))
     for second, ttl_s in enumerate([1, 3600, 86_400, TTL_MAX_S]):
         name = f"h{second}"

@@ -10,6 +10,7 @@ import pytest
 
 from shieldx.domains.credits import projections
 from shieldx.domains.credits.tables import ACCOUNTS, TRANSACTIONS, AccountRow, TransactionRow
+from shieldx.messages import Sealed
 
 AT_MS = 1_767_268_800_123
 
@@ -48,9 +49,22 @@ def test_a_command_of_a_batch_has_its_index_and_a_refund_what_it_gives_back() ->
     assert (columns[1:4], columns[-1]) == ((3, 5, 2), "3-4")
 
 
+def with_personal() -> TransactionRow:
+    sealed = Sealed(sealed="A256GCM/1", key_id="person/7", nonce=b"n" * 12, ciphertext=b"c" * 32)
+    return msgspec.structs.replace(transaction("consume", 7, "3-5"), personal=sealed)
+
+
+def test_personal_data_has_a_row_of_its_own_with_the_key_that_sealed_it() -> None:
+    movement, (table, key, columns) = rows(TRANSACTIONS, b"a/3-5", with_personal())
+    assert movement[0] == "credits.transactions"
+    assert (table, key, (columns or ())[:3]) == ("credits.personal_data", ("3-5",), ("a", "person/7", None))
+
+
 def test_columns_are_as_many_as_the_tables_have() -> None:
     ((_, key, columns),) = rows(TRANSACTIONS, b"a/3-5", transaction("consume", 7, "3-5"))
     assert (len(key), len(columns or ())) == (len(projections.TRANSACTIONS_KEY), len(projections.TRANSACTIONS_COLUMNS))
+    _, (_, key, columns) = rows(TRANSACTIONS, b"a/3-5", with_personal())
+    assert (len(key), len(columns or ())) == (len(projections.PERSONAL_KEY), len(projections.PERSONAL_COLUMNS))
     ((_, key, columns),) = rows(ACCOUNTS, b"a", AccountRow("a", 9, 2, 1, 10))
     assert (len(key), len(columns or ())) == (len(projections.ACCOUNTS_KEY), len(projections.ACCOUNTS_COLUMNS))
 

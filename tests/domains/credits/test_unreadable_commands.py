@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec import UNSET
@@ -94,7 +96,7 @@ async def test_metrics_count_it_by_its_type_if_that_is_known() -> None:
 @pytest.mark.parametrize("field", ["tenant_id", "idempotency_key", "actor", "description"])
 async def test_a_text_that_postgres_does_not_store_is_refused_by_name(field: str) -> None:
     ran = ledger()
-    fields = {"tenant_id": "acme", "idempotency_key": "k", field: "a\0b"}
+    fields: dict[str, Any] = {"tenant_id": "acme", "idempotency_key": "k", field: "a\0b"}
     ran.send(COMMANDS, Consume(amount=1, **fields), headers=CORRELATION)
     await ran.run()
     (result,) = ran.messages(RESULTS)

@@ -6,11 +6,14 @@ import asyncio
 import gc
 import random
 import weakref
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from shieldx.engine.kafka import aiokafka_fetcher
@@ -73,6 +76,11 @@ def fetch_result() -> FetchResult:
     return FetchResult(TopicPartition("t", 0), assignment=None, partition_records=partition_records(), backoff=0)
 
 
+def fetcher_names() -> SimpleNamespace:
+    """What a fetcher has after it was made, without making one, which would run at once."""
+    return SimpleNamespace(**dict.fromkeys(Fetcher.__init__.__code__.co_names))
+
+
 OWNERS = {
     "_aborted_producers": partition_records,
     "_assignment": fetch_result,
@@ -81,9 +89,11 @@ OWNERS = {
     "_consume_aborted_up_to": lambda: PartitionRecords,
     "_consumer_record": lambda: PartitionRecords,
     "_contains_abort_marker": lambda: PartitionRecords,
+    "_fetch_task": fetcher_names,
     "_fetcher": lambda: AIOKafkaConsumer(bootstrap_servers=NOWHERE),
     "_isolation_level": partition_records,
     "_partition_records": fetch_result,
+    "_pending_tasks": fetcher_names,
     "_records": partition_records,
     "_records_iterator": partition_records,
     "_topic_partition": fetch_result,
@@ -111,6 +121,16 @@ def test_no_other_name_is_used() -> None:
 )
 def test_what_overrides_is_marked(kind: type) -> None:
     assert overrides_without_mark(kind) == set()
+
+
+async def test_a_consumer_stops_while_a_fetch_waits_to_be_sent_again() -> None:
+    """As when its broker is gone. aiokafka's own fetcher raises CancelledError."""
+    fetcher = Fetcher(AIOKafkaClient(bootstrap_servers=NOWHERE), SubscriptionState())
+    fetcher.__class__ = aiokafka_fetcher._CheckedFetcher  # noqa: SLF001 - as Consumer does
+    waiting = asyncio.create_task(asyncio.sleep(60))
+    fetcher._pending_tasks.add(waiting)  # noqa: SLF001 - as its routine does
+    await fetcher.close()
+    assert waiting.cancelled()
 
 
 @pytest.mark.parametrize("name", ["_proc_fetch_request", "fetched_records", "next_record"])

@@ -12,7 +12,7 @@ import pytest
 from shieldx.engine.operations.metrics import Metrics
 from shieldx.engine.tasks.codec import Codec
 from shieldx.engine.tasks.context import TaskContext
-from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.log import TopicPartition, Write
 from shieldx.engine.tasks.position import Position
 from shieldx.engine.tasks.signatures import Signatures
 from shieldx.engine.tasks.task import Task
@@ -64,6 +64,27 @@ async def test_whatever_its_predecessor_still_commits_meanwhile_counts_once(
     ran.send(ADDS, ONE)
     await ran.run()
     assert totals(ran) == [1, 2, 3]
+
+
+async def test_a_task_that_is_overtaken_while_it_starts_does_not_take_the_state_for_an_orphan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its successor commits the partition's first transaction after the task has looked for a position."""
+    other = driver()
+    other.send(ADDS, ONE)
+    await other.run()
+    row = other.read(SUMS)[-1]
+    ran = driver()
+    ran.send(ADDS, ONE)
+
+    async def overtake() -> None:
+        successor = await ran.log.fence("test.counter.0")
+        written = {TopicPartition(SUMS, 0): [Write(row.key, row.value, list(row.headers))]}
+        await successor.commit(written, {INPUT: Position(version=1, next_offset=1)})
+
+    before_step(ran.log, "read_to_end", overtake, monkeypatch)
+    with pytest.raises(RestoreTask, match="another worker has taken over partition 0 of agent counter"):
+        await ran.restart(0)
 
 
 async def test_a_predecessor_frozen_within_a_commit_is_shut_out_and_holds_nobody_up() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from shieldx.domains.privacy.sealing import open_sealed
+from shieldx.bootstrap.key_encryption import key_encryption
 from shieldx.keyring.file import add_key, new_keyring, read_keyring
 from shieldx.messages import Sealed
+from shieldx.sealer import Sealer
+from shieldx.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +48,7 @@ def test_a_keyring_is_made_once_and_added_to(shieldx: Callable[..., Result], tmp
     "given",
     [
         {"AUDIT_KEYRING": '{"first":"k","keys":{"k":"hunter2"}}'},
+        {"PRIVACY_KEYRING": '{"first":"k","keys":{"k":"hunter2"}}'},
         {"PLATFORM_KEYRING": '{"first":"k","keys":{"k":"hunter2"}}'},
         {"VAULT_ADDRESS": "https://vault:8200", "AUDIT_VAULT_PATH": "shieldx/audit", "VAULT_TOKEN": "hunter2"},
     ],
@@ -66,22 +70,19 @@ def test_secrets_are_masked(
     [
         (("--payload", "Ada"), "not a JSON value"),
         (("--payload", ADA, "--personal"), "a personal payload must be sealed"),
-        (("--payload", ADA, "--seal-with", "p"), "must be used together"),
-        (("--payload", ADA, "--seal-with", "p", "--seal-keyring", "RING"), "add --personal"),
+        (("--payload", ADA, "--seal-for", "ada"), "add --personal"),
         (("--personal",), "require a payload"),
-        (("--payload", ADA, "--personal", "--seal-with", "q", "--seal-keyring", "RING"), "key 'q' is not in"),
+        (("--payload", ADA, "--personal", "--seal-for", "ada"), "set SHIELDX_PRIVACY_KEYRING_FILE, "),
         (("--payload", ADA, "--payload-file", "-"), "not both"),
         (("--at", "noon"), "is not a time such as"),
         (("--tenant", ""), "invalid append: Expected `str` of length >= 1"),
     ],
 )
 def test_an_append_that_could_not_be_chained_or_kept_secret_is_not_sent(
-    shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...], says: str
+    shieldx: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], says: str
 ) -> None:
     monkeypatch.setenv("SHIELDX_KAFKA_BOOTSTRAP", "127.0.0.1:1")  # nothing listens there
-    new_keyring(tmp_path / "ring.json", "p")
-    given = [str(tmp_path / "ring.json") if option == "RING" else option for option in options]
-    refused = shieldx(*APPEND, *given)
+    refused = shieldx(*APPEND, *options)
     assert refused.exit_code == 2
     assert says in refused.stderr
     assert "Ada" not in refused.stderr
@@ -121,14 +122,21 @@ def test_an_append_prints_its_entry_and_a_repeat_says_that_there_is_none(place: 
 
 @pytest.mark.integration
 def test_a_personal_payload_is_sealed_before_it_is_sent(place: CliStack, tmp_path: Path) -> None:
-    new_keyring(tmp_path / "people.json", "person/7")
-    keys = read_keyring(tmp_path / "people.json")
     (tmp_path / "ada.json").write_text(ADA)
-    sealing = ("--personal", "--seal-with", "person/7", "--seal-keyring", str(tmp_path / "people.json"))
-    entry = appended(place, "--key", "p1", "--payload-file", str(tmp_path / "ada.json"), *sealing)
+    sealing = ("--personal", "--seal-for", "ada@example.com", "--payload-file", str(tmp_path / "ada.json"))
+    entry = appended(place, "--key", "p1", *sealing)
     assert "Ada" not in str(entry)
+    assert "ada@" not in str(entry)
     sealed = msgspec.json.decode(entry["payload"], type=Sealed)
-    assert open_sealed(sealed, keys, tenant_id="acme", idempotency_key="p1") == ADA.encode()
+    keys = key_encryption(Settings(stack_folder=place.folder))
+
+    async def opened() -> bytes:
+        async with Sealer({"bootstrap_servers": place.stack["bootstrap"]}, keys) as sealer:
+            return await sealer.open(
+                sealed, tenant_id="acme", topic="audit.appends", field="payload", idempotency_key="p1"
+            )
+
+    assert asyncio.run(opened()) == ADA.encode()
 
 
 @pytest.mark.integration

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from shieldx.bootstrap.platform import Platform
-from shieldx.cli.shadow.commands import CorrectCommand, carry_out
+from shieldx.cli.asking import CorrectCommand
+from shieldx.cli.shadow.commands import carry_out
 from shieldx.domains.shadow.messages import PutRule
 from shieldx.domains.shadow.rule import Keywords, Signature, rule_hash
 from shieldx.settings import load_settings
@@ -19,7 +20,7 @@ from tests.cli.cli_stack import TIMEOUT_S, CliStack
 
 pytestmark = pytest.mark.integration
 
-CRS = Path(__file__).parents[2] / "../shared/data/crs/rules.json"
+CRS = Path(__file__).parents[3] / "../shared/data/crs/rules.json"
 FIRST, SECOND = Signature(pattern="' or 1=1"), Keywords(keywords=("union", "select"))
 
 

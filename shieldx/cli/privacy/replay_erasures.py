@@ -1,0 +1,99 @@
+"""`shieldx privacy replay-erasures`: erases again what the audit log says was erased."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from shieldx.bootstrap.platform import Platform
+from shieldx.cli.committed_records import committed_consumer, committed_records, partitions_of
+from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
+from shieldx.cli.options import timeout_option
+from shieldx.cli.privacy.commands import carry_out_all
+from shieldx.cli.privacy.subject import actor_option, user_name
+from shieldx.cli.rows import all_rows_of
+from shieldx.cli.stdout import counted, say
+from shieldx.domains.audit.record import Malformed, decode
+from shieldx.domains.audit.tables import LOG
+from shieldx.domains.privacy.answers import ERASE
+from shieldx.domains.privacy.messages import Erase
+from shieldx.domains.privacy.subjects import subject_of_entry
+from shieldx.domains.privacy.tables import ERASURES, KEYS, ErasureRow, SubjectKeys
+from shieldx.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shieldx.domains.audit.entry import AuditEntry
+
+Subject = tuple[str, str]
+"""A tenant, and the pseudonym of a person."""
+NOTE = "replayed from the audit log"
+
+
+class _Payload(msgspec.Struct):
+    keys: tuple[str, ...]
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only print what would be erased.")
+@actor_option
+@timeout_option
+def command(actor: str | None, timeout_s: float, *, dry_run: bool) -> None:
+    """Erase again all keys that the audit log says were erased, if a table does not have the erasure.
+
+    Run it after you have restored a backup, before producers and readers start. Verify the audit log first. Keys that a
+    subject got after its erasure stay.
+    """
+    silence_aiokafka()
+    platform = Platform(load_settings(os.environ))
+    with named_kafka_errors(platform.connection):
+        asyncio.run(_replay(platform, actor or user_name(), timeout_s, dry_run=dry_run))
+
+
+async def _replay(platform: Platform, actor: str, timeout_s: float, *, dry_run: bool) -> None:
+    erased = await _in_log(platform)
+    refused = {(row.tenant_id, row.subject): row.keys for row in await all_rows_of(platform, ERASURES, ErasureRow)}
+    held = {
+        (row.tenant_id, row.subject): [key.key for key in row.keys]
+        for row in await all_rows_of(platform, KEYS, SubjectKeys)
+    }
+    missing = {
+        subject: keys
+        for subject, keys in erased.items()
+        if not set(keys) <= set(refused.get(subject, ())) or not set(keys).isdisjoint(held.get(subject, ()))
+    }
+    say(f"the audit log has erasures of {counted(len(erased), 'subject')}")
+    by_tenant: dict[str, list[Erase]] = {}
+    for (tenant_id, subject), keys in missing.items():
+        erase = Erase(tenant_id=tenant_id, subject=subject, actor=actor, keys=tuple(keys), note=NOTE)
+        by_tenant.setdefault(tenant_id, []).append(erase)
+    for tenant_id, erasures in () if dry_run else by_tenant.items():
+        await carry_out_all(platform, tenant_id, erasures, timeout_s)
+    done = "would erase" if dry_run else "erased"
+    click.echo(f"{done} {counted(len(missing), 'subject')} again")
+
+
+async def _in_log(platform: Platform) -> dict[Subject, dict[str, None]]:
+    """The keys that were erased, by subject."""
+    erased: dict[Subject, dict[str, None]] = {}
+    numbers: Iterable[int] = range(await partitions_of(platform, LOG))
+    async with committed_consumer(platform) as consumer:
+        async for record in committed_records(consumer, LOG, numbers):
+            try:
+                entry = decode(record.value or b"")
+            except Malformed as error:
+                say(f"{LOG}/{record.partition}/{record.offset} is not an entry: {error}. Run `shieldx audit verify`")
+                continue
+            if entry.action == ERASE and entry.tenant_id is not None:
+                keys = erased.setdefault((entry.tenant_id, subject_of_entry(entry.subject)), {})
+                keys.update(dict.fromkeys(_keys_in(entry)))
+    return {subject: keys for subject, keys in erased.items() if keys}
+
+
+def _keys_in(entry: AuditEntry) -> tuple[str, ...]:
+    return msgspec.json.decode(entry.payload or "", type=_Payload).keys

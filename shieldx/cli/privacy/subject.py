@@ -1,0 +1,49 @@
+"""The subject that a command is about."""
+
+from __future__ import annotations
+
+import re
+from getpass import getuser
+from typing import TYPE_CHECKING
+
+import click
+
+from shieldx.bootstrap.key_encryption import key_encryption
+
+if TYPE_CHECKING:
+    from shieldx.bootstrap.platform import Platform
+
+_PSEUDONYM = re.compile(r"[0-9a-f]{32}")
+
+pseudonym_option = click.option(
+    "--pseudonym", "is_pseudonym", is_flag=True, help="SUBJECT is a pseudonym, as requests and the audit log have it."
+)
+
+
+async def pseudonym_of(platform: Platform, tenant_id: str, subject: str, *, is_pseudonym: bool) -> str:
+    """The pseudonym of a subject.
+
+    Raises:
+        click.UsageError: It was said to be one and is not.
+        FixConfiguration: The keys are not configured.
+    """
+    if is_pseudonym:
+        if not _PSEUDONYM.fullmatch(subject):
+            raise click.UsageError("a pseudonym has 32 hexadecimal digits; without --pseudonym, SUBJECT is a name")
+        return subject
+    return await key_encryption(platform.settings).pseudonym(tenant_id, subject)
+
+
+def user_name() -> str:
+    """The name of the user who runs the command.
+
+    Raises:
+        click.UsageError: The user has none.
+    """
+    try:
+        return getuser()
+    except (KeyError, ImportError, OSError) as error:  # a container's user without a name
+        raise click.UsageError("your user has no name: specify --actor") from error
+
+
+actor_option = click.option("--actor", metavar="NAME", help="Who does it, for the audit log. Default: your user name.")
