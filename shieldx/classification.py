@@ -49,12 +49,17 @@ ACTED_ON = Classification(
 FREE_TEXT = Classification(
     Nature.PERSONAL,
     "free text",
-    "Must not be personal, by contract. No log, metric or dead letter quotes it.",
+    "Must not be personal, by contract. Where it is copied to, tables, Postgres and dead letters, it is masked.",
 )
 PAYLOAD = Classification(
     Nature.PERSONAL,
     "payload of an entry, any JSON",
     "A personal payload must be sealed: one that is marked as personal and is not sealed is set aside.",
+)
+MASKED = Classification(
+    Nature.PERSONAL,
+    "value of a record that was set aside, masked",
+    "Cards, addresses, tokens and other secrets are masked; what no rule knows stays.",
 )
 CIPHERTEXT = Classification(
     Nature.PERSONAL,

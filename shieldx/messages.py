@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
 
-from shieldx.classification import ACTED_ON, ACTING, CIPHERTEXT, NEITHER, PAYLOAD, PSEUDONYM
+from shieldx.classification import ACTED_ON, ACTING, CIPHERTEXT, MASKED, NEITHER, PAYLOAD, PSEUDONYM
 
 MAX_ID_LENGTH = 256
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH), NEITHER]
@@ -187,10 +187,13 @@ class DeadLetterReason(StrEnum):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that was set aside: the reason, and where to find it. Its payload stays only in its own topic.
+    """A record that was set aside: the reason, where to find it, and its value with personal data masked.
+
+    The value itself stays only in its own topic, where `shieldx dead-letters replay` takes it from.
 
     `sha256` is the hexadecimal digest of the value and `length` its size in bytes; both are null for a tombstone. Where
-    the reason is `undecodable` they are those of the bytes that were not decoded, as the broker stores them.
+    the reason is `undecodable` they are those of the bytes that were not decoded, as the broker stores them. `payload`
+    is the masked value as a text, at most 16 KiB of it (then `cut` is true), and null if there is none.
     """
 
     reason: Word
@@ -199,6 +202,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     length: Number | None
     sha256: Digest | None
     at: Rfc3339
+    payload: Annotated[str | None, MASKED] = None
+    cut: Flag = False
 
     @classmethod
     def of(cls, source: Source, value: bytes | None, reason: DeadLetterReason, detail: str) -> DeadLetter:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shieldx.errors import FixConfiguration
 from shieldx.privacy import EVERY_CATEGORY, Category
-from shieldx.privacy.masker import Masker
+from shieldx.privacy.masker import HIDDEN, Masker
 from shieldx.privacy.rules import NO_RULES, MaskingRules, rules_of
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from shieldx.settings import Settings
 
 
-def masker_of(settings: Settings, categories: Collection[Category] = EVERY_CATEGORY) -> Masker:
-    """A masker of the given categories, and of the rules in SHIELDX_MASKING_RULES_FILE.
+def masker_of(settings: Settings, categories: Collection[Category] = EVERY_CATEGORY, *, fill: bytes = HIDDEN) -> Masker:
+    """A masker of the given categories, and of the rules in SHIELDX_MASKING_RULES_FILE; see `Masker` for `fill`.
 
     Raises:
         FixConfiguration: the file cannot be read, or a rule in it is wrong.
     """
     path = settings.masking_rules_file
-    return Masker(categories=categories, rules=NO_RULES if path is None else read_rules(path))
+    return Masker(categories=categories, fill=fill, rules=NO_RULES if path is None else read_rules(path))
 
 
 def read_rules(path: Path) -> MaskingRules:

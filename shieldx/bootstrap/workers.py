@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from shieldx.bootstrap.masking import masker_of
 from shieldx.bootstrap.parameters import parameters_of
 from shieldx.bootstrap.platform_keys import signing_keys
 from shieldx.engine.declarations.makers import make
@@ -67,6 +68,7 @@ class WorkerMaker:
         self._metrics = metrics
         self._stores = None if folder is None else RocksStores(folder.absolute(), memory_bytes=store_bytes)
         self._memory = MemoryLimit(limit_bytes - store_bytes)
+        self._masker = masker_of(settings)
 
     def of_transactional(self, agent: TransactionalAgent) -> tuple[Worker, KafkaLog]:
         """A worker whose tasks have state and transactions, and their shared log."""
@@ -88,6 +90,7 @@ class WorkerMaker:
             memory_share=self._memory.share_bytes,
             stores=self._stores,
             format_level=settings.format_level,
+            mask=self._masker.mask_bytes,
         )
         ready = replace(agent, fold=partial(agent.fold, **self._parameters(agent)))
         return self._worker(AgentTaskFactory(ready, context), agent), log
@@ -100,7 +103,10 @@ class WorkerMaker:
         ready = replace(agent, answering=partial(agent.answering, **self._parameters(agent)))
         codec = Codec(platform.topics, agent.reads)
         options = self._consumer_options(agent)
-        return ReplayableWorker(ready, resources, options, codec, deliveries, self._metrics), deliveries
+        worker = ReplayableWorker(
+            ready, resources, options, codec, deliveries, self._metrics, mask=self._masker.mask_bytes
+        )
+        return worker, deliveries
 
     def of_sink(self, agent: Sink) -> tuple[Worker, SinkTaskFactory]:
         """A worker that writes to Postgres, and its connections."""

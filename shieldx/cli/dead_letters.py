@@ -56,13 +56,13 @@ def list_letters(*, as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("place", type=RecordPlaceType())
-@click.option("--payload", is_flag=True, help="Also print the record's value, which may be personal data.")
+@click.option("--unmasked", is_flag=True, help="Also print the record's value as it is: it may be personal data.")
 @as_json
-def show_letter(place: RecordPlace, *, payload: bool, as_json: bool) -> None:
-    """Print a dead letter with the key, headers and size of its record."""
+def show_letter(place: RecordPlace, *, unmasked: bool, as_json: bool) -> None:
+    """Print a dead letter with the key, headers and size of its record, and its value with personal data masked."""
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):
-        shown = asyncio.run(_show(platform, place, payload=payload))
+        shown = asyncio.run(_show(platform, place, unmasked=unmasked))
     for facts in shown:
         if json_wanted(as_json=as_json):
             print_json(facts)
@@ -98,13 +98,15 @@ def _facts(letter: Letter) -> dict[str, Any]:
         "reason": content.reason,
         "detail": content.detail,
         "at": content.at,
+        "payload": content.payload,
+        "cut": content.cut,
         "length": content.length,
         "sha256": content.sha256,
         "replayed": letter.replayed,
     }
 
 
-async def _show(platform: Platform, place: RecordPlace, *, payload: bool) -> list[dict[str, Any]]:
+async def _show(platform: Platform, place: RecordPlace, *, unmasked: bool) -> list[dict[str, Any]]:
     shown = []
     async with committed_consumer(platform) as consumer:
         for letter in await find_letters(platform, [place]):
@@ -119,8 +121,8 @@ async def _show(platform: Platform, place: RecordPlace, *, payload: bool) -> lis
                 facts["key"] = _text(record.key)
                 facts["headers"] = {name: _text(content) for name, content in record.headers}
                 facts["size_bytes"] = len(record.value or b"")
-                if payload:
-                    facts["payload"] = _text(record.value)
+                if unmasked:
+                    facts["unmasked"] = _text(record.value)
             shown.append(facts)
     return shown
 

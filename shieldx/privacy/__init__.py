@@ -14,7 +14,16 @@ from shieldx.privacy.categories import EVERY_CATEGORY, WITHOUT_CLIENT, Category
 if TYPE_CHECKING:
     from shieldx.privacy.masker import Masker
 
-__all__ = ["EVERY_CATEGORY", "WITHOUT_CLIENT", "Category", "card_brand", "default_masker", "is_luhn_valid", "mask"]
+__all__ = [
+    "EVERY_CATEGORY",
+    "WITHOUT_CLIENT",
+    "Category",
+    "card_brand",
+    "default_masker",
+    "is_luhn_valid",
+    "mask",
+    "mask_bytes",
+]
 
 
 def mask(text: str) -> str:
@@ -23,6 +32,11 @@ def mask(text: str) -> str:
     `mask("4532-1234-5678-9010 for user@email.com")` is `"****-****-****-9010 for us***@email.com"`.
     """
     return default_masker().mask(text)
+
+
+def mask_bytes(text: bytes) -> bytes:
+    """The same for bytes in UTF-8 or another superset of ASCII. Other bytes stay as they are."""
+    return default_masker().mask_bytes(text)
 
 
 @lru_cache(maxsize=1)

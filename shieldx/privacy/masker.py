@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from shieldx.privacy.detection import Detector, Edit, Finding, Look
 
+HIDDEN = b"*"
 _LONGEST_TRIGGER_BYTES = 256
 _BLOCK = 64 * 1024
 
@@ -41,9 +42,12 @@ class Masker:
         *,
         categories: Collection[Category] = EVERY_CATEGORY,
         rules: MaskingRules = NO_RULES,
+        fill: bytes = HIDDEN,
         line_limit_bytes: int = LINE_LIMIT_BYTES,
     ) -> None:
+        """`fill` takes the place of asterisks, for texts in which those have a meaning."""
         self.categories = frozenset(categories)
+        self._fill = fill
         self._line_limit_bytes = line_limit_bytes
         plain = _detectors(self.categories, rules.names)
         encodings = Encodings(self.plain_edits, self._mask_decoded)
@@ -114,7 +118,7 @@ class Masker:
         return StreamMasker(self.edits, self._mask_lines, self._bodies(), self._line_limit_bytes)
 
     def _mask_lines(self, text: bytes) -> bytes:
-        return self._own_patterns.mask(applied(text, self.edits(text)))
+        return self._own_patterns.mask(applied(text, self._filled(self.edits(text))))
 
     def edits(self, text: bytes) -> list[Edit]:
         """What to change, in order and apart from each other."""
@@ -154,7 +158,12 @@ class Masker:
     def _mask_decoded(self, text: bytes) -> bytes:
         bodies = self._bodies()
         text = text if bodies is None else bodies.mask(text)
-        return applied(text, self.plain_edits(text))
+        return applied(text, self._filled(self.plain_edits(text)))
+
+    def _filled(self, edits: list[Edit]) -> list[Edit]:
+        if self._fill == HIDDEN:
+            return edits
+        return [edit._replace(replacement=edit.replacement.replace(HIDDEN, self._fill)) for edit in edits]
 
     def _bodies(self) -> pem.PemBodies | None:
         return pem.PemBodies() if Category.PEM in self.categories else None

@@ -10,6 +10,7 @@ from shieldx.domains.credits.tables import COMMANDS as LEDGER_COMMANDS
 from shieldx.domains.credits.tables import TRANSACTIONS
 from shieldx.domains.privacy.data_keys import SWEEP_AFTER_MS
 from shieldx.domains.privacy.tables import COMMANDS, KEY_REQUESTS, KEYS
+from shieldx.engine.declarations.lifetime import BROKERS_SEGMENT
 from shieldx.engine.declarations.manifests import duration_ms
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 KEY_COPY_DAYS = 30
 """Copies of data keys must expire within this time, or an erasure would be void."""
-DEFAULT_SEGMENT = "7d"
-"""Kafka's own; retention removes whole segments."""
 
 
 class Remainder(NamedTuple):
@@ -34,7 +33,7 @@ class Remainder(NamedTuple):
 
 def remains(topics: Mapping[str, Topic], erased_at: datetime) -> Iterator[Remainder]:
     """What is left of a subject whose keys were destroyed at a time."""
-    compacted = duration_ms(topics[KEYS].max_compaction_lag or DEFAULT_SEGMENT)
+    compacted = duration_ms(topics[KEYS].max_compaction_lag or BROKERS_SEGMENT)
     yield Remainder("wrapped data keys", KEYS, _after(erased_at, SWEEP_AFTER_MS + compacted))
     for topic in (KEY_REQUESTS, COMMANDS):
         yield Remainder("wrapped data keys", topic, _after(erased_at, _kept_ms(topics[topic])))
@@ -45,7 +44,7 @@ def remains(topics: Mapping[str, Topic], erased_at: datetime) -> Iterator[Remain
 
 
 def _kept_ms(topic: Topic) -> int:
-    return duration_ms(topic.retention) + duration_ms(topic.segment or DEFAULT_SEGMENT)
+    return duration_ms(topic.retention) + duration_ms(topic.segment or BROKERS_SEGMENT)
 
 
 def _after(start: datetime, ms: int) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from shieldx.bootstrap.masking import masker_of
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.asking import open_asking
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
@@ -20,13 +21,14 @@ from shieldx.cli.samples.files import Files, file_options, read_files
 from shieldx.cli.samples.sets import sets_of
 from shieldx.cli.samples.writing import SetContent, write_samples
 from shieldx.cli.shadow.commands import ask_all, author_option, check_commands
-from shieldx.cli.stdout import as_json, json_wanted, print_json, printable, say
+from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, printable, say
 from shieldx.cli.work_progress import work_progress
 from shieldx.domains.shadow.messages import CommandCode, SealSamples
 from shieldx.domains.shadow.sample_set import arranged, strata_of, version_of
 from shieldx.domains.shadow.tables import RESULTS
 from shieldx.engine.tasks.codec import Codec
 from shieldx.errors import FixConfiguration
+from shieldx.importers.masking import CATEGORIES, FILL, masked
 from shieldx.messages import DEAD_LETTERS
 from shieldx.settings import load_settings
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from shieldx.domains.shadow.messages import CommandResult
     from shieldx.domains.shadow.sample import Sample
     from shieldx.importers.imported import Skipped
+    from shieldx.privacy.masker import Masker
 
 
 @click.command(epilog="shieldx samples import --tenant org-123 --go-ftw crs/tests --gotestwaf gotestwaf/testcases")
@@ -50,10 +53,11 @@ if TYPE_CHECKING:
     help="Write skipped inputs to this file, one JSON object per line.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be imported; does not need Kafka.")
+@click.option("--unmasked", is_flag=True, help="Keep personal data and secrets in the requests.")
 @click.option("--again", is_flag=True, help="Write the samples even if this version exists.")
 @timeout_option
 @as_json
-def command(
+def command(  # noqa: PLR0913 - click's options
     tenant_id: str,
     sample_set: str,
     author: str | None,
@@ -62,16 +66,22 @@ def command(
     *,
     dry_run: bool,
     again: bool,
+    unmasked: bool,
     as_json: bool,
     **files: Any,
 ) -> None:
     """Create a version of a set from all the files together, and print it.
 
+    Personal data and secrets in the requests are masked, such as cards' numbers, mail addresses and tokens; what rules
+    judge by stays.
+
     The version is a hash of the content: the same samples always get the same version. Evaluations draw from a version
     once it is sealed. An import that is interrupted has sealed nothing; run it again.
     """
     silence_aiokafka()
-    samples = _samples(Files(**files), skipped_file)
+    settings = load_settings(os.environ)
+    mask = None if unmasked else masker_of(settings, CATEGORIES, fill=FILL)
+    samples = _samples(Files(**files), skipped_file, mask)
     content = SetContent(tenant_id, sample_set, version_of(samples), samples)
     seal = _seal(content, (0, len(samples) - 1), author)  # their offsets are not known yet
     check_seal(seal)
@@ -79,7 +89,7 @@ def command(
         say("nothing was written")
         code, sealed_at = None, None
     else:
-        platform = Platform(load_settings(os.environ))
+        platform = Platform(settings)
         check_commands(platform, [seal])
         with named_kafka_errors(platform.connection):
             code, sealed_at = asyncio.run(_import(platform, content, author, timeout_s, again=again))
@@ -88,8 +98,8 @@ def command(
         say(f"the set already has this version, sealed at {sealed_at}; use --again to rewrite its samples")
 
 
-def _samples(files: Files, skipped_file: Path | None) -> list[Sample]:
-    """The arranged samples.
+def _samples(files: Files, skipped_file: Path | None, masker: Masker | None) -> list[Sample]:
+    """The arranged samples, masked by a masker.
 
     Raises:
         ImportOtherSamples: There are none, too many, or too large ones.
@@ -99,8 +109,11 @@ def _samples(files: Files, skipped_file: Path | None) -> list[Sample]:
         say(line)
     if skipped_file is not None:
         _write(skipped_file, found.skipped)
-    check_samples(found.samples)
-    return arranged(found.samples)
+    samples = found.samples if masker is None else [masked(sample, masker) for sample in found.samples]
+    if changed := sum(one is not other for one, other in zip(samples, found.samples, strict=True)):
+        say(f"masked personal data or secrets in {counted(changed, 'request')}; --unmasked keeps them")
+    check_samples(samples)
+    return arranged(samples)
 
 
 def _write(file: Path, skipped: Sequence[Skipped]) -> None:

@@ -51,7 +51,7 @@ class ReservationRow(msgspec.Struct, frozen=True):
 
 
 class TransactionRow(msgspec.Struct, frozen=True):
-    """A command that moved credits. `refunds` names the transaction that it refunds."""
+    """A command that moved credits. `refunds` names the transaction that it refunds; `description` is masked."""
 
     tenant_id: AnyId
     transaction_id: AnyId

@@ -10,6 +10,7 @@ import msgspec
 from shieldx.domains.credits import tables
 from shieldx.domains.credits.messages import TAGS, Commit, Consume, Purchase, Refund
 from shieldx.domains.credits.refundable_amounts import RefundableAmounts
+from shieldx.privacy import mask
 from shieldx.state.row_key import row_key
 from shieldx.state.table import Change
 
@@ -158,7 +159,7 @@ class Transactions:
                 posting.balance,
                 posting.at_ms,
                 command.idempotency_key,
-                command.description,
+                mask(command.description) if command.description else "",
                 command.transaction_id if type(command) is Refund else msgspec.UNSET,
                 getattr(command, "payment", None) or msgspec.UNSET,
                 getattr(command, "personal", None) or msgspec.UNSET,

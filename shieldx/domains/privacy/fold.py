@@ -10,6 +10,7 @@ from shieldx.domains.privacy.data_keys import DataKeys, Refused
 from shieldx.domains.privacy.messages import AcquireKey, AnswerRequest, Code, Erase, OpenRequest, Rewrap
 from shieldx.domains.privacy.subject_requests import SubjectRequests
 from shieldx.messages import rfc3339
+from shieldx.privacy import mask
 
 if TYPE_CHECKING:
     from shieldx.domains.privacy.tables import DataKey
@@ -66,7 +67,7 @@ class PrivacyFold:
         destroyed = self._keys.destroy(erase, source.at_ms)
         requests = self._requests.answer_erasures(erase, at)
         code = Code.OK if destroyed or erase.keys else Code.NOTHING_TO_ERASE
-        about = {"keys": destroyed or erase.keys, "requests": requests}
+        about = {"keys": destroyed or erase.keys, "requests": requests, "note": mask(erase.note)}
         return [
             result(erase, source, erase.subject, code=code, destroyed=destroyed, requests=requests),
             appended(erase, source, erase.subject, code, about),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from shieldx.domains.privacy.data_keys import Refused
 from shieldx.domains.privacy.messages import Code, RequestKind
 from shieldx.domains.privacy.tables import RequestRow
+from shieldx.privacy import mask
 
 if TYPE_CHECKING:
     from shieldx.domains.privacy.messages import AnswerRequest, Erase, OpenRequest
@@ -56,7 +57,7 @@ class SubjectRequests:
             raise Refused(Code.REQUEST_UNKNOWN, "the tenant has no request of this id")
         if row.answered_at is not None:
             raise Refused(Code.REQUEST_ANSWERED, f"it was answered at {row.answered_at}")
-        return self._put_answered(row, command.answer, at)
+        return self._put_answered(row, mask(command.answer), at)
 
     def answer_erasures(self, erase: Erase, at: str) -> tuple[str, ...]:
         """Record that an erasure has answered the subject's requests for it, and return their ids."""

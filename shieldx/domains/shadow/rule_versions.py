@@ -9,6 +9,7 @@ from shieldx.domains.shadow.rule import rule_hash
 from shieldx.domains.shadow.tables import RuleRow
 from shieldx.domains.shadow.usability import why_unusable
 from shieldx.messages import rfc3339
+from shieldx.privacy import mask
 
 if TYPE_CHECKING:
     from shieldx.domains.shadow.messages import PutRule
@@ -57,7 +58,7 @@ class RuleVersions:
             hash=content,
             author=command.author,
             parent=version or None,
-            note=command.note,
+            note=mask(command.note) if command.note else "",
             at=rfc3339(at_ms),
         )
         self._index(row)

@@ -15,7 +15,7 @@ MAX_BODY_BYTES = 700_000
 RECORDED = Classification(
     Nature.PERSONAL,
     "part of a recorded request",
-    "Import only requests without personal data: samples are kept as they were imported.",
+    "Masked by `shieldx samples import`, without the client's address and user agent, by which rules judge.",
 )
 Label = Annotated[Literal["attack", "benign"], NEITHER]
 Text = Annotated[str, msgspec.Meta(max_length=65_536), RECORDED]

@@ -15,7 +15,7 @@ from shieldx.errors import FixConfiguration, OutputTooLarge
 from shieldx.messages import Origin, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from shieldx.engine.declarations.replayable import Answering, Replayable
     from shieldx.engine.operations.metrics import Metrics, TaskMetrics
@@ -45,6 +45,7 @@ class AnswerLoop:
         metrics: Metrics,
         *,
         concurrency: int,
+        mask: Callable[[bytes], bytes],
     ) -> None:
         self._agent = agent
         self._answering = answering
@@ -52,6 +53,7 @@ class AnswerLoop:
         self._deliveries = deliveries
         self._progress = progress
         self._metrics = metrics
+        self._mask = mask
         self._free = asyncio.Semaphore(concurrency)
         self._working: set[asyncio.Task[None]] = set()
         self._pausing: set[asyncio.Task[None] | None] = set()
@@ -225,7 +227,12 @@ class AnswerLoop:
 
     def _begin(self, number: int) -> PendingTransaction:
         batch = PendingTransaction(
-            number, self._codec, self._agent.counters, self._agent.gauges, Limits.max_record_bytes
+            number,
+            self._codec,
+            self._agent.counters,
+            self._agent.gauges,
+            Limits.max_record_bytes,
+            mask=self._mask,
         )
         batch.records = 1
         return batch

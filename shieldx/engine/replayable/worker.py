@@ -14,9 +14,10 @@ from shieldx.engine.replayable.group_topics import GroupTopics
 from shieldx.engine.replayable.offset_tracker import OffsetTrackers
 from shieldx.engine.runtime.topic_watch import TopicWatch
 from shieldx.errors import FixConfiguration, RestoreTask
+from shieldx.privacy import mask_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from shieldx.engine.declarations.replayable import Answering, Replayable, Resources
     from shieldx.engine.operations.metrics import Metrics
@@ -45,13 +46,17 @@ class ReplayableWorker:
         codec: Codec,
         deliveries: Deliveries,
         metrics: Metrics,
+        *,
+        mask: Callable[[bytes], bytes] = mask_bytes,
     ) -> None:
+        """`mask` masks personal data and secrets in the values of dead letters."""
         self._agent = agent
         self._resources = resources
         self._consumer_options = dict(consumer_options)
         self._codec = codec
         self._deliveries = deliveries
         self._metrics = metrics
+        self._mask = mask
         self._stopping = asyncio.Event()
         self._app: ReplayableApp | None = None
         self._answers: AnswerLoop | None = None
@@ -138,6 +143,7 @@ class ReplayableWorker:
             progress,
             self._metrics,
             concurrency=answering.concurrency,
+            mask=self._mask,
         )
         group = self._consumer_options["group_id"]
         app = make_app(group, self._agent.reads, self._consumer_options, progress, answers.take, topic_ids)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from shieldx.privacy import mask_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,4 +48,6 @@ class TaskContext:
     """This machine's clock, used only for the age of checkpoints."""
     format_level: int | None = None
     """The level of stored forms that the operator has set; None: each partition's own level."""
+    mask: Callable[[bytes], bytes] = mask_bytes
+    """Masks personal data and secrets in the values of dead letters."""
     limits: Limits = Limits()

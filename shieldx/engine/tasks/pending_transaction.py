@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from shieldx.engine.tasks.codec import REPLY_TO, encode
 from shieldx.engine.tasks.log import Header, TopicPartition, UndecodedRecord, Write
 from shieldx.engine.tasks.signatures import SIGNATURE
@@ -12,7 +14,7 @@ from shieldx.errors import OutputTooLarge
 from shieldx.messages import DEAD_LETTERS, DeadLetter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from shieldx.engine.declarations.measures import Counter, Gauge, Histogram
     from shieldx.engine.tasks.codec import Codec
@@ -28,6 +30,8 @@ OVERHEAD_BYTES = MAX_CONTEXT_BYTES + 2048
 """An upper bound of what headers and a batch of one record add to a key and a value. A signature takes 200 bytes, or
 1,200 if its key has the longest id."""
 
+LETTER_PAYLOAD_BYTES = 16 * 1024
+"""How much of a masked value a dead letter has."""
 
 _NO_HEADERS: list[Header] = []
 
@@ -49,6 +53,8 @@ class PendingTransaction:
         max_record_bytes: int,
         histograms: Sequence[Histogram] = (),
         signatures: Signatures | None = None,
+        *,
+        mask: Callable[[bytes], bytes],
     ) -> None:
         self._partition = partition
         self._codec = codec
@@ -60,6 +66,7 @@ class PendingTransaction:
         )
         self._max_record_bytes = max_record_bytes
         self._signatures = signatures
+        self._mask = mask
         self._own_writes: dict[str, list[Write]] = {}
         self.writes: dict[TopicPartition, list[Write]] = {}
         self.positions: dict[TopicPartition, Position] = {}
@@ -84,7 +91,7 @@ class PendingTransaction:
         """
         topic, message = output.topic, output.value
         if type(message) is DeadLetter:
-            return self._add_letter(message, source)
+            return self._add_letter(message, source.value, source)
         value, key = encode(message), output.key.encode()
         size = len(value) + len(key)
         if size + OVERHEAD_BYTES > self._max_record_bytes:
@@ -115,10 +122,9 @@ class PendingTransaction:
     def add_dead_letter(self, source: Source, record: Record, reason: DeadLetterReason, detail: str) -> None:
         """Set an input record aside."""
         if isinstance(record, UndecodedRecord):
-            letter = DeadLetter.of_digest(source, record.length, record.sha256, reason, detail)
+            self._add_letter(DeadLetter.of_digest(source, record.length, record.sha256, reason, detail), None, source)
         else:
-            letter = DeadLetter.of(source, record.value, reason, detail)
-        self._add_letter(letter, source)
+            self._add_letter(DeadLetter.of(source, record.value, reason, detail), record.value, source)
 
     def add_forwarded(self, home: TopicPartition, key: bytes, value: bytes, headers: list[Header]) -> None:
         """Send a misplaced record to its home partition."""
@@ -145,8 +151,13 @@ class PendingTransaction:
                 for labels in count.of(message):
                     counted[labels] += 1
 
-    def _add_letter(self, letter: DeadLetter, source: Source) -> Write:
+    def _add_letter(self, letter: DeadLetter, value: bytes | None, source: Source) -> Write:
+        """Write a dead letter with the masked value of its record. The part of a card's number would pass unmasked."""
         key = source.place.encode()
+        if value is not None:
+            masked = self._mask(value)
+            payload = masked[:LETTER_PAYLOAD_BYTES].decode(errors="backslashreplace")[:LETTER_PAYLOAD_BYTES]
+            letter = replace(letter, payload=payload, cut=len(masked) > LETTER_PAYLOAD_BYTES)
         write = Write(key, encode(letter), [self._codec.schema_header(DeadLetter)])
         self._own(DEAD_LETTERS).append(write)
         self.size_bytes += len(write.value or b"")

@@ -343,6 +343,7 @@ class Task:
             self._limits.max_record_bytes,
             agent.histograms,
             self._context.signatures,
+            mask=self._context.mask,
         )
 
     async def _commit(self, pending: PendingTransaction) -> PendingTransaction:

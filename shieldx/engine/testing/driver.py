@@ -28,9 +28,10 @@ from shieldx.engine.tasks.task import Task
 from shieldx.engine.testing.memory_log import MemoryLog
 from shieldx.errors import FreeMemory, RestoreTask
 from shieldx.messages import Tick
+from shieldx.privacy import mask_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from shieldx.engine.declarations.manifests import Topic
     from shieldx.engine.declarations.transactional import TransactionalAgent
@@ -83,6 +84,8 @@ class AgentDriver:
         """Lower it to test an agent whose estimated state has reached the limit."""
         self.memory_share_bytes = inf
         """Lower it to make an agent with a store evict state at its checkpoints."""
+        self.mask: Callable[[bytes], bytes] = mask_bytes
+        """Masks the values of dead letters."""
         self.partitions = partitions
         self.log = MemoryLog(topics, partitions, now_ms=lambda: self.now_ms)
         self.metrics = Metrics([agent])
@@ -106,6 +109,7 @@ class AgentDriver:
             stores=stores,
             wall_ms=lambda: self.now_ms,
             format_level=format_level,
+            mask=lambda value: self.mask(value),  # noqa: PLW0108 - a test may replace it
             limits=limits or Limits(),
         )
 

@@ -189,8 +189,8 @@ def test_a_dead_letter_is_listed_shown_and_replayed_once(place: CliStack) -> Non
     assert shown["headers"] == {"correlation-id": "c1", "shieldx-hop": "1"}
     assert (shown["key"], shown["size_bytes"]) == ("other", len(wrong_key))
     assert "payload" not in shown
-    (shown,) = place.read("dead-letters", "show", letter["place"], "--payload")
-    assert shown["payload"] == wrong_key.decode()
+    (shown,) = place.read("dead-letters", "show", letter["place"], "--unmasked")
+    assert shown["unmasked"] == wrong_key.decode()
 
     (replayed,) = place.read("dead-letters", "replay", letter["place"])
     assert replayed["place"] == letter["place"]
@@ -231,7 +231,7 @@ def test_what_a_client_library_cannot_decode_holds_up_no_agent(place: CliStack) 
     place.status_without_lag()
     letters = {letter["place"]: letter for letter in place.read("dead-letters", "list")}
     assert {letters[it]["reason"] for it in places} == {"undecodable"}
-    (shown,) = place.read("dead-letters", "show", places[1], "--payload")
+    (shown,) = place.read("dead-letters", "show", places[1], "--unmasked")
     assert shown["source"] == "cannot be decoded: the name of a header is not UTF-8"
     done = place.call("dead-letters", "replay", *places)
     assert done.stderr.count("it cannot be decoded; ask its producer to send the content again") == len(topics)

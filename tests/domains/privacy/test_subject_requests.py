@@ -59,8 +59,12 @@ async def test_entries_name_keys_and_requests_and_the_subject_by_its_pseudonym()
     agent = driver()
     await answer(agent, acquire())
     await answer(agent, open_request())
-    await answer(agent, erase())
+    await answer(agent, erase(note="asked by ada@analytical.example"))
     opened, erased = agent.messages(AUDIT)
     assert (opened.action, opened.subject, opened.outcome) == ("privacy.open_request", f"subject/{ADA}", "ok")
     assert (erased.action, erased.actor, erased.outcome) == ("privacy.erase", "dpo", "ok")
-    assert msgspec.json.decode(erased.payload) == {"keys": [FIRST], "requests": ["r1"]}
+    assert msgspec.json.decode(erased.payload) == {
+        "keys": [FIRST],
+        "requests": ["r1"],
+        "note": "asked by ad***@analytical.example",
+    }

@@ -1,4 +1,4 @@
-"""Nothing disappears: what cannot be answered is set aside with its place, and without what it says."""
+"""Nothing disappears: what cannot be answered is set aside with its place, and with its value masked."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.tasks.codec import HOP, TICK_HEADERS, TICK_VALUE
 from shieldx.engine.tasks.log import TopicPartition
+from shieldx.engine.tasks.pending_transaction import LETTER_PAYLOAD_BYTES
 from shieldx.engine.testing.driver import START_MS, AgentDriver
 from shieldx.messages import DEAD_LETTERS, Coordinates, rfc3339
 from tests.engine.counter_agent import ADDS, ROOT, TOPICS, TOTALS, Add, driver, reasons, totals
@@ -67,19 +68,48 @@ async def test_a_record_that_was_not_decoded_is_set_aside_with_the_digest_of_its
     (letter,) = ran.messages(DEAD_LETTERS)
     assert (letter.reason, letter.detail) == ("undecodable", "the name of a header is not UTF-8")
     assert (letter.source, letter.at) == (Coordinates(ADDS, 0, 1), rfc3339(ran.now_ms))
-    assert (letter.length, letter.sha256) == (9, sha256(b"raw bytes").hexdigest())
+    assert (letter.length, letter.sha256, letter.payload) == (9, sha256(b"raw bytes").hexdigest(), None)
     assert totals(ran) == [1, 2]
 
 
 @pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE)
-async def test_a_dead_letter_says_nothing_of_what_the_record_said(value: bytes) -> None:
+async def test_the_reason_of_a_dead_letter_says_nothing_of_what_the_record_said(value: bytes) -> None:
     ran = driver()
     ran.send(ADDS, value, key=PRIVATE.encode(), headers=[("correlation-id", PRIVATE.encode())])
     await ran.run()
-    (record,) = ran.read(DEAD_LETTERS)
+    (record,), (letter,) = ran.read(DEAD_LETTERS), ran.messages(DEAD_LETTERS)
     for part in (PRIVATE, PRIVATE[1:], "1111"):
-        assert part.encode() not in (record.value or b"")
+        assert part not in letter.detail
         assert all(part.encode() not in content for _, content in record.headers)
+
+
+async def test_the_value_of_a_dead_letter_is_masked() -> None:
+    ran = driver()
+    ran.send(ADDS, b'{"type":"add","card":"4532-1234-5678-9010","from":"ada@analytical.example"}')
+    await ran.run()
+    (letter,) = ran.messages(DEAD_LETTERS)
+    assert letter.payload == '{"type":"add","card":"****-****-****-9010","from":"ad***@analytical.example"}'
+    assert not letter.cut
+
+
+async def test_a_long_value_is_cut_behind_its_masking() -> None:
+    """A number that the cut divides would otherwise pass unmasked."""
+    ran = driver()
+    before = b"x" * (LETTER_PAYLOAD_BYTES - 10) + b" "
+    ran.send(ADDS, before + b"4532-1234-5678-9010")
+    await ran.run()
+    (letter,) = ran.messages(DEAD_LETTERS)
+    assert letter.cut
+    assert letter.payload == before.decode() + "****-****"
+
+
+async def test_bytes_that_are_no_text_are_escaped_and_own_rules_mask_them_too() -> None:
+    ran = driver()
+    ran.mask = lambda value: value.replace(b"E-12345", b"E-***")
+    ran.send(ADDS, b"\xff\x00 employee E-12345")
+    await ran.run()
+    (letter,) = ran.messages(DEAD_LETTERS)
+    assert letter.payload == "\\xff\x00 employee E-***"
 
 
 async def test_a_dead_letter_says_which_field_is_wrong() -> None:
@@ -96,7 +126,7 @@ async def test_a_tombstone_is_set_aside() -> None:
     await ran.run()
     (letter,) = ran.messages(DEAD_LETTERS)
     assert (letter.reason, letter.detail) == ("unreadable", "a record without a value")
-    assert (letter.length, letter.sha256) == (None, None)
+    assert (letter.length, letter.sha256, letter.payload) == (None, None, None)
     assert totals(ran) == [1]
 
 
