@@ -39,7 +39,7 @@ PSEUDONYM = Classification(
 ACTING = Classification(
     Nature.PERSONAL,
     "id of who acted",
-    "An id by contract, never a name: who sent it knows whose it is.",
+    "By contract an id, never a name. Whoever sent it knows whose it is.",
 )
 ACTED_ON = Classification(
     Nature.PERSONAL,

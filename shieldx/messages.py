@@ -193,7 +193,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
     `sha256` is the hexadecimal digest of the value and `length` its size in bytes; both are null for a tombstone. Where
     the reason is `undecodable` they are those of the bytes that were not decoded, as the broker stores them. `payload`
-    is the masked value as a text, at most 16 KiB of it (then `cut` is true), and null if there is none.
+    is the masked value as a text, at most 8 KiB of it. It is null if there is no value, if the value has fields that
+    are to be sealed or are secret, or if masking took too long. `cut` says whether anything is left out.
     """
 
     reason: Word

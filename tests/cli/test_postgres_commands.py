@@ -48,7 +48,7 @@ def test_a_missing_schema_names_the_command(
     result = shieldx(*arguments)
     assert result.exit_code == 2
     assert (
-        "behind this program: 0001-positions, 0002-credits, 0003-audit is not applied. Run `shieldx migrate up`"
+        "behind this program: 0001-positions, 0002-credits, 0003-audit, 0004-privacy is not applied. Run `shieldx migrate up`"
         in result.stderr
     )
 

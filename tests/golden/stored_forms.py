@@ -26,7 +26,8 @@ from shieldx.domains.credits.outcomes import Balances, Item, Outcome, pack
 from shieldx.domains.credits.reservations import Hold, pack_hold
 from shieldx.domains.credits.tables import AccountRow, ReservationRow, State, TransactionRow
 from shieldx.domains.credits.transactions import TransactionPlace
-from shieldx.domains.privacy.tables import DataKey, SubjectKeys
+from shieldx.domains.privacy.messages import RequestKind
+from shieldx.domains.privacy.tables import DataKey, ErasureRow, RequestRow, SubjectKeys
 from shieldx.domains.shadow.messages import Evaluate, Stratum
 from shieldx.domains.shadow.planning import request_digest
 from shieldx.domains.shadow.rule import Composite, Keywords, Scored, Signature, Weighted, rule_hash
@@ -212,6 +213,27 @@ def forms() -> dict[str, bytes]:
                         created_at="2026-01-01T12:00:00.000Z",
                     ),
                 ),
+            )
+        ),
+        "privacy.erasure.1.json": encode(
+            ErasureRow(
+                tenant_id=DATA_KEY.tenant_id,
+                subject=DATA_KEY.subject,
+                erased_at="2026-01-01T12:00:00.000Z",
+                keys=(DATA_KEY.key,),
+                sweep_at_ms=AT_MS,
+            )
+        ),
+        "privacy.request.1.json": encode(
+            RequestRow(
+                tenant_id=DATA_KEY.tenant_id,
+                request_id="r1",
+                subject=DATA_KEY.subject,
+                kind=RequestKind.ERASURE,
+                received_at="2026-01-01T12:00:00Z",
+                due_at="2026-01-31T12:00:00Z",
+                answered_at="2026-01-02T12:00:00.000Z",
+                answer="erased",
             )
         ),
         "privacy.pseudonym.1.txt": DATA_KEY.subject.encode(),

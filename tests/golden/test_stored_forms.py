@@ -17,7 +17,7 @@ from shieldx.domains.credits.outcomes import CODE_NUMBERS, FIELD_NUMBERS, TYPE_N
 from shieldx.domains.credits.reservations import unpack_hold
 from shieldx.domains.credits.state import OUTCOMES, STATE
 from shieldx.domains.credits.tables import State
-from shieldx.domains.privacy.tables import SubjectKeys
+from shieldx.domains.privacy.tables import ErasureRow, RequestRow, SubjectKeys
 from shieldx.domains.shadow.messages import Evaluate, Stratum
 from shieldx.domains.shadow.rule import RuleConfig
 from shieldx.domains.shadow.sample import Sample
@@ -141,6 +141,9 @@ def test_a_sealed_value_is_opened_in_its_place() -> None:
 
 
 def test_a_wrapped_key_is_unwrapped() -> None:
+    erasure = msgspec.json.decode(golden("privacy.erasure.1.json"), type=ErasureRow)
+    request = msgspec.json.decode(golden("privacy.request.1.json"), type=RequestRow)
+    assert (erasure.keys, request.answer) == ((DATA_KEY.key,), "erased")
     row = msgspec.json.decode(golden("privacy.keys.1.json"), type=SubjectKeys)
     stored = row.find(DATA_KEY.key)
     assert stored is not None

@@ -27,6 +27,19 @@ def test_target_headers_and_body_are_masked_without_a_character_that_rules_take_
     assert hidden.body == b'{"number": "xxxxxxxxxxxx1111"}'
 
 
+def test_credentials_and_sessions_are_hidden() -> None:
+    headers = (
+        ("X-Api-Key", "3f9c2a7b18d04e55"),
+        ("Authorization", "Token 3f9c2a7b18d04e55"),
+        ("Cookie", "lang=en; sid=3f9c2a7b18d04e553f9c2a7b; q=' or 1=1--"),
+    )
+    assert [value for _, value in masked(sample(headers=headers), MASKER).request.headers] == [
+        "xxx",
+        "Token xxx",
+        "lang=en; sid=xxx; q=' or 1=1--",
+    ]
+
+
 def test_what_rules_judge_by_stays() -> None:
     attack = sample(
         uri="/login?password=' or 1=1--",

@@ -19,7 +19,7 @@ from shieldx.cli.privacy.subject import actor_option, pseudonym_of, pseudonym_op
 from shieldx.cli.rows import rows_of
 from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, printable, say
 from shieldx.domains.privacy.messages import Code, Erase, RequestKind
-from shieldx.domains.privacy.tables import KEYS, REQUESTS, RequestRow, SubjectKeys
+from shieldx.domains.privacy.tables import ERASURES, KEYS, REQUESTS, ErasureRow, RequestRow, SubjectKeys
 from shieldx.settings import load_settings
 
 if TYPE_CHECKING:
@@ -99,8 +99,15 @@ async def _foreseen(platform: Platform, tenant_id: str, pseudonym: str) -> Erasu
 async def _erased(platform: Platform, erase: Erase, timeout_s: float) -> Erasure:
     result = await carry_out(platform, erase, timeout_s)
     keys, requests = result.destroyed or (), result.requests or ()
-    left = remains(platform.topics, datetime.fromisoformat(result.at)) if keys else ()
+    erased_at = result.at if keys else await _erased_before(platform, erase.tenant_id, erase.subject)
+    left = () if erased_at is None else remains(platform.topics, datetime.fromisoformat(erased_at))
     return _erasure(erase.tenant_id, erase.subject, result.code, keys, requests, at=result.at, left=list(left))
+
+
+async def _erased_before(platform: Platform, tenant_id: str, pseudonym: str) -> str | None:
+    """When the subject was erased last."""
+    rows = await rows_of(platform, ERASURES, tenant_id, ErasureRow)
+    return next((row.erased_at for row in rows if row.subject == pseudonym), None)
 
 
 def _erasure(
@@ -139,7 +146,8 @@ def _print(erasure: Erasure) -> None:
     if erasure.remains:
         click.echo("\nWhat is left, and until when:\n")
         print_table(
-            Remainder._fields, [(left["what"], left["where"], left["until"] or "for good") for left in erasure.remains]
+            Remainder._fields,
+            [(left["what"], left["where"], left["until"] or "as long as it is kept") for left in erasure.remains],
         )
     if not erasure.dry_run and erasure.keys:
         say("Postgres deletes what these keys sealed once the sink privacy-erasures has read the erasure")

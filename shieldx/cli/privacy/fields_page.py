@@ -38,7 +38,7 @@ privacy fields` also lists the fields of extensions; `--json` prints a line for 
 ids. They must not be personal: topics, logs and dead letters repeat them. Where one person is a tenant, that person's
 `tenant_id` is a pseudonym.
 
-**Digests.** A digest does not give back what it was made of, but who can guess that can confirm the guess.
+**Digests.** Nobody can read from a digest what it was made of, but whoever guesses it can confirm the guess.
 
 **How long.** The broker deletes whole segments: a record goes between its topic's retention and one segment later, and
 a topic whose manifest names no segment has the broker's default of 7 days. In a compacted topic a row stays as long as

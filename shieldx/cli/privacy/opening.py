@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shieldx.cli.rows import rows_of
+from shieldx.cli.stdout import say
 from shieldx.domains.privacy.tables import KEYS, SubjectKeys
 from shieldx.engine.tasks.codec import DECODE_ERRORS
 from shieldx.privacy.key_encryption import WrappedKey
 from shieldx.privacy.key_id import DataKeyId, parse_key_id
-from shieldx.privacy.sealing import SealingKey
+from shieldx.privacy.sealing import DistrustPayload, SealingKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from shieldx.privacy.sealing import Place
 
 ERASED = {"erased": True}
+DISTRUSTED = {"distrusted": True}
 
 
 class SubjectOpener:
@@ -39,15 +41,19 @@ class SubjectOpener:
         return name is not None and name.subject == self._subject
 
     def opened(self, sealed: Sealed, place: Place) -> Any:
-        """The sealed value: JSON as it is, other bytes as base64, and `{"erased": true}` if its key is erased.
+        """The sealed value: JSON as it is, other bytes as base64.
 
-        Raises:
-            DistrustPayload: The value was altered, or belongs elsewhere.
+        It is `{"erased": true}` if its key is erased, and `{"distrusted": true}` if it was altered or sealed for
+        another place. Anybody can send such a value, and it must not keep a person from the rest.
         """
         key = self._keys.get(sealed.key_id)
         if key is None:
             return ERASED
-        content = key.open(sealed, place)
+        try:
+            content = key.open(sealed, place)
+        except DistrustPayload as error:
+            say(str(error))
+            return DISTRUSTED
         try:
             msgspec.json.decode(content)
         except DECODE_ERRORS:

@@ -24,6 +24,7 @@ from shieldx.domains.privacy.messages import Erase
 from shieldx.domains.privacy.subjects import subject_of_entry
 from shieldx.domains.privacy.tables import ERASURES, KEYS, ErasureRow, SubjectKeys
 from shieldx.settings import load_settings
+from shieldx.sinks.database import connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 Subject = tuple[str, str]
 """A tenant, and the pseudonym of a person."""
+_ERASURES = "SELECT tenant_id, subject, payload FROM audit.entries WHERE action = $1 ORDER BY shard, sequence"
 NOTE = "replayed from the audit log"
 
 
@@ -46,6 +48,7 @@ class _Payload(msgspec.Struct):
 def command(actor: str | None, timeout_s: float, *, dry_run: bool) -> None:
     """Erase again all keys that the audit log says were erased, if a table does not have the erasure.
 
+    Reads the log in Kafka and, if Postgres is configured, its mirror there: one of them must be later than the backup.
     Run it after you have restored a backup, before producers and readers start. Verify the audit log first. Keys that a
     subject got after its erasure stay.
     """
@@ -57,6 +60,9 @@ def command(actor: str | None, timeout_s: float, *, dry_run: bool) -> None:
 
 async def _replay(platform: Platform, actor: str, timeout_s: float, *, dry_run: bool) -> None:
     erased = await _in_log(platform)
+    if platform.knows_postgres:
+        for named, names in (await _in_mirror(platform)).items():
+            erased.setdefault(named, {}).update(names)
     refused = {(row.tenant_id, row.subject): row.keys for row in await all_rows_of(platform, ERASURES, ErasureRow)}
     held = {
         (row.tenant_id, row.subject): [key.key for key in row.keys]
@@ -92,6 +98,18 @@ async def _in_log(platform: Platform) -> dict[Subject, dict[str, None]]:
             if entry.action == ERASE and entry.tenant_id is not None:
                 keys = erased.setdefault((entry.tenant_id, subject_of_entry(entry.subject)), {})
                 keys.update(dict.fromkeys(_keys_in(entry)))
+    return {subject: keys for subject, keys in erased.items() if keys}
+
+
+async def _in_mirror(platform: Platform) -> dict[Subject, dict[str, None]]:
+    """The same from the log's copy in Postgres, which may be from a later time than a restored cluster."""
+    (await platform.schema.state()).check()
+    async with connected(platform.postgres_dsn) as connection:
+        rows = await connection.fetch(_ERASURES, ERASE)
+    erased: dict[Subject, dict[str, None]] = {}
+    for tenant_id, subject, payload in rows:
+        keys = msgspec.json.decode(payload, type=_Payload).keys
+        erased.setdefault((tenant_id, subject_of_entry(subject)), {}).update(dict.fromkeys(keys))
     return {subject: keys for subject, keys in erased.items() if keys}
 
 

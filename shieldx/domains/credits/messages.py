@@ -57,8 +57,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """What paid for credits. A card's number never gets this far: the reference of whoever took the payment does."""
 
     reference: Sealed
-    brand: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$"), CARD]
-    """For example `visa`, as `shieldx.privacy.card_brand` names it."""
+    brand: Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9 ._-]{0,31}$"), CARD]
+    """For example `Visa`, as `shieldx.privacy.card_brand` names it."""
     last_four: Annotated[str, Meta(pattern=r"^[0-9]{4}$"), CARD]
 
 

@@ -52,7 +52,8 @@ def appended(
     """The entry of a command. It names keys and requests, and the subject only by its pseudonym."""
     append = AuditAppend(
         tenant_id=message.tenant_id,
-        idempotency_key=source.place,
+        # With the time: after a restore, the same place may have another command.
+        idempotency_key=f"{source.place}@{source.at_ms}",
         actor=message.actor,
         action=ACTIONS[type(message)],
         subject=audited_subject(subject),

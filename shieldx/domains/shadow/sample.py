@@ -15,7 +15,7 @@ MAX_BODY_BYTES = 700_000
 RECORDED = Classification(
     Nature.PERSONAL,
     "part of a recorded request",
-    "Masked by `shieldx samples import`, without the client's address and user agent, by which rules judge.",
+    "Masked by `shieldx samples import`, but for what rules judge by: addresses, user agents, and parameters by name.",
 )
 Label = Annotated[Literal["attack", "benign"], NEITHER]
 Text = Annotated[str, msgspec.Meta(max_length=65_536), RECORDED]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import collections
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from shieldx.engine.tasks.codec import REPLY_TO, encode
+from shieldx.engine.tasks.letter_payload import LetterPayloads
 from shieldx.engine.tasks.log import Header, TopicPartition, UndecodedRecord, Write
 from shieldx.engine.tasks.signatures import SIGNATURE
 from shieldx.errors import OutputTooLarge
@@ -29,9 +31,6 @@ MAX_CONTEXT_BYTES = 4096
 OVERHEAD_BYTES = MAX_CONTEXT_BYTES + 2048
 """An upper bound of what headers and a batch of one record add to a key and a value. A signature takes 200 bytes, or
 1,200 if its key has the longest id."""
-
-LETTER_PAYLOAD_BYTES = 16 * 1024
-"""How much of a masked value a dead letter has."""
 
 _NO_HEADERS: list[Header] = []
 
@@ -66,7 +65,7 @@ class PendingTransaction:
         )
         self._max_record_bytes = max_record_bytes
         self._signatures = signatures
-        self._mask = mask
+        self._payloads = LetterPayloads(mask, monotonic)
         self._own_writes: dict[str, list[Write]] = {}
         self.writes: dict[TopicPartition, list[Write]] = {}
         self.positions: dict[TopicPartition, Position] = {}
@@ -152,12 +151,10 @@ class PendingTransaction:
                     counted[labels] += 1
 
     def _add_letter(self, letter: DeadLetter, value: bytes | None, source: Source) -> Write:
-        """Write a dead letter with the masked value of its record. The part of a card's number would pass unmasked."""
+        """Write a dead letter with the masked value of its record."""
         key = source.place.encode()
-        if value is not None:
-            masked = self._mask(value)
-            payload = masked[:LETTER_PAYLOAD_BYTES].decode(errors="backslashreplace")[:LETTER_PAYLOAD_BYTES]
-            letter = replace(letter, payload=payload, cut=len(masked) > LETTER_PAYLOAD_BYTES)
+        payload = self._payloads.of(value)
+        letter = replace(letter, payload=payload.text, cut=payload.cut)
         write = Write(key, encode(letter), [self._codec.schema_header(DeadLetter)])
         self._own(DEAD_LETTERS).append(write)
         self.size_bytes += len(write.value or b"")

@@ -188,6 +188,26 @@ def test_an_erased_key_leaves_the_disks_of_brokers_and_workers(place: CliStack) 
     until_true(lambda: not files_with(place.folder, "state", wrapped))
 
 
+def test_a_value_that_was_sealed_for_another_place_does_not_keep_a_person_from_the_rest(place: CliStack) -> None:
+    async def sealed_elsewhere() -> Sealed:
+        settings = settings_of(place)
+        async with Sealer(Platform(settings).connection, key_encryption(settings)) as sealer:
+            return await sealer.seal(
+                SECRET,
+                tenant_id="moved",
+                subject="user/7",
+                topic="credits.commands",
+                field="payment.reference",
+                idempotency_key="k",
+            )
+
+    personal = asyncio.run(sealed_elsewhere())
+    consume = Consume(tenant_id="moved", idempotency_key="k", amount=1, personal=personal)
+    assert place.call("send", "-", given=msgspec.json.encode(consume).decode()).returncode == 0
+    exported = export(place, "moved", "user/7")
+    assert [each["personal"] for each in exported["command"]] == [{"distrusted": True}]
+
+
 def test_requests_are_listed_until_they_are_answered_and_overdue_ones_end_with_1(place: CliStack) -> None:
     options = ("--tenant", "asking", "--kind", "access")
     late = ("--id", "late", "--received", "2026-01-01")

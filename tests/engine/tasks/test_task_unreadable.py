@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from shieldx.engine.tasks.context import Limits
+from shieldx.engine.tasks.letter_payload import MOST_BYTES
 from shieldx.engine.tasks.partitioner import home_partition
-from shieldx.engine.tasks.pending_transaction import LETTER_PAYLOAD_BYTES
 from shieldx.engine.testing.driver import AgentDriver
 from shieldx.messages import DEAD_LETTERS, Envelope, Output, Source
 from tests.engine.counter_agent import ADDS, MORE_ADDS, TOPICS, TOTALS, Add, counter, driver, reasons, topic
@@ -168,7 +168,7 @@ async def test_an_answer_is_never_much_larger_than_a_record() -> None:
     ran = await sent(value, [*CORRELATION, ("reply-to", b"replies")])
     (answer,), (reply,), (letter,) = (ran.read(name) for name in (ANSWERS, "replies", DEAD_LETTERS))
     assert max(len(answer.value or b""), len(reply.value or b"")) < 1000
-    assert len(letter.value or b"") < 2 * LETTER_PAYLOAD_BYTES + 1000
+    assert len(letter.value or b"") < 2 * MOST_BYTES + 1000
 
 
 async def test_an_answer_that_is_too_large_for_a_record_stops_nothing() -> None:
