@@ -47,10 +47,8 @@ def test_a_missing_schema_names_the_command(
     monkeypatch.setenv("SHIELDX_POSTGRES_DSN", postgres)  # its first database, which no test migrates
     result = shieldx(*arguments)
     assert result.exit_code == 2
-    assert (
-        "behind this program: 0001-positions, 0002-credits, 0003-audit, 0004-privacy is not applied. Run `shieldx migrate up`"
-        in result.stderr
-    )
+    assert "behind this program: 0001-positions, 0002-credits, 0003-audit, 0004-privacy is not applied" in result.stderr
+    assert "Run `shieldx migrate up`" in result.stderr
 
 
 @pytest.mark.parametrize(
