@@ -8,6 +8,7 @@ import re2
 
 from shieldx.privacy import (
     card_numbers,
+    card_tracks,
     ibans,
     identity_numbers,
     ip_addresses,
@@ -227,6 +228,8 @@ def _detectors(categories: frozenset[Category], names: Sequence[str]) -> list[De
         tokens.JWT,
         tokens.API_KEY,
         tokens.BEARER,
+        card_tracks.TRACK_1,
+        card_tracks.TRACK_2,
         card_numbers.DETECTOR,
         ibans.DETECTOR,
         identity_numbers.SSN,
