@@ -15,16 +15,16 @@ _TRACK_2 = re.compile(rb";(\d+)=(\d+)")
 def look_at_track_1(text: bytes, start: int, end: int, floor: int) -> Finding | None:
     """Number, name, and the rest with its expiry and security code: the last four digits of the number are kept."""
     del end, floor
-    return _masked(text, _TRACK_1.match(text, start))
+    return _masked(_TRACK_1.match(text, start))
 
 
 def look_at_track_2(text: bytes, start: int, end: int, floor: int) -> Finding | None:
     """Number, and the rest with its expiry and security code."""
     del end, floor
-    return _masked(text, _TRACK_2.match(text, start))
+    return _masked(_TRACK_2.match(text, start))
 
 
-def _masked(text: bytes, track: re.Match[bytes] | None) -> Finding | None:
+def _masked(track: re.Match[bytes] | None) -> Finding | None:
     if track is None:
         return None
     edits = [Edit(*track.span(1), keep_last_digits(track.group(1)))]
