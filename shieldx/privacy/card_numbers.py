@@ -7,21 +7,44 @@ from typing import NamedTuple
 
 from shieldx.privacy.cards import BRANDS, LONGEST, SHORTEST, card_brand, is_luhn_valid, prefixes
 from shieldx.privacy.categories import Category
-from shieldx.privacy.detection import WORD_BEGINS, Detector, Finding, found, keep_last, word_at
+from shieldx.privacy.detection import WORD_BEGINS, Detector, Finding, found, word_at
 
 _TWO_DIGITS = sorted(
     {prefix[:2] if len(prefix) > 1 else prefix + r"\d" for brand in BRANDS for prefix in prefixes(brand)}
 )
-TRIGGER = WORD_BEGINS + rb"(?:" + "|".join(_TWO_DIGITS).encode() + rb")(?:[ .+\-]?\d){%d}" % (SHORTEST - 2)
-_GROUPS = re.compile(rb"\d+(?:[ .+\-]\d+)*")
-_TO_SPACES = bytes.maketrans(b".+-", b"   ")
-_MOST_BYTES = 2 * LONGEST
-_MASKED = re.compile(rb"\*{3}[ .+\-]?\*{0,3}(?:\d[ .+\-]?){0,3}\Z")
+_SEPARATOR = (
+    rb"(?: {1,2}|[.+\-]|\xc2\xa0|\xe2\x80[\x80-\x95\xaf]|\xe2\x88\x92"  # in UTF-8: spaces and dashes, U+00A0 to U+2212
+    rb"|\\{1,4}u(?:00[aA]0|20(?:1[0-5]|2[fF])))"  # and as JSON escapes them
+)
+TRIGGER = rb"(?:%b|[A-Za-z])(?:%b)(?:%b?\d){%d}" % (
+    WORD_BEGINS,
+    "|".join(_TWO_DIGITS).encode(),
+    _SEPARATOR,
+    SHORTEST - 2,
+)
+_DIGITS = re.compile(rb"\d+")
+_BETWEEN_GROUPS = re.compile(_SEPARATOR + rb"(?=\d)")
+_SEPARATOR_OR_DIGIT = re.compile(_SEPARATOR + rb"|\d")
+_MASKED = re.compile(rb"\*{3}%b?\*{0,3}(?:\d%b?){0,3}\Z" % (_SEPARATOR, _SEPARATOR))
 """How the bytes before a number end that is the rest of a masked one."""
+_MOST_BYTES_OF_MASKED = 52
 _OTHER_NUMBER = re.compile(rb"\d\.\Z|\":[ \t]?-\Z")
 _AFTER_KEY = re.compile(rb"[^\s:,\[{\\](\\{0,7}\"):[ \t]?\Z")
 _ENDS_NUMBER = re.compile(rb"[ \t]*(?:[,}\]\s]|\Z)")
-_CONTINUES = re.compile(rb"[0-9A-Za-z]|\.\d|\*{3}")
+_NEVER_ENDS = re.compile(rb"\d|\*{3}")
+_CONTINUES = re.compile(rb"[A-Za-z]|\.\d")
+_FRACTION = re.compile(rb"\.\d{1,2}(?![0-9A-Za-z]|\.\d)")
+"""What a program adds that takes a number for an amount."""
+_LETTERS_BEFORE = re.compile(rb"[0-9A-Za-z]*[A-Za-z]\Z")
+_LETTERS_AFTER = re.compile(rb"[A-Za-z][0-9A-Za-z]*")
+_CURRENCY = re.compile(rb"[A-Z]{3}\Z")
+_NOT_HEXADECIMAL = re.compile(rb"[G-Zg-z]")
+_MOST_LETTERS = 64
+_FURTHER_GROUPS = re.compile(rb"%b\d" % _SEPARATOR)
+_EXPIRY_OR_AMOUNT = re.compile(
+    rb"%b(?:(?:0[1-9]|1[0-2])[/\-]?(?:20)?\d\d|\d{1,3}(?:[.,]\d\d)?)(?:%b\d{3,4})?(?!\d|%b\d)" % ((_SEPARATOR,) * 3)
+)
+"""An expiry, a security code or an amount, at the end of a row of groups."""
 _CUSTOMARY = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (6, 13), (4, 3, 3, 3)})
 """How brands print numbers in groups."""
 _GROUP_DIGITS = range(3, 8)
@@ -31,22 +54,47 @@ _KEPT_DIGITS = 4
 def look(text: bytes, start: int, end: int, floor: int) -> Finding | None:
     """A card number that begins here: its last four digits and its separators are kept."""
     del end, floor
-    start = word_at(text, start)
+    in_word = text[start : start + 1].isalpha()
+    start = start + 1 if in_word else word_at(text, start)
     if not _may_begin(text, start):
         return None
     endings = _endings(text, start)
     for ending in endings:
-        if is_luhn_valid(ending.digits):
-            return _found(text, start, ending.at)
+        if is_luhn_valid(ending.digits) and (stop := _end_with_fraction(text, start, ending.at, in_word=in_word)):
+            return _found(text, start, ending.at, stop)
     for ending in endings:
-        if _is_printed_number(text, start, ending):
-            return _found(text, start, ending.at)
+        if not in_word and not _CONTINUES.match(text, ending.at) and _is_printed_number(text, start, ending):
+            return _found(text, start, ending.at, ending.at)
     return None
 
 
-def _found(text: bytes, start: int, end: int) -> Finding:
-    quote = _quote_in_json(text, start, end)
-    return found(start, end, quote + keep_last(text[start:end], _KEPT_DIGITS) + quote)
+def _end_with_fraction(text: bytes, start: int, at: int, *, in_word: bool) -> int | None:
+    """Where a number ends that passes Luhn; `None` if it is a part of something else, such as a hash."""
+    before = _LETTERS_BEFORE.search(text, max(0, start - _MOST_LETTERS), start) if in_word else None
+    if before and (before.group() in (b"0x", b"0X") or not _NOT_HEXADECIMAL.search(before.group())):
+        return None
+    if after := _LETTERS_AFTER.match(text, at, at + _MOST_LETTERS):
+        is_currency = not before and _CURRENCY.match(after.group())
+        return at if is_currency or _NOT_HEXADECIMAL.search(after.group()) else None
+    if not _CONTINUES.match(text, at):
+        return at
+    fraction = None if b"." in text[start:at] else _FRACTION.match(text, at)
+    return fraction.end() if fraction else None
+
+
+def _found(text: bytes, start: int, end: int, stop: int) -> Finding:
+    """The number goes to `end`, and its fraction to `stop`."""
+    quote = _quote_in_json(text, start, stop)
+    return found(start, stop, quote + keep_last_digits(text[start:end]) + text[end:stop] + quote)
+
+
+def keep_last_digits(number: bytes) -> bytes:
+    """A card number with all but its last four digits hidden, and its separators, which may be escaped."""
+    parts = _SEPARATOR_OR_DIGIT.findall(number)
+    digits = [place for place, part in enumerate(parts) if part.isdigit()]
+    for place in digits[:-_KEPT_DIGITS]:
+        parts[place] = b"*"
+    return b"".join(parts)
 
 
 def _quote_in_json(text: bytes, start: int, end: int) -> bytes:
@@ -57,31 +105,30 @@ def _quote_in_json(text: bytes, start: int, end: int) -> bytes:
 
 def _may_begin(text: bytes, start: int) -> bool:
     """Not in a decimal fraction or a negative number of JSON, nor where a masked number ends."""
-    before = text[max(0, start - 12) : start]
+    before = text[max(0, start - _MOST_BYTES_OF_MASKED) : start]
     return not _OTHER_NUMBER.search(before) and not _MASKED.search(before)
 
 
 def _endings(text: bytes, start: int) -> list[_Ending]:
     """Where a number that begins here may end, if some brand has such numbers; the longest first."""
-    run = _GROUPS.match(text, start, start + _MOST_BYTES)
-    if run is None:
-        return []
     endings: list[_Ending] = []
-    at, digits = start - 1, ""
+    at, digits = start, ""
     groups: tuple[int, ...] = ()
-    for group in run.group().translate(_TO_SPACES).split(b" "):
-        at += 1 + len(group)
-        digits += group.decode()
-        groups = (*groups, len(group))
+    separators: frozenset[bytes] = frozenset()
+    while group := _DIGITS.match(text, at, at + LONGEST + 1):
+        at = group.end()
+        digits += group.group().decode()
+        groups = (*groups, len(group.group()))
         if len(digits) > LONGEST or (len(groups) > 1 and groups[-2] < _GROUP_DIGITS.start):
             break
-        if len(digits) >= SHORTEST and card_brand(digits) and _may_end(text, at) and _are_groups(groups):
-            endings.append(_Ending(at, digits, groups))
+        if len(digits) >= SHORTEST and card_brand(digits) and _are_groups(groups) and not _NEVER_ENDS.match(text, at):
+            endings.append(_Ending(at, digits, groups, separators))
+        separator = _BETWEEN_GROUPS.match(text, at)
+        if separator is None:
+            break
+        separators |= {separator.group()}
+        at = separator.end()
     return endings[::-1]
-
-
-def _may_end(text: bytes, at: int) -> bool:
-    return not _CONTINUES.match(text, at)
 
 
 def _are_groups(groups: tuple[int, ...]) -> bool:
@@ -92,22 +139,23 @@ def _are_groups(groups: tuple[int, ...]) -> bool:
 
 def _is_printed_number(text: bytes, start: int, ending: _Ending) -> bool:
     """Grouped as brands group, by one separator throughout, and not part of a longer row of groups."""
-    separators = set(text[start : ending.at].translate(None, b"0123456789"))
-    if ending.groups not in _CUSTOMARY or len(separators) != 1:
+    if ending.groups not in _CUSTOMARY or len(ending.separators) != 1 or b"  " in ending.separators:
         return False
-    separator = bytes(separators)
-    before, after = text[max(0, start - 2) : start], text[ending.at : ending.at + 2]
-    return not (before[:1].isdigit() and before[1:] == separator) and not (
-        after[:1] == separator and after[1:].isdigit()
-    )
+    (separator,) = ending.separators
+    before = text[max(0, start - len(separator) - 1) : start]
+    if before[:1].isdigit() and before[1:] == separator:
+        return False
+    further = text.startswith(separator, ending.at) and _FURTHER_GROUPS.match(text, ending.at)
+    return not further or _EXPIRY_OR_AMOUNT.match(text, ending.at) is not None
 
 
 class _Ending(NamedTuple):
-    """Where a number may end, its digits, and how many of them each group has."""
+    """Where a number may end, its digits, how many of them each group has, and what is between the groups."""
 
     at: int
     digits: str
     groups: tuple[int, ...]
+    separators: frozenset[bytes]
 
 
 DETECTOR = Detector(Category.CARD, TRIGGER, look)

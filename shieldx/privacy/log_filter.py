@@ -39,7 +39,10 @@ class MaskingFilter(logging.Filter):
         if record.stack_info:
             record.stack_info = masker.mask(record.stack_info)
         given = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-        record.__dict__.update(mask_values(given, masker))
+        masked = mask_values(given, masker)
+        for name in given.keys() - masked.keys():
+            del record.__dict__[name]
+        record.__dict__.update(masked)
         return True
 
 

@@ -8,6 +8,7 @@ import re2
 
 from shieldx.privacy import (
     card_numbers,
+    card_tracks,
     ibans,
     identity_numbers,
     ip_addresses,
@@ -89,11 +90,16 @@ class Masker:
 
     def mask_named(self, name: str, text: str) -> str:
         """A text by the name that it has: as the name says, or as `mask` masks it."""
-        if Category.NAMED in self.categories and self._names.is_secret(name):
+        if self.is_secret(name):
             return MASK.decode()
         if Category.USER_AGENT in self.categories and self._names.is_user_agent(name):
             return masked_user_agent(text.encode("utf-8", "surrogatepass")).decode()
         return self.mask(text)
+
+    def is_secret(self, name: str, *, number: bool = False) -> bool:
+        """Whether a value of this name is masked whole. A number of a name such as `max_tokens` is a count."""
+        is_count = number and self._names.is_count(name)
+        return Category.NAMED in self.categories and self._names.is_secret(name) and not is_count
 
     def mask_bytes(self, text: bytes) -> bytes:
         """The same for bytes in UTF-8 or another superset of ASCII. Other bytes stay as they are."""
@@ -227,6 +233,8 @@ def _detectors(categories: frozenset[Category], names: Sequence[str]) -> list[De
         tokens.JWT,
         tokens.API_KEY,
         tokens.BEARER,
+        card_tracks.TRACK_1,
+        card_tracks.TRACK_2,
         card_numbers.DETECTOR,
         ibans.DETECTOR,
         identity_numbers.SSN,

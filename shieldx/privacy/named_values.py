@@ -41,22 +41,32 @@ SECRET_NAMES = (
     "x-amz-signature",
 )
 """In any case, with `_`, `-` or nothing for a space, and as the end of a longer name: `db_password`."""
+_PLURALS = re.compile(r"(?:cookie|key|passphrase|password|passwd|secret|token)\Z")
+"""Names that have a plural. A number after one is a count, as in `max_tokens: 5`, and stays."""
+_COUNTS = re.compile(rb"(?i)(?:cookie|key|passphrase|password|passwd|secret|token)s\Z")
+_COUNT = re.compile(rb"-?\d{1,12}(?:\.\d+)?(?![\w+\-/=]|\.\w)")
 WHOLE_NAMES = ("cvc", "cvv", "cvv2", "otp", "pin", "sig", "ssn")
 """Names that count only as whole words."""
 _USER_AGENT = rb"user[_\- ]?agent"
 _HEADER = re.compile(rb"(?i)(?:authorization|cookie|user.?agent)\Z")
-_HEADER_VALUE = re.compile(rb"[^\"'\\\r\n]+")
+_HEADER_VALUE = re.compile(
+    rb"(?:[^\"'\\\r\n]"
+    rb"|(?<==)(\\*)\"[^\",:\s}\]\\][^\"\\\r\n]*\1\"(?=[ \t]*(?:[,;\r\n\\\"']|\Z))"  # a parameter, as of Digest
+    rb"|(?<==)(\\*)\"\2\"(?=[ \t]*(?:,[ \t]*[\w\-]+=|[\r\n]|\Z)))+"
+)
 _BARE_VALUE = re.compile(rb"(?:[^\s&\"'<>;,)\]}\\]|[,)\]}][^\s&\"'<>;,)\]}\\]|\\[^nrt\"'\\\s])+")
 _ELEMENT_VALUE = re.compile(rb"[^<\n]+(?=</\w)|(?:[^<\n\"\\]|\\[^nr\n])+")
 _NUMBER = re.compile(rb"-?\d[0-9A-Za-z.+\-]*")
 _NOTHING = re.compile(rb"(?i)(?:null|none|nil|true|false|undefined)(?![\w\-])")
 _SPACE = re.compile(rb"[ \t]*")
 _MOST_BACKSLASHES = 64
-_QUOTE = re.compile(rb"\\*[\"']?")
 _OPENING = re.compile(rb"(\\*)([\"'])")
 _ENDS_JSON = re.compile(rb"[ \t]*(?:[:\n]|\Z|[,}\]][ \t]*(?:[\\\"'{}\[\],\d\n]|null|true|false|\Z))")
 """What follows a quote in JSON that ends a string and does not begin a value: the string ended in `token=`."""
-_COMMA = re.compile(rb"[ \t]*,[ \t]*")
+_BETWEEN_VALUES = re.compile(rb"[ \t,]*")
+_ENDS_KEY = re.compile(rb"[ \t]*:[ \t]*")
+_PLAIN_KEY = re.compile(rb"[A-Za-z_][A-Za-z_ \-]{0,40}\d{0,3}\Z")
+"""A key in a nested value that names something, and is itself no secret."""
 _SEPARATOR = re.compile(rb"\\*[\"']?[ \t]*(?:=>|:=|={1,3}|[:>]| )[ \t]*\Z")
 
 
@@ -68,7 +78,8 @@ def secret_names(names: Sequence[str] = ()) -> bytes:
 
 def _spelled(name: str) -> bytes:
     words = re.split(r"[ _\-]+", name)
-    return b"[_\\-]?".join(re.escape(word).encode() for word in words)
+    spelled = b"[_\\-]?".join(re.escape(word).encode() for word in words)
+    return spelled + b"s?" if _PLURALS.search(name) else spelled
 
 
 def detectors(names: Sequence[str] = ()) -> tuple[Detector, ...]:
@@ -95,6 +106,10 @@ class Names:
         """Whether values of this name are masked whole."""
         return self._secret.search(name.encode("utf-8", "replace")) is not None
 
+    def is_count(self, name: str) -> bool:
+        """Whether numbers of this name count secrets, and are none."""
+        return _COUNTS.search(name.encode("utf-8", "replace")) is not None
+
     def is_user_agent(self, name: str) -> bool:
         """Whether values of this name are user agents."""
         return self._user_agent.search(name.encode("utf-8", "replace")) is not None
@@ -115,16 +130,18 @@ def _look(masked: Callable[[bytes], bytes], text: bytes, start: int, end: int, f
     begin = _after_space(text, end)
     if separator is None:
         return None
+    name = text[start : separator.start()]
+    if _COUNTS.search(name) and _COUNT.match(text, begin):
+        return None
     if separator.group().strip() == b">":
         edit = _element(text, start, begin, masked)
-    elif text[begin : begin + 1] == b"[" and (several := _list(text, begin, separator.group(), masked)):
-        return several
+    elif text[begin : begin + 1] in (b"[", b"{") and (nested := _nested(text, begin, name, separator.group(), masked)):
+        return nested
     elif opening := _OPENING.match(text, begin):
         edit = None if _closes_outer(text, opening, separator.group()) else _quoted(text, begin, masked)
     elif of_name := _OPENING.match(separator.group()):
         edit = _unquoted_in_json(text, begin, of_name.group(), masked)
     else:
-        name = text[start : separator.start()]
         is_header = separator.group().strip() == b":" and _HEADER.search(name) is not None
         edit = _bare(text, begin, _HEADER_VALUE if is_header else _BARE_VALUE, masked)
     return None if edit is None else Finding((edit,), max(edit.end, end))
@@ -146,26 +163,57 @@ def _element(text: bytes, start: int, begin: int, masked: Callable[[bytes], byte
     return None if value is None else Edit(begin, value.end(), masked(value.group()))
 
 
-def _list(text: bytes, begin: int, separator: bytes, masked: Callable[[bytes], bytes]) -> Finding | None:
-    """Every string of a flat list: `"cookie": ["a=1", "b=2"]`."""
-    at = _after_space(text, begin + 1)
+def _nested(text: bytes, begin: int, name: bytes, separator: bytes, masked: Callable[[bytes], bytes]) -> Finding | None:
+    """Every string and number in a list or an object: `"cookie": ["a=1", "b=2"]`, `"password": {"old": "x"}`."""
+    of_name = _OPENING.match(separator)
+    quote = of_name.group() if of_name and of_name.group(2) == b'"' else b""
     edits: list[Edit] = []
-    opening = _OPENING.match(text, at)
-    if opening is None or _closes_outer(text, opening, separator):
-        return None
-    while edit := _quoted(text, at, masked):
-        edits.append(edit)
-        closing = _QUOTE.match(text, edit.end)
-        comma = _COMMA.match(text, closing.end() if closing else edit.end)
-        if comma is None:
+    depth, at, resume = 0, begin, 0
+    while True:
+        if text[at : at + 1] in (b"[", b"{"):
+            depth, at = depth + 1, at + 1
+        elif text[at : at + 1] in (b"]", b"}"):
+            depth, at = depth - 1, at + 1
+        elif opening := _OPENING.match(text, at):
+            if _closes_outer(text, opening, separator):
+                break
+            resume = at  # what follows a key may not be of JSON, and is then judged by that key
+            edit, at = _string_or_key(text, opening, masked)
+            edits += [edit] if edit else []
+        elif number := _NUMBER.match(text, at):
+            resume = at = number.end()
+            if not (name.lower().endswith(b"tokens") and _COUNT.match(text, number.start())):
+                edits.append(Edit(*number.span(), quote + masked(number.group()) + quote))
+        elif nothing := _NOTHING.match(text, at):
+            resume = at = nothing.end()
+        else:
             break
-        at = comma.end()
-    return Finding(tuple(edits), edits[-1].end) if edits else None
+        if depth == 0:
+            resume = at
+            break
+        at = _after(_BETWEEN_VALUES, text, at)
+    resume = max(resume, edits[-1].end) if edits else resume
+    return Finding(tuple(edits), resume) if resume > begin + 1 else None
+
+
+def _string_or_key(text: bytes, opening: re.Match[bytes], masked: Callable[[bytes], bytes]) -> tuple[Edit | None, int]:
+    """What to change in a string in a nested value, and where what comes after it begins. A plain key stays."""
+    end = end_of_string(text, opening.end(), opening.group(2), len(opening.group(1)))
+    content = text[opening.end() : end]
+    after = min(end + len(opening.group()), len(text))
+    after_key = _ENDS_KEY.match(text, after)
+    if not content or (after_key and _PLAIN_KEY.match(content)):
+        return None, after_key.end() if after_key else after
+    return Edit(opening.end(), end, masked(content)), after_key.end() if after_key else after
 
 
 def _after_space(text: bytes, at: int) -> int:
-    space = _SPACE.match(text, at)
-    return at if space is None else space.end()
+    return _after(_SPACE, text, at)
+
+
+def _after(pattern: re.Pattern[bytes], text: bytes, at: int) -> int:
+    found = pattern.match(text, at)
+    return at if found is None else found.end()
 
 
 def _quoted(text: bytes, begin: int, masked: Callable[[bytes], bytes]) -> Edit | None:

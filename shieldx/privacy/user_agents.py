@@ -8,6 +8,9 @@ from shieldx.privacy.categories import Category
 from shieldx.privacy.detection import MASK, Detector, Finding, found
 
 _PRODUCT = re.compile(rb"[A-Za-z][A-Za-z0-9_.\-]{0,63}(?=[/ ])")
+_BARE = re.compile(
+    rb"Mozilla/[\d.]+(?:[ +](?:\([^()\"\n\\]{0,512}\)|like Gecko|[A-Za-z][\w.\-]{0,63}/\d[\w.\-]{0,63})){1,32}"
+)
 _QUOTED = re.compile(rb"[^\"\n]*")
 
 
@@ -18,14 +21,14 @@ def masked_user_agent(value: bytes) -> bytes:
 
 
 def look(text: bytes, start: int, end: int, floor: int) -> Finding | None:
-    """A quoted user agent of a browser, as in the combined log format."""
+    """A user agent of a browser: quoted, as in the combined log format, or bare."""
     del end, floor
     begin = text.index(b"M", start)
-    value = _QUOTED.match(text, begin)
+    value = (_BARE if begin == start else _QUOTED).match(text, begin)
     if value is None:
         return None
     stop = begin + len(value.group().rstrip(b"\\"))
     return found(begin, stop, masked_user_agent(text[begin:stop]))
 
 
-DETECTOR = Detector(Category.USER_AGENT, rb'"Mozilla/', look)
+DETECTOR = Detector(Category.USER_AGENT, rb'"Mozilla/|\bMozilla/\d', look)

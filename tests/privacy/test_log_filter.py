@@ -57,6 +57,14 @@ def test_extra_values_are_masked_by_their_names_and_texts() -> None:
     assert line["ok"] is True
 
 
+def test_keys_of_extra_values_are_masked() -> None:
+    extra = {"user@email.com": 1, "seen": {"user@email.com": {"user@email.com": 2}}}
+    line = json.loads(logged(JsonFormatter(), lambda logger: logger.warning("seen", extra=extra)))
+    assert line["us***@email.com"] == 1
+    assert line["seen"] == {"us***@email.com": {"us***@email.com": 2}}
+    assert "user@email.com" not in line
+
+
 def test_arguments_that_do_not_fit_are_not_written() -> None:
     line = logged(JsonFormatter(), lambda logger: logger.warning("%d", "user@email.com"))
     assert json.loads(line)["message"] == "%d (its arguments cannot be formatted: TypeError)"

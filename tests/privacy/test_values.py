@@ -26,6 +26,22 @@ def test_texts_in_nested_values_are_masked() -> None:
     }
 
 
+def test_the_name_of_a_secret_counts_for_what_is_nested_in_it() -> None:
+    given = {"password": {"old": "x", "new": [7, {"a": "b"}]}, "max_tokens": 5, "api_keys": ["k"]}
+    assert mask_values(given, default_masker()) == {
+        "password": {"old": "***", "new": ["***", {"a": "***"}]},
+        "max_tokens": 5,
+        "api_keys": ["***"],
+    }
+
+
+def test_keys_are_masked_and_stay_apart() -> None:
+    given = {"a": {"user@email.com": 1, "usher@email.com": 2, 4111111111111111: 3, 7: 4}}
+    assert mask_values(given, default_masker()) == {
+        "a": {"us***@email.com": 1, "us***@email.com (2)": 2, "************1111": 3, 7: 4}
+    }
+
+
 def test_the_hook_masks_what_msgspec_cannot_encode() -> None:
     encoded = msgspec.json.encode({"who": Address()}, enc_hook=masking_hook(default_masker()))
     assert encoded == b"""{"who":"Address('us***@email.com')"}"""

@@ -102,6 +102,24 @@ FRAGMENTS = [
         "é",
         "\ud800",
     ),
+    *(
+        "4111\u20131111\u20131111\u20131111",
+        "4532 1234 5678 9010",
+        "4111111111111111.0",
+        "4111111111111111",
+        "USD",
+        "card",
+    ),
+    *(
+        "%B4111111111111111^DOE/JOHN^2612101?",
+        ";4111111111111111=2612101?",
+        " 1225",
+        "passwords",
+        '"tokens": ',
+        "[[",
+        "{",
+    ),
+    *("Authorization: Digest a=", '"b", ', "Mozilla/5.0 (X11) Gecko/1"),
     *("1", "23", "4", "5555", "12345678", "abc", "<password>", "</", "--password ", "null"),
 ]
 """Parts of what is masked, and what stands between them."""
