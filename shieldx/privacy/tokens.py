@@ -86,7 +86,8 @@ def look_at_jwt(text: bytes, start: int, end: int, floor: int) -> Finding | None
 def look_at_key(text: bytes, start: int, end: int, floor: int) -> Finding | None:
     """A vendor's key: its prefix is kept, which says where to revoke it."""
     del end, floor
-    if re.match(rb"[\w\-]", text[max(0, start - 1) : start]):
+    escaped = text[start : start + 1] == b"\\"  # of JSON or Python: what is before it belongs to another word
+    if not escaped and re.match(rb"[\w\-]", text[max(0, start - 1) : start]):
         return None
     start = word_at(text, start)
     for form, prefix, rest in _COMPILED_FORMS:

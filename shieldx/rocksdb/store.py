@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import msgspec
 from rocksdict import (
     BlockBasedOptions,
+    BottommostLevelCompaction,
     Cache,
+    CompactOptions,
     DBCompressionType,
     Options,
     Rdict,
@@ -134,7 +137,7 @@ class RocksStore:
         self._writing.no_slowdown = True
         self._tables: dict[str, tuple[Rdict, ColumnFamily]] = {}
         self._must_reopen = False
-        self._to_forget: dict[tuple[str, bytes], None] = {}
+        self._forgetting = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forget")
         try:
             self._open()
         except _Damaged as error:
@@ -226,9 +229,8 @@ class RocksStore:
                 raise WaitForDisk(f"the disk under {self._folder} is too slow: {error}") from error
             self._must_reopen = True
             raise self._of_write(error) from error
-        self._to_forget |= dict.fromkeys(batch.forgotten)
-        for table, key in tuple(self._to_forget):
-            self._forget(table, key)
+        for table, key in batch.forgotten:
+            self._forgetting.submit(self._forget, self._tables[table][0], key)
         for table in batch.dropped:
             if self._tables.pop(table, None) is not None:
                 self._drop(table)
@@ -241,14 +243,18 @@ class RocksStore:
             self._must_reopen = True
             logger.warning("table %s in %s was not dropped: %s", table, self._folder, error)
 
-    def _forget(self, table: str, key: bytes) -> None:
-        """Rewrite the files that may have a key without what was deleted. The log of writes goes with the first one."""
+    def _forget(self, table: Rdict, key: bytes) -> None:
+        """Rewrite the files that may have a key without what was deleted. The log of writes goes with the first one.
+
+        It may take seconds, so it happens in a thread of its own.
+        """
+        options = CompactOptions()
+        # Otherwise a file that was moved to the last level, without being rewritten, keeps what was deleted.
+        options.set_bottommost_level_compaction(BottommostLevelCompaction.force())
         try:
-            self._tables[table][0].compact_range(key, key + b"\0")
-            del self._to_forget[table, key]
+            table.compact_range(key, key + b"\0", options)
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more particular
-            self._must_reopen = True
-            logger.warning("deleted rows stay in %s until a later checkpoint: %s", self._folder, error)
+            logger.warning("deleted rows stay in %s until its files are rewritten: %s", self._folder, error)
 
     def flush(self) -> None:
         """Flush everything to files that need no recovery when they are opened."""
@@ -261,7 +267,9 @@ class RocksStore:
         self._empty()
 
     def close(self) -> None:
-        """Close the store so that another task can open it."""
+        """Close the store so that another task can open it, once everything is forgotten that is to be."""
+        self._forgetting.shutdown()
+        self._forgetting = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forget")
         tables, self._tables = self._tables, {}
         if tables:
             database = tables.pop(_OWN)[0]

@@ -8,7 +8,13 @@ import asyncpg
 
 from shieldx.sinks.own_session import NoFreeSession
 
-_OUR_FUNCTIONS = {"audit.make_partition", "audit.refuse_change"}
+_OUR_FUNCTIONS = {
+    "audit.make_partition",
+    "audit.refuse_change",
+    "privacy.delete_erased",
+    "privacy.delete_late",
+    "privacy.one_at_a_time",
+}
 _FUNCTION = re.compile(r'\bfunction "?([\w.]+)')
 """In an error's context, where PL/pgSQL and SQL name `schema.name(types)` and other languages quote the bare name."""
 _SHARED_SESSIONS = (

@@ -82,6 +82,8 @@ class KeyedTable(Generic[Row]):
         self._size_bytes = 0
         self._changed: dict[Key, None] = {}
         self._unflushed: set[Key] = set()
+        self._replaced: set[Key] = set()
+        """Keys whose rows were deleted, whatever was put since."""
         if resident and context.store is not None:
             for key, value in context.store.scan(topic, b"", _END):
                 self._keep(parse_row_key(key), self._of_store(value), len(key) + len(value))
@@ -103,7 +105,8 @@ class KeyedTable(Generic[Row]):
         self._set(key, row)
 
     def delete(self, *key: str) -> None:
-        """Remove the row of a key, if there is one."""
+        """Remove the row of a key, if there is one. A row that is put afterwards leaves nothing of it in the store."""
+        self._replaced.add(key)
         self._set(key, None)
 
     def items(self, *prefix: str) -> Iterator[tuple[Key, Row]]:
@@ -148,11 +151,11 @@ class KeyedTable(Generic[Row]):
         """Write changes to the store."""
         for key in self._unflushed:
             row = self._rows.get(key)
-            if row is None and self._erasable:
+            if self._erasable and (row is None or key in self._replaced):
                 batch.forget(self._topic, row_key(*key))
             elif row is None:
                 batch.delete(self._topic, row_key(*key))
-            else:
+            if row is not None:
                 batch.put(self._topic, row_key(*key), _STORED + _encode(row))
 
     def flushed(self, *, evict: bool) -> None:
@@ -161,6 +164,7 @@ class KeyedTable(Generic[Row]):
             if self._rows.get(key) is None:
                 self._rows.pop(key, None)
         self._unflushed.clear()
+        self._replaced.clear()
         if evict and not self._resident:
             self._rows.clear()
             self._sizes.clear()

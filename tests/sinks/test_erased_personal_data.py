@@ -96,7 +96,7 @@ async def test_an_erasure_of_another_tenant_deletes_nothing(dsn: str) -> None:
 
 @pytest.mark.parametrize("first", ["erasure", "movement"])
 async def test_of_two_at_the_same_time_one_waits_for_the_other(dsn: str, first: str) -> None:
-    erase = "INSERT INTO privacy.erased_keys VALUES ('k', 'acme', now())"
+    erase = "INSERT INTO privacy.erased_keys VALUES ('acme', 'k', now())"
     seal = "INSERT INTO credits.personal_data VALUES ('0-1', 'acme', 'k', NULL, '{}')"
     ahead, behind = (erase, seal) if first == "erasure" else (seal, erase)
     async with AsyncExitStack() as stack:

@@ -160,7 +160,9 @@ class Findings:
         owned = sealed is not None and self._opener.owns(sealed.key_id)
         if not owned and self._names.isdisjoint({entry.actor, entry.subject}):
             return
-        payload: Any = None if entry.payload is None else msgspec.Raw(entry.payload.encode())
+        payload: Any = None
+        if entry.payload is not None:
+            payload = msgspec.Raw(msgspec.json.format(entry.payload.encode(), indent=-1))
         if sealed is not None and owned:
             payload = self._opener.opened(sealed, Place(self._tenant_id, APPENDS, "payload", entry.idempotency_key))
         yield {

@@ -58,7 +58,7 @@ class SubjectOpener:
             msgspec.json.decode(content)
         except DECODE_ERRORS:
             return {"base64": base64.b64encode(content).decode()}
-        return msgspec.Raw(content)
+        return msgspec.Raw(msgspec.json.format(content, indent=-1))  # a line of the export is one line
 
 
 async def subject_opener(platform: Platform, keks: KeyEncryption, tenant_id: str, subject: str) -> SubjectOpener:

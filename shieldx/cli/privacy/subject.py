@@ -31,6 +31,12 @@ async def pseudonym_of(platform: Platform, tenant_id: str, subject: str, *, is_p
         if not _PSEUDONYM.fullmatch(subject):
             raise click.UsageError("a pseudonym has 32 hexadecimal digits; without --pseudonym, SUBJECT is a name")
         return subject
+    try:
+        (tenant_id + subject).encode()
+    except UnicodeEncodeError:
+        raise click.UsageError("SUBJECT or --tenant is not UTF-8") from None
+    if not subject:
+        raise click.UsageError("SUBJECT is empty")
     return await key_encryption(platform.settings).pseudonym(tenant_id, subject)
 
 

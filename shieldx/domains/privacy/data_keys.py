@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from shieldx.domains.privacy.messages import MOST_ENCRYPTIONS, MOST_KEYS, Code
+from shieldx.domains.privacy.messages import MOST_ENCRYPTIONS, MOST_ERASED, MOST_KEYS, Code
 from shieldx.domains.privacy.tables import DataKey, ErasureRow, SubjectKeys
 from shieldx.messages import rfc3339
 
@@ -89,12 +89,16 @@ class DataKeys:
         destroyed = tuple(each.key for each in keys if each not in kept)
         if not (destroyed or erase.keys):
             return ()
-        if row is not None and kept:
-            self._keys.put(replace(row, keys=kept), *place)
-        elif row is not None:
-            self._keys.delete(*place)
         gone = () if before is None else before.keys
         names = tuple(dict.fromkeys((*gone, *destroyed, *erase.keys)))
+        if len(names) > MOST_ERASED:
+            raise Refused(
+                Code.TOO_MANY_KEYS, f"the subject would have {len(names)} destroyed keys: erase without names"
+            )
+        if row is not None:
+            self._keys.delete(*place)
+        if row is not None and kept:
+            self._keys.put(replace(row, keys=kept), *place)
         erasure = ErasureRow(
             tenant_id=erase.tenant_id,
             subject=erase.subject,
@@ -125,6 +129,8 @@ class DataKeys:
         erasure = self._erasures.get(request.tenant_id, request.subject)
         if erasure is not None and request.key in erasure.keys:
             raise Refused(Code.KEY_ERASED, "an erasure has destroyed the proposed key: propose a new one")
+        if erasure is not None and len(erasure.keys) + MOST_KEYS >= MOST_ERASED:
+            raise Refused(Code.TOO_MANY_KEYS, "the subject was erased too often: give the person another name")
         if row is None:
             return
         if row.find(request.key) is not None:

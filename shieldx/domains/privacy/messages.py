@@ -6,6 +6,7 @@ tenant and the name by which the tenant knows the person (`shieldx.privacy.subje
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -21,6 +22,10 @@ MOST_GRANTED = 2**24
 """Encryptions that a producer gets at a time, at most."""
 MOST_KEYS = 512
 """Data keys of a subject. They are in one row, which must fit into a record."""
+MOST_ERASED = 10_000
+"""Names of destroyed keys of a subject, which are in one row as well."""
+MOST_ANSWERED = 200
+"""Requests that one erasure answers: its result names them."""
 
 Subject = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$"), PSEUDONYM]
 """The pseudonym of a subject."""
@@ -32,6 +37,8 @@ WRAPPED_KEY = Classification(
     "Encrypted by a key-encryption key, which is never in Kafka or Postgres. An erasure removes it.",
 )
 Wrapped = Annotated[bytes, Meta(min_length=1, max_length=512), WRAPPED_KEY]
+KekId = Annotated[str, Meta(pattern=r'^[^\x00-\x1f"\\]{1,128}$'), NEITHER]
+"""A key-encryption key. Its characters take no escapes, so that the keys of a subject fit into a record."""
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$"), NEITHER]
 Note = Annotated[str, Meta(max_length=1024), FREE_TEXT]
 
@@ -47,7 +54,7 @@ class AcquireKey(msgspec.Struct, frozen=True, kw_only=True, tag="acquire_key", t
     subject: Subject
     key: KeyName
     """The proposed key's name."""
-    kek_id: Id
+    kek_id: KekId
     wrapped: Wrapped
     """The proposed key, wrapped by the key-encryption key `kek_id`."""
     encryptions: Annotated[int, Meta(ge=1, le=MOST_GRANTED), NEITHER]
@@ -59,7 +66,7 @@ class Erase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     tenant_id: Id
     subject: Subject
     actor: ActorId
-    keys: tuple[KeyName, ...] = ()
+    keys: Annotated[tuple[KeyName, ...], Meta(max_length=MOST_KEYS)] = ()
     note: Note = ""
 
 
@@ -69,8 +76,8 @@ class Rewrap(msgspec.Struct, frozen=True, kw_only=True, tag="rewrap", tag_field=
     tenant_id: Id
     subject: Subject
     key: KeyName
-    from_kek_id: Id
-    kek_id: Id
+    from_kek_id: KekId
+    kek_id: KekId
     wrapped: Wrapped
 
 
@@ -95,6 +102,14 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True, tag="open_request",
     actor: ActorId
     received_at: Time
     due_at: Time
+
+    def __post_init__(self) -> None:
+        """Refuse what looks like a time and is none."""
+        for name, text in (("received_at", self.received_at), ("due_at", self.due_at)):
+            try:
+                datetime.fromisoformat(text)
+            except ValueError:
+                raise ValueError(f"{name} is not a time") from None
 
 
 class AnswerRequest(

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ERASED_KEYS_TABLE = "privacy.erased_keys"
-ERASED_KEYS_KEY = {"key_id": "text"}
-ERASED_KEYS_COLUMNS = {"tenant_id": "text", "erased_at": "timestamptz"}
+ERASED_KEYS_KEY = {"tenant_id": "text", "key_id": "text"}
+ERASED_KEYS_COLUMNS = {"erased_at": "timestamptz"}
 ERASED_KEYS_OWN = {"key_id": PSEUDONYM}
 
 _erasure = msgspec.json.Decoder(ErasureRow)
 
-Row = tuple[str, tuple[str], tuple[str, datetime]]
+Row = tuple[str, tuple[str, str], tuple[datetime]]
 
 
 def rows(topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None) -> Iterator[Row]:  # noqa: ARG001 - a sink's signature
@@ -35,4 +35,4 @@ def rows(topic: str, partition: int, offset: int, key: bytes | None, value: byte
     row = _erasure.decode(value)
     erased_at = datetime.fromisoformat(row.erased_at)
     for name in row.keys:
-        yield ERASED_KEYS_TABLE, (DataKeyId(row.tenant_id, row.subject, name).key_id,), (row.tenant_id, erased_at)
+        yield ERASED_KEYS_TABLE, (row.tenant_id, DataKeyId(row.tenant_id, row.subject, name).key_id), (erased_at,)

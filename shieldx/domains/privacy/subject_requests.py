@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from shieldx.domains.privacy.data_keys import Refused
-from shieldx.domains.privacy.messages import Code, RequestKind
+from shieldx.domains.privacy.messages import MOST_ANSWERED, Code, RequestKind
 from shieldx.domains.privacy.tables import RequestRow
 from shieldx.privacy import mask
 
@@ -60,12 +60,13 @@ class SubjectRequests:
         return self._put_answered(row, mask(command.answer), at)
 
     def answer_erasures(self, erase: Erase, at: str) -> tuple[str, ...]:
-        """Record that an erasure has answered the subject's requests for it, and return their ids."""
+        """Record that an erasure has answered the subject's most urgent requests for it, and return their ids."""
         answered = [
             row
             for row in self._table.rows(erase.tenant_id)
             if row.subject == erase.subject and row.kind is RequestKind.ERASURE and row.answered_at is None
         ]
+        answered = sorted(answered, key=lambda row: row.due_at)[:MOST_ANSWERED]
         for row in answered:
             self._put_answered(row, ERASED, at)
         return tuple(sorted(row.request_id for row in answered))
