@@ -16,12 +16,14 @@ _SEPARATOR = (
     rb"(?: {1,2}|[.+\-]|\xc2\xa0|\xe2\x80[\x80-\x95\xaf]|\xe2\x88\x92"  # in UTF-8: spaces and dashes, U+00A0 to U+2212
     rb"|\\{1,4}u(?:00[aA]0|20(?:1[0-5]|2[fF])))"  # and as JSON escapes them
 )
-TRIGGER = rb"(?:%b|[A-Za-z])(?:%b)(?:%b?\d){%d}" % (
+TRIGGER = rb"(?:%b|[G-Zg-z][A-Fa-f]{0,3})(?:%b)(?:%b?\d){%d}" % (
     WORD_BEGINS,
     "|".join(_TWO_DIGITS).encode(),
     _SEPARATOR,
     SHORTEST - 2,
 )
+"""A word may go before a number, as in `card4111…`, if one of its last four letters is no hexadecimal digit."""
+_WORD_BEFORE = re.compile(rb"[G-Zg-z][A-Fa-f]{0,3}")
 _DIGITS = re.compile(rb"\d+")
 _BETWEEN_GROUPS = re.compile(_SEPARATOR + rb"(?=\d)")
 _SEPARATOR_OR_DIGIT = re.compile(_SEPARATOR + rb"|\d")
@@ -35,7 +37,7 @@ _NEVER_ENDS = re.compile(rb"\d|\*{3}")
 _CONTINUES = re.compile(rb"[A-Za-z]|\.\d")
 _FRACTION = re.compile(rb"\.\d{1,2}(?![0-9A-Za-z]|\.\d)")
 """What a program adds that takes a number for an amount."""
-_LETTERS_BEFORE = re.compile(rb"[0-9A-Za-z]*[A-Za-z]\Z")
+_HEXADECIMAL = re.compile(rb"0[xX][A-Fa-f]*\Z")
 _LETTERS_AFTER = re.compile(rb"[A-Za-z][0-9A-Za-z]*")
 _CURRENCY = re.compile(rb"[A-Z]{3}\Z")
 _NOT_HEXADECIMAL = re.compile(rb"[G-Zg-z]")
@@ -54,9 +56,10 @@ _KEPT_DIGITS = 4
 def look(text: bytes, start: int, end: int, floor: int) -> Finding | None:
     """A card number that begins here: its last four digits and its separators are kept."""
     del end, floor
-    in_word = text[start : start + 1].isalpha()
-    start = start + 1 if in_word else word_at(text, start)
-    if not _may_begin(text, start):
+    word = _WORD_BEFORE.match(text, start)
+    in_word = word is not None
+    start = word_at(text, start) if word is None else word.end()
+    if not _may_begin(text, start) or (in_word and _HEXADECIMAL.search(text, max(0, start - _MOST_LETTERS), start)):
         return None
     endings = _endings(text, start)
     for ending in endings:
@@ -70,11 +73,8 @@ def look(text: bytes, start: int, end: int, floor: int) -> Finding | None:
 
 def _end_with_fraction(text: bytes, start: int, at: int, *, in_word: bool) -> int | None:
     """Where a number ends that passes Luhn; `None` if it is a part of something else, such as a hash."""
-    before = _LETTERS_BEFORE.search(text, max(0, start - _MOST_LETTERS), start) if in_word else None
-    if before and (before.group() in (b"0x", b"0X") or not _NOT_HEXADECIMAL.search(before.group())):
-        return None
     if after := _LETTERS_AFTER.match(text, at, at + _MOST_LETTERS):
-        is_currency = not before and _CURRENCY.match(after.group())
+        is_currency = not in_word and _CURRENCY.match(after.group())
         return at if is_currency or _NOT_HEXADECIMAL.search(after.group()) else None
     if not _CONTINUES.match(text, at):
         return at
