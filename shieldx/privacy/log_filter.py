@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shieldx.privacy.values import mask_values
 
@@ -39,11 +39,26 @@ class MaskingFilter(logging.Filter):
         if record.stack_info:
             record.stack_info = masker.mask(record.stack_info)
         given = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-        masked = mask_values(given, masker)
+        masked = _masked_values(given, masker)
         for name in given.keys() - masked.keys():
             del record.__dict__[name]
         record.__dict__.update(masked)
         return True
+
+
+def _masked_values(given: dict[str, Any], masker: Masker) -> dict[str, Any]:
+    """The values by name. What cannot be looked at, such as a dict that contains itself, is not shown."""
+    try:
+        return mask_values(given, masker)
+    except Exception:  # noqa: BLE001 - of the values' own methods; logging must not raise
+        return {name: _masked_value(name, value, masker) for name, value in given.items()}
+
+
+def _masked_value(name: str, value: Any, masker: Masker) -> Any:
+    try:
+        return mask_values({name: value}, masker)[name]
+    except Exception as error:  # noqa: BLE001 - likewise
+        return f"<cannot be shown: {type(error).__name__}>"
 
 
 def _message(record: logging.LogRecord) -> str:

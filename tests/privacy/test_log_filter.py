@@ -68,3 +68,12 @@ def test_keys_of_extra_values_are_masked() -> None:
 def test_arguments_that_do_not_fit_are_not_written() -> None:
     line = logged(JsonFormatter(), lambda logger: logger.warning("%d", "user@email.com"))
     assert json.loads(line)["message"] == "%d (its arguments cannot be formatted: TypeError)"
+
+
+def test_an_extra_that_cannot_be_looked_at_does_not_stop_the_program_that_logs() -> None:
+    cyclic: dict[str, object] = {"card": "4532-1234-5678-9010"}
+    cyclic["itself"] = cyclic
+    record = logging.makeLogRecord({"msg": "x", "cyclic": cyclic, "mail": "ada@analytical.example"})
+    assert MaskingFilter(default_masker).filter(record)
+    assert record.__dict__["cyclic"].startswith("<cannot be shown: ")
+    assert record.__dict__["mail"] == "ad***@analytical.example"

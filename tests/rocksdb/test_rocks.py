@@ -69,19 +69,25 @@ def forget_ada(store: RocksStore, number: int) -> None:
     store.write(batch, at(number))
 
 
-def test_what_is_forgotten_is_in_no_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flushed", [False, True])
+def test_what_is_forgotten_is_in_no_file(tmp_path: Path, flushed: bool) -> None:
     """Its neighbours stay, whether the row was only in the log of writes or in files of several levels."""
     store = stores(tmp_path).open("privacy", 3)
     secrets = (b"first secret", b"second secret", b"third secret")
     for number, secret in enumerate(secrets):
         store.flush()
         put_ada(store, number, secret)
+    if flushed:
+        store.flush()
+        store.close()
+        store = stores(tmp_path).open("privacy", 3)
     assert files_with(tmp_path, secrets[-1])
     forget_ada(store, 3)
-    assert [files_with(tmp_path, secret) for secret in secrets] == [[], [], []]
-    assert (store.get("t", b"ada"), store.get("t", b"bob")) == (None, b"bob's own")
     store.close()
-    assert stores(tmp_path).open("privacy", 3).checkpoint == at(3)
+    assert [files_with(tmp_path, secret) for secret in secrets] == [[], [], []]
+    again = stores(tmp_path).open("privacy", 3)
+    assert (again.get("t", b"ada"), again.get("t", b"bob")) == (None, b"bob's own")
+    assert again.checkpoint == at(3)
 
 
 def test_another_partition_or_agent_has_another_store(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,15 +14,18 @@ from shieldx.engine.declarations.pages import load_agents
 from shieldx.engine.declarations.transactional import TransactionalAgent
 from shieldx.engine.testing.driver import AgentDriver
 
+if TYPE_CHECKING:
+    from shieldx.engine.tasks.checkpoint import TaskStores
+
 ROOT = Path(__file__).parents[3]
 TOPICS = load_manifests(ROOT / "topics")
 ADA, BOB = "ada0" * 8, "b0b0" * 8
 FIRST, SECOND = "1" * 16, "2" * 16
 
 
-def driver(partitions: int = 1) -> AgentDriver:
+def driver(partitions: int = 1, stores: TaskStores | None = None) -> AgentDriver:
     agent = TransactionalAgent.of(load_agents(ROOT / "agents")["privacy"])
-    return AgentDriver(agent, TOPICS, partitions=partitions)
+    return AgentDriver(agent, TOPICS, partitions=partitions, stores=stores)
 
 
 def acquire(key: str = FIRST, subject: str = ADA, **fields: Any) -> AcquireKey:

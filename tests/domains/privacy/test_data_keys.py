@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
 import msgspec
 import pytest
 
@@ -12,8 +15,24 @@ from shieldx.domains.privacy.state import KEYS as KEYS_TABLE
 from shieldx.domains.privacy.state import STATE
 from shieldx.domains.privacy.tables import ERASURES, KEYS, RESULTS, DataKey, SubjectKeys
 from shieldx.engine.tasks.partitioner import home_partition
+from shieldx.rocksdb.store import RocksStores
 from shieldx.state.partition_state import PartitionState
-from tests.domains.privacy.privacy_agent import ADA, BOB, FIRST, SECOND, acquire, answer, driver, erase, rewrap, rows
+from tests.domains.privacy.privacy_agent import (
+    ADA,
+    BOB,
+    FIRST,
+    SECOND,
+    acquire,
+    answer,
+    driver,
+    erase,
+    open_request,
+    rewrap,
+    rows,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AT = "2026-01-01T12:00:00.000Z"
 
@@ -167,3 +186,30 @@ async def test_a_tenant_that_moves_to_another_partition_leaves_no_key_behind() -
     left = {(record.partition, record.key): record.value for record in agent.read(KEYS)}
     assert left[0, f"{moving}/{ADA}".encode()] is None
     assert left[1, f"{moving}/{ADA}".encode()] is not None
+
+
+def contents_below(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_a_row_that_keeps_a_key_leaves_the_destroyed_one_on_no_disk(tmp_path: Path) -> None:
+    agent = driver(stores=RocksStores(tmp_path, memory_bytes=128_000_000))
+    await answer(agent, acquire(FIRST, encryptions=MOST_GRANTED))
+    for _ in range(MOST_ENCRYPTIONS // MOST_GRANTED):
+        await answer(agent, acquire(SECOND, encryptions=MOST_GRANTED))
+    await agent.stop(0)
+    assert (await answer(agent, erase(keys=(FIRST,)))).destroyed == (FIRST,)
+    await agent.stop(0)
+    gone, kept = (b64encode(b"wrapped " + key.encode()) for key in (FIRST, SECOND))
+    files = contents_below(tmp_path)
+    assert not any(gone in content for content in files)
+    assert any(kept in content for content in files)
+
+
+async def test_what_looks_like_a_time_and_is_none_is_refused() -> None:
+    agent = driver()
+    never = msgspec.json.encode(open_request()).replace(b"2026-02-01T09:00:00Z", b"9999-99-99T99:99:99Z")
+    agent.send("privacy.commands", never, key=b"acme", headers=[("correlation-id", b"c")])
+    await agent.run()
+    (result,) = agent.messages(RESULTS)
+    assert (result.code, result.detail) == (Code.UNREADABLE, "due_at is not a time")
