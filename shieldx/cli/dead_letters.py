@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shieldx.bootstrap.masking import masker_of
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.committed_records import committed_consumer
 from shieldx.cli.dead_letter_reasons import reasons_command
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from shieldx.cli.letters import Letter
     from shieldx.cli.record_place import RecordPlace
+    from shieldx.privacy.masker import Masker
 
 
 @click.group()
@@ -56,10 +58,12 @@ def list_letters(*, as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("place", type=RecordPlaceType())
-@click.option("--unmasked", is_flag=True, help="Also print the record's value as it is: it may be personal data.")
+@click.option(
+    "--unmasked", is_flag=True, help="Print key and headers as they are, and also the value: they may be personal data."
+)
 @as_json
 def show_letter(place: RecordPlace, *, unmasked: bool, as_json: bool) -> None:
-    """Print a dead letter with the key, headers and size of its record, and its value with personal data masked."""
+    """Print a dead letter with key, headers, size and value of its record; personal data is masked."""
     platform = Platform(load_settings(os.environ))
     with named_kafka_errors(platform.connection):
         shown = asyncio.run(_show(platform, place, unmasked=unmasked))
@@ -108,6 +112,7 @@ def _facts(letter: Letter) -> dict[str, Any]:
 
 async def _show(platform: Platform, place: RecordPlace, *, unmasked: bool) -> list[dict[str, Any]]:
     shown = []
+    masker = None if unmasked else masker_of(platform.settings)
     async with committed_consumer(platform) as consumer:
         for letter in await find_letters(platform, [place]):
             facts = _facts(letter)
@@ -118,11 +123,11 @@ async def _show(platform: Platform, place: RecordPlace, *, unmasked: bool) -> li
             else:
                 if isinstance(record, UndecodedRecord):
                     facts["source"] = f"cannot be decoded: {record.reason}"
-                facts["key"] = _text(record.key)
-                facts["headers"] = {name: _text(content) for name, content in record.headers}
+                facts["key"] = _shown("key", record.key, masker)
+                facts["headers"] = {name: _shown(name, content, masker) for name, content in record.headers}
                 facts["size_bytes"] = len(record.value or b"")
                 if unmasked:
-                    facts["unmasked"] = _text(record.value)
+                    facts["unmasked"] = _shown("value", record.value, None)
             shown.append(facts)
     return shown
 
@@ -156,5 +161,7 @@ def _print_move(before: RecordPlace, now: RecordPlace, *, as_json: bool) -> None
         click.echo(f"{before} -> {now}")
 
 
-def _text(content: bytes | None) -> str | None:
-    return None if content is None else content.decode(errors="backslashreplace")
+def _shown(name: str, content: bytes | None, masker: Masker | None) -> str | None:
+    """A part of a record as text; with a masker, masked by its name and its content."""
+    text = None if content is None else content.decode(errors="backslashreplace")
+    return text if text is None or masker is None else masker.mask_named(name, text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from shieldx.bootstrap.masking import masker_of
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.behind import end_if_incomplete
 from shieldx.cli.kafka_errors import silence_aiokafka
@@ -19,6 +20,7 @@ from shieldx.settings import load_settings
 if TYPE_CHECKING:
     from shieldx.cli.behind import Behind
     from shieldx.cli.moment import Moment
+    from shieldx.privacy.masker import Masker
 
 LONGEST_TEXT = 48
 DEFAULT_LIMIT = 100
@@ -54,10 +56,13 @@ class Statement(NamedTuple):
 def command(tenant: str, start: Moment | None, end: Moment | None, limit: int, *, as_json: bool) -> None:
     """Print a tenant's movements of credits with the running balance, and how far Postgres is behind the ledger.
 
+    Descriptions are masked, also by rules of your own, which the ledger does not know.
     The exit code is 1 if records of the tenant's partition are set aside.
     """
     silence_aiokafka()
-    statement = asyncio.run(_read(Platform(load_settings(os.environ)), tenant, start, end, limit))
+    settings = load_settings(os.environ)
+    masker = masker_of(settings)
+    statement = _masked(asyncio.run(_read(Platform(settings), tenant, start, end, limit)), masker)
     if as_json:
         print_json({"tenant_id": tenant, "opening": statement.opening})
         for movement in statement.movements:
@@ -81,6 +86,14 @@ async def _read(platform: Platform, tenant: str, start: Moment | None, end: Mome
             before = None if start is None else await account.before(start)
             opening = await account.opening() if before is None else before
         return Statement(opening, shown, len(found) > limit, await account.behind())
+
+
+def _masked(statement: Statement, masker: Masker) -> Statement:
+    movements = [
+        movement._replace(description=masker.mask(movement.description)) if movement.description else movement
+        for movement in statement.movements
+    ]
+    return statement._replace(movements=movements)
 
 
 def _print(tenant: str, statement: Statement) -> None:

@@ -11,7 +11,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -43,13 +43,18 @@ class CliStack:
         other.environment = self.environment | settings
         return other
 
-    def start(self, *arguments: str) -> programs.Program:
+    @property
+    def log(self) -> Path:
+        """What a stack that is `logged` writes to stderr."""
+        return self.folder.with_suffix(".log")
+
+    def start(self, *arguments: str, stderr: int | IO[str] = subprocess.PIPE) -> programs.Program:
         return programs.start(
             [SHIELDX, *arguments],
             env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
         )
 
     def call(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -60,15 +65,18 @@ class CliStack:
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def up(self, *arguments: str) -> programs.Program:
-        """Start a stack and return once it says that it is up."""
-        process = self.start("up", *arguments)
+    def up(self, *arguments: str, logged: bool = False) -> programs.Program:
+        """Start a stack and return once it says that it is up; what it writes to stderr goes to `log` if asked."""
+        if logged:
+            with self.log.open("w") as log:
+                process = self.start("up", *arguments, stderr=log)
+        else:
+            process = self.start("up", *arguments)
         assert process.stdout is not None
         for line in process.stdout:
             if "stops it" in line:
                 return process
-        assert process.stderr is not None
-        raise AssertionError(process.stderr.read())
+        raise AssertionError(self.log.read_text() if process.stderr is None else process.stderr.read())
 
     @contextmanager
     def running(self, *arguments: str) -> Iterator[programs.Program]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 import pytest
 
 from shieldx.cli.audit.criteria import Criteria
@@ -14,8 +15,10 @@ from shieldx.cli.audit.entry_check import EntryCheck
 from shieldx.cli.audit.entry_id import EntryId, EntryIdType
 from shieldx.cli.audit.entry_sheet import print_entry, spread_out
 from shieldx.cli.audit.entry_table import line
+from shieldx.cli.audit.masked_entry import printed_entry
 from shieldx.cli.audit.stream_time import LogTimeType
 from shieldx.cli.whole_file import ChooseAnotherPlace, whole_file
+from shieldx.settings import load_settings
 from tests.cli.audit_topics import ROTATION, TENANTS, chain
 
 if TYPE_CHECKING:
@@ -112,6 +115,36 @@ def test_an_entry_is_shown_with_what_is_wrong_with_it(
     print_entry(chain(0)[0], "audit.log/0/0", check)
     shown = capsys.readouterr().out
     assert re.search(rf"^the hash is +{hash_} *\nthe mac is +{mac} *$", shown, re.MULTILINE)
+
+
+ENTRY = msgspec.structs.replace(
+    chain(0)[0],
+    actor="ada@analytical.example",
+    subject="card/4111111111111111",
+    payload='{"n": 1.50, "from": "10.20.30.40", "own": "CASE-1234"}',
+)
+RULES = "[[rule]]\nname = 'case'\npattern = 'CASE-[0-9]+'\n"
+
+
+@pytest.mark.parametrize("unmasked", [False, True])
+def test_actor_subject_and_payload_are_printed_masked_unless_asked_for_as_they_are(
+    tmp_path: Path, *, unmasked: bool
+) -> None:
+    (tmp_path / "rules.toml").write_text(RULES)
+    settings = load_settings({"SHIELDX_MASKING_RULES_FILE": str(tmp_path / "rules.toml")})
+    printed = printed_entry(settings, unmasked=unmasked)(ENTRY)
+    changed = {name for name in ENTRY.__struct_fields__ if getattr(printed, name) != getattr(ENTRY, name)}
+    if unmasked:
+        assert changed == set()
+    else:
+        assert changed == {"actor", "subject", "payload"}
+        assert (printed.actor, printed.subject) == ("ad***@analytical.example", "card/************1111")
+        assert printed.payload == '{"n": 1.50, "from": "10.20.*.*", "own": "***"}'
+
+
+def test_a_sealed_or_missing_payload_and_a_missing_actor_stay_as_they_are() -> None:
+    printed = printed_entry(load_settings({}), unmasked=False)
+    assert [printed(each) for each in chain(0)[:12]] == chain(0)[:12]
 
 
 def test_a_sealed_payload_is_named_with_its_key(capsys: pytest.CaptureFixture[str]) -> None:

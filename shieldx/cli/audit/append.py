@@ -14,6 +14,7 @@ import msgspec
 from shieldx.bootstrap.key_encryption import key_encryption
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.chaining import Outgoing, send_and_await
+from shieldx.cli.audit.masked_entry import printed_entry, unmasked_option
 from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.moment import TimeType, rfc3339
@@ -66,6 +67,7 @@ class StartAuditAgent(ShieldXError):
     show_default=True,
     help="How long to wait for the entry.",
 )
+@unmasked_option
 def command(
     *,
     payload: str | None,
@@ -74,15 +76,17 @@ def command(
     timeout_s: float,
     key: str | None,
     at: datetime | None,
+    unmasked: bool,
     **fields: Any,
 ) -> None:
-    """Append one entry, and print it as JSON once it is chained.
+    """Append one entry, and print it as JSON, with personal data masked, once it is chained.
 
     If the same append (same key and content, including --at) was chained within the last 24 hours, no second entry is
     created, and only a note is printed. The exit code is 1 if the append was refused or no response arrived.
     """
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
+    printed = printed_entry(platform.settings, unmasked=unmasked)
     codec = Codec(platform.topics, [APPENDS])
     append = AuditAppend(idempotency_key=key or str(uuid4()), at=rfc3339(at or datetime.now(UTC)), **fields)
     _check(codec, append)
@@ -95,7 +99,7 @@ def command(
             append = msgspec.structs.replace(append, payload=msgspec.Raw(text))
         record = Outgoing(append.tenant_id.encode(), encode(append), codec.schema_header(AuditAppend))
         fate = asyncio.run(_send(platform, append.tenant_id, record, timeout_s))
-    _tell(fate, append, timeout_s)
+    _tell(printed(fate) if isinstance(fate, AuditEntry) else fate, append, timeout_s)
 
 
 def _text(payload: str | None, file: BinaryIO | None) -> bytes | None:

@@ -11,6 +11,7 @@ import click
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import HEADINGS, entries_counted, row
+from shieldx.cli.audit.masked_entry import printed_entry, unmasked_option
 from shieldx.cli.audit.mirror import mirror
 from shieldx.cli.audit.stream_time import from_option, to_option
 from shieldx.cli.behind import end_if_incomplete
@@ -45,10 +46,11 @@ DEFAULT_LIMIT = 100
     show_default=True,
     help="Print at most the last N.",
 )
+@unmasked_option
 @as_json
 @click.pass_context
-def command(ctx: click.Context, /, *, limit: int, as_json: bool, **given: Any) -> None:
-    """Print entries from Postgres, newest last, and the lag of the mirror.
+def command(ctx: click.Context, /, *, limit: int, unmasked: bool, as_json: bool, **given: Any) -> None:
+    """Print entries from Postgres, newest last and with personal data masked, and the lag of the mirror.
 
     The exit code is 1 if a row was edited, or if records of the log are set aside.
     """
@@ -62,9 +64,10 @@ def command(ctx: click.Context, /, *, limit: int, as_json: bool, **given: Any) -
             "no Postgres is configured: set SHIELDX_POSTGRES_DSN, or run `shieldx up`. `shieldx audit tail` "
             "reads the log itself, from its end"
         )
+    printed = printed_entry(platform.settings, unmasked=unmasked)
     rows, behind = asyncio.run(_read(platform, criteria, limit + 1))
     edited: list[str] = []
-    entries = list(_entries(rows[-limit:], edited))
+    entries = list(map(printed, _entries(rows[-limit:], edited)))
     if json_wanted(as_json=as_json):
         for entry in entries:
             print_json(entry)

@@ -14,6 +14,7 @@ from shieldx.cli.audit.entry_check import check_entry
 from shieldx.cli.audit.entry_id import EntryIdType
 from shieldx.cli.audit.entry_in_kafka import find_entry, last_entry
 from shieldx.cli.audit.entry_sheet import print_entry
+from shieldx.cli.audit.masked_entry import printed_entry, unmasked_option
 from shieldx.cli.audit.mirror import mirror
 from shieldx.cli.audit.sources import KAFKA, POSTGRES, SOURCES
 from shieldx.cli.committed_records import committed_consumer, partitions_of
@@ -52,21 +53,23 @@ class Shown(NamedTuple):
     type=SOURCES,
     help="Where to read it. Default: Postgres, if configured.",
 )
+@unmasked_option
 @as_json
 @click.pass_context
-def command(ctx: click.Context, entry_id: EntryId, source: str | None, *, as_json: bool) -> None:
-    """Print one entry with every field, and whether its hash and signature are right."""
+def command(ctx: click.Context, entry_id: EntryId, source: str | None, *, unmasked: bool, as_json: bool) -> None:
+    """Print one entry with every field, personal data masked, and whether its hash and signature are right."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
+    printed = printed_entry(platform.settings, unmasked=unmasked)
     if source is None:
         source = POSTGRES if platform.knows_postgres else KAFKA
     with named_kafka_errors(platform.connection):
         shown = asyncio.run((_in_postgres if source == POSTGRES else _in_kafka)(platform, entry_id))
-    check = check_entry(platform, shown.entry)
+    check, entry = check_entry(platform, shown.entry), printed(shown.entry)
     if json_wanted(as_json=as_json):
-        print_json({"entry": shown.entry, "read_from": shown.read_from, **msgspec.structs.asdict(check)})
+        print_json({"entry": entry, "read_from": shown.read_from, **msgspec.structs.asdict(check)})
     else:
-        print_entry(shown.entry, shown.read_from, check)
+        print_entry(entry, shown.read_from, check)
     if shown.remark is not None:
         say(f"{shown.remark}. Run `shieldx audit verify`")
     if check.is_wrong or shown.remark is not None:

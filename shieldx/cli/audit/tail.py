@@ -11,6 +11,7 @@ import click
 from shieldx.bootstrap.platform import Platform
 from shieldx.cli.audit.criteria import Criteria
 from shieldx.cli.audit.entry_table import HEADINGS, line, row
+from shieldx.cli.audit.masked_entry import printed_entry, unmasked_option
 from shieldx.cli.committed_records import committed_consumer, partitions_of, ranges_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, printable, say
@@ -41,27 +42,38 @@ FIRST_STEP_OFFSETS = 64
 @click.option("--tenant", metavar="T", help="Only this tenant.")
 @click.option("--actor", metavar="A", help="Only this actor.")
 @click.option("--action", metavar="X", help="Only this action; `credits.*` matches a prefix.")
+@unmasked_option
 @as_json
 def command(
-    count: int, tenant: str | None, actor: str | None, action: str | None, *, follow: bool, as_json: bool
+    count: int,
+    tenant: str | None,
+    actor: str | None,
+    action: str | None,
+    *,
+    follow: bool,
+    unmasked: bool,
+    as_json: bool,
 ) -> None:
-    """Print the last committed entries of all shards in the order of stream time."""
+    """Print the last committed entries of all shards in the order of stream time, with personal data masked."""
     silence_aiokafka()
     platform = Platform(load_settings(os.environ))
-    show = _shown_as(as_json=json_wanted(as_json=as_json), follow=follow)
+    printed = printed_entry(platform.settings, unmasked=unmasked)
+    show = _shown_as(printed, as_json=json_wanted(as_json=as_json), follow=follow)
     with named_kafka_errors(platform.connection):
         asyncio.run(_tail(platform, Criteria(tenant, actor, action), count, show, follow=follow))
 
 
-def _shown_as(*, as_json: bool, follow: bool) -> Callable[[Iterable[AuditEntry]], None]:
+def _shown_as(
+    printed: Callable[[AuditEntry], AuditEntry], *, as_json: bool, follow: bool
+) -> Callable[[Iterable[AuditEntry]], None]:
     def lines(entries: Iterable[AuditEntry]) -> None:
-        for entry in entries:
+        for entry in map(printed, entries):
             if as_json:
                 print_json(entry)
             else:
                 click.echo(line(entry))
 
-    return lines if as_json or follow else lambda entries: print_table(HEADINGS, map(row, entries))
+    return lines if as_json or follow else lambda entries: print_table(HEADINGS, map(row, map(printed, entries)))
 
 
 async def _tail(

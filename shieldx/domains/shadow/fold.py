@@ -22,6 +22,7 @@ from shieldx.domains.shadow.planning import PlanningRefusal, request_digest, res
 from shieldx.domains.shadow.report import EvaluationCode
 from shieldx.domains.shadow.reporting import findings, timings
 from shieldx.domains.shadow.rule import rule_hash
+from shieldx.domains.shadow.rule_name import masked_name
 from shieldx.domains.shadow.rule_versions import RuleVersions
 from shieldx.domains.shadow.sample_set import strata_digest
 from shieldx.domains.shadow.sample_sets import SampleSets
@@ -129,6 +130,7 @@ class ShadowFold:
         of_coordinates = f"{source.partition}-{source.offset}"
         eval_id = of_coordinates if evaluate.eval_id is None else evaluate.eval_id
         digest = request_digest(evaluate)
+        evaluate = msgspec.structs.replace(evaluate, rule_name=masked_name(evaluate.rule_name))
         try:
             again = self._again(evaluate, eval_id, digest, source)
             if again is not None:

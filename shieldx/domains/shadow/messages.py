@@ -17,10 +17,11 @@ MAX_SAMPLES = 100_000
 """Maximum samples of a set, and so of an evaluation, whose outcomes are collected in memory."""
 MAX_DEADLINE_S = 24 * 3600
 BATCH_SAMPLES = 100
+MAX_NAME_LENGTH = 256
 
 EvalId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^(?!\d+-\d+$)"), NEITHER]
 """Shorter than other ids, since ids of reservations and keys of commands include it. `3-812` would be coordinates."""
-Name = Annotated[str, Meta(max_length=256), NEITHER]
+Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH), FREE_TEXT]
 Note = Annotated[str, Meta(max_length=1024), FREE_TEXT]
 Rate = Annotated[float, Meta(ge=0, le=1), NEITHER]
 Offset = Annotated[int, Meta(ge=0, lt=2**53), NEITHER]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from shieldx.classification import NEITHER
+from shieldx.classification import FREE_TEXT, NEITHER
 from shieldx.domains.shadow.messages import Targets
 from shieldx.messages import AnyId, Detail, Digest, Figure, Flag, Number, Rfc3339, Word
 
@@ -147,7 +147,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: AnyId
     eval_id: AnyId
     rule_id: AnyId
-    rule_name: AnyId
+    rule_name: Annotated[str, FREE_TEXT]
     status: Annotated[Literal["completed", "refused", "failed"], NEITHER]
     code: Annotated[EvaluationCode, NEITHER]
     detail: Detail | None

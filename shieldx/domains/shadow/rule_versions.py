@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from shieldx.domains.shadow.messages import CommandCode, CommandResult
 from shieldx.domains.shadow.rule import rule_hash
+from shieldx.domains.shadow.rule_name import masked_name
 from shieldx.domains.shadow.tables import RuleRow
 from shieldx.domains.shadow.usability import why_unusable
 from shieldx.messages import rfc3339
@@ -41,7 +42,8 @@ class RuleVersions:
         """
         last = self.last(command.tenant_id, command.rule_id)
         version, content = 0 if last is None else last.version, rule_hash(command.config)
-        if last is not None and (last.hash, last.name) == (content, command.name):
+        name = masked_name(command.name)
+        if last is not None and (last.hash, last.name) == (content, name):
             return _result(command, CommandCode.UNCHANGED, version, at_ms)
         if isinstance(command.parent, int) and command.parent != version:
             detail = f"the last version is {version}, not {command.parent}: look at it and put yours again"
@@ -53,12 +55,12 @@ class RuleVersions:
             tenant_id=command.tenant_id,
             rule_id=command.rule_id,
             version=version + 1,
-            name=command.name,
+            name=name,
             config=command.config,
             hash=content,
             author=command.author,
             parent=version or None,
-            note=mask(command.note) if command.note else "",
+            note=mask(command.note),
             at=rfc3339(at_ms),
         )
         self._index(row)

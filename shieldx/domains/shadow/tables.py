@@ -34,7 +34,7 @@ class RuleRow(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: Id
     rule_id: Id
     version: Number
-    name: AnyId
+    name: Annotated[str, FREE_TEXT]
     config: RuleConfig
     hash: Digest
     author: Actor | None

@@ -18,10 +18,11 @@ def place(tmp_path_factory: pytest.TempPathFactory, ring: Path, kafka_installed:
     """One stack with every agent, for all tests here: each leaves it as it found it and has tenants of its own."""
     place = CliStack(tmp_path_factory.mktemp("cli") / "stack")
     place.environment |= {"SHIELDX_AUDIT_KEYRING_FILE": str(ring), "SHIELDX_SHADOW_PROCESSES": "1"}
-    process = place.up("--partitions", str(PARTITIONS))
+    process = place.up("--partitions", str(PARTITIONS), logged=True)
     yield place
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=TIMEOUT_S)
+    process.communicate(timeout=TIMEOUT_S)
+    errors = place.log.read_text()
     assert process.returncode == 0, errors
     first, made, *others = [line for line in errors.splitlines() if "WARNING" not in line]
     assert first == "starting Kafka and Postgres"

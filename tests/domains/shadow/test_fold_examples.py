@@ -259,11 +259,11 @@ async def test_for_15_minutes_the_same_question_gets_the_first_ones_outcomes_for
     await world.purchase(100)
     first = await world.evaluate(eval_id="a")
     world.advance(15 * MINUTE_MS - 1)
-    second = await world.evaluate(eval_id="b", rule_id="another-name", rule_name="for the same")
+    second = await world.evaluate(eval_id="b", rule_id="another-name", rule_name="for user@email.com")
     third = await world.evaluate(eval_id="c")
     assert (first.cached_from, first.charge.status) == (None, "committed")
     assert (second.cached_from, second.charge.status, second.charge.amount) == ("a", "none", 0)
-    assert (second.rule_id, second.rule_name, second.eval_id) == ("another-name", "for the same", "b")
+    assert (second.rule_id, second.rule_name, second.eval_id) == ("another-name", "for us***@email.com", "b")
     assert third.cached_from == "a"
     assert (second.f1_score, second.categories) == (first.f1_score, first.categories)
     assert world.spent() == first.charge.amount == 5

@@ -78,6 +78,22 @@ def test_another_name_is_another_version(rules: RuleVersions) -> None:
     assert [outcome(rules, ONE, name=name) for name in ("a", "b", "b")] == [("ok", 1), ("ok", 2), ("unchanged", 2)]
 
 
+def test_name_and_note_are_stored_masked_and_the_same_name_again_is_unchanged(rules: RuleVersions) -> None:
+    text = "for user@email.com"
+    _, row = put(rules, ONE, name=text, note=text)
+    assert row is not None
+    assert (row.name, row.note) == ("for us***@email.com", "for us***@email.com")
+    assert outcome(rules, ONE, name=text) == ("unchanged", 1)
+
+
+def test_a_masked_name_is_no_longer_than_a_name_may_be(rules: RuleVersions) -> None:
+    longest = "password=a".rjust(256)
+    _, row = put(rules, ONE, name=longest)
+    assert row is not None
+    assert row.name == "password=***".rjust(258)[:256]
+    assert outcome(rules, ONE, name=longest) == outcome(rules, ONE, name=row.name) == ("unchanged", 1)
+
+
 def test_going_back_is_a_new_version(rules: RuleVersions) -> None:
     assert [outcome(rules, config)[1] for config in (ONE, TWO, ONE)] == [1, 2, 3]
 
