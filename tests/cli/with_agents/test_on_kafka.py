@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from shieldx.engine.tasks.partitioner import home_partition
 from tests.cli.cli_stack import PARTITIONS, TIMEOUT_S, CliStack
-from tests.databases import query
+from tests.databases import MIGRATIONS, query
 from tests.engine.kafka.raw_batches import RawRecord, batch, produce
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def test_status_finds_everything_in_order(place: CliStack) -> None:
     assert status["ok"]
     assert (status["bootstrap"], status["workers"], status["differences"]) == (place.stack["bootstrap"], "ready", [])
     agents = {each["agent"]: each for each in status["agents"]}
-    assert set(agents) == {"audit", "audit-mirror", "credits", "credits-statements", "shadow", "shadow-evaluators"}
+    assert set(agents) == {page.stem.replace("_", "-") for page in (MIGRATIONS.parent / "agents").glob("*.py")}
     agent, sink = agents["credits"], agents["credits-statements"]
     assert (sink["agent"], sink["members"], sink["lag"]) == ("credits-statements", 1, 0)
     assert (status["postgres"]["reachable"], status["postgres"]["error"]) == (True, None)
