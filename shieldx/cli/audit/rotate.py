@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import UTC, datetime
-from getpass import getuser
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +17,7 @@ from shieldx.cli.committed_records import partitions_of
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.moment import rfc3339
 from shieldx.cli.stdout import as_json, json_wanted, print_json, print_table, printable, say
+from shieldx.cli.user_name import user_name
 from shieldx.domains.audit.entry import AuditEntry
 from shieldx.domains.audit.messages import Rotate
 from shieldx.domains.audit.tables import ROTATIONS
@@ -77,7 +77,7 @@ def command(ctx: click.Context, *, key_id: str, actor: str | None, timeout_s: fl
             "`shieldx audit keys add`, and restart the audit agents with it"
         )
     with named_kafka_errors(platform.connection):
-        shards = asyncio.run(_rotate(platform, key_id, actor or _user(), timeout_s))
+        shards = asyncio.run(_rotate(platform, key_id, actor or user_name(), timeout_s))
     if json_wanted(as_json=as_json):
         for shard in shards:
             print_json(shard)
@@ -85,13 +85,6 @@ def command(ctx: click.Context, *, key_id: str, actor: str | None, timeout_s: fl
         print_table(Shard.__struct_fields__, [[shard.shard, shard.sequence, shard.reason] for shard in shards])
     if any(shard.sequence is None for shard in shards):
         ctx.exit(1)
-
-
-def _user() -> str:
-    try:
-        return getuser()
-    except (KeyError, ImportError, OSError) as error:  # a container's user without a name
-        raise click.UsageError("your user has no name: specify --actor") from error
 
 
 async def _rotate(platform: Platform, key_id: str, actor: str, timeout_s: float) -> list[Shard]:

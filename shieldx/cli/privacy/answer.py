@@ -11,8 +11,9 @@ from shieldx.bootstrap.platform import Platform
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.options import tenant_option, timeout_option
 from shieldx.cli.privacy.commands import carry_out, refuse
-from shieldx.cli.privacy.subject import actor_option, user_name
+from shieldx.cli.privacy.subject import actor_option
 from shieldx.cli.stdout import printable, say
+from shieldx.cli.user_name import user_name
 from shieldx.domains.privacy.messages import AnswerRequest
 from shieldx.settings import load_settings
 

@@ -15,9 +15,10 @@ from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.options import tenant_option, timeout_option
 from shieldx.cli.privacy.commands import carry_out
 from shieldx.cli.privacy.remains import Remainder, remains
-from shieldx.cli.privacy.subject import actor_option, pseudonym_of, pseudonym_option, user_name
+from shieldx.cli.privacy.subject import actor_option, pseudonym_of, pseudonym_option
 from shieldx.cli.rows import rows_of
 from shieldx.cli.stdout import as_json, counted, json_wanted, print_json, print_table, printable, say
+from shieldx.cli.user_name import user_name
 from shieldx.domains.privacy.messages import Code, Erase, RequestKind
 from shieldx.domains.privacy.tables import ERASURES, KEYS, REQUESTS, ErasureRow, RequestRow, SubjectKeys
 from shieldx.settings import load_settings

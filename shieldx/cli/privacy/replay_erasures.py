@@ -14,9 +14,10 @@ from shieldx.cli.committed_records import committed_consumer, committed_records,
 from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.options import timeout_option
 from shieldx.cli.privacy.commands import carry_out_all
-from shieldx.cli.privacy.subject import actor_option, user_name
+from shieldx.cli.privacy.subject import actor_option
 from shieldx.cli.rows import all_rows_of
 from shieldx.cli.stdout import counted, say
+from shieldx.cli.user_name import user_name
 from shieldx.domains.audit.record import Malformed, decode
 from shieldx.domains.audit.tables import LOG
 from shieldx.domains.privacy.answers import ERASE
@@ -29,10 +30,10 @@ from shieldx.sinks.database import connected
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from shieldx.domains.audit.entry import AuditEntry
-
 Subject = tuple[str, str]
 """A tenant, and the pseudonym of a person."""
+Erased = dict[Subject, dict[str, None]]
+"""The names of destroyed keys, each once, by subject."""
 _ERASURES = "SELECT tenant_id, subject, payload FROM audit.entries WHERE action = $1 ORDER BY shard, sequence"
 NOTE = "replayed from the audit log"
 
@@ -59,10 +60,10 @@ def command(actor: str | None, timeout_s: float, *, dry_run: bool) -> None:
 
 
 async def _replay(platform: Platform, actor: str, timeout_s: float, *, dry_run: bool) -> None:
-    erased = await _in_log(platform)
+    erased: Erased = {}
+    await _add_log(platform, erased)
     if platform.knows_postgres:
-        for named, names in (await _in_mirror(platform)).items():
-            erased.setdefault(named, {}).update(names)
+        await _add_mirror(platform, erased)
     refused = {(row.tenant_id, row.subject): row.keys for row in await all_rows_of(platform, ERASURES, ErasureRow)}
     held = {
         (row.tenant_id, row.subject): [key.key for key in row.keys]
@@ -84,9 +85,8 @@ async def _replay(platform: Platform, actor: str, timeout_s: float, *, dry_run: 
     click.echo(f"{done} {counted(len(missing), 'subject')} again")
 
 
-async def _in_log(platform: Platform) -> dict[Subject, dict[str, None]]:
-    """The keys that were erased, by subject."""
-    erased: dict[Subject, dict[str, None]] = {}
+async def _add_log(platform: Platform, erased: Erased) -> None:
+    """Add the keys that the log in Kafka names."""
     numbers: Iterable[int] = range(await partitions_of(platform, LOG))
     async with committed_consumer(platform) as consumer:
         async for record in committed_records(consumer, LOG, numbers):
@@ -96,22 +96,19 @@ async def _in_log(platform: Platform) -> dict[Subject, dict[str, None]]:
                 say(f"{LOG}/{record.partition}/{record.offset} is not an entry: {error}. Run `shieldx audit verify`")
                 continue
             if entry.action == ERASE and entry.tenant_id is not None:
-                keys = erased.setdefault((entry.tenant_id, subject_of_entry(entry.subject)), {})
-                keys.update(dict.fromkeys(_keys_in(entry)))
-    return {subject: keys for subject, keys in erased.items() if keys}
+                _add(erased, entry.tenant_id, entry.subject, entry.payload)
 
 
-async def _in_mirror(platform: Platform) -> dict[Subject, dict[str, None]]:
-    """The same from the log's copy in Postgres, which may be from a later time than a restored cluster."""
+async def _add_mirror(platform: Platform, erased: Erased) -> None:
+    """Add those that its copy in Postgres names, which may be from a later time than a restored cluster."""
     (await platform.schema.state()).check()
     async with connected(platform.postgres_dsn) as connection:
         rows = await connection.fetch(_ERASURES, ERASE)
-    erased: dict[Subject, dict[str, None]] = {}
     for tenant_id, subject, payload in rows:
-        keys = msgspec.json.decode(payload, type=_Payload).keys
+        _add(erased, tenant_id, subject, payload)
+
+
+def _add(erased: Erased, tenant_id: str, subject: str, payload: str | None) -> None:
+    keys = msgspec.json.decode(payload or "", type=_Payload).keys
+    if keys:
         erased.setdefault((tenant_id, subject_of_entry(subject)), {}).update(dict.fromkeys(keys))
-    return {subject: keys for subject, keys in erased.items() if keys}
-
-
-def _keys_in(entry: AuditEntry) -> tuple[str, ...]:
-    return msgspec.json.decode(entry.payload or "", type=_Payload).keys

@@ -15,8 +15,9 @@ from shieldx.cli.kafka_errors import named_kafka_errors, silence_aiokafka
 from shieldx.cli.moment import TimeType, rfc3339
 from shieldx.cli.options import tenant_option, timeout_option
 from shieldx.cli.privacy.commands import carry_out, refuse
-from shieldx.cli.privacy.subject import actor_option, pseudonym_of, pseudonym_option, user_name
+from shieldx.cli.privacy.subject import actor_option, pseudonym_of, pseudonym_option
 from shieldx.cli.stdout import as_json, json_wanted, print_json, printable
+from shieldx.cli.user_name import user_name
 from shieldx.domains.privacy.messages import OpenRequest, RequestKind
 from shieldx.settings import load_settings
 

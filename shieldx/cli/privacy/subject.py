@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from getpass import getuser
 from typing import TYPE_CHECKING
 
 import click
@@ -38,18 +37,6 @@ async def pseudonym_of(platform: Platform, tenant_id: str, subject: str, *, is_p
     if not subject:
         raise click.UsageError("SUBJECT is empty")
     return await key_encryption(platform.settings).pseudonym(tenant_id, subject)
-
-
-def user_name() -> str:
-    """The name of the user who runs the command.
-
-    Raises:
-        click.UsageError: The user has none.
-    """
-    try:
-        return getuser()
-    except (KeyError, ImportError, OSError) as error:  # a container's user without a name
-        raise click.UsageError("your user has no name: specify --actor") from error
 
 
 actor_option = click.option("--actor", metavar="NAME", help="Who does it, for the audit log. Default: your user name.")
